@@ -1,1 +1,73 @@
-fn main() {}
+//! The project's own scripts: `cargo xtask lab`.
+
+#![forbid(unsafe_code)]
+
+mod cargo;
+mod lab;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use lab::{EntrySpec, Lab, LabOptions};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own scripts")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run a command as root in a Debian with podman and BTRFS, XFS and ext4 of its own
+    Lab {
+        #[command(flatten)]
+        options: LabOptions,
+        /// The command and its arguments; a shell when absent
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
+    /// First process of the lab: enters the lab's cgroups
+    #[command(hide = true)]
+    LabJoin {
+        spec: EntrySpec,
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
+    /// The same process, one exec later: mounts the lab and runs the command
+    #[command(hide = true)]
+    LabInit {
+        spec: EntrySpec,
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Lab { options, command } => run_in_lab(&options, command),
+        Task::LabJoin { spec, command } => match lab::join(&spec, &command)? {},
+        Task::LabInit { spec, command } => Ok(lab::init(&spec, &command)),
+    }
+}
+
+fn run_in_lab(options: &LabOptions, command: Vec<OsString>) -> Result<ExitCode> {
+    let mut words = command.into_iter();
+    let program = words.next().unwrap_or_else(|| "bash".into());
+    let lab = Lab::open(options)?;
+    let status = lab.run(lab.command(program).args(words))?;
+    Ok(lab::exit_code(status))
+}

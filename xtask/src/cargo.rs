@@ -1,0 +1,52 @@
+//! Cargo, as the project's scripts use it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+/// Where the checkout and its build results lie, as `cargo metadata` tells.
+#[derive(Deserialize)]
+pub(crate) struct Workspace {
+    #[serde(rename = "workspace_root")]
+    pub(crate) root: PathBuf,
+    #[serde(rename = "target_directory")]
+    pub(crate) target: PathBuf,
+}
+
+impl Workspace {
+    pub(crate) fn locate() -> Result<Self> {
+        let output = command()
+            .args(["metadata", "--no-deps", "--format-version=1", "--offline"])
+            .arg("--manifest-path")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot start cargo metadata")?;
+        ensure!(output.status.success(), "cargo metadata: {}", output.status);
+        serde_json::from_slice(&output.stdout).context("cannot read what cargo metadata says")
+    }
+
+    /// The release binary `ckpt`, built or not.
+    pub(crate) fn ckpt(&self) -> PathBuf {
+        self.target.join("release/ckpt")
+    }
+
+    pub(crate) fn build_ckpt(&self) -> Result<()> {
+        let status = command()
+            .args(["build", "--quiet", "--release", "--package", "ckpt-cli"])
+            .current_dir(&self.root)
+            .stdout(Stdio::null())
+            .status()
+            .context("cannot start cargo build")?;
+        ensure!(status.success(), "cargo build of ckpt: {status}");
+        Ok(())
+    }
+}
+
+/// The cargo that runs this program, so that both use one toolchain.
+pub(crate) fn command() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}

@@ -1,0 +1,30 @@
+//! Starting other programs and saying what went wrong with them.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// Runs `command` to its end; its output goes to standard error, since
+/// standard output belongs to the command that runs in the lab.
+pub(super) fn run(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .with_context(|| format!("cannot start {name}"))?;
+    ensure!(status.success(), "{name} failed: {status}: {command:?}");
+    Ok(())
+}
+
+/// What `command` prints to standard output.
+pub(super) fn read(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start {name}"))?;
+    ensure!(output.status.success(), "{name} failed: {}: {command:?}", output.status);
+    String::from_utf8(output.stdout).with_context(|| format!("{name} printed no UTF-8"))
+}
