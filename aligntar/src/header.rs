@@ -1,0 +1,175 @@
+//! One 512-byte header block, written as POSIX ustar and read in every dialect: bytes in, bytes out, no I/O.
+
+use tar::{EntryType, Header};
+
+use crate::align::TAR_BLOCK;
+use crate::member::{Kind, Member};
+use crate::pax::PaxBody;
+
+/// A header block.
+pub(crate) type Block = [u8; TAR_BLOCK as usize];
+
+/// Largest number of a field of 8 bytes: seven octal digits (uid, gid, devmajor, devminor).
+const OCTAL_7: u64 = 0o7_777_777;
+/// Largest number of a field of 12 bytes: eleven octal digits (size, mtime).
+const OCTAL_11: u64 = 0o77_777_777_777;
+/// Length of the field `name` in bytes.
+const NAME_LEN: usize = 100;
+/// Length of the field `prefix` in bytes.
+const PREFIX_LEN: usize = 155;
+
+/// The records that `member` needs because its own header cannot say it.
+pub(crate) fn pax_records(member: &Member) -> PaxBody {
+    let mut body = PaxBody::default();
+    let path = archived_path(member);
+    if split_path(&path).is_none() {
+        body.push(b"path", &path);
+    }
+    if let Kind::HardLink { target } | Kind::Symlink { target } = &member.kind
+        && target.len() > NAME_LEN
+    {
+        body.push(b"linkpath", target);
+    }
+    for (keyword, value, limit) in
+        [("size", member.size(), OCTAL_11), ("uid", member.uid, OCTAL_7), ("gid", member.gid, OCTAL_7)]
+    {
+        if value > limit {
+            body.push(keyword.as_bytes(), value.to_string().as_bytes());
+        }
+    }
+    if member.mtime.nanos != 0 || !(0..=OCTAL_11 as i64).contains(&member.mtime.secs) {
+        body.push_mtime(member.mtime);
+    }
+    for xattr in &member.xattrs {
+        body.push_xattr(xattr);
+    }
+    body
+}
+
+/// The header of the extended header itself: typeflag `x`, and a name that old readers can make a file of.
+pub(crate) fn pax_header(body: &PaxBody) -> Block {
+    let mut header = Header::new_ustar();
+    set_name(&mut header, b"././@PaxHeader", b"");
+    header.set_entry_type(EntryType::XHeader);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(body.as_bytes().len() as u64);
+    header.set_cksum();
+    *header.as_bytes()
+}
+
+/// The header of `member`. What does not fit is cut here and stands in full in [`pax_records`].
+pub(crate) fn member_header(member: &Member) -> Block {
+    let mut header = Header::new_ustar();
+    let path = archived_path(member);
+    let (prefix, name) = split_path(&path).unwrap_or((b"", &path[..NAME_LEN.min(path.len())]));
+    set_name(&mut header, name, prefix);
+    header.set_mode(member.mode);
+    header.set_uid(member.uid);
+    header.set_gid(member.gid);
+    header.set_size(member.size());
+    header.set_mtime((member.mtime.secs.max(0) as u64).min(OCTAL_11));
+    set_kind(&mut header, &member.kind);
+    header.set_cksum();
+    *header.as_bytes()
+}
+
+/// `header` once more, for data of `size` bytes (base-256 where eleven octal digits do not hold it).
+pub(crate) fn with_size(header: &Block, size: u64) -> Block {
+    let mut header = Header::from_byte_slice(header).clone();
+    header.set_size(size);
+    header.set_cksum();
+    *header.as_bytes()
+}
+
+/// The path as it stands in the archive: directories end in a slash.
+fn archived_path(member: &Member) -> Vec<u8> {
+    let mut path = member.path.clone();
+    if member.kind == Kind::Directory {
+        path.push(b'/');
+    }
+    path
+}
+
+fn set_kind(header: &mut Header, kind: &Kind) {
+    let entry_type = match kind {
+        Kind::Regular { .. } => EntryType::Regular,
+        Kind::HardLink { .. } => EntryType::Link,
+        Kind::Symlink { .. } => EntryType::Symlink,
+        Kind::CharDevice { .. } => EntryType::Char,
+        Kind::BlockDevice { .. } => EntryType::Block,
+        Kind::Directory => EntryType::Directory,
+        Kind::Fifo => EntryType::Fifo,
+    };
+    header.set_entry_type(entry_type);
+    let ustar = header.as_ustar_mut().expect("the header was made as ustar");
+    match kind {
+        Kind::HardLink { target } | Kind::Symlink { target } => fill(&mut ustar.linkname, target),
+        Kind::CharDevice { major, minor } | Kind::BlockDevice { major, minor } => {
+            ustar.set_device_major(*major);
+            ustar.set_device_minor(*minor);
+        }
+        _ => {}
+    }
+}
+
+fn set_name(header: &mut Header, name: &[u8], prefix: &[u8]) {
+    let ustar = header.as_ustar_mut().expect("the header was made as ustar");
+    fill(&mut ustar.name, name);
+    fill(&mut ustar.prefix, prefix);
+}
+
+fn fill(field: &mut [u8], value: &[u8]) {
+    let len = value.len().min(field.len());
+    field[..len].copy_from_slice(&value[..len]);
+}
+
+/// `path` as prefix and name, split at a slash so that both fit their fields; `None` if there is no such slash.
+fn split_path(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    if path.len() <= NAME_LEN {
+        return Some((b"", path));
+    }
+    let first = path.len().checked_sub(NAME_LEN + 1)?;
+    let slash = first + path[first..].iter().position(|&byte| byte == b'/')?;
+    let (prefix, name) = (&path[..slash], &path[slash + 1..]);
+    (!name.is_empty() && !prefix.is_empty() && prefix.len() <= PREFIX_LEN).then_some((prefix, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_paths_split_at_a_slash() {
+        let long = [vec![b'a'; 150], b"/".to_vec(), vec![b'b'; 100]].concat();
+        let (prefix, name) = split_path(&long).unwrap();
+        assert_eq!((prefix.len(), name.len()), (150, 100));
+        assert_eq!(split_path(&[b'a'; 101]), None);
+        assert_eq!(split_path(&[vec![b'a'; 156], b"/b".to_vec()].concat()), None);
+        assert_eq!(split_path(b"short"), Some((&b""[..], &b"short"[..])));
+    }
+
+    #[test]
+    fn a_slash_at_the_end_is_no_place_to_split() {
+        let directory = [vec![b'a'; 120], b"/".to_vec()].concat();
+        assert_eq!(split_path(&directory), None);
+    }
+
+    #[test]
+    fn only_what_does_not_fit_needs_records() {
+        let mut member = Member::new("plain", Kind::Regular { size: OCTAL_11 }, 0o644);
+        assert!(pax_records(&member).as_bytes().is_empty());
+        member.kind = Kind::Regular { size: OCTAL_11 + 1 };
+        assert_eq!(pax_records(&member).as_bytes(), b"19 size=8589934592\n");
+    }
+
+    #[test]
+    fn sizes_past_eight_gib_are_base_256() {
+        let block = with_size(&member_header(&Member::new("n", Kind::Regular { size: 0 }, 0o600)), 1 << 40);
+        let header = Header::from_byte_slice(&block);
+        assert_eq!(block[124], 0x80);
+        assert_eq!(header.size().unwrap(), 1 << 40);
+    }
+}

@@ -1,0 +1,194 @@
+//! A member's value read from an inode: stat(2), readlink(2) and the extended attributes.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, major, minor, openat, statat};
+use rustix::io::Errno;
+
+use crate::member::{Kind, Member, Timestamp, Xattr};
+use crate::writer::lossy;
+
+/// Why an inode cannot become a member.
+#[derive(Debug, thiserror::Error)]
+pub enum InodeError {
+    /// A system call failed.
+    #[error("{call} {path:?}")]
+    Call {
+        /// The system call.
+        call: &'static str,
+        /// The member's path.
+        path: String,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// A socket: tar has no typeflag for it.
+    #[error("{path:?} is a socket, which no tar archive can hold")]
+    Socket {
+        /// The member's path.
+        path: String,
+    },
+}
+
+/// An inode as a member, ready to be written.
+#[derive(Debug)]
+pub struct Inode {
+    /// What its header says.
+    pub member: Member,
+    /// Its data, for a regular file.
+    pub data: Option<File>,
+    /// What stat(2) says.
+    pub stat: Stat,
+}
+
+/// Which extended attributes to take, by name.
+pub type XattrFilter<'a> = &'a dyn Fn(&[u8]) -> bool;
+
+/// Reads `name` in the directory `parent` as the member `path`, never following a symbolic link.
+///
+/// Data of regular files is opened, not read; their access time stays where the caller may have it so (O_NOATIME).
+///
+/// # Errors
+/// [`InodeError::Socket`], or the call that failed.
+pub fn read_inode(
+    parent: impl AsFd,
+    name: &OsStr,
+    path: Vec<u8>,
+    keep_xattr: XattrFilter<'_>,
+) -> Result<Inode, InodeError> {
+    let parent = parent.as_fd();
+    let failed = |call| {
+        let path = lossy(&path);
+        move |source| InodeError::Call { call, path, source }
+    };
+    let mut stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("stat"))?;
+    let mut data = None;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+        let file = open_data(parent, name).map_err(failed("open"))?;
+        stat = rustix::fs::fstat(&file).map_err(failed("fstat"))?;
+        data = Some(file);
+    }
+    let kind = kind(parent, name, &path, &stat)?;
+    let xattrs = match &data {
+        Some(file) => Xattrs::Of(file.as_fd()).read(keep_xattr),
+        None => Xattrs::At(by_descriptor(parent, name)).read(keep_xattr),
+    };
+    let member = Member {
+        kind,
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid.into(),
+        gid: stat.st_gid.into(),
+        mtime: Timestamp { secs: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 },
+        xattrs: xattrs.map_err(failed("read the extended attributes of"))?,
+        path,
+    };
+    Ok(Inode { member, data, stat })
+}
+
+/// O_NONBLOCK: should the name have become a FIFO meanwhile, this must not wait for a writer.
+fn open_data(parent: BorrowedFd<'_>, name: &OsStr) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat(parent, name, flags | OFlags::NOATIME, Mode::empty()) {
+        // O_NOATIME is for the owner and for CAP_FOWNER, open(2).
+        Err(Errno::PERM) => openat(parent, name, flags, Mode::empty()),
+        opened => opened,
+    }
+    .map(File::from)
+}
+
+fn kind(parent: BorrowedFd<'_>, name: &OsStr, path: &[u8], stat: &Stat) -> Result<Kind, InodeError> {
+    let (major, minor) = (major(stat.st_rdev), minor(stat.st_rdev));
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Kind::Regular { size: stat.st_size as u64 },
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => {
+            let target = rustix::fs::readlinkat(parent, name, Vec::new()).map_err(|source| InodeError::Call {
+                call: "readlink",
+                path: lossy(path),
+                source,
+            })?;
+            Kind::Symlink { target: target.into_bytes() }
+        }
+        FileType::CharacterDevice => Kind::CharDevice { major, minor },
+        FileType::BlockDevice => Kind::BlockDevice { major, minor },
+        FileType::Fifo => Kind::Fifo,
+        FileType::Socket | FileType::Unknown => return Err(InodeError::Socket { path: lossy(path) }),
+    })
+}
+
+/// A path to `name` that goes through the descriptor of its directory, for calls that have no `*at` form.
+pub(crate) fn by_descriptor(parent: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
+    let mut path = OsString::from(format!("/proc/self/fd/{}/", parent.as_raw_fd()));
+    path.push(name);
+    path.into()
+}
+
+/// Where extended attributes are read from: a file with data is open anyway, other inodes must not be opened.
+enum Xattrs<'a> {
+    Of(BorrowedFd<'a>),
+    At(PathBuf),
+}
+
+/// XATTR_LIST_MAX and XATTR_SIZE_MAX of linux/limits.h, bytes.
+const XATTR_MAX: usize = 64 * 1024;
+
+impl Xattrs<'_> {
+    fn read(&self, keep: XattrFilter<'_>) -> Result<Vec<Xattr>, Errno> {
+        let names = match self.list() {
+            Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+            listed => listed?,
+        };
+        let mut xattrs = Vec::new();
+        for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty() && keep(name)) {
+            match self.value(name) {
+                Ok(value) => xattrs.push(Xattr { name: name.to_vec(), value }),
+                // Removed since the list was made.
+                Err(Errno::NODATA) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        xattrs.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(xattrs)
+    }
+
+    fn list(&self) -> Result<Vec<u8>, Errno> {
+        let mut short = [0; 256];
+        match self.list_into(&mut short) {
+            Ok(len) => Ok(short[..len].to_vec()),
+            Err(Errno::RANGE) => {
+                let mut long = vec![0; XATTR_MAX];
+                let len = self.list_into(&mut long)?;
+                long.truncate(len);
+                Ok(long)
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn list_into(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        match self {
+            Xattrs::Of(fd) => rustix::fs::flistxattr(fd, buffer),
+            Xattrs::At(path) => rustix::fs::llistxattr(path, buffer),
+        }
+    }
+
+    fn value(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
+        let mut value = vec![0; XATTR_MAX];
+        let len = match self {
+            Xattrs::Of(fd) => rustix::fs::fgetxattr(fd, name, &mut value[..])?,
+            Xattrs::At(path) => rustix::fs::lgetxattr(path, name, &mut value[..])?,
+        };
+        value.truncate(len);
+        value.shrink_to_fit();
+        Ok(value)
+    }
+}
+
+/// The name of a path as the kernel takes it.
+pub(crate) fn os(bytes: &[u8]) -> &OsStr {
+    OsStr::from_bytes(bytes)
+}

@@ -1,0 +1,91 @@
+//! One member as a value: what a header says of a file, without its data.
+
+/// Seconds and nanoseconds since 1970-01-01 00:00:00 UTC; `nanos` counts forward from `secs`, also before 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp {
+    /// Whole seconds, rounded towards the past.
+    pub secs: i64,
+    /// 0 to 999,999,999.
+    pub nanos: u32,
+}
+
+/// What a member is, with what only that kind has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file of `size` bytes (typeflag `0`).
+    Regular {
+        /// Bytes of data.
+        size: u64,
+    },
+    /// Another name of a member before it (typeflag `1`).
+    HardLink {
+        /// The path of that member in the archive.
+        target: Vec<u8>,
+    },
+    /// A symbolic link (typeflag `2`).
+    Symlink {
+        /// What readlink(2) gives.
+        target: Vec<u8>,
+    },
+    /// A character device (typeflag `3`). Number 0:0 is overlayfs' whiteout.
+    CharDevice {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A block device (typeflag `4`).
+    BlockDevice {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A directory (typeflag `5`).
+    Directory,
+    /// A FIFO (typeflag `6`).
+    Fifo,
+}
+
+/// An extended attribute: the whole name, `user.` or `trusted.` included, and any bytes as its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Xattr {
+    /// As listxattr(2) gives it, without the final NUL.
+    pub name: Vec<u8>,
+    /// As getxattr(2) gives it.
+    pub value: Vec<u8>,
+}
+
+/// Everything an archive says of one file but its data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Path in the archive, any bytes but NUL, without a trailing slash; `.` is the root of the tree.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission, set-id and sticky bits (`0o7777`).
+    pub mode: u32,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// Time of the last change of its data.
+    pub mtime: Timestamp,
+    /// Extended attributes, ACLs and file capabilities among them (`SCHILY.xattr.*` records).
+    pub xattrs: Vec<Xattr>,
+}
+
+impl Member {
+    /// A member that belongs to root, was last changed at the epoch and has no extended attributes.
+    pub fn new(path: impl Into<Vec<u8>>, kind: Kind, mode: u32) -> Self {
+        Member { path: path.into(), kind, mode, uid: 0, gid: 0, mtime: Timestamp::default(), xattrs: Vec::new() }
+    }
+
+    /// Bytes of data that follow the header; zero for everything but regular files.
+    pub fn size(&self) -> u64 {
+        match self.kind {
+            Kind::Regular { size } => size,
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,442 @@
+//! Extended header records, `"%d %s=%s\n"` (POSIX pax, "pax Extended Header"): bytes in, bytes out, no I/O.
+
+use crate::align::{Alignment, TAR_BLOCK, padded_len};
+use crate::member::{Timestamp, Xattr};
+
+/// Keyword whose value readers ignore (POSIX pax); its value is the padding in front of aligned data.
+const COMMENT: &[u8] = b"comment";
+
+/// Keyword prefix of extended attributes, as star, GNU tar, libarchive and Go write them.
+const SCHILY_XATTR: &[u8] = b"SCHILY.xattr.";
+
+/// Why an extended header cannot be understood; offsets count bytes from the start of its body.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PaxError {
+    /// The record does not start with a decimal length and a space.
+    #[error("pax record at byte {offset} has no length")]
+    NoLength {
+        /// Where the record starts.
+        offset: usize,
+    },
+    /// The record's length goes past the end of the extended header, or is shorter than the record's own frame.
+    #[error("pax record at byte {offset} gives its length as {length}, which does not fit")]
+    BadLength {
+        /// Where the record starts.
+        offset: usize,
+        /// The length it claims.
+        length: usize,
+    },
+    /// No newline at the end, or no `=`.
+    #[error("pax record at byte {offset} is not of the form \"length keyword=value\\n\"")]
+    Malformed {
+        /// Where the record starts.
+        offset: usize,
+    },
+    /// A numeric record that is not a number, or a path that holds a NUL byte.
+    #[error("pax record {keyword:?} has a value that cannot be used: {value:?}")]
+    BadValue {
+        /// The record's keyword.
+        keyword: String,
+        /// Its value, at most 40 bytes of it.
+        value: String,
+    },
+}
+
+/// One `length keyword=value` record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaxRecord<'a> {
+    /// Left of the first `=`.
+    pub keyword: &'a [u8],
+    /// Right of it: any bytes, newlines too; only the length says where it ends.
+    pub value: &'a [u8],
+}
+
+/// The records of an extended header's body, by their lengths.
+///
+/// Zero bytes after the last record are taken for filling, as some writers leave them.
+///
+/// # Errors
+/// Each item may be a [`PaxError`]; nothing follows one.
+pub fn records(body: &[u8]) -> impl Iterator<Item = Result<PaxRecord<'_>, PaxError>> {
+    let mut offset = 0;
+    std::iter::from_fn(move || {
+        if body[offset..].iter().all(|&byte| byte == 0) {
+            return None;
+        }
+        match record_at(body, offset) {
+            Ok((record, next)) => {
+                offset = next;
+                Some(Ok(record))
+            }
+            Err(error) => {
+                offset = body.len();
+                Some(Err(error))
+            }
+        }
+    })
+}
+
+/// The record that starts at `offset`, and the offset behind it.
+fn record_at(body: &[u8], offset: usize) -> Result<(PaxRecord<'_>, usize), PaxError> {
+    let rest = &body[offset..];
+    let digits = rest.iter().take(20).take_while(|byte| byte.is_ascii_digit()).count();
+    let length = std::str::from_utf8(&rest[..digits]).ok().and_then(|text| text.parse::<usize>().ok());
+    let (Some(length), Some(b' ')) = (length, rest.get(digits)) else {
+        return Err(PaxError::NoLength { offset });
+    };
+    if length > rest.len() || length < digits + 2 {
+        return Err(PaxError::BadLength { offset, length });
+    }
+    let malformed = PaxError::Malformed { offset };
+    let Some(text) = rest[digits + 1..length].strip_suffix(b"\n") else { return Err(malformed) };
+    let Some(equals) = text.iter().position(|&byte| byte == b'=') else { return Err(malformed) };
+    Ok((PaxRecord { keyword: &text[..equals], value: &text[equals + 1..] }, offset + length))
+}
+
+/// What an extended header says of the member behind it; `None` where it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PaxExtensions {
+    /// `path`
+    pub path: Option<Vec<u8>>,
+    /// `linkpath`
+    pub linkpath: Option<Vec<u8>>,
+    /// `size`, bytes; wins over the header's field.
+    pub size: Option<u64>,
+    /// `uid`
+    pub uid: Option<u64>,
+    /// `gid`
+    pub gid: Option<u64>,
+    /// `mtime`
+    pub mtime: Option<Timestamp>,
+    /// `SCHILY.xattr.*`
+    pub xattrs: Vec<Xattr>,
+    /// Any `GNU.sparse.*`: the data is not the file's content but a map and its pieces.
+    pub gnu_sparse: bool,
+}
+
+impl PaxExtensions {
+    /// Reads the body of an `x` or `g` header; of records with one keyword the last wins, an empty value takes the
+    /// record back (POSIX pax).
+    ///
+    /// # Errors
+    /// [`PaxError`], for the first record that breaks the format or holds a value that cannot be used.
+    pub fn parse(body: &[u8]) -> Result<Self, PaxError> {
+        let mut extensions = PaxExtensions::default();
+        for record in records(body) {
+            extensions.take(record?)?;
+        }
+        Ok(extensions)
+    }
+
+    fn take(&mut self, record: PaxRecord<'_>) -> Result<(), PaxError> {
+        match record.keyword {
+            b"path" => self.path = path(record)?,
+            b"linkpath" => self.linkpath = path(record)?,
+            b"size" => self.size = number(record)?,
+            b"uid" => self.uid = number(record)?,
+            b"gid" => self.gid = number(record)?,
+            b"mtime" => self.mtime = timestamp(record)?,
+            keyword => {
+                self.gnu_sparse |= keyword.starts_with(b"GNU.sparse.");
+                if let Some(name) = keyword.strip_prefix(SCHILY_XATTR) {
+                    self.take_xattr(decode_xattr_name(name), record.value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_xattr(&mut self, name: Vec<u8>, value: &[u8]) {
+        self.xattrs.retain(|xattr| xattr.name != name);
+        self.xattrs.push(Xattr { name, value: value.to_vec() });
+    }
+
+    /// These extensions, and where they say nothing, those of `global`.
+    pub fn or(mut self, global: &PaxExtensions) -> Self {
+        self.path = self.path.or_else(|| global.path.clone());
+        self.linkpath = self.linkpath.or_else(|| global.linkpath.clone());
+        self.size = self.size.or(global.size);
+        self.uid = self.uid.or(global.uid);
+        self.gid = self.gid.or(global.gid);
+        self.mtime = self.mtime.or(global.mtime);
+        self.gnu_sparse |= global.gnu_sparse;
+        for xattr in &global.xattrs {
+            if self.xattrs.iter().all(|own| own.name != xattr.name) {
+                self.xattrs.push(xattr.clone());
+            }
+        }
+        self
+    }
+}
+
+fn bad_value(record: PaxRecord<'_>) -> PaxError {
+    let shown = &record.value[..record.value.len().min(40)];
+    PaxError::BadValue {
+        keyword: String::from_utf8_lossy(record.keyword).into_owned(),
+        value: String::from_utf8_lossy(shown).into_owned(),
+    }
+}
+
+fn path(record: PaxRecord<'_>) -> Result<Option<Vec<u8>>, PaxError> {
+    if record.value.contains(&0) {
+        return Err(bad_value(record));
+    }
+    Ok((!record.value.is_empty()).then(|| record.value.to_vec()))
+}
+
+fn number(record: PaxRecord<'_>) -> Result<Option<u64>, PaxError> {
+    if record.value.is_empty() {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(record.value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    text.and_then(|text| text.parse().ok()).map(Some).ok_or_else(|| bad_value(record))
+}
+
+/// Decimal seconds with an optional fraction, which is cut after nine digits; `-1.5` is half a second after -2.
+fn timestamp(record: PaxRecord<'_>) -> Result<Option<Timestamp>, PaxError> {
+    if record.value.is_empty() {
+        return Ok(None);
+    }
+    parse_timestamp(record.value).map(Some).ok_or_else(|| bad_value(record))
+}
+
+fn parse_timestamp(value: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let negative = whole.starts_with('-');
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits.is_empty() || !is_number(digits) || !is_number(fraction) {
+        return None;
+    }
+    let secs: i64 = whole.parse().ok()?;
+    let nanos: u32 = format!("{fraction:0<9.9}").parse().ok()?;
+    if negative && nanos > 0 {
+        return Some(Timestamp { secs: secs.checked_sub(1)?, nanos: 1_000_000_000 - nanos });
+    }
+    Some(Timestamp { secs, nanos })
+}
+
+fn format_timestamp(time: Timestamp) -> String {
+    // -1 s and 3/10 s is -0.7 s: the fraction of a negative time counts backwards.
+    let (sign, secs, nanos) = match (time.secs, time.nanos) {
+        (secs @ 0.., nanos) => ("", secs.unsigned_abs(), nanos),
+        (secs, 0) => ("-", secs.unsigned_abs(), 0),
+        (secs, nanos) => ("-", (secs + 1).unsigned_abs(), 1_000_000_000 - nanos),
+    };
+    if nanos == 0 {
+        return format!("{sign}{secs}");
+    }
+    format!("{sign}{secs}.{nanos:09}").trim_end_matches('0').to_owned()
+}
+
+/// An extended header's body while it is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PaxBody {
+    bytes: Vec<u8>,
+}
+
+impl PaxBody {
+    /// Appends a record.
+    pub fn push(&mut self, keyword: &[u8], value: &[u8]) {
+        let framed = keyword.len() + value.len() + " =\n".len();
+        // The length counts its own digits, so one more digit may carry.
+        let mut length = framed + 1;
+        while framed + decimal_digits(length) != length {
+            length = framed + decimal_digits(length);
+        }
+        self.bytes.extend_from_slice(format!("{length} ").as_bytes());
+        self.bytes.extend_from_slice(keyword);
+        self.bytes.push(b'=');
+        self.bytes.extend_from_slice(value);
+        self.bytes.push(b'\n');
+    }
+
+    /// Appends an mtime record.
+    pub fn push_mtime(&mut self, mtime: Timestamp) {
+        self.push(b"mtime", format_timestamp(mtime).as_bytes());
+    }
+
+    /// Appends an extended attribute.
+    pub fn push_xattr(&mut self, xattr: &Xattr) {
+        self.push(&[SCHILY_XATTR, &encode_xattr_name(&xattr.name)].concat(), &xattr.value);
+    }
+
+    /// Appends the `comment` record that makes the data of a member whose extended header starts at `offset` begin
+    /// on a multiple of `align`; nothing where it does so anyway. `None` past `u64::MAX`.
+    ///
+    /// | at | bytes | what |
+    /// |---|---|---|
+    /// | `offset` | 512 | `x` header, if there is a record |
+    /// | | body, filled to 512 | records, padding the last |
+    /// | | 512 | the member's own header |
+    /// | multiple of `align` | | data |
+    #[must_use]
+    pub fn pad(&mut self, offset: u64, align: Alignment) -> Option<()> {
+        let data_offset = offset.checked_add(self.archived_len())?.checked_add(TAR_BLOCK)?;
+        if align.is_aligned(data_offset) {
+            return Some(());
+        }
+        let mut short = align.align_up(data_offset)? - data_offset;
+        if self.bytes.is_empty() {
+            // A first record costs the `x` header as well; with less than two blocks of room, go one block further.
+            short = if short > TAR_BLOCK { short - TAR_BLOCK } else { short + align.bytes() - TAR_BLOCK };
+            // Alignments of one tar block never come here: every header ends on one.
+        }
+        let filled = padded_len(self.bytes.len() as u64)?;
+        let record_len = usize::try_from(filled + short).ok()? - self.bytes.len();
+        self.push_comment(record_len);
+        Some(())
+    }
+
+    /// Appends a `comment` record of exactly `record_len` bytes, at least 12.
+    fn push_comment(&mut self, record_len: usize) {
+        let frame = decimal_digits(record_len) + COMMENT.len() + " =\n".len();
+        self.push(COMMENT, &vec![b' '; record_len - frame]);
+    }
+
+    /// Bytes that the header `x` and this body take in the archive; none where there is no record.
+    pub fn archived_len(&self) -> u64 {
+        match self.bytes.len() as u64 {
+            0 => 0,
+            len => TAR_BLOCK + len.next_multiple_of(TAR_BLOCK),
+        }
+    }
+
+    /// The records one after the other, without filling.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn decimal_digits(number: usize) -> usize {
+    number.checked_ilog10().unwrap_or(0) as usize + 1
+}
+
+/// `=` would end the keyword too early: GNU tar writes it as `%3D`, and `%` as `%25` (its xheader.c).
+fn encode_xattr_name(name: &[u8]) -> Vec<u8> {
+    name.iter().fold(Vec::with_capacity(name.len()), |mut encoded, &byte| {
+        match byte {
+            b'=' => encoded.extend_from_slice(b"%3D"),
+            b'%' => encoded.extend_from_slice(b"%25"),
+            _ => encoded.push(byte),
+        }
+        encoded
+    })
+}
+
+fn decode_xattr_name(name: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let (byte, tail) = match rest {
+            [b'%', b'3', b'D', tail @ ..] => (b'=', tail),
+            [b'%', b'2', b'5', tail @ ..] => (b'%', tail),
+            _ => (byte, tail),
+        };
+        decoded.push(byte);
+        rest = tail;
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn values_may_hold_newlines_and_records() {
+        let mut body = PaxBody::default();
+        body.push(b"SCHILY.xattr.user.a", b"x\n20 size=99\n\0\xff=");
+        body.push(b"size", b"7");
+        let extensions = PaxExtensions::parse(body.as_bytes()).unwrap();
+        assert_eq!(extensions.size, Some(7));
+        assert_eq!(extensions.xattrs[0].value, b"x\n20 size=99\n\0\xff=");
+    }
+
+    #[test]
+    fn the_last_record_wins_and_an_empty_one_takes_back() {
+        let extensions = PaxExtensions::parse(b"10 path=a\n10 path=b\n9 size=5\n8 size=\n").unwrap();
+        assert_eq!(extensions.path.as_deref(), Some(&b"b"[..]));
+        assert_eq!(extensions.size, None);
+    }
+
+    #[test]
+    fn broken_records_are_named() {
+        let cases: [(&[u8], PaxError); 7] = [
+            (b"x size=1\n", PaxError::NoLength { offset: 0 }),
+            (b"99 size=1\n", PaxError::BadLength { offset: 0, length: 99 }),
+            (b"1 size=1\n", PaxError::BadLength { offset: 0, length: 1 }),
+            (b"9 size=12\n", PaxError::Malformed { offset: 0 }),
+            (b"7 size\n", PaxError::Malformed { offset: 0 }),
+            (b"10 path=a\n9 size5\n\n", PaxError::Malformed { offset: 10 }),
+            (b"10 size=-\n", PaxError::BadValue { keyword: "size".into(), value: "-".into() }),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(PaxExtensions::parse(body), Err(expected), "{:?}", String::from_utf8_lossy(body));
+        }
+        assert!(PaxExtensions::parse(b"11 path=a\0\n").is_err());
+        assert!(PaxExtensions::parse(b"99999999999999999999999 a=b\n").is_err());
+    }
+
+    #[test]
+    fn times_before_the_epoch_count_backwards() {
+        let cases =
+            [("-0.7", -1, 300_000_000), ("-1", -1, 0), ("1.5", 1, 500_000_000), ("2.1234567899", 2, 123_456_789)];
+        for (text, secs, nanos) in cases {
+            assert_eq!(parse_timestamp(text.as_bytes()), Some(Timestamp { secs, nanos }), "{text}");
+        }
+        assert_eq!(format_timestamp(Timestamp { secs: -1, nanos: 300_000_000 }), "-0.7");
+        for text in ["", "-", ".", ".5", "1.x", "+1", "--1", "99999999999999999999"] {
+            assert_eq!(parse_timestamp(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn records_come_back(values in prop::collection::vec(("[a-z.]{1,9}", prop::collection::vec(any::<u8>(), 0..1200)), 0..9)) {
+            let mut body = PaxBody::default();
+            for (keyword, value) in &values {
+                body.push(keyword.as_bytes(), value);
+            }
+            let read: Vec<_> = records(body.as_bytes()).collect::<Result<_, _>>().unwrap();
+            prop_assert_eq!(read.len(), values.len());
+            for (record, (keyword, value)) in read.iter().zip(&values) {
+                prop_assert_eq!(record.keyword, keyword.as_bytes());
+                prop_assert_eq!(record.value, &value[..]);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(body in prop::collection::vec(any::<u8>(), 0..600)) {
+            let _ = PaxExtensions::parse(&body);
+        }
+
+        #[test]
+        fn times_come_back(secs in i64::MIN + 1..i64::MAX, nanos in 0u32..1_000_000_000) {
+            let time = Timestamp { secs, nanos };
+            prop_assert_eq!(parse_timestamp(format_timestamp(time).as_bytes()), Some(time));
+        }
+
+        #[test]
+        fn padding_aligns_the_data(blocks in 0u64..10_000, value_len in 0usize..5000, power in 9u32..17) {
+            let align = Alignment::new(1 << power).unwrap();
+            let mut body = PaxBody::default();
+            if value_len > 0 {
+                body.push(b"path", &vec![b'p'; value_len]);
+            }
+            let unpadded = body.archived_len();
+            body.pad(blocks * TAR_BLOCK, align).unwrap();
+            let data_offset = blocks * TAR_BLOCK + body.archived_len() + TAR_BLOCK;
+            prop_assert!(align.is_aligned(data_offset));
+            prop_assert!(body.archived_len() <= unpadded + align.bytes() + TAR_BLOCK);
+            prop_assert!(PaxExtensions::parse(body.as_bytes()).is_ok());
+        }
+
+        #[test]
+        fn xattr_names_come_back(name in prop::collection::vec(1u8..=255, 1..40)) {
+            prop_assert_eq!(decode_xattr_name(&encode_xattr_name(&name)), name);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The two ioctls that rustix does not have: FICLONERANGE and FIEMAP. All `unsafe` of the workspace is here.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::io::Errno;
+use rustix::ioctl::{Opcode, Setter, Updater, ioctl, opcode};
+
+/// `struct file_clone_range`, linux/fs.h.
+#[repr(C)]
+struct FileCloneRange {
+    src_fd: i64,
+    src_offset: u64,
+    src_length: u64,
+    dest_offset: u64,
+}
+
+/// `FICLONERANGE`, linux/fs.h: `_IOW(0x94, 13, struct file_clone_range)`.
+const FICLONERANGE: Opcode = opcode::write::<FileCloneRange>(0x94, 13);
+
+/// Shares `length` bytes of `source` from `source_offset` with `target` at `target_offset`, see ioctl_ficlonerange(2).
+///
+/// Both offsets, and `length` unless it reaches the end of `source`, are multiples of the file system's block size.
+/// A length of zero would mean "to the end of the source" to the kernel; it is refused here with `INVAL`.
+///
+/// # Errors
+/// | errno | meaning |
+/// |---|---|
+/// | `OPNOTSUPP`, `NOTTY` | the file system cannot clone |
+/// | `XDEV` | the files lie on different file systems |
+/// | `INVAL` | unaligned, beyond the end, or the file system cannot clone these two files |
+/// | `PERM`, `TXTBSY` | target is immutable, or a swap file is involved |
+/// | `NOSPC`, `IO`, … | real failures |
+pub(crate) fn clone_range(
+    source: impl AsFd,
+    source_offset: u64,
+    length: u64,
+    target: impl AsFd,
+    target_offset: u64,
+) -> Result<(), Errno> {
+    if length == 0 {
+        return Err(Errno::INVAL);
+    }
+    let range = FileCloneRange {
+        src_fd: i64::from(source.as_fd().as_raw_fd()),
+        src_offset: source_offset,
+        src_length: length,
+        dest_offset: target_offset,
+    };
+    // SAFETY: FICLONERANGE reads one `file_clone_range`, which `Setter` passes by pointer and which has C layout;
+    // the descriptor in it stays open because `source` is borrowed until the call returns.
+    unsafe { ioctl(target, Setter::<FICLONERANGE, FileCloneRange>::new(range)) }
+}
+
+/// `struct fiemap` without its extents, linux/fiemap.h.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct FiemapHeader {
+    start: u64,
+    length: u64,
+    flags: u32,
+    mapped_extents: u32,
+    extent_count: u32,
+    reserved: u32,
+}
+
+/// `struct fiemap_extent`, linux/fiemap.h.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct FiemapExtent {
+    logical: u64,
+    physical: u64,
+    length: u64,
+    reserved64: [u64; 2],
+    flags: u32,
+    reserved: [u32; 3],
+}
+
+/// How many extents one call asks for; 128 of them are 7 KiB on the stack.
+const EXTENTS_PER_CALL: usize = 128;
+
+/// `struct fiemap` with room for its flexible array.
+#[repr(C)]
+struct Fiemap {
+    header: FiemapHeader,
+    extents: [FiemapExtent; EXTENTS_PER_CALL],
+}
+
+/// `FS_IOC_FIEMAP`, linux/fs.h: `_IOWR('f', 11, struct fiemap)`; the size in the number is the header's alone.
+const FS_IOC_FIEMAP: Opcode = opcode::read_write::<FiemapHeader>(b'f', 11);
+/// Write dirty pages out first, so that every extent has its place, linux/fiemap.h.
+const FIEMAP_FLAG_SYNC: u32 = 1;
+/// The last extent of the file, linux/fiemap.h.
+const FIEMAP_EXTENT_LAST: u32 = 1;
+/// Blocks that other files, or other places of this one, refer to as well, linux/fiemap.h.
+const FIEMAP_EXTENT_SHARED: u32 = 0x2000;
+
+/// One contiguous run of a file's blocks on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// First byte in the file.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
+    /// Whether other files, or other places of this one, use the same blocks.
+    pub shared: bool,
+}
+
+/// Calls `visit` with each extent of `file` from the first to the last; holes are what lies between them.
+///
+/// See Documentation/filesystems/fiemap.rst.
+///
+/// # Errors
+/// `OPNOTSUPP` where the file system keeps no extents (tmpfs), `IO` and others as the kernel gives them.
+pub fn extents(file: impl AsFd, mut visit: impl FnMut(Extent)) -> Result<(), Errno> {
+    let mut start = 0;
+    loop {
+        let mut map = Fiemap {
+            header: FiemapHeader {
+                start,
+                length: u64::MAX - start,
+                flags: FIEMAP_FLAG_SYNC,
+                extent_count: EXTENTS_PER_CALL as u32,
+                ..FiemapHeader::default()
+            },
+            extents: [FiemapExtent::default(); EXTENTS_PER_CALL],
+        };
+        // SAFETY: the kernel writes the header and at most `extent_count` extents behind it; `Fiemap` has C layout
+        // and room for exactly that many.
+        unsafe { ioctl(&file, Updater::<FS_IOC_FIEMAP, Fiemap>::new(&mut map))? };
+        let found = &map.extents[..(map.header.mapped_extents as usize).min(EXTENTS_PER_CALL)];
+        for extent in found {
+            visit(Extent {
+                offset: extent.logical,
+                length: extent.length,
+                shared: extent.flags & FIEMAP_EXTENT_SHARED != 0,
+            });
+        }
+        match found.last() {
+            Some(last) if last.flags & FIEMAP_EXTENT_LAST == 0 => start = last.logical + last.length,
+            _ => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_clone_of_nothing_is_refused() {
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(clone_range(&file, 0, 0, &file, 4096), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn extents_cover_what_was_written() {
+        // The checkout's file system, not /tmp: tmpfs keeps no extents.
+        let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        file.write_all(&[7; 10_000]).unwrap();
+        let mut mapped = 0;
+        match extents(&file, |extent| mapped += extent.length) {
+            Ok(()) => assert!(mapped >= 10_000, "{mapped} bytes mapped"),
+            Err(errno) => assert_eq!(errno, Errno::OPNOTSUPP),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A tree with everything that a user without rights can make, and how to compare two of them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use aligntar::{
+    ClonePolicy, Packer, PlainParents, Reader, SocketPolicy, UnpackOptions, Unpacker, WriteOptions, Writer,
+};
+use aligntar::{Transferred, Written};
+use rustix::fs::{FileType, Mode, Timespec, Timestamps, XattrFlags};
+
+/// Bytes of the largest file in [`make`].
+pub(crate) const LARGE: usize = 1_234_567;
+
+pub(crate) fn make(root: &Path) {
+    fs::create_dir_all(root.join("a/b/c")).unwrap();
+    fs::create_dir(root.join("empty")).unwrap();
+    fs::write(root.join("a/small"), b"small").unwrap();
+    fs::write(root.join("a/nothing"), b"").unwrap();
+    fs::write(root.join("a/b/block"), vec![b'b'; 4096]).unwrap();
+    fs::write(root.join("a/b/large"), (0..LARGE).map(|at| (at * 7) as u8).collect::<Vec<_>>()).unwrap();
+    let sparse = File::create(root.join("a/b/c/sparse")).unwrap();
+    sparse.write_all_at(b"in the middle", 5 << 20).unwrap();
+    sparse.set_len(9 << 20).unwrap();
+    fs::hard_link(root.join("a/small"), root.join("hard")).unwrap();
+    symlink("a/small", root.join("soft")).unwrap();
+    symlink("x".repeat(300), root.join("dangling")).unwrap();
+    let long = root.join("l".repeat(200)).join("n".repeat(200));
+    fs::create_dir_all(&long).unwrap();
+    fs::write(long.join("deep"), b"deep").unwrap();
+    fs::write(root.join("caf\u{e9} \n tab\t"), b"odd name").unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, root.join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o640), 0).unwrap();
+    let value = b"line\n20 size=99\n\0\xff";
+    rustix::fs::setxattr(root.join("a/small"), "user.odd", value, XattrFlags::empty()).unwrap();
+    fs::set_permissions(root.join("a/small"), Permissions::from_mode(0o4755)).unwrap();
+    fs::set_permissions(root.join("empty"), Permissions::from_mode(0o1700)).unwrap();
+    for (path, secs, nanos) in [("a/b/block", -5, 250_000_000), ("empty", 8_600_000_000, 1), ("soft", 1, 999_999_999)] {
+        set_mtime(&root.join(path), secs, nanos);
+    }
+}
+
+fn set_mtime(path: &Path, secs: i64, nanos: i64) {
+    let time = Timespec { tv_sec: secs, tv_nsec: nanos };
+    let times = Timestamps { last_access: time, last_modification: time };
+    rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
+}
+
+/// Everything that can be said of the files below `root`, by path; times in ns.
+pub(crate) fn describe(root: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        found.insert(directory.strip_prefix(root).unwrap().to_owned(), describe_one(&directory));
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.symlink_metadata().unwrap().is_dir() {
+                directories.push(path);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_owned(), describe_one(&path));
+            }
+        }
+    }
+    found
+}
+
+fn describe_one(path: &Path) -> String {
+    let stat = path.symlink_metadata().unwrap();
+    let content = if stat.is_file() { fs::read(path).unwrap() } else { Vec::new() };
+    let target = fs::read_link(path).ok();
+    let mut names = vec![0; 4096];
+    let len = rustix::fs::llistxattr(path, &mut names[..]).unwrap();
+    let xattrs: Vec<_> = names[..len].split(|&byte| byte == 0).filter(|name| name.starts_with(b"user.")).collect();
+    let values = xattrs.iter().map(|name| {
+        let mut value = vec![0; 4096];
+        let len = rustix::fs::lgetxattr(path, *name, &mut value[..]).unwrap();
+        (String::from_utf8_lossy(name).into_owned(), value[..len].to_vec())
+    });
+    let links = if stat.is_dir() { 0 } else { stat.nlink() };
+    format!(
+        "{:o} {}:{} {}.{:09} links {links} {target:?} {:?} {} bytes, sum {}",
+        stat.mode(),
+        stat.uid(),
+        stat.gid(),
+        stat.mtime(),
+        stat.mtime_nsec(),
+        values.collect::<Vec<_>>(),
+        content.len(),
+        content
+            .iter()
+            .enumerate()
+            .fold(0u64, |sum, (at, &byte)| sum.wrapping_mul(31).wrapping_add(at as u64 ^ u64::from(byte))),
+    )
+}
+
+pub(crate) fn pack(root: &Path, archive: &File, policy: ClonePolicy) -> Written {
+    let options = WriteOptions { clone_policy: policy, ..WriteOptions::default() };
+    let mut writer = Writer::new(archive, 0, options).unwrap();
+    let mut count = |_: &aligntar::Member| {};
+    let mut packer = Packer::new(&mut writer, &|name| name.starts_with(b"user."), SocketPolicy::Error, &mut count);
+    packer.pack_tree(File::open(root).unwrap(), b".").unwrap();
+    writer.finish().unwrap()
+}
+
+pub(crate) fn unpack(archive: &File, root: &Path, policy: ClonePolicy) -> Transferred {
+    let root = File::open(root).unwrap();
+    let mut parents = PlainParents;
+    let options = UnpackOptions { owner: true, keep_xattr: &|name| name.starts_with(b"user."), clone_policy: policy };
+    let mut unpacker = Unpacker::new(archive, std::os::fd::AsFd::as_fd(&root), options, &mut parents).unwrap();
+    for entry in Reader::open(archive).unwrap() {
+        unpacker.unpack(&entry.unwrap()).unwrap();
+    }
+    unpacker.finish().unwrap()
+}
