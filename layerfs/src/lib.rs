@@ -1,1 +1,58 @@
+//! Overlay layers: from a merged mount point to the directories behind it, and the exact difference between them.
+//!
+//! - A [`LayerStore`] answers which host directories make up a merged mount point: [`OverlayMounts`] asks the mount
+//!   table, [`ContainersStorage`] reads the storage of podman, buildah and CRI-O.
+//! - [`walk`] says exactly what an upperdir changes, at a cost in proportion to the changes.
+//! - [`Upperdir`] makes an upperdir say it again.
+//! - [`Lowers`] looks up single paths in the lower layers.
+//!
+//! # Examples
+//!
+//! What did a container change?
+//!
+//! ```no_run
+//! use layerfs::{Change, ContainersStorage};
+//!
+//! let storage = ContainersStorage::from_storage_conf()?;
+//! let container = storage.container("web")?.ok_or("no such container")?;
+//! let layers = storage.layers_of(&container.layer)?;
+//! let stats = layerfs::walk(&layers, |change| {
+//!     match change {
+//!         Change::Present(present) => println!("C /{}", present.path.display()),
+//!         Change::Deleted { path } => println!("D /{}", path.display()),
+//!     }
+//!     Ok::<(), std::io::Error>(())
+//! })?;
+//! println!("{} files, {} deleted", stats.files, stats.deleted);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Requirements
+//!
+//! Linux 5.6 (`openat2`) and a mounted `/proc`. Reading `trusted.*` xattrs and making whiteouts takes `CAP_SYS_ADMIN`
+//! and `CAP_MKNOD`; without the former the kernel shows no markers at all, so be root before you believe a diff.
+
+#![forbid(unsafe_code)]
 #![warn(missing_docs)]
+
+mod apply;
+mod beneath;
+mod bounded_read;
+mod containers_storage;
+mod diff;
+mod lower;
+mod mountinfo;
+mod overlay;
+mod storage_conf;
+mod store;
+
+pub use apply::{ApplyError, Deletion, Upperdir};
+pub use beneath::AccessError;
+pub use bounded_read::ReadError;
+pub use containers_storage::{Container, ContainersStorage, ContainersStorageError, Image};
+pub use diff::{Change, DataSource, DiffError, DiffStats, Present, WalkError, walk};
+pub use lower::{LowerEntry, LowerError, Lowers};
+pub use mountinfo::{MountsError, OverlayMounts};
+pub use overlay::{XattrNamespace, is_whiteout};
+pub use storage_conf::{StorageConf, StorageConfError};
+pub use store::{LayerStore, Layers, StoreError};

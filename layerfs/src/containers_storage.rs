@@ -1,0 +1,221 @@
+//! The storage of podman, buildah and CRI-O (containers/storage), read as it lies on disk.
+//!
+//! ```text
+//! graph_root/
+//!   overlay-containers/containers.json            names, layer and image of each container
+//!   overlay-containers/volatile-containers.json   the same for `--rm`; below run_root for a transient store
+//!   overlay-containers/ID/userdata/               the container's bundle
+//!   overlay-images/images.json                    names and top layer of each image
+//!   overlay/LAYER/diff/                           the layer's files
+//!   overlay/LAYER/link                            the layer's short name
+//!   overlay/LAYER/lower                           l/SHORT:l/SHORT…, top first, at most 500
+//!   overlay/LAYER/{work,merged}/                  the other directories of the mount
+//!   overlay/l/SHORT -> ../LAYER/diff
+//! ```
+//!
+//! Source: `drivers/overlay/overlay.go`, `containers.go` and `images.go` of containers/storage. Nothing is written and
+//! no lock is taken: the JSON files are replaced by rename, so each is read at one moment.
+
+mod error;
+mod layer_dir;
+mod records;
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::bounded_read;
+use crate::overlay::XattrNamespace;
+use crate::storage_conf::{StorageConf, StorageConfError};
+use crate::store::{LayerStore, Layers, StoreError};
+pub use error::ContainersStorageError;
+use layer_dir::LayerDirs;
+use records::Record;
+
+/// The only driver whose layers this crate understands.
+const DRIVER: &str = "overlay";
+
+/// A containers/storage store.
+#[derive(Clone, Debug)]
+pub struct ContainersStorage {
+    conf: StorageConf,
+}
+
+/// A container as the store records it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// All its names.
+    pub names: Vec<String>,
+    /// Its writable layer.
+    pub layer: String,
+    /// The image it was made from; empty for one made from a root filesystem.
+    pub image: String,
+}
+
+/// An image as the store records it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// All its names, with registry and tag.
+    pub names: Vec<String>,
+    /// Its top layer; an image without files has none.
+    pub layer: Option<String>,
+}
+
+impl ContainersStorage {
+    /// A store at known places, as `podman info` names them, with otherwise default settings.
+    pub fn new(graph_root: impl Into<PathBuf>, run_root: impl Into<PathBuf>) -> Self {
+        let (graph_root, run_root) = (graph_root.into(), run_root.into());
+        Self { conf: StorageConf { graph_root, run_root, ..StorageConf::default() } }
+    }
+
+    /// A store with these settings.
+    pub fn with_conf(conf: StorageConf) -> Self {
+        Self { conf }
+    }
+
+    /// The store that this machine's configuration names.
+    ///
+    /// # Errors
+    /// [`StorageConfError`] when the configuration cannot be read.
+    pub fn from_storage_conf() -> Result<Self, StorageConfError> {
+        StorageConf::load().map(Self::with_conf)
+    }
+
+    /// Its settings.
+    pub fn conf(&self) -> &StorageConf {
+        &self.conf
+    }
+
+    /// Layers, images and containers.
+    pub fn graph_root(&self) -> &Path {
+        &self.conf.graph_root
+    }
+
+    /// What a reboot may lose.
+    pub fn run_root(&self) -> &Path {
+        &self.conf.run_root
+    }
+
+    /// The container with this full ID or exactly this name.
+    ///
+    /// # Errors
+    /// [`ContainersStorageError`] when a record file cannot be read or parsed.
+    pub fn container(&self, name_or_id: &str) -> Result<Option<Container>, ContainersStorageError> {
+        let volatile_root = if self.conf.transient_store { self.run_root() } else { self.graph_root() };
+        let files = [
+            containers_dir(self.graph_root()).join("containers.json"),
+            containers_dir(volatile_root).join("volatile-containers.json"),
+        ];
+        Ok(find_record(&files, name_or_id)?.map(Container::from))
+    }
+
+    /// The image with this full ID or exactly this name, also from the image store and the additional ones.
+    ///
+    /// # Errors
+    /// [`ContainersStorageError`] when a record file cannot be read or parsed.
+    pub fn image(&self, name_or_id: &str) -> Result<Option<Image>, ContainersStorageError> {
+        let files: Vec<_> =
+            self.image_roots().map(|root| root.join(format!("{DRIVER}-images")).join("images.json")).collect();
+        Ok(find_record(&files, name_or_id)?.map(Image::from))
+    }
+
+    /// The folder a container's bundle, CRIU images and log lie in.
+    ///
+    /// Below the graph root also for containers of a transient store (`Store.ContainerDirectory`).
+    pub fn userdata_dir(&self, container: &Container) -> PathBuf {
+        containers_dir(self.graph_root()).join(&container.id).join("userdata")
+    }
+
+    /// The directories of a layer and of those below it, whether mounted or not.
+    ///
+    /// # Errors
+    /// [`ContainersStorageError`]; among others `Driver`, `MountProgram` and `Composefs` for stores whose layers are no
+    /// plain overlay directories, `NoLayer` and `NoLowerLayer` for what is missing.
+    pub fn layers_of(&self, layer_id: &str) -> Result<Layers, ContainersStorageError> {
+        self.check_driver()?;
+        let dirs = LayerDirs::new(self.image_roots().map(|root| root.join(DRIVER)).collect());
+        let mut layers = dirs.layers_of(layer_id)?;
+        layers.xattr_ns = self.xattr_ns();
+        Ok(layers)
+    }
+
+    /// The graph root and all stores that may hold image layers, in the order containers/storage asks them.
+    fn image_roots(&self) -> impl Iterator<Item = &Path> {
+        let more = self.conf.image_store.iter().chain(&self.conf.additional_image_stores);
+        std::iter::once(self.graph_root()).chain(more.map(PathBuf::as_path))
+    }
+
+    fn check_driver(&self) -> Result<(), ContainersStorageError> {
+        if let Some(driver) = self.conf.driver.as_deref().filter(|driver| *driver != DRIVER) {
+            return Err(ContainersStorageError::Driver { driver: driver.into() });
+        }
+        if let Some(program) = &self.conf.mount_program {
+            return Err(ContainersStorageError::MountProgram { program: program.clone() });
+        }
+        if self.conf.driver.is_none() && !self.graph_root().join(DRIVER).is_dir() {
+            return Err(match self.foreign_driver() {
+                Some(driver) => ContainersStorageError::Driver { driver: driver.into() },
+                None => ContainersStorageError::NoStore { graph_root: self.graph_root().into() },
+            });
+        }
+        Ok(())
+    }
+
+    /// Each driver keeps its layers in a folder of its name beside `overlay-layers` or the like.
+    fn foreign_driver(&self) -> Option<&'static str> {
+        let mut others = ["vfs", "btrfs", "zfs", "devicemapper", "aufs"].into_iter();
+        others.find(|driver| self.graph_root().join(format!("{driver}-layers")).is_dir())
+    }
+
+    fn xattr_ns(&self) -> XattrNamespace {
+        let options = self.conf.mount_options.as_deref().unwrap_or_default();
+        match options.split(',').any(|option| option.trim() == "userxattr") {
+            true => XattrNamespace::User,
+            false => XattrNamespace::Trusted,
+        }
+    }
+
+    /// The layer whose mount point this is: `graph_root/overlay/LAYER/merged`.
+    fn layer_at(&self, merged: &Path) -> Result<String, ContainersStorageError> {
+        let not_ours = || ContainersStorageError::NotAMountPoint { path: merged.into() };
+        let home = self.graph_root().join(DRIVER);
+        let home = home.canonicalize().unwrap_or(home);
+        let resolved = merged.canonicalize().unwrap_or_else(|_| merged.into());
+        let inside = resolved.strip_prefix(&home).or_else(|_| merged.strip_prefix(self.graph_root().join(DRIVER)));
+        let mut components = inside.map_err(|_| not_ours())?.components();
+        match (components.next(), components.next(), components.next()) {
+            (Some(Component::Normal(layer)), Some(Component::Normal(name)), None) if name == "merged" => {
+                layer.to_str().map(str::to_owned).ok_or_else(not_ours)
+            }
+            _ => Err(not_ours()),
+        }
+    }
+}
+
+impl LayerStore for ContainersStorage {
+    fn layers_at(&self, merged: &Path) -> Result<Layers, StoreError> {
+        Ok(self.layers_of(&self.layer_at(merged)?)?)
+    }
+}
+
+fn containers_dir(root: &Path) -> PathBuf {
+    root.join(format!("{DRIVER}-containers"))
+}
+
+/// Records grow with the number of containers or images, about 1 KiB each.
+const RECORDS_LIMIT: u64 = 256 << 20;
+
+/// The first record with this ID or name; IDs of all files come before names, as in containers/storage.
+fn find_record(files: &[PathBuf], name_or_id: &str) -> Result<Option<Record>, ContainersStorageError> {
+    let mut records = Vec::new();
+    for path in files {
+        if let Some(bytes) = bounded_read::read_optional(path, RECORDS_LIMIT)? {
+            records.extend(Record::parse(&bytes, path)?);
+        }
+    }
+    let index = records.iter().position(|record| record.id == name_or_id);
+    let index = index.or_else(|| records.iter().position(|record| record.names.iter().any(|name| name == name_or_id)));
+    Ok(index.map(|index| records.swap_remove(index)))
+}

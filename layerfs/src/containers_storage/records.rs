@@ -1,0 +1,76 @@
+//! Container and image records: the fields needed of them.
+
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer};
+
+use super::{Container, ContainersStorageError, Image};
+
+/// A record of `containers.json` or `images.json`; both have these fields.
+#[derive(Debug, Deserialize)]
+pub(super) struct Record {
+    pub(super) id: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(super) names: Vec<String>,
+    #[serde(default)]
+    layer: String,
+    #[serde(default)]
+    image: String,
+}
+
+impl Record {
+    /// Parses a whole file. Go writes an empty list as `null`.
+    pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Self>, ContainersStorageError> {
+        let records: Option<Vec<Self>> = serde_json::from_slice(bytes)
+            .map_err(|source| ContainersStorageError::Json { path: path.into(), source })?;
+        Ok(records.unwrap_or_default())
+    }
+}
+
+impl From<Record> for Container {
+    fn from(Record { id, names, layer, image }: Record) -> Self {
+        Self { id, names, layer, image }
+    }
+}
+
+impl From<Record> for Image {
+    fn from(Record { id, names, layer, .. }: Record) -> Self {
+        Self { id, names, layer: Some(layer).filter(|layer| !layer.is_empty()) }
+    }
+}
+
+fn null_as_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_s_json_is_read() -> anyhow::Result<()> {
+        let json = br#"[{"id":"aa","names":["web"],"image":"ii","layer":"ll","metadata":"{}","created":"2024-01-01T00:00:00Z"},
+                        {"id":"bb","names":null,"layer":""}]"#;
+        let records = Record::parse(json, Path::new("containers.json"))?;
+        let containers: Vec<Container> = records.into_iter().map(Container::from).collect();
+        let web = Container { id: "aa".into(), names: vec!["web".into()], layer: "ll".into(), image: "ii".into() };
+        assert_eq!(containers[0], web);
+        assert!(containers[1].names.is_empty());
+        assert!(Record::parse(b"null", Path::new("x"))?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn other_json_is_an_error_that_names_the_file() {
+        for json in [&b"{}"[..], b"", b"[{}]", b"[{\"id\":7}]"] {
+            let parsed = Record::parse(json, Path::new("images.json"));
+            assert!(
+                matches!(parsed, Err(ContainersStorageError::Json { path, .. }) if path == Path::new("images.json"))
+            );
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What an upperdir changes, exactly: one walk that yields what the merged tree shows differently from its lower layers.
+//!
+//! # What comes out
+//!
+//! The walk compares two trees: the *base*, which is what the lower layers show without the upper one, and the merged
+//! tree. Everything of the merged tree that does not come unchanged from the same place of the base is
+//! [`Change::Present`]; everything of the base that the merged tree lacks is [`Change::Deleted`].
+//!
+//! | in the upperdir | yields |
+//! |---|---|
+//! | file, directory, link, device, … | `Present` |
+//! | whiteout of something the base shows | one `Deleted`, also for a whole directory |
+//! | whiteout of nothing | nothing |
+//! | opaque directory | `Present`, its content, and `Deleted` for each name the base shows there and it lacks, also in subdirectories made anew |
+//! | file where the base has a directory, or the reverse | `Present` alone: the kind says the rest |
+//! | metacopy file | `Present` with the data of the lower file that holds it |
+//! | renamed directory (redirect) | `Present` with its whole merged content; the old name is a whiteout in the upperdir |
+//!
+//! Parents come before children and names are in byte order, so equal trees give equal sequences. One descriptor is
+//! held open for each level of depth.
+
+mod walker;
+
+use std::ffi::OsStr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Stat;
+
+use crate::beneath::AccessError;
+use crate::lower::{LowerError, Lowers};
+use crate::store::Layers;
+use walker::Walker;
+
+/// One difference between the lower layers and the merged tree.
+#[derive(Debug)]
+pub enum Change<'a> {
+    /// The merged tree shows this, new or changed (directories too).
+    Present(Present<'a>),
+    /// The lower layers show this path, the merged tree does not.
+    Deleted {
+        /// Relative to the root of the merged tree.
+        path: &'a Path,
+    },
+}
+
+/// A file of any kind that the merged tree shows.
+#[derive(Debug)]
+pub struct Present<'a> {
+    /// Relative to the root of the merged tree; empty for the root itself.
+    pub path: &'a Path,
+    /// The directory that holds the file on disk: in the upperdir, or in a lower layer for the content of a renamed
+    /// directory.
+    pub parent: BorrowedFd<'a>,
+    /// The file's name in `parent`, `.` for the root. Xattrs and link targets are read there; leave the overlay's own
+    /// xattrs out with [`XattrNamespace::merged_xattr_name`](crate::XattrNamespace::merged_xattr_name).
+    pub name: &'a OsStr,
+    /// Its metadata, size included.
+    pub stat: Stat,
+    /// Where its content is.
+    pub data: DataSource,
+}
+
+/// Where the content of a [`Present`] regular file is.
+#[derive(Debug)]
+pub enum DataSource {
+    /// In the file itself (`parent` + `name`). Also said of everything that is not a regular file.
+    Itself,
+    /// In this file of a lower layer, open for reading: `parent` + `name` is a metacopy file that has the size and
+    /// none of the data.
+    Lower(OwnedFd),
+}
+
+/// How much a walk saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiffStats {
+    /// Directories present, the root included.
+    pub directories: u64,
+    /// Present files of every other kind.
+    pub files: u64,
+    /// Sum of the sizes of present regular files, in bytes; a file with several names counts once for each.
+    pub file_bytes: u64,
+    /// Deletions.
+    pub deleted: u64,
+}
+
+/// The upperdir could not be compared with its lower layers.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiffError {
+    /// A file of the upperdir could not be read; it may have vanished meanwhile.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The lower layers could not be read.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// A metacopy file's data is in no lower layer.
+    #[error("{} is a metacopy file, but no lower layer has its data", path.display())]
+    NoData {
+        /// The file in the upperdir.
+        path: PathBuf,
+    },
+}
+
+/// Why a walk ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError<E> {
+    /// The walk itself failed.
+    #[error(transparent)]
+    Diff(#[from] DiffError),
+    /// The visitor returned this.
+    #[error("{0}")]
+    Visit(E),
+}
+
+/// Walks the upperdir once and hands every change to `visit`.
+///
+/// The upperdir should not change meanwhile: a file that vanishes during the walk is an error.
+///
+/// # Errors
+/// [`WalkError::Visit`] with the visitor's own error, [`WalkError::Diff`] for all else.
+///
+/// # Examples
+/// ```no_run
+/// use std::path::Path;
+/// use layerfs::{Change, LayerStore, OverlayMounts};
+///
+/// let layers = OverlayMounts::new().layers_at(Path::new("/mnt/merged"))?;
+/// layerfs::walk(&layers, |change| {
+///     match change {
+///         Change::Present(present) => println!("C {}", present.path.display()),
+///         Change::Deleted { path } => println!("D {}", path.display()),
+///     }
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn walk<E>(layers: &Layers, visit: impl FnMut(Change<'_>) -> Result<(), E>) -> Result<DiffStats, WalkError<E>> {
+    let lowers = Lowers::open(layers).map_err(DiffError::from)?;
+    Walker::new(&lowers, layers.xattr_ns, visit).run(&layers.upperdir)
+}

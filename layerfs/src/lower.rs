@@ -1,0 +1,248 @@
+//! What the lower layers show, together, without the upper one.
+//!
+//! A directory of the merged lower tree is a list of [`Part`]s, one per layer that contributes to it, top first. Looking
+//! up a name in it goes through the parts as the kernel does (`ovl_lookup` in `fs/overlayfs/namei.c`): a whiteout ends
+//! the search, an opaque directory is the last part, a file below a directory ends it too, and a redirect changes what
+//! the layers further down are asked for.
+
+mod probe;
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{FileType, Stat};
+
+use crate::beneath::{self, AccessError, Entry, Handle, Name, Root};
+use crate::overlay::{self, Marker, Opacity, Redirect, XattrNamespace};
+use crate::store::Layers;
+use probe::Search;
+
+/// A lookup through the lower layers failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LowerError {
+    /// A layer could not be read.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The path is absolute, or has a `..`.
+    #[error("{} is not a plain path below the root", path.display())]
+    UnsafePath {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A metacopy file has no data in any layer below it.
+    #[error("{} is a metacopy file, but no layer below it has its data", path.display())]
+    NoData {
+        /// The metacopy file.
+        path: PathBuf,
+    },
+}
+
+/// The lower layers, opened.
+#[derive(Debug)]
+pub struct Lowers {
+    /// The layers that merge, top first, then the data-only ones.
+    layers: Vec<Root>,
+    /// How many of them merge.
+    merging: usize,
+    ns: XattrNamespace,
+}
+
+/// One layer's contribution to a directory, or the place of a file in its layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) layer: usize,
+    pub(crate) path: PathBuf,
+}
+
+/// What a name in the merged lower tree stands for.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// Directory: all contributions, top first. Metacopy file: the files on the way to the data, which is last.
+    /// Any other: the one file. Never empty.
+    pub(crate) parts: Vec<Part>,
+    /// The topmost part itself.
+    pub(crate) entry: Entry,
+    /// Whether the last part is still a metacopy file, so that the data is nowhere.
+    pub(crate) lacks_data: bool,
+}
+
+impl Node {
+    pub(crate) fn top(&self) -> &Part {
+        &self.parts[0]
+    }
+
+    /// The contributions to a directory; none if it is not one.
+    pub(crate) fn into_dir_parts(self) -> Vec<Part> {
+        if self.entry.is_dir() { self.parts } else { Vec::new() }
+    }
+}
+
+/// A file or directory as the lower layers show it.
+#[derive(Debug)]
+pub struct LowerEntry {
+    /// Which of [`Layers::lowerdirs`] it comes from, the topmost for a directory that several contribute to.
+    pub layer: usize,
+    /// Its path within that layer; differs from the path looked up where the layers hold redirects.
+    pub path: PathBuf,
+    /// An `O_PATH` descriptor.
+    pub fd: OwnedFd,
+    /// Its metadata.
+    pub stat: Stat,
+}
+
+impl Lowers {
+    /// Opens all lower layers.
+    ///
+    /// # Errors
+    /// [`LowerError::Access`] naming the layer that cannot be opened.
+    pub fn open(layers: &Layers) -> Result<Self, LowerError> {
+        let all = layers.lowerdirs.iter().chain(&layers.data_only_lowerdirs);
+        let roots = all.map(|path| Root::open(path)).collect::<Result<_, _>>()?;
+        Ok(Self { layers: roots, merging: layers.lowerdirs.len(), ns: layers.xattr_ns })
+    }
+
+    /// What the lower layers show at `path` (relative to the root; empty for the root itself), `None` if nothing.
+    /// Symlinks are never followed: behind one there is nothing.
+    ///
+    /// # Errors
+    /// [`LowerError::UnsafePath`] for absolute paths and `..`; [`LowerError::Access`] when a layer cannot be read.
+    pub fn lookup(&self, path: &Path) -> Result<Option<LowerEntry>, LowerError> {
+        let Some(node) = self.node(path)? else { return Ok(None) };
+        let Part { layer, path } = node.top().clone();
+        Ok(Some(LowerEntry { layer, path, fd: node.entry.fd, stat: node.entry.stat }))
+    }
+
+    pub(crate) fn node(&self, path: &Path) -> Result<Option<Node>, LowerError> {
+        let mut node = self.root_node()?;
+        for component in path.components() {
+            let name = match component {
+                Component::Normal(name) => name,
+                Component::CurDir => continue,
+                _ => return Err(LowerError::UnsafePath { path: path.into() }),
+            };
+            let Some(dir) = node else { return Ok(None) };
+            node = self.child(&dir.into_dir_parts(), name)?;
+        }
+        Ok(node)
+    }
+
+    fn root_node(&self) -> Result<Option<Node>, LowerError> {
+        let Some(top) = self.layers[..self.merging].first() else { return Ok(None) };
+        let entry = top.entry(Path::new(""))?;
+        Ok(entry.map(|entry| Node { parts: self.root_parts(), entry, lacks_data: false }))
+    }
+
+    /// The root directory: every merging layer contributes, whatever its root is marked as.
+    pub(crate) fn root_parts(&self) -> Vec<Part> {
+        (0..self.merging).map(|layer| Part { layer, path: PathBuf::new() }).collect()
+    }
+
+    /// Looks up a name in the directory made of `dir`'s parts.
+    pub(crate) fn child(&self, dir: &[Part], name: &OsStr) -> Result<Option<Node>, LowerError> {
+        Search::sibling(self, dir.to_vec(), name).run()
+    }
+
+    /// What an upper directory with this redirect, in a directory made of `dir`'s parts, merges with.
+    pub(crate) fn redirected_dir(&self, dir: &[Part], redirect: &Redirect) -> Result<Option<Node>, LowerError> {
+        Search::redirected(self, dir, redirect).below_directory().run()
+    }
+
+    /// The data of an upper metacopy file called `name` in a directory made of `dir`'s parts.
+    pub(crate) fn metacopy_data(
+        &self,
+        dir: &[Part],
+        name: &OsStr,
+        redirect: Option<&Redirect>,
+    ) -> Result<Option<OwnedFd>, LowerError> {
+        let search = match redirect {
+            Some(redirect) => Search::redirected(self, dir, redirect),
+            None => Search::sibling(self, dir.to_vec(), name),
+        };
+        match search.below_metacopy().run()? {
+            Some(node) if node.entry.is_regular() => self.open_data(&node).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The data of a regular file, which for a metacopy file lies in a layer further down.
+    pub(crate) fn open_data(&self, node: &Node) -> Result<OwnedFd, LowerError> {
+        match node.parts.last() {
+            Some(part) if !node.lacks_data => Ok(self.layers[part.layer].open_file(&part.path)?),
+            _ => Err(LowerError::NoData { path: node.entry.path.clone() }),
+        }
+    }
+
+    /// The directory that holds a part, and the part's name in it.
+    pub(crate) fn open_parent<'p>(&self, part: &'p Part) -> Result<(OwnedFd, &'p OsStr), LowerError> {
+        let parent = part.path.parent().unwrap_or(Path::new(""));
+        let name = part.path.file_name().unwrap_or(OsStr::new("."));
+        Ok((self.layers[part.layer].open_dir(parent)?, name))
+    }
+
+    /// Every name the directory made of `dir`'s parts shows.
+    pub(crate) fn names(&self, dir: &[Part]) -> Result<BTreeSet<OsString>, LowerError> {
+        let mut shown = BTreeSet::new();
+        let mut hidden = BTreeSet::new();
+        for part in dir {
+            self.names_of_part(part, &mut shown, &mut hidden)?;
+        }
+        Ok(shown)
+    }
+
+    fn names_of_part(
+        &self,
+        part: &Part,
+        shown: &mut BTreeSet<OsString>,
+        hidden: &mut BTreeSet<OsString>,
+    ) -> Result<(), LowerError> {
+        let root = &self.layers[part.layer];
+        let path = root.full(&part.path);
+        let fd = root.open_dir(&part.path)?;
+        let dir = ListedDir { handle: Handle { dir: fd.as_fd(), name: None, path: &path }, ns: self.ns };
+        let opacity = dir.handle.opacity(self.ns)?;
+        for entry in beneath::list(fd.as_fd(), &path)? {
+            if shown.contains(&entry.name) || hidden.contains(&entry.name) {
+                continue;
+            }
+            let list = if dir.is_whiteout(&entry, opacity)? { &mut *hidden } else { &mut *shown };
+            list.insert(entry.name);
+        }
+        Ok(())
+    }
+}
+
+/// A directory of one layer while its names are sorted into shown and hidden.
+struct ListedDir<'a> {
+    handle: Handle<'a>,
+    ns: XattrNamespace,
+}
+
+impl ListedDir<'_> {
+    fn is_whiteout(&self, entry: &Name, opacity: Opacity) -> Result<bool, AccessError> {
+        let xattrs = opacity == Opacity::XattrWhiteouts;
+        match entry.kind {
+            FileType::CharacterDevice => Ok(overlay::is_whiteout(&self.stat(entry)?)),
+            FileType::RegularFile if xattrs => self.is_xattr_whiteout(entry),
+            FileType::Unknown if overlay::is_whiteout(&self.stat(entry)?) => Ok(true),
+            FileType::Unknown if xattrs => self.is_xattr_whiteout(entry),
+            _ => Ok(false),
+        }
+    }
+
+    fn is_xattr_whiteout(&self, entry: &Name) -> Result<bool, AccessError> {
+        if !overlay::may_be_xattr_whiteout(&self.stat(entry)?) {
+            return Ok(false);
+        }
+        let path = self.handle.path.join(&entry.name);
+        let file = Handle { dir: self.handle.dir, name: Some(&entry.name), path: &path };
+        file.has_marker(self.ns, Marker::Whiteout)
+    }
+
+    fn stat(&self, entry: &Name) -> Result<Stat, AccessError> {
+        rustix::fs::statat(self.handle.dir, &entry.name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|source| AccessError::Stat { path: self.handle.path.join(&entry.name), source })
+    }
+}

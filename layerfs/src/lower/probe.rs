@@ -1,0 +1,225 @@
+//! One lookup on its way down through the layers.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::{LowerError, Lowers, Node, Part};
+use crate::beneath::{Entry, Root};
+use crate::overlay::{self, Marker, Opacity, Redirect};
+
+/// A search for one name. What it asks the next layer for changes with the redirects it meets.
+pub(super) struct Search<'a> {
+    lowers: &'a Lowers,
+    /// The directories still to be asked, top first.
+    queue: VecDeque<Part>,
+    wanted: Wanted,
+    /// What was found above the next layer to ask.
+    above: Above,
+    found: Option<(Vec<Part>, Entry)>,
+}
+
+/// What the next layer is asked for.
+#[derive(Clone)]
+struct Wanted {
+    /// One name, or the components of an absolute path.
+    names: Vec<OsString>,
+    /// Counted from the layer's root, not from the directory the search began in.
+    absolute: bool,
+}
+
+/// Decides what a layer further down may add.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Above {
+    Nothing,
+    Directory,
+    /// Metadata that still looks for its data.
+    Metacopy,
+}
+
+/// What one layer answered.
+struct Answer {
+    hit: Option<(PathBuf, Entry, Above)>,
+    /// Layers further down are not asked.
+    stop: bool,
+    /// What layers further down are asked for.
+    next: Wanted,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn sibling(lowers: &'a Lowers, dir: Vec<Part>, name: &OsStr) -> Self {
+        let wanted = Wanted { names: vec![name.to_owned()], absolute: false };
+        Self { lowers, queue: dir.into(), wanted, above: Above::Nothing, found: None }
+    }
+
+    /// A redirect in the upper layer: an absolute one starts at the roots of all lower layers.
+    pub(super) fn redirected(lowers: &'a Lowers, dir: &[Part], redirect: &Redirect) -> Self {
+        let wanted = Wanted { names: Vec::new(), absolute: false }.redirected(redirect, 0);
+        let queue = if wanted.absolute { lowers.root_parts() } else { dir.to_vec() };
+        Self { lowers, queue: queue.into(), wanted, above: Above::Nothing, found: None }
+    }
+
+    pub(super) fn below_directory(mut self) -> Self {
+        self.above = Above::Directory;
+        self
+    }
+
+    pub(super) fn below_metacopy(mut self) -> Self {
+        self.above = Above::Metacopy;
+        self
+    }
+
+    pub(super) fn run(mut self) -> Result<Option<Node>, LowerError> {
+        while let Some(part) = self.queue.pop_front() {
+            let answer = self.ask(&part)?;
+            self.take(part.layer, answer.hit);
+            if answer.stop {
+                break;
+            }
+            if answer.next.absolute && !self.wanted.absolute {
+                self.queue = self.lowers.root_parts().split_off(part.layer + 1).into();
+            }
+            self.wanted = answer.next;
+        }
+        self.ask_data_only()?;
+        let lacks_data = self.above == Above::Metacopy;
+        Ok(self.found.map(|(parts, entry)| Node { parts, entry, lacks_data }))
+    }
+
+    fn take(&mut self, layer: usize, hit: Option<(PathBuf, Entry, Above)>) {
+        let Some((path, entry, above)) = hit else { return };
+        self.above = above;
+        let part = Part { layer, path };
+        match &mut self.found {
+            Some((parts, _)) => parts.push(part),
+            None => self.found = Some((vec![part], entry)),
+        }
+    }
+
+    /// Data-only layers are reached by an absolute redirect alone.
+    fn ask_data_only(&mut self) -> Result<(), LowerError> {
+        if self.above != Above::Metacopy || !self.wanted.absolute {
+            return Ok(());
+        }
+        let path: PathBuf = self.wanted.names.iter().collect();
+        for layer in self.lowers.merging..self.lowers.layers.len() {
+            if let Some(entry) = self.lowers.layers[layer].entry(&path)?.filter(Entry::is_regular) {
+                self.take(layer, Some((path, entry, Above::Nothing)));
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Walks the wanted names within one layer.
+    fn ask(&self, part: &Part) -> Result<Answer, LowerError> {
+        let root = &self.lowers.layers[part.layer];
+        let mut path = if self.wanted.absolute { PathBuf::new() } else { part.path.clone() };
+        let mut answer = Answer { hit: None, stop: false, next: self.wanted.clone() };
+        let Some(last) = self.wanted.names.len().checked_sub(1) else { return Ok(answer) };
+        for (index, name) in self.wanted.names.iter().enumerate() {
+            path.push(name);
+            let Some(entry) = root.entry(&path)? else { return Ok(answer) };
+            if self.is_whiteout(root, &path, &entry)? {
+                answer.stop = true;
+                return Ok(answer);
+            }
+            let is_last = index == last;
+            if !self.continues(&entry, is_last) {
+                answer.stop = true;
+                return Ok(answer);
+            }
+            let above = self.below(&entry, &mut answer, last - index)?;
+            if is_last {
+                answer.hit = Some((path, entry, above));
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Whether this file can be part of what is looked for: below a directory only directories, below a metacopy file
+    /// only regular files, and only directories on the way.
+    fn continues(&self, entry: &Entry, is_last: bool) -> bool {
+        match self.above {
+            _ if !is_last => entry.is_dir(),
+            Above::Nothing => true,
+            Above::Directory => entry.is_dir(),
+            Above::Metacopy => entry.is_regular(),
+        }
+    }
+
+    /// Reads what the file says about the layers below it. `rest` is the number of wanted names behind it.
+    fn below(&self, entry: &Entry, answer: &mut Answer, rest: usize) -> Result<Above, LowerError> {
+        let ns = self.lowers.ns;
+        if entry.is_dir() {
+            if entry.opacity(ns)? == Opacity::Opaque {
+                answer.stop = true;
+                return Ok(Above::Directory);
+            }
+        } else if !entry.is_regular() || !entry.has_marker(ns, Marker::Metacopy)? {
+            answer.stop = true;
+            return Ok(Above::Nothing);
+        }
+        if let Some(redirect) = entry.redirect(ns)? {
+            answer.next = answer.next.redirected(&redirect, rest);
+        }
+        Ok(if entry.is_dir() { Above::Directory } else { Above::Metacopy })
+    }
+
+    fn is_whiteout(&self, root: &Root, path: &Path, entry: &Entry) -> Result<bool, LowerError> {
+        if overlay::is_whiteout(&entry.stat) {
+            return Ok(true);
+        }
+        let ns = self.lowers.ns;
+        if !overlay::may_be_xattr_whiteout(&entry.stat) || !entry.has_marker(ns, Marker::Whiteout)? {
+            return Ok(false);
+        }
+        let parent = root.entry(path.parent().unwrap_or(Path::new("")))?;
+        Ok(parent.map(|parent| parent.opacity(ns)).transpose()? == Some(Opacity::XattrWhiteouts))
+    }
+}
+
+impl Wanted {
+    /// The same with the name before the last `rest` ones redirected.
+    fn redirected(&self, redirect: &Redirect, rest: usize) -> Self {
+        let behind = self.names.len().saturating_sub(rest);
+        let (to, rest) = self.names.split_at(behind);
+        let (mut names, absolute): (Vec<OsString>, bool) = match redirect {
+            Redirect::Sibling(name) => {
+                let parents = to.split_last().map_or(&[][..], |(_, parents)| parents);
+                (parents.iter().chain([name]).cloned().collect(), self.absolute)
+            }
+            Redirect::Absolute(path) => (path.iter().map(OsStr::to_owned).collect(), true),
+        };
+        names.extend_from_slice(rest);
+        Self { names, absolute }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(path: &str, absolute: bool) -> Wanted {
+        Wanted { names: Path::new(path).iter().map(OsStr::to_owned).collect(), absolute }
+    }
+
+    #[test]
+    fn a_redirect_replaces_its_own_name_and_keeps_those_behind() {
+        let sibling = Redirect::Sibling("new".into());
+        let absolute = Redirect::Absolute("x/y".into());
+        let cases = [
+            (wanted("a", false), &sibling, 0, "new", false),
+            (wanted("a", false), &absolute, 0, "x/y", true),
+            (wanted("a/b/c", true), &sibling, 1, "a/new/c", true),
+            (wanted("a/b/c", true), &sibling, 2, "new/b/c", true),
+            (wanted("a/b/c", true), &absolute, 1, "x/y/c", true),
+        ];
+        for (before, redirect, rest, names, is_absolute) in cases {
+            let after = before.redirected(redirect, rest);
+            assert_eq!(after.names.iter().collect::<PathBuf>(), Path::new(names));
+            assert_eq!(after.absolute, is_absolute);
+        }
+    }
+}

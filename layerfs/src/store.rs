@@ -1,0 +1,45 @@
+//! The value every store answers with, and the trait they share.
+
+use std::path::{Path, PathBuf};
+
+use crate::containers_storage::ContainersStorageError;
+use crate::mountinfo::MountsError;
+use crate::overlay::XattrNamespace;
+
+/// Host directories that make up one merged mount point, in the words of the overlay's mount options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layers {
+    /// Where the layers are, or would be, mounted.
+    pub merged: Option<PathBuf>,
+    /// The writable layer.
+    pub upperdir: PathBuf,
+    /// The read-only layers that merge, top first.
+    pub lowerdirs: Vec<PathBuf>,
+    /// Layers below all others that only lend file data to metacopy files and show no names (`::` and `datadir+`).
+    pub data_only_lowerdirs: Vec<PathBuf>,
+    /// The kernel's scratch directory beside the upperdir.
+    pub workdir: Option<PathBuf>,
+    /// Where this overlay keeps its markers.
+    pub xattr_ns: XattrNamespace,
+}
+
+/// Something that knows which directories lie behind a merged mount point.
+pub trait LayerStore {
+    /// The layers behind a merged mount point.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the path is not one of this store's, or the store cannot be read or understood.
+    fn layers_at(&self, merged: &Path) -> Result<Layers, StoreError>;
+}
+
+/// Why a store has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// From [`OverlayMounts`](crate::OverlayMounts).
+    #[error(transparent)]
+    Mounts(#[from] MountsError),
+    /// From [`ContainersStorage`](crate::ContainersStorage).
+    #[error(transparent)]
+    ContainersStorage(#[from] ContainersStorageError),
+}
