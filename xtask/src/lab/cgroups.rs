@@ -18,6 +18,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const PREFIX: &str = "ckpt-lab-";
 
+const CPUSET: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
+
 /// Killed processes leave their group a moment after their parent saw them end.
 const REMOVE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -33,16 +35,29 @@ impl LabGroups {
     /// Makes the groups, after removing those of labs that were killed.
     pub(super) fn create() -> Result<Self> {
         let hierarchies = own_hierarchies()?;
-        let v1_controllers = hierarchies.iter().any(|own| own.kind == Kind::V1Controllers);
-        let mut groups = Self { folders: Vec::new(), v1_controllers };
+        let mut groups =
+            Self { folders: Vec::new(), v1_controllers: hierarchies.iter().any(|own| own.kind == Kind::V1Controllers) };
         for own in &hierarchies {
             remove_leftovers(&own.mount_point);
-            let folder = own.parent(v1_controllers).join(format!("{PREFIX}{}", process::id()));
-            fs::create_dir(&folder).with_context(|| format!("cannot make the cgroup {}", folder.display()))?;
-            groups.folders.push(folder.clone());
-            prepare(&folder, own.kind, v1_controllers)?;
+            if let Err(error) = groups.add(own) {
+                groups.remove()?;
+                return Err(error);
+            }
         }
         Ok(groups)
+    }
+
+    fn add(&mut self, own: &Own) -> Result<()> {
+        let parent = own.parent(self.v1_controllers);
+        let folder = parent.join(format!("{PREFIX}{}", process::id()));
+        fs::create_dir(&folder).with_context(|| format!("cannot make the cgroup {}", folder.display()))?;
+        self.folders.push(folder.clone());
+        match own.kind {
+            Kind::V2 if !self.v1_controllers => delegate_controllers(parent),
+            Kind::V1Controllers if folder.join(CPUSET[0]).exists() => copy_cpuset(parent, &folder)?,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Removes the groups and all below them.
@@ -113,18 +128,12 @@ impl Own {
     }
 }
 
-fn prepare(folder: &Path, kind: Kind, v1_controllers: bool) -> Result<()> {
-    let parent = folder.parent().expect("the folder was joined to its parent");
-    if kind == Kind::V2 && !v1_controllers {
-        delegate_controllers(parent);
-    }
-    // A new cpuset group (v1) takes no process before it has CPUs and memory.
-    for file in ["cpuset.cpus", "cpuset.mems"] {
-        if kind == Kind::V1Controllers && folder.join(file).exists() {
-            fs::read(parent.join(file))
-                .and_then(|value| fs::write(folder.join(file), value))
-                .with_context(|| format!("cannot copy {file} to {}", folder.display()))?;
-        }
+/// A new v1 cpuset group takes no process before it has CPUs and memory.
+fn copy_cpuset(parent: &Path, folder: &Path) -> Result<()> {
+    for file in CPUSET {
+        fs::read(parent.join(file))
+            .and_then(|value| fs::write(folder.join(file), value))
+            .with_context(|| format!("cannot copy {file} to {}", folder.display()))?;
     }
     Ok(())
 }

@@ -27,10 +27,12 @@ log_driver = "k8s-file"
 /// Where v2 has no pids controller, podman's default limit is an error.
 const NO_PIDS_LIMIT: &str = "pids_limit = 0\n";
 
-/// crun's restore fails to write cpuset.cpu_exclusive when CRIU dumped the
-/// properties of the v1 controllers; naming one that no container of the lab
-/// uses makes CRIU leave out the others.
-const CRIU_ON_V1: &str = "cgroup-dump-controller hugetlb\n";
+/// Makes CRIU dump the v2 group of a task (the controller without a name) and
+/// none of the v1 groups. By default crun's restore makes v1 groups anew, which
+/// fails for cpuset and leaves the others behind. With any other name here the
+/// v2 group is not dumped: then only the first task comes back into the
+/// container's group, and the next checkpoint cannot freeze its children.
+const CRIU_ON_V1: &str = "cgroup-dump-controller \"\"\n";
 
 /// Writes the files. The lab must be the root already.
 pub(super) fn write(v1_controllers: bool, pids_controller: bool) -> Result<()> {

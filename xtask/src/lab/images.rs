@@ -95,7 +95,7 @@ fn make_image(fs: FileSystem, image: &Path, size_bytes: u64) -> Result<()> {
     }
     let unfinished = image.with_extension("new");
     File::create(&unfinished)?.set_len(size_bytes)?;
-    shell::run(mkfs(fs).arg(&unfinished).env("PATH", host::PATH))?;
+    shell::run_quietly(mkfs(fs).arg(&unfinished).env("PATH", host::PATH))?;
     fs::rename(unfinished, image)?;
     Ok(())
 }

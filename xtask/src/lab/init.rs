@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustix::fs::syncfs;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 use rustix::system::sethostname;
@@ -42,7 +43,7 @@ fn set_up(spec: &EntrySpec) -> Result<()> {
     spec.images.wait_until_free()?;
     mounts::enter(spec)?;
     sethostname(b"lab").context("cannot set the host name")?;
-    shell::run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
+    shell::run_quietly(Command::new("ip").args(["link", "set", "lo", "up"]))?;
     configuration::write(spec.v1_controllers, set_up_cgroups()?)?;
     busybox::make_image_unless_there()
 }
@@ -112,11 +113,15 @@ fn other_processes() -> Result<Vec<Pid>> {
         .collect())
 }
 
-/// Punches holes into the images where files were deleted.
+/// Punches holes into the images where files were deleted. A file system has
+/// the space of a deleted file free only after the deletion is committed.
 fn give_space_back() -> Result<()> {
     for fs in FileSystem::ALL {
         let mount_point = Path::new("/mnt").join(fs.name());
-        shell::run(Command::new("fstrim").arg(&mount_point))?;
+        File::open(&mount_point)
+            .and_then(|folder| Ok(syncfs(folder)?))
+            .with_context(|| format!("cannot write {fs} back"))?;
+        shell::run_quietly(Command::new("fstrim").arg(&mount_point))?;
     }
     Ok(())
 }

@@ -73,8 +73,10 @@ fn image(spec: &EntrySpec, fs: FileSystem, root: &Path) -> Result<()> {
         FileSystem::Ext4 => "loop,noinit_itable",
         FileSystem::Btrfs | FileSystem::Xfs => "loop",
     };
-    shell::run(Command::new("mount").args(["-t", fs.name(), "-o", options]).arg(spec.images.path(fs)).arg(&inside))
-        .with_context(|| format!("cannot mount {fs}"))
+    shell::run_quietly(
+        Command::new("mount").args(["-t", fs.name(), "-o", options]).arg(spec.images.path(fs)).arg(&inside),
+    )
+    .with_context(|| format!("cannot mount {fs}"))
 }
 
 /// podman's storage, and its temporary files, on the chosen file system.
