@@ -162,6 +162,8 @@ impl<'a> Search<'a> {
             return Ok(Above::Nothing);
         }
         if let Some(redirect) = entry.redirect(ns)? {
+            // An opaque directory on the way would end the search here, but an absolute redirect leads past it.
+            answer.stop &= matches!(redirect, Redirect::Sibling(_));
             answer.next = answer.next.redirected(&redirect, rest);
         }
         Ok(if entry.is_dir() { Above::Directory } else { Above::Metacopy })

@@ -1,0 +1,120 @@
+//! Layers of real mounts, from this kernel's own mount table.
+
+mod support;
+
+use std::ffi::CString;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use layerfs::{LayerStore, MountsError, OverlayMounts, StoreError};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use support::overlay::Overlay;
+
+macro_rules! on_btrfs_and_xfs {
+    ($($behaviour:ident: $btrfs:ident, $xfs:ident;)*) => {$(
+        #[test]
+        #[ignore = "needs root and loop devices: cargo xtask test"]
+        fn $btrfs() -> Result<()> {
+            $behaviour("/mnt/btrfs")
+        }
+
+        #[test]
+        #[ignore = "needs root and loop devices: cargo xtask test"]
+        fn $xfs() -> Result<()> {
+            $behaviour("/mnt/xfs")
+        }
+    )*};
+}
+
+on_btrfs_and_xfs! {
+    plain: privileged_btrfs_a_mount_names_its_layers, privileged_xfs_a_mount_names_its_layers;
+    odd_names: privileged_btrfs_odd_layer_names_are_read_back, privileged_xfs_odd_layer_names_are_read_back;
+    relative: privileged_btrfs_relative_layers_are_found, privileged_xfs_relative_layers_are_found;
+    another_process: privileged_btrfs_mounts_of_another_process_are_seen, privileged_xfs_mounts_of_another_process_are_seen;
+}
+
+fn plain(filesystem: &str) -> Result<()> {
+    // Data-only layers need metacopy.
+    for (options, data_only) in [("", 0), ("userxattr", 0), ("redirect_dir=on,metacopy=on", 2)] {
+        let overlay = Overlay::new(filesystem, 3, options)?.with_data_only(data_only)?;
+        let mounted = overlay.mount("u")?;
+        assert_eq!(OverlayMounts::new().layers_at(mounted.path())?, overlay.layers("u")?, "{options}");
+        let link = overlay.layers("u")?.upperdir.with_file_name("link");
+        std::os::unix::fs::symlink(mounted.path(), &link)?;
+        assert_eq!(OverlayMounts::new().layers_at(&link)?, overlay.layers("u")?);
+    }
+    let answer = OverlayMounts::new().layers_at(filesystem.as_ref());
+    assert!(matches!(answer, Err(StoreError::Mounts(MountsError::NotOverlay { .. }))));
+    Ok(())
+}
+
+fn odd_names(filesystem: &str) -> Result<()> {
+    let folder = tempfile::tempdir_in(filesystem)?;
+    let odd = |name: &str| folder.path().join(format!("{name} with:colon,comma\\backslash\nline"));
+    let dirs = ["lower", "upper", "work"].map(odd);
+    let merged = odd("merged");
+    for dir in dirs.iter().chain([&merged]) {
+        fs::create_dir(dir)?;
+    }
+    let escape = |at: usize| {
+        let path = dirs[at].display().to_string();
+        path.replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,")
+    };
+    let options = format!("lowerdir={},upperdir={},workdir={}", escape(0), escape(1), escape(2));
+    // Not by mount(8), which reads the options in its own way.
+    mount("overlay", &merged, "overlay", MountFlags::empty(), CString::new(options)?.as_c_str())?;
+    let layers = OverlayMounts::new().layers_at(&merged);
+    unmount(&merged, UnmountFlags::empty())?;
+    let layers = layers?;
+    assert_eq!(layers.lowerdirs, [dirs[0].clone()]);
+    assert_eq!(layers.upperdir, dirs[1]);
+    assert_eq!(layers.workdir.as_ref(), Some(&dirs[2]));
+    Ok(())
+}
+
+/// As containers/storage mounts when the options would be too long.
+fn relative(filesystem: &str) -> Result<()> {
+    let overlay = Overlay::new(filesystem, 1, "")?;
+    let expected = overlay.layers("u")?;
+    let merged = expected.merged.clone().context("merged")?;
+    let home = overlay.lower(0);
+    let home = home.parent().context("home")?;
+    let script =
+        format!("mount -t overlay overlay -o lowerdir=lower0,upperdir=u/diff,workdir=u/work {}", merged.display());
+    support::shell(home, &script)?;
+    let layers = OverlayMounts::new().layers_at(&merged);
+    support::run("umount", [&merged])?;
+    assert_eq!(layers?, expected);
+    Ok(())
+}
+
+fn another_process(filesystem: &str) -> Result<()> {
+    let overlay = Overlay::new(filesystem, 1, "")?;
+    let layers = overlay.layers("u")?;
+    let merged = layers.merged.clone().context("merged")?;
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        layers.lowerdirs[0].display(),
+        layers.upperdir.display(),
+        overlay.upper("u").with_file_name("work").display()
+    );
+    // Says so when the mount is there, and waits until its input ends.
+    let script = format!("mount -t overlay overlay -o '{options}' '{}' && echo && read line", merged.display());
+    let mut child = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "bash", "-c", &script])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()?;
+    let mut line = [0];
+    std::io::Read::read_exact(child.stdout.as_mut().context("stdout")?, &mut line)?;
+    let seen = OverlayMounts::of_process(child.id()).layers_at(&merged);
+    let here = OverlayMounts::new().layers_at(&merged);
+    drop(child.stdin.take());
+    child.wait()?;
+    assert_eq!(seen?, layers);
+    ensure!(matches!(here, Err(StoreError::Mounts(MountsError::NotMounted { .. }))));
+    let gone = OverlayMounts::of_process(child.id()).layers_at(&merged);
+    ensure!(matches!(gone, Err(StoreError::Mounts(MountsError::NoTable { .. }))));
+    Ok(())
+}
