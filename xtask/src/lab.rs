@@ -39,7 +39,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cargo::Workspace;
 use cgroups::LabGroups;
+pub(crate) use cgroups::on_host as cgroups_on_host;
 pub(crate) use entry::{EntrySpec, join};
+pub(crate) use host::is_root;
 use images::Images;
 pub(crate) use init::init;
 
@@ -150,8 +152,13 @@ pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
+/// Where the Debian folder and the images are kept.
+pub(crate) fn cache_path() -> PathBuf {
+    env::var_os("CKPT_LAB_CACHE").map_or_else(|| "/var/cache/ckpt-lab".into(), PathBuf::from)
+}
+
 fn cache_folder() -> Result<PathBuf> {
-    let folder = env::var_os("CKPT_LAB_CACHE").unwrap_or_else(|| "/var/cache/ckpt-lab".into());
+    let folder = cache_path();
     fs::create_dir_all(&folder)
         .and_then(|()| fs::canonicalize(&folder))
         .with_context(|| format!("cannot make the lab's cache folder {}", folder.display()))

@@ -1,9 +1,11 @@
-//! The project's own scripts: `cargo xtask lab`.
+//! The project's own scripts: `cargo xtask lab`, `test` and `ci`.
 
 #![forbid(unsafe_code)]
 
 mod cargo;
+mod ci;
 mod lab;
+mod test;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -12,6 +14,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use lab::{EntrySpec, Lab, LabOptions};
+use test::{Runs, TestOptions};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's own scripts")]
@@ -30,6 +33,10 @@ enum Task {
         #[arg(last = true)]
         command: Vec<OsString>,
     },
+    /// Run every test; as root, those that need it too, in the lab
+    Test(TestOptions),
+    /// Check format, lints, documentation and all tests
+    Ci,
     /// First process of the lab: enters the lab's cgroups
     #[command(hide = true)]
     LabJoin {
@@ -44,6 +51,9 @@ enum Task {
         #[arg(last = true)]
         command: Vec<OsString>,
     },
+    /// Inside the lab: runs tests
+    #[command(hide = true)]
+    LabTests { runs: Runs },
 }
 
 fn main() -> ExitCode {
@@ -59,6 +69,9 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Lab { options, command } => run_in_lab(&options, command),
+        Task::Test(options) => test::run(&options),
+        Task::Ci => ci::run(),
+        Task::LabTests { runs } => test::run_inside(&runs),
         Task::LabJoin { spec, command } => match lab::join(&spec, &command)? {},
         Task::LabInit { spec, command } => Ok(lab::init(&spec, &command)),
     }

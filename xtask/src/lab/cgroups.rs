@@ -5,6 +5,7 @@
 //! groups of its own, made the root by a cgroup namespace, the lab sees only
 //! what it made itself.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,13 @@ impl LabGroups {
             }
         }
     }
+}
+
+/// The groups of all labs of this host.
+pub(crate) fn on_host() -> BTreeSet<String> {
+    let hierarchies = own_hierarchies().unwrap_or_default();
+    let groups = hierarchies.iter().flat_map(|own| tree(&own.mount_point));
+    groups.map(|group| group.to_string_lossy().into_owned()).filter(|group| group.contains(PREFIX)).collect()
 }
 
 /// Moves this process into `folder`.

@@ -1,0 +1,120 @@
+//! `cargo xtask test`: every test of the workspace, those that need root in the lab.
+//!
+//! ```text
+//! cargo test --workspace          what runs anywhere, doc tests included
+//! every program --ignored --list  what needs the lab, see `plan`
+//! one lab for each file system    runs those, new file systems each time
+//! ```
+//!
+//! Without root the second half is listed by name and skipped; as root, what
+//! cannot run has failed.
+
+mod host;
+mod plan;
+mod programs;
+mod tally;
+
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::Args;
+
+use crate::cargo::{self, Workspace};
+use crate::lab::{self, FileSystem, Lab, LabOptions};
+pub(crate) use plan::Runs;
+use plan::{Plan, Run};
+use tally::{Counts, Tally};
+
+/// A test program that runs longer hangs: all of them together take minutes.
+const LIMIT_SECONDS: &str = "1800";
+
+#[derive(Args, Default)]
+pub(crate) struct TestOptions {
+    /// Run only tests whose name contains this
+    filter: Option<String>,
+}
+
+pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
+    let filter = options.filter.as_deref();
+    let workspace = Workspace::locate()?;
+    let programs = programs::build(&workspace)?;
+    let plan = Plan::new(programs::ignored_tests(&programs, filter)?);
+    let mut tally = Tally::default();
+    unprivileged(&workspace, filter, &plan, &mut tally)?;
+    if lab::is_root() {
+        privileged(&workspace, &plan, filter, &mut tally);
+    } else {
+        tally.skip(plan.names(), "needs root: run `cargo xtask test` as root");
+    }
+    Ok(tally.report())
+}
+
+fn unprivileged(workspace: &Workspace, filter: Option<&str>, plan: &Plan, tally: &mut Tally) -> Result<()> {
+    let mut command = cargo::command();
+    command.args(["test", "--workspace", "--no-fail-fast"]).args(filter).current_dir(&workspace.root);
+    let (counts, status) = tally::count(&mut command)?;
+    let failed_without_test = !status.success() && !counts.has_failures();
+    tally.add(counts, plan.len());
+    if failed_without_test {
+        tally.fail(format!("cargo test: {status}"));
+    }
+    Ok(())
+}
+
+fn privileged(workspace: &Workspace, plan: &Plan, filter: Option<&str>, tally: &mut Tally) {
+    let checks = host::Checks::select(filter);
+    if plan.len() == 0 && checks.is_empty() {
+        return;
+    }
+    let built = workspace.build_ckpt();
+    let before = host::Traces::read();
+    checks.killed_lab(&before, tally);
+    for (fs, runs) in plan.by_file_system() {
+        let result = built.as_ref().map_err(|error| anyhow!("{error:#}"));
+        match result.and_then(|()| in_lab(fs, runs)) {
+            Ok(counts) => tally.add_all_run(counts, runs, fs),
+            Err(error) => tally.fail_all(runs, fs, &format!("{error:#}")),
+        }
+    }
+    checks.nothing_left(&before, tally);
+}
+
+fn in_lab(fs: FileSystem, runs: &Runs) -> Result<Counts> {
+    println!("\n  Tests in a lab on {fs}");
+    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true })?;
+    // The lab's first process is this very program.
+    let mut command = lab.command("/proc/1/exe");
+    command
+        .arg("lab-tests")
+        .arg(serde_json::to_string(runs).context("paths of test programs are UTF-8")?)
+        .stdin(Stdio::null());
+    let (counts, status) = tally::count(&mut command)?;
+    ensure!(status.code() != Some(lab::EXIT_NOT_ENTERED.into()), "the lab on {fs} could not be entered or left");
+    Ok(counts)
+}
+
+/// What runs inside the lab: one test program after the other.
+pub(crate) fn run_inside(runs: &Runs) -> Result<ExitCode> {
+    let mut all_passed = true;
+    for run in &runs.0 {
+        println!("\n     Running {}", run.title());
+        all_passed &= run_program(run)?;
+    }
+    Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_program(run: &Run) -> Result<bool> {
+    let status = Command::new("timeout")
+        .args(["--foreground", "--kill-after=10", LIMIT_SECONDS])
+        .arg(&run.program)
+        .args(["--ignored", "--exact", "--test-threads=1"])
+        .args(&run.tests)
+        .current_dir(&run.directory)
+        .env("CARGO_MANIFEST_DIR", &run.directory)
+        .status()
+        .with_context(|| format!("cannot start {}", run.program.display()))?;
+    if status.code() == Some(124) {
+        println!("{} hung: ended after {LIMIT_SECONDS} s", run.title());
+    }
+    Ok(status.success())
+}

@@ -1,0 +1,164 @@
+//! Which ignored test runs in the lab of which file system.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lab::FileSystem;
+
+/// A test marked `#[ignore]`, and the program that has it.
+pub(super) struct IgnoredTest {
+    pub(super) program: PathBuf,
+    /// The package's folder, in which cargo starts its tests.
+    pub(super) directory: PathBuf,
+    pub(super) target: String,
+    /// Whether the program is a file of `tests/`.
+    pub(super) integration: bool,
+    pub(super) name: String,
+}
+
+/// Some tests of one program.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(super) target: String,
+    pub(super) program: PathBuf,
+    pub(super) directory: PathBuf,
+    pub(super) tests: Vec<String>,
+}
+
+impl Run {
+    pub(super) fn title(&self) -> String {
+        let package = self.directory.file_name().unwrap_or_default();
+        format!("{} of {}", self.target, package.display())
+    }
+}
+
+/// What one lab runs; handed to it as one argument in JSON.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Runs(pub(super) Vec<Run>);
+
+impl FromStr for Runs {
+    type Err = serde_json::Error;
+
+    fn from_str(json: &str) -> Result<Self, Self::Err> {
+        serde_json::from_str(json)
+    }
+}
+
+impl Runs {
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.0.iter().flat_map(|run| run.tests.iter().map(|test| format!("{}::{test}", run.target)))
+    }
+
+    fn add(&mut self, test: &IgnoredTest) {
+        match self.0.last_mut() {
+            Some(run) if run.program == test.program => run.tests.push(test.name.clone()),
+            _ => self.0.push(Run {
+                target: test.target.clone(),
+                program: test.program.clone(),
+                directory: test.directory.clone(),
+                tests: vec![test.name.clone()],
+            }),
+        }
+    }
+}
+
+pub(super) struct Plan {
+    labs: BTreeMap<FileSystem, Runs>,
+    names: Vec<String>,
+}
+
+impl Plan {
+    pub(super) fn new(tests: Vec<IgnoredTest>) -> Self {
+        let mut labs = BTreeMap::<FileSystem, Runs>::new();
+        for test in &tests {
+            for &fs in file_systems(test) {
+                labs.entry(fs).or_default().add(test);
+            }
+        }
+        let names = tests.iter().map(|test| format!("{}::{}", test.target, test.name)).collect();
+        Self { labs, names }
+    }
+
+    /// How many tests there are; one that runs on two file systems is one.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    pub(super) fn by_file_system(&self) -> impl Iterator<Item = (FileSystem, &Runs)> {
+        self.labs.iter().map(|(&fs, runs)| (fs, runs))
+    }
+}
+
+/// Tests of `tests/lab*.rs` use podman, so podman's storage has to be on the
+/// file system that is tested: the one their name starts with, or both that
+/// have reflink. Others find all three at /mnt and run once.
+fn file_systems(test: &IgnoredTest) -> &'static [FileSystem] {
+    if !(test.integration && test.target.starts_with("lab")) {
+        return &[FileSystem::Btrfs];
+    }
+    let name = test.name.rsplit("::").next().unwrap_or(&test.name);
+    match name.split('_').next() {
+        Some("btrfs") => &[FileSystem::Btrfs],
+        Some("xfs") => &[FileSystem::Xfs],
+        Some("ext4") => &[FileSystem::Ext4],
+        _ => &[FileSystem::Btrfs, FileSystem::Xfs],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn test(target: &str, integration: bool, name: &str) -> IgnoredTest {
+        IgnoredTest {
+            program: target.into(),
+            directory: "package".into(),
+            target: target.into(),
+            integration,
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn a_name_chooses_its_file_systems() {
+        use FileSystem::{Btrfs, Ext4, Xfs};
+        let cases: [(IgnoredTest, &[FileSystem]); 7] = [
+            (test("lab_smoke", true, "restore"), &[Btrfs, Xfs]),
+            (test("lab_smoke", true, "module::xfs_only"), &[Xfs]),
+            (test("lab", true, "btrfs_only"), &[Btrfs]),
+            (test("lab", true, "ext4_copies"), &[Ext4]),
+            (test("lab", false, "ext4_copies"), &[Btrfs]),
+            (test("clone", true, "privileged_xfs_clone"), &[Btrfs]),
+            (test("clone", true, "xfs_clone"), &[Btrfs]),
+        ];
+        for (test, expected) in cases {
+            assert_eq!(file_systems(&test), expected, "{}", test.name);
+        }
+    }
+
+    #[test]
+    fn tests_of_one_program_run_together_in_each_lab() {
+        let plan = Plan::new(vec![
+            test("lab", true, "both"),
+            test("lab", true, "xfs_one"),
+            test("pack", true, "privileged_pack"),
+        ]);
+        let planned: Vec<(FileSystem, Vec<String>)> =
+            plan.by_file_system().map(|(fs, runs)| (fs, runs.names().collect())).collect();
+        assert_eq!(plan.len(), 3);
+        assert_eq!(
+            planned,
+            [
+                (FileSystem::Btrfs, vec!["lab::both".into(), "pack::privileged_pack".into()]),
+                (FileSystem::Xfs, vec!["lab::both".into(), "lab::xfs_one".into()]),
+            ]
+        );
+    }
+}
