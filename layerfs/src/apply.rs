@@ -7,6 +7,7 @@
 //! time; `..`, absolute paths and symlinks on the way are named errors.
 
 mod copy_up;
+mod error;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -17,52 +18,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
 use crate::beneath::{AccessError, Handle, Root};
-use crate::lower::{LowerError, Lowers, Node, Part};
+use crate::lower::{Lowers, Node, Part};
 use crate::overlay::{self, Marker, OPAQUE_VALUE, Opacity, XattrNamespace};
 use crate::store::Layers;
-
-/// The upperdir could not be made to say it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ApplyError {
-    /// The upperdir could not be looked at.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// The lower layers could not be looked at.
-    #[error(transparent)]
-    Lower(#[from] LowerError),
-    /// The path is absolute or has a `..`.
-    #[error("{} is not a plain path below the root", path.display())]
-    UnsafePath {
-        /// The path as given.
-        path: PathBuf,
-    },
-    /// The root itself cannot be deleted.
-    #[error("the root directory cannot be deleted")]
-    Root,
-    /// A symlink stands where a directory is needed.
-    #[error("{} is a symlink where a directory is needed", path.display())]
-    Symlink {
-        /// The symlink, relative to the container's root.
-        path: PathBuf,
-    },
-    /// Something else that is not a directory stands where one is needed.
-    #[error("{} is not a directory", path.display())]
-    NotADirectory {
-        /// What stands there, relative to the container's root.
-        path: PathBuf,
-    },
-    /// The kernel refused a change.
-    #[error("cannot {operation} {}", path.display())]
-    Change {
-        /// What was tried: "make the whiteout", "make the directory", …
-        operation: &'static str,
-        /// On the host.
-        path: PathBuf,
-        /// The kernel's answer.
-        source: Errno,
-    },
-}
+pub use error::ApplyError;
 
 /// How [`Upperdir::delete`] took a path out of the merged tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

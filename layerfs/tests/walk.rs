@@ -129,12 +129,13 @@ fn whiteouts(filesystem: &str) -> Result<()> {
 
 fn several(filesystem: &str) -> Result<()> {
     let overlay = Overlay::new(filesystem, 3, "")?;
-    shell(&overlay.lower(2), "mkdir -p a/sub b; touch a/bottom a/sub/bottom b/bottom")?;
-    shell(&overlay.lower(1), "mkdir -p a/sub b; touch a/middle a/sub/middle b/middle")?;
+    shell(&overlay.lower(2), "mkdir -p a/sub b f; touch a/bottom a/sub/bottom b/bottom f/bottom")?;
+    shell(&overlay.lower(1), "mkdir -p a/sub b; touch a/middle a/sub/middle b/middle f")?;
     set_xattr(&overlay.lower(1).join("b"), "trusted.overlay.opaque", "y")?;
-    shell(&overlay.lower(0), "mkdir -p a; touch a/top; mknod a/sub c 0 0")?;
-    overlay.change("u", "rm -r a b; mkdir a b; touch a/new")?;
-    let expected = ["P ", "P a", "D a/bottom", "D a/middle", "P a/new", "D a/top", "P b", "D b/middle"];
+    shell(&overlay.lower(0), "mkdir a f; touch a/top f/top; mknod a/sub c 0 0")?;
+    overlay.change("u", "rm -r a b f; mkdir a b f; touch a/new")?;
+    let expected =
+        ["P ", "P a", "D a/bottom", "D a/middle", "P a/new", "D a/top", "P b", "D b/middle", "P f", "D f/top"];
     assert_eq!(changes(&overlay.layers("u")?)?, expected);
     round_trip(&overlay, "u", "again")
 }
@@ -202,7 +203,8 @@ fn renamed(filesystem: &str) -> Result<()> {
 fn stacked(filesystem: &str) -> Result<()> {
     let bottom = Overlay::new(filesystem, 1, REDIRECT)?;
     shell(&bottom.lower(0), IMAGE)?;
-    let first = "mv etc/app etc/first; mv etc/one etc/uno; chmod 600 etc/uno; mkdir new; mv usr/lib new/lib";
+    let first = "mv etc/app etc/first; mv etc/one etc/uno; chmod 600 etc/uno; mkdir new; mv usr/lib new/lib
+        mkdir kept; mv var/log kept/log";
     bottom.change("u", first)?;
     let top = Overlay::new(filesystem, 2, REDIRECT)?;
     for (from, to) in [(bottom.upper("u"), top.lower(0)), (bottom.lower(0), top.lower(1))] {
@@ -210,8 +212,10 @@ fn stacked(filesystem: &str) -> Result<()> {
         std::fs::rename(from, to)?;
     }
     let second = "mv etc/first etc/second; mv etc/uno etc/ein; chmod 640 etc/ein; mv new/lib lib; chmod 600 lib/lib.so
-        mv etc/second/conf moved; chown 3:3 moved/x";
+        mv etc/second/conf moved; chown 3:3 moved/x; rm kept/log/log";
     top.change("u", second)?;
+    // Shown through a redirect that leads out of an opaque directory of the lower layer.
+    assert!(changes(&top.layers("u")?)?.contains(&"D kept/log/log".into()));
     round_trip(&top, "u", "again")
 }
 

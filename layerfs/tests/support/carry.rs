@@ -14,19 +14,22 @@ use super::overlay::Overlay;
 use super::tree;
 
 /// Takes the changes in upperdir `from` into a new upperdir `to` over the same lower layers and compares what the two
-/// mounts show.
+/// mounts show. Every deletion must be of something the lower layers show.
 pub(crate) fn round_trip(overlay: &Overlay, from: &str, to: &str) -> Result<()> {
     let (source, target) = (overlay.layers(from)?, overlay.layers(to)?);
-    carry(&source, &target)?;
+    let deleted = carry(&source, &target)?;
     let expected = tree::read(overlay.mount(from)?.path())?;
     let found = tree::read(overlay.mount(to)?.path())?;
     let differences = tree::differences(&expected, &found);
     ensure!(differences.is_empty(), "{}", differences.join("\n"));
+    let base = tree::read(overlay.mount("unchanged")?.path())?;
+    let needless: Vec<_> = deleted.iter().filter(|path| !base.contains_key(*path)).collect();
+    ensure!(needless.is_empty(), "deleted, but shown by no lower layer: {needless:?}");
     Ok(())
 }
 
-/// Writes into the upperdir of `target` what the upperdir of `source` changes.
-pub(crate) fn carry(source: &Layers, target: &Layers) -> Result<()> {
+/// Writes into the upperdir of `target` what the upperdir of `source` changes; gives what was deleted.
+fn carry(source: &Layers, target: &Layers) -> Result<Vec<PathBuf>> {
     let mut deleted = Vec::new();
     let mut directories = Vec::new();
     layerfs::walk(source, |change| {
@@ -50,7 +53,7 @@ pub(crate) fn carry(source: &Layers, target: &Layers) -> Result<()> {
         upperdir.delete(path)?;
     }
     upperdir.finish()?;
-    Ok(())
+    Ok(deleted)
 }
 
 fn host_path(target: &Layers, path: &Path) -> PathBuf {

@@ -71,21 +71,29 @@ impl Overlay {
 
     /// Mounts with the upperdir `name`.
     pub(crate) fn mount(&self, name: &str) -> Result<Mounted> {
-        let layers = self.layers(name)?;
-        let join = |dirs: &[PathBuf], between: &str| {
-            dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(between)
-        };
-        let mut options = format!("lowerdir={}", join(&layers.lowerdirs, ":"));
+        self.mount_layers(&self.layers(name)?)
+    }
+
+    /// Mounts with a lower layer as the upperdir over those below it, to let the kernel fill it.
+    pub(crate) fn mount_lower(&self, index: usize) -> Result<Mounted> {
+        let mut layers = self.layers(&format!("for-lower{index}"))?;
+        layers.upperdir = self.lower(index);
+        layers.lowerdirs.drain(..=index);
+        self.mount_layers(&layers)
+    }
+
+    fn mount_layers(&self, layers: &Layers) -> Result<Mounted> {
+        let lowerdirs: Vec<_> = layers.lowerdirs.iter().map(|dir| dir.display().to_string()).collect();
+        let mut options = format!("lowerdir={}", lowerdirs.join(":"));
         for dir in &layers.data_only_lowerdirs {
             options += &format!("::{}", dir.display());
         }
-        options += &format!(",upperdir={}", layers.upperdir.display());
-        options += &format!(",workdir={}", layers.workdir.as_deref().unwrap_or(Path::new("")).display());
+        let workdir = layers.workdir.as_deref().context("workdir")?;
+        options += &format!(",upperdir={},workdir={}", layers.upperdir.display(), workdir.display());
         if !self.options.is_empty() {
             options += &format!(",{}", self.options);
         }
-        let merged = layers.merged.context("merged")?;
-        Mounted::new(merged, &options)
+        Mounted::new(layers.merged.clone().context("merged")?, &options)
     }
 
     /// Runs a shell script in the mounted overlay with the upperdir `name`.
