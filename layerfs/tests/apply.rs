@@ -70,6 +70,23 @@ fn what_no_layer_shows_needs_no_whiteout() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn times_the_caller_claims_are_left_alone() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layers = plain_layers(dir.path())?;
+    shell(&layers.lowerdirs[0], "mkdir ours theirs; touch -d @1000000000 ours theirs")?;
+    let mut upper = Upperdir::open(&layers)?;
+    for name in ["ours", "theirs"] {
+        upper.copy_up_dir(Path::new(name))?;
+        shell(&layers.upperdir, &format!("touch -d @1500000000 {name}"))?;
+    }
+    upper.keep_times_of(Path::new("theirs"));
+    upper.finish()?;
+    assert_eq!(fs::metadata(layers.upperdir.join("ours"))?.mtime(), 1_000_000_000);
+    assert_eq!(fs::metadata(layers.upperdir.join("theirs"))?.mtime(), 1_500_000_000);
+    Ok(())
+}
+
 macro_rules! on_btrfs_and_xfs {
     ($($behaviour:ident: $btrfs:ident, $xfs:ident;)*) => {$(
         #[test]
