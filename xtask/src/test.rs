@@ -46,6 +46,7 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     } else {
         tally.skip(plan.names(), "needs root: run `cargo xtask test` as root");
     }
+    ensure!(tally.has_results(), "no test has a name with {}", filter.unwrap_or_default());
     Ok(tally.report())
 }
 
@@ -66,14 +67,20 @@ fn privileged(workspace: &Workspace, plan: &Plan, filter: Option<&str>, tally: &
     if plan.len() == 0 && checks.is_empty() {
         return;
     }
-    let built = workspace.build_ckpt();
     let before = host::Traces::read();
     checks.killed_lab(&before, tally);
+    let mut usable = workspace.build_ckpt();
     for (fs, runs) in plan.by_file_system() {
-        let result = built.as_ref().map_err(|error| anyhow!("{error:#}"));
-        match result.and_then(|()| in_lab(fs, runs)) {
-            Ok(counts) => tally.add_all_run(counts, runs, fs),
-            Err(error) => tally.fail_all(runs, fs, &format!("{error:#}")),
+        match usable.and_then(|()| in_lab(fs, runs)) {
+            Ok(counts) => {
+                tally.add_all_run(counts, runs, fs);
+                usable = Ok(());
+            }
+            Err(error) => {
+                tally.fail_all(runs, fs, &format!("{error:#}"));
+                // Once is enough: making a lab can take minutes to fail.
+                usable = Err(anyhow!("no lab, as above"));
+            }
         }
     }
     checks.nothing_left(&before, tally);

@@ -53,6 +53,10 @@ pub(super) fn make_unless_current(cache: &Path) -> Result<()> {
     if fs::read_to_string(folder.join(STAMP)).is_ok_and(|made_from| made_from == recipe) {
         return Ok(());
     }
+    ensure!(
+        !folder.to_string_lossy().contains(char::is_whitespace),
+        "debootstrap takes no folder with a space in its path: set CKPT_LAB_CACHE to another"
+    );
     eprintln!("xtask: making a Debian in {} (once, a minute or two)", folder.display());
     let unfinished = cache.join("debian.new");
     remove(&unfinished)?;

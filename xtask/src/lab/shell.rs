@@ -1,5 +1,7 @@
 //! Starting other programs and saying what went wrong with them.
 
+use std::ffi::OsStr;
+use std::iter;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -13,7 +15,7 @@ pub(super) fn run(command: &mut Command) -> Result<()> {
         .stdout(std::io::stderr())
         .status()
         .with_context(|| format!("cannot start {name}"))?;
-    ensure!(status.success(), "{name} failed: {status}: {command:?}");
+    ensure!(status.success(), "{}: {status}", line(command));
     Ok(())
 }
 
@@ -23,7 +25,8 @@ pub(super) fn run_quietly(command: &mut Command) -> Result<()> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {name}"))?;
     ensure!(
         output.status.success(),
-        "{name} failed: {}: {command:?}\n{}{}",
+        "{}: {}\n{}{}",
+        line(command),
         output.status,
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
@@ -39,6 +42,12 @@ pub(super) fn read(command: &mut Command) -> Result<String> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot start {name}"))?;
-    ensure!(output.status.success(), "{name} failed: {}: {command:?}", output.status);
+    ensure!(output.status.success(), "{}: {}", line(command), output.status);
     String::from_utf8(output.stdout).with_context(|| format!("{name} printed no UTF-8"))
+}
+
+/// The command as one would type it.
+fn line(command: &Command) -> String {
+    let words = iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }

@@ -103,9 +103,11 @@ impl Tally {
         }
     }
 
+    /// Adds the tests of a lab that could not be made.
     pub(super) fn fail_all(&mut self, runs: &Runs, fs: FileSystem, reason: &str) {
+        println!("\nno lab on {fs}: {reason}");
         for name in runs.names() {
-            self.fail(format!("{name} on {fs}: {reason}"));
+            self.fail(format!("{name} on {fs}: did not run, there was no lab"));
         }
     }
 
@@ -129,6 +131,11 @@ impl Tally {
 
     pub(super) fn skip(&mut self, names: &[String], reason: &str) {
         self.skipped.extend(names.iter().map(|name| format!("{name}: {reason}")));
+    }
+
+    /// Whether there was any test at all.
+    pub(super) fn has_results(&self) -> bool {
+        self.passed + self.failures.len() + self.skipped.len() + self.skipped_examples > 0
     }
 
     /// Prints the summary; whether all that ran passed.
