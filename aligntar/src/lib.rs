@@ -48,7 +48,7 @@ mod writer;
 pub use align::{AlignError, Alignment, TAR_BLOCK, padded_len};
 pub use inode::{Inode, InodeError, XattrFilter, read_inode};
 pub use member::{Kind, Member, Timestamp, Xattr};
-pub use pack::{PackError, Packer, SocketPolicy};
+pub use pack::{OnMember, PackError, Packer, SocketPolicy};
 pub use parse::HeaderError;
 pub use pax::{PaxBody, PaxError, PaxExtensions, PaxRecord, records};
 pub use reader::{Entry, EntryData, Limits, ReadError, Reader};

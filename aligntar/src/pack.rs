@@ -8,7 +8,8 @@ use rustix::fs::{Dir, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
 use crate::inode::{Inode, InodeError, XattrFilter, os, read_inode};
-use crate::member::{Kind, Member};
+use crate::member::Kind;
+use crate::transfer::Transferred;
 use crate::writer::{WriteError, Writer, lossy};
 
 /// Why a tree could not be packed.
@@ -41,6 +42,9 @@ pub enum SocketPolicy {
     Omit,
 }
 
+/// Told of each member once it is in the archive: its path there, and how its data moved.
+pub type OnMember<'a> = &'a mut dyn FnMut(&[u8], Transferred);
+
 /// Appends trees to an archive, in the order of their names; further names of an inode become hard links, across
 /// all trees of one packer.
 pub struct Packer<'p, 'f> {
@@ -49,17 +53,16 @@ pub struct Packer<'p, 'f> {
     sockets: SocketPolicy,
     links: HashMap<(u64, u64), Vec<u8>>,
     omitted_sockets: Vec<Vec<u8>>,
-    on_member: &'p mut dyn FnMut(&Member),
+    on_member: OnMember<'p>,
 }
 
 impl<'p, 'f> Packer<'p, 'f> {
-    /// A packer that takes the extended attributes `keep_xattr` names and tells `on_member` of each member once it is
-    /// in the archive.
+    /// A packer that takes the extended attributes `keep_xattr` names.
     pub fn new(
         writer: &'p mut Writer<'f>,
         keep_xattr: XattrFilter<'p>,
         sockets: SocketPolicy,
-        on_member: &'p mut dyn FnMut(&Member),
+        on_member: OnMember<'p>,
     ) -> Self {
         Packer { writer, keep_xattr, sockets, links: HashMap::new(), omitted_sockets: Vec::new(), on_member }
     }
@@ -121,11 +124,12 @@ impl<'p, 'f> Packer<'p, 'f> {
                 self.links.insert(identity, member.path.clone());
             }
         }
+        let before = self.writer.moved();
         match &inode.data {
             Some(data) => self.writer.append_file(member, data)?,
             None => self.writer.append(member)?,
         }
-        (self.on_member)(member);
+        (self.on_member)(&member.path, self.writer.moved() - before);
         Ok(inode.member.kind)
     }
 

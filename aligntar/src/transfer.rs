@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Sub};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use rustix::fs::{SeekFrom, copy_file_range, seek};
@@ -42,6 +42,19 @@ impl AddAssign for Transferred {
         self.copied_bytes += other.copied_bytes;
         self.hole_bytes += other.hole_bytes;
         self.clone_calls += other.clone_calls;
+    }
+}
+
+impl Sub for Transferred {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Transferred {
+            cloned_bytes: self.cloned_bytes - earlier.cloned_bytes,
+            copied_bytes: self.copied_bytes - earlier.copied_bytes,
+            hole_bytes: self.hole_bytes - earlier.hole_bytes,
+            clone_calls: self.clone_calls - earlier.clone_calls,
+        }
     }
 }
 

@@ -143,11 +143,17 @@ impl<'a> Unpacker<'a> {
         Ok(Unpacker { archive, root, options, parents, fs_block, parent, directories, moved })
     }
 
-    /// Makes the member of `entry`. A file that could not be made whole is removed again.
+    /// Makes the member of `entry` and says how its data moved. A file that could not be made whole is removed again.
     ///
     /// # Errors
     /// [`UnpackError`], which names the member.
-    pub fn unpack(&mut self, entry: &Entry) -> Result<(), UnpackError> {
+    pub fn unpack(&mut self, entry: &Entry) -> Result<Transferred, UnpackError> {
+        let before = self.moved;
+        self.make(entry)?;
+        Ok(self.moved - before)
+    }
+
+    fn make(&mut self, entry: &Entry) -> Result<(), UnpackError> {
         let at = Context { path: &entry.member.path, offset: entry.header_offset };
         let path = at.safe(&entry.member.path)?;
         let Some((parent_path, name)) = path.split() else {

@@ -145,13 +145,21 @@ impl<'f> Writer<'f> {
     /// # Errors
     /// [`WriteError::Data`] with [`TransferError::SourceShrank`] if the source is shorter; others as they come.
     pub fn append_file(&mut self, member: &Member, source: &File) -> Result<(), WriteError> {
+        self.append_file_at(member, source, 0)
+    }
+
+    /// As [`Writer::append_file`], with the data that starts at `offset` of `source`: a member of another archive.
+    ///
+    /// # Errors
+    /// As [`Writer::append_file`].
+    pub fn append_file_at(&mut self, member: &Member, source: &File, offset: u64) -> Result<(), WriteError> {
         self.begin(member)?;
         let size = member.size();
         let in_place = self.fs_block.align_down(size);
         let data_error = |source| WriteError::Data { path: lossy(&member.path), source };
         if in_place > 0 {
             self.flush()?;
-            let span = Span { source_offset: 0, target_offset: self.flushed, length: in_place };
+            let span = Span { source_offset: offset, target_offset: self.flushed, length: in_place };
             self.moved += transfer(source, self.output, span, self.fs_block, self.clone_policy).map_err(data_error)?;
             self.flushed += in_place;
         }
@@ -159,7 +167,7 @@ impl<'f> Writer<'f> {
         let tail = usize::try_from(size - in_place).expect("a tail is shorter than a block");
         let start = self.buffer.len();
         self.buffer.resize(start + tail, 0);
-        read_exact_at(source, &mut self.buffer[start..], in_place).map_err(data_error)?;
+        read_exact_at(source, &mut self.buffer[start..], offset + in_place).map_err(data_error)?;
         self.moved.copied_bytes += tail as u64;
         self.pad()
     }
@@ -280,7 +288,11 @@ impl<'f> Writer<'f> {
         if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<(), WriteError> {
+    /// Writes what is still in memory, so that a full disk shows now.
+    ///
+    /// # Errors
+    /// [`WriteError::Output`].
+    pub fn flush(&mut self) -> Result<(), WriteError> {
         let buffer = std::mem::take(&mut self.buffer);
         self.write(&buffer)?;
         self.buffer = buffer;
