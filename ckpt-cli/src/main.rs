@@ -1,1 +1,35 @@
-fn main() {}
+//! The command `ckpt`: freezes containers of podman into files, and brings them back, by reflink.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod display;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use commands::Command;
+
+/// Freeze a podman container, keep it as a file, bring it back or copy it.
+///
+/// On BTRFS and XFS the container's files are cloned (reflink): gigabytes cost milliseconds and no space.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    // CRIU's hook is this program as well, under other names.
+    if let Some(status) = ckpt_core::criu_hook::play_part() {
+        return status.into();
+    }
+    match Arguments::parse().command.run() {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

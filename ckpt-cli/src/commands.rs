@@ -1,0 +1,71 @@
+//! One file per subcommand.
+
+mod checkpoint;
+mod inspect;
+mod pack;
+mod restore;
+mod unpack;
+
+use std::process::ExitCode;
+
+use aligntar::ClonePolicy;
+use clap::{Args, Subcommand, ValueEnum};
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Checkpoint(checkpoint::Arguments),
+    Restore(restore::Arguments),
+    Inspect(inspect::Arguments),
+    Pack(pack::Arguments),
+    Unpack(unpack::Arguments),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Command::Checkpoint(arguments) => checkpoint::run(arguments),
+            Command::Restore(arguments) => restore::run(arguments),
+            Command::Inspect(arguments) => inspect::run(arguments),
+            Command::Pack(arguments) => pack::run(arguments),
+            Command::Unpack(arguments) => unpack::run(arguments),
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Whether files may be copied where they cannot be cloned.
+#[derive(Args)]
+struct CloneArgument {
+    /// Clone files where the file system can, always (or fail), or never
+    #[arg(long = "reflink", value_enum, default_value_t = Reflink::Auto, value_name = "WHEN")]
+    reflink: Reflink,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Reflink {
+    Auto,
+    Always,
+    Never,
+}
+
+impl CloneArgument {
+    fn policy(&self) -> ClonePolicy {
+        match self.reflink {
+            Reflink::Auto => ClonePolicy::IfPossible,
+            Reflink::Always => ClonePolicy::Required,
+            Reflink::Never => ClonePolicy::Never,
+        }
+    }
+}
+
+/// podman's statistics with ours beside them, under `ckpt`.
+fn merge(mut podman: serde_json::Value, ours: serde_json::Value) -> serde_json::Value {
+    match podman.as_object_mut() {
+        Some(fields) => {
+            fields.insert("ckpt".into(), ours);
+            podman
+        }
+        None => serde_json::json!({ "podman": podman, "ckpt": ours }),
+    }
+}

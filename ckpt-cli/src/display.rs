@@ -1,0 +1,100 @@
+//! What people see on stderr: a progress bar on a terminal, warnings, and one line at the end.
+
+use std::time::{Duration, Instant};
+
+use aligntar::Transferred;
+use ckpt_core::progress::{Phase, Progress};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+/// Members can come by the hundred thousand a second; nobody reads faster than this.
+const REDRAW: Duration = Duration::from_millis(50);
+
+/// A line with the phase, the members and the bytes so far; silent where stderr is no terminal.
+pub(crate) struct Display {
+    bar: ProgressBar,
+    members: u64,
+    moved: Transferred,
+    drawn: Instant,
+}
+
+impl Display {
+    pub(crate) fn new(verb: &'static str) -> Self {
+        let style = ProgressStyle::with_template("{prefix} {spinner} [{elapsed_precise}] {msg}");
+        let bar = ProgressBar::new_spinner().with_prefix(verb);
+        bar.set_style(style.expect("the template is a constant"));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Display { bar, members: 0, moved: Transferred::default(), drawn: Instant::now() }
+    }
+
+    /// Takes the line away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Counts one more member, for work that has no [`Progress`] of its own.
+    pub(crate) fn count(&mut self, moved: Transferred) {
+        self.members += 1;
+        self.moved += moved;
+        if self.drawn.elapsed() > REDRAW {
+            self.drawn = Instant::now();
+            let bytes = bytes(self.moved);
+            self.bar.set_message(format!("{} members, {bytes}", self.members));
+        }
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Progress for Display {
+    fn phase(&mut self, phase: Phase) {
+        self.bar.set_message(match phase {
+            Phase::Writeback => "writing out dirty pages",
+            Phase::Dump => "dumping the processes",
+            Phase::Capture => "taking the files",
+            Phase::Export => "taking podman's metadata",
+            Phase::Deliver => "writing the archive",
+            Phase::Decompress => "reading the archive",
+            Phase::Create => "making the container",
+            Phase::Place => "placing the files",
+            Phase::Resume => "resuming the processes",
+        });
+    }
+
+    fn member(&mut self, _path: &[u8], moved: Transferred) {
+        self.count(moved);
+    }
+
+    fn warning(&mut self, text: &str) {
+        self.bar.suspend(|| eprintln!("Warning: {text}"));
+    }
+}
+
+/// The line that says what was done.
+pub(crate) struct Summary {
+    pub(crate) elapsed: Duration,
+    pub(crate) frozen: Option<Duration>,
+    pub(crate) moved: Transferred,
+}
+
+impl Summary {
+    pub(crate) fn print(&self, what: &str) {
+        let frozen = self.frozen.map(|frozen| format!(" (frozen {})", seconds(frozen))).unwrap_or_default();
+        eprintln!("{what}: {}{frozen}, {}", seconds(self.elapsed), bytes(self.moved));
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.3} s", duration.as_secs_f64())
+}
+
+fn bytes(moved: Transferred) -> String {
+    let holes = match moved.hole_bytes {
+        0 => String::new(),
+        holes => format!(", {} of holes", HumanBytes(holes)),
+    };
+    format!("{} cloned, {} copied{holes}", HumanBytes(moved.cloned_bytes), HumanBytes(moved.copied_bytes))
+}

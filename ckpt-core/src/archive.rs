@@ -1,0 +1,283 @@
+//! The checkpoint archive: the names of its members, and an archive opened for reading.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use aligntar::{Entry, ReadError, Reader};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// podman's description of the container.
+pub const CONFIG_DUMP: &str = "config.dump";
+/// The OCI runtime configuration.
+pub const SPEC_DUMP: &str = "spec.dump";
+/// The directory of CRIU's images.
+pub const CHECKPOINT: &str = "checkpoint";
+/// CRIU's own table of contents, without which it restores nothing.
+pub const INVENTORY: &str = "checkpoint/inventory.img";
+/// The files that differ from the image (nested archive).
+pub const ROOTFS_DIFF: &str = "rootfs-diff.tar";
+/// JSON array of absolute paths that the image has and the container has not.
+pub const DELETED_FILES: &str = "deleted.files";
+/// /dev/shm (nested archive).
+pub const DEVSHM: &str = "devshm-checkpoint.tar";
+/// Folder of the named volumes (nested archives `NAME.tar`).
+pub const VOLUMES: &str = "volumes/";
+/// Our manifest.
+pub const MANIFEST: &str = "ckpt.json";
+
+/// Why a file cannot be used as a checkpoint archive.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The file cannot be read.
+    #[error("{call} {}", path.display())]
+    Io {
+        /// What was tried.
+        call: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The archive is damaged, or none.
+    #[error("{}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: ReadError,
+    },
+    /// The compressed stream is damaged or cut off.
+    #[error("{} cannot be decompressed: it is damaged or cut off", path.display())]
+    Decompress {
+        /// The file.
+        path: PathBuf,
+        /// What the decompressor says.
+        #[source]
+        source: io::Error,
+    },
+    /// A tar archive, but not of a checkpoint.
+    #[error("{} is no checkpoint of a container: it has no {missing}", path.display())]
+    NotACheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// The member that is not there.
+        missing: &'static str,
+    },
+    /// A member that should be JSON is not.
+    #[error("{} holds a {member} that is not understood", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The member.
+        member: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Two members of one name: which one counts is anyone's guess.
+    #[error("{} holds {member:?} twice", path.display())]
+    Twice {
+        /// The file.
+        path: PathBuf,
+        /// The member.
+        member: String,
+    },
+}
+
+/// What `config.dump` says, as far as it matters here.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ContainerConfig {
+    /// The container's ID.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// ID of its image; empty for `--rootfs`.
+    #[serde(rename = "rootfsImageID", default)]
+    pub image_id: String,
+    /// Name of its image.
+    #[serde(rename = "rootfsImageName", default)]
+    pub image_name: String,
+    /// Name or path of the OCI runtime.
+    #[serde(rename = "runtime", default)]
+    pub runtime: String,
+    /// Volumes with a name; those of `podman run -v /data` have one as well.
+    #[serde(rename = "namedVolumes", default)]
+    pub volumes: Option<Vec<NamedVolume>>,
+}
+
+/// One of `namedVolumes`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NamedVolume {
+    /// The volume's name.
+    #[serde(rename = "volumeName")]
+    pub name: String,
+}
+
+impl ContainerConfig {
+    /// Names of the volumes.
+    pub fn volume_names(&self) -> impl Iterator<Item = &str> {
+        self.volumes.iter().flatten().map(|volume| volume.name.as_str())
+    }
+}
+
+/// JSON members are read into memory; podman's are some 25 KiB, a list of a million deletions some 100 MiB.
+const JSON_LIMIT: u64 = 256 << 20;
+
+/// A checkpoint archive opened for reading, decompressed if it was compressed.
+#[derive(Debug)]
+pub struct CheckpointArchive {
+    path: PathBuf,
+    file: File,
+    compressed: bool,
+    entries: BTreeMap<Vec<u8>, Entry>,
+}
+
+impl CheckpointArchive {
+    /// Opens the archive at `path`; a compressed one (zstd or gzip, told by its first bytes) is unpacked into a nameless
+    /// file in `spool`, with runs of zeros as holes.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], also for a tar archive that holds no checkpoint.
+    pub fn open(path: &Path, spool: &Path) -> Result<Self, ArchiveError> {
+        let io_error = |call| move |source| ArchiveError::Io { call, path: path.to_owned(), source };
+        let decompress_error = |source| ArchiveError::Decompress { path: path.to_owned(), source };
+        let opened = File::open(path).map_err(io_error("open"))?;
+        let mut magic = [0; 4];
+        let known = (&opened).read(&mut magic).map_err(io_error("read"))?;
+        (&opened).rewind().map_err(io_error("read"))?;
+        let spooled = match decompressor(&magic[..known], &opened).map_err(io_error("read"))? {
+            Some(stream) => Some(spool_into(spool, stream).map_err(decompress_error)?),
+            None => None,
+        };
+        let compressed = spooled.is_some();
+        let file = spooled.unwrap_or(opened);
+        let entries = index(path, &file)?;
+        CheckpointArchive { path: path.to_owned(), file, compressed, entries }.check()
+    }
+
+    /// The archive's file, decompressed; entries' offsets count in it.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Whether the file at the path was compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.compressed
+    }
+
+    /// The member `name`.
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name.as_bytes())
+    }
+
+    /// All members by their paths, those of nested archives not included.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// The members of the nested archive `entry`.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Read`], here or from an item.
+    pub fn nested(
+        &self,
+        entry: &Entry,
+    ) -> Result<impl Iterator<Item = Result<Entry, ArchiveError>> + use<'_>, ArchiveError> {
+        let read_error = |source| ArchiveError::Read { path: self.path.clone(), source };
+        let reader = Reader::open_nested(&self.file, entry).map_err(read_error)?;
+        Ok(reader.map(move |entry| entry.map_err(read_error)))
+    }
+
+    /// The bytes of the member `name`; `None` if it is not there.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`], also where it is larger than 256 MiB.
+    pub fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let Some(entry) = self.entry(name) else { return Ok(None) };
+        let io_error = |source| ArchiveError::Io { call: "read", path: self.path.clone(), source };
+        let size = entry.member.size();
+        if size > JSON_LIMIT {
+            return Err(io_error(io::Error::other(format!("{name} of {size} bytes is too large to be read"))));
+        }
+        let mut bytes = vec![0; size as usize];
+        self.file.read_exact_at(&mut bytes, entry.data_offset).map_err(io_error)?;
+        Ok(Some(bytes))
+    }
+
+    /// The JSON member `name` as a value; `None` if it is not there.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Json`] if it is something else.
+    pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ArchiveError> {
+        let Some(bytes) = self.bytes(name)? else { return Ok(None) };
+        let json_error = |source| ArchiveError::Json { path: self.path.clone(), member: name.to_owned(), source };
+        serde_json::from_slice(&bytes).map(Some).map_err(json_error)
+    }
+
+    /// `config.dump`.
+    ///
+    /// # Errors
+    /// As [`CheckpointArchive::json`].
+    pub fn config(&self) -> Result<ContainerConfig, ArchiveError> {
+        self.json(CONFIG_DUMP)?.ok_or_else(|| self.missing(CONFIG_DUMP))
+    }
+
+    fn check(self) -> Result<Self, ArchiveError> {
+        for name in [CONFIG_DUMP, SPEC_DUMP, CHECKPOINT, INVENTORY] {
+            if self.entry(name).is_none() {
+                return Err(self.missing(name));
+            }
+        }
+        Ok(self)
+    }
+
+    fn missing(&self, missing: &'static str) -> ArchiveError {
+        ArchiveError::NotACheckpoint { path: self.path.clone(), missing }
+    }
+}
+
+fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveError> {
+    let read_error = |source| ArchiveError::Read { path: path.to_owned(), source };
+    let mut entries = BTreeMap::new();
+    for entry in Reader::open(file).map_err(read_error)? {
+        let entry = entry.map_err(read_error)?;
+        if let Some(first) = entries.insert(entry.member.path.clone(), entry) {
+            let member = String::from_utf8_lossy(&first.member.path).into_owned();
+            return Err(ArchiveError::Twice { path: path.to_owned(), member });
+        }
+    }
+    Ok(entries)
+}
+
+/// The first bytes of a zstd frame, RFC 8878, and of a gzip member, RFC 1952.
+fn decompressor<'f>(magic: &[u8], file: &'f File) -> io::Result<Option<Box<dyn Read + 'f>>> {
+    Ok(match magic {
+        [0x28, 0xb5, 0x2f, 0xfd] => Some(Box::new(zstd::Decoder::new(file)?)),
+        [0x1f, 0x8b, ..] => Some(Box::new(flate2::read::MultiGzDecoder::new(file))),
+        _ => None,
+    })
+}
+
+/// Unit in which zeros become holes, bytes.
+const SPOOL_CHUNK: usize = 64 * 1024;
+
+fn spool_into(folder: &Path, mut stream: impl Read) -> io::Result<File> {
+    let spool = tempfile::tempfile_in(folder)?;
+    let mut chunk = Vec::with_capacity(SPOOL_CHUNK);
+    let mut offset = 0;
+    while stream.by_ref().take(SPOOL_CHUNK as u64).read_to_end(&mut chunk)? > 0 {
+        if chunk.iter().any(|&byte| byte != 0) {
+            spool.write_all_at(&chunk, offset)?;
+        }
+        offset += chunk.len() as u64;
+        chunk.clear();
+    }
+    spool.set_len(offset)?;
+    Ok(spool)
+}

@@ -1,0 +1,78 @@
+//! What is taken in the frozen moment: CRIU's images, /dev/shm, the root filesystem's diff and the named volumes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use aligntar::{Kind, Member, Timestamp, Transferred, WriteError, Writer};
+
+use super::CheckpointOptions;
+use super::plan::CheckpointPlan;
+use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, ROOTFS_DIFF, VOLUMES};
+use crate::progress::Progress;
+use crate::rootfs::{self, CaptureError};
+
+/// What went into the archive while the container was frozen.
+#[derive(Debug, Default)]
+pub(crate) struct Captured {
+    /// Paths of CRIU's images.
+    pub(crate) images: BTreeSet<Vec<u8>>,
+    pub(crate) sockets: Vec<String>,
+}
+
+/// Appends everything that must be of one moment. Members' headers carry `now`.
+pub(crate) fn capture(
+    plan: &CheckpointPlan,
+    options: &CheckpointOptions,
+    image_dir: &Path,
+    now: Timestamp,
+    writer: &mut Writer<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Captured, CaptureError> {
+    let mut captured = Captured::default();
+    let mut collect = Collect { images: &mut captured.images, progress };
+    rootfs::capture_tree(image_dir, CHECKPOINT.as_bytes(), writer, &mut collect)?;
+    writer.append_nested(&file(DEVSHM, now, 0), |writer| match &plan.shm {
+        Some(shm) => rootfs::capture_tree(shm, b".", writer, progress).map(drop),
+        None => Ok(()),
+    })?;
+    if !options.ignore_rootfs {
+        let beside = writer
+            .append_nested(&file(ROOTFS_DIFF, now, 0), |writer| rootfs::capture_diff(&plan.layers, writer, progress))?;
+        captured.sockets.extend(beside.sockets);
+        append_deleted(&beside.deleted, now, writer)?;
+    }
+    for volume in &plan.volumes {
+        let member = file(&format!("{VOLUMES}{}.tar", volume.name), now, 0);
+        let sockets =
+            writer.append_nested(&member, |writer| rootfs::capture_tree(&volume.source, b".", writer, progress))?;
+        captured.sockets.extend(sockets.iter().map(|path| format!("{}:{path}", volume.name)));
+    }
+    Ok(captured)
+}
+
+/// podman reads `deleted.files` if it is there; without deletions it is not.
+fn append_deleted(deleted: &[String], now: Timestamp, writer: &mut Writer<'_>) -> Result<(), WriteError> {
+    if deleted.is_empty() {
+        return Ok(());
+    }
+    let json = serde_json::to_vec(deleted).expect("strings are JSON");
+    writer.append_bytes(&file(DELETED_FILES, now, json.len()), &json)
+}
+
+/// A member that this program makes up: root's, mode 0600.
+pub(crate) fn file(path: &str, mtime: Timestamp, size: usize) -> Member {
+    Member { mtime, ..Member::new(path, Kind::Regular { size: size as u64 }, 0o600) }
+}
+
+/// Remembers the paths of CRIU's images on their way.
+struct Collect<'c> {
+    images: &'c mut BTreeSet<Vec<u8>>,
+    progress: &'c mut dyn Progress,
+}
+
+impl Progress for Collect<'_> {
+    fn member(&mut self, path: &[u8], moved: Transferred) {
+        self.images.insert(path.to_vec());
+        self.progress.member(path, moved);
+    }
+}

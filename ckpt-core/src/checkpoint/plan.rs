@@ -1,0 +1,120 @@
+//! What a checkpoint will do, decided before anything is touched.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use aligntar::Alignment;
+use layerfs::Layers;
+use serde::Deserialize;
+
+use super::{CheckpointError, CheckpointOptions, Compression};
+use crate::external;
+use crate::output::Output;
+use crate::podman::{ContainerFacts, Podman, bundle};
+use crate::storage;
+
+/// A named volume whose files go along.
+#[derive(Debug)]
+pub(crate) struct Volume {
+    pub(crate) name: String,
+    pub(crate) source: PathBuf,
+}
+
+/// Everything a checkpoint needs to know.
+#[derive(Debug)]
+pub(crate) struct CheckpointPlan {
+    pub(crate) podman: Podman,
+    pub(crate) facts: ContainerFacts,
+    pub(crate) layers: Layers,
+    pub(crate) volumes: Vec<Volume>,
+    /// The container's own /dev/shm on the host; none where it has the host's.
+    pub(crate) shm: Option<PathBuf>,
+    pub(crate) output: Output,
+    /// A nameless file beside the storage, where the archive is made if `output` is too far away, or compressed.
+    pub(crate) stage: Option<File>,
+    pub(crate) can_clone: bool,
+}
+
+impl CheckpointPlan {
+    pub(crate) fn make(options: &CheckpointOptions) -> Result<Self, CheckpointError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(CheckpointError::NotRoot);
+        }
+        let podman = Podman::find()?;
+        external::find("criu").map_err(crate::podman::PodmanError::from)?;
+        let facts = podman.inspect(&options.container)?;
+        if facts.state.status != "running" {
+            let (name, status) = (options.container.clone(), facts.state.status);
+            return Err(CheckpointError::NotRunning { name, status });
+        }
+        if facts.graph_driver.name != "overlay" {
+            return Err(storage::StorageError::Driver { driver: facts.graph_driver.name }.into());
+        }
+        let (store, layers) = storage::of_container(&podman, &facts.id)?;
+        let output = Output::create(&options.export)?;
+        let (stage, can_clone) = place(&layers, store.graph_root(), &output, options.compress)?;
+        let (volumes, shm) = (volumes(&facts, options), private_shm(bundle(&facts))?);
+        Ok(CheckpointPlan { podman, facts, layers, volumes, shm, output, stage, can_clone })
+    }
+
+    /// The file that the archive is made in.
+    pub(crate) fn draft(&self) -> &File {
+        self.stage.as_ref().unwrap_or_else(|| self.output.file())
+    }
+
+    /// Block size that member data is laid out on: what the file system clones.
+    pub(crate) fn block_size(&self) -> u64 {
+        Alignment::of(self.draft()).unwrap_or(Alignment::DEFAULT).bytes()
+    }
+}
+
+/// Where the archive is made, and whether it can be by clones: in the output itself if nothing speaks against it, else
+/// beside the storage, so that the container does not stand still while data is compressed or copied.
+fn place(
+    layers: &Layers,
+    graph_root: &Path,
+    output: &Output,
+    compress: Compression,
+) -> Result<(Option<File>, bool), CheckpointError> {
+    if compress == Compression::None && storage::can_clone(&layers.upperdir, output.file())? {
+        return Ok((None, true));
+    }
+    let stage = tempfile::tempfile_in(graph_root)
+        .map_err(|source| CheckpointError::Stage { folder: graph_root.to_owned(), source })?;
+    let can_clone = storage::can_clone(&layers.upperdir, &stage)?;
+    // Without clones a copy beside the storage would only be one copy more; compressing needs it all the same.
+    let needed = can_clone || compress != Compression::None;
+    Ok((needed.then_some(stage), can_clone))
+}
+
+fn volumes(facts: &ContainerFacts, options: &CheckpointOptions) -> Vec<Volume> {
+    let mounts = facts.mounts.iter().filter(|mount| mount.kind == "volume" && !options.ignore_volumes);
+    let mut volumes: Vec<Volume> =
+        mounts.map(|mount| Volume { name: mount.name.clone(), source: mount.source.clone() }).collect();
+    // A volume may be mounted twice; it is in the archive once.
+    volumes.sort_by(|one, other| one.name.cmp(&other.name));
+    volumes.dedup_by(|one, other| one.name == other.name);
+    volumes
+}
+
+/// The source of the bind mount at /dev/shm in the bundle's config.json (OCI runtime spec, "Mounts").
+fn private_shm(bundle: &Path) -> Result<Option<PathBuf>, CheckpointError> {
+    #[derive(Deserialize)]
+    struct Config {
+        #[serde(default)]
+        mounts: Vec<Mount>,
+    }
+    #[derive(Deserialize)]
+    struct Mount {
+        destination: PathBuf,
+        #[serde(default)]
+        source: PathBuf,
+    }
+    let path = bundle.join("config.json");
+    let bytes = fs::read(&path).map_err(|source| CheckpointError::Bundle { path: path.clone(), source })?;
+    let config: Config =
+        serde_json::from_slice(&bytes).map_err(|source| CheckpointError::Bundle { path, source: source.into() })?;
+    let shm = config.mounts.into_iter().find(|mount| mount.destination == Path::new("/dev/shm"));
+    // With --ipc=host it is the host's, which is not the container's to take along.
+    Ok(shm.map(|mount| mount.source).filter(|source| source.is_absolute() && source != Path::new("/dev/shm")))
+}

@@ -1,0 +1,259 @@
+//! CRIU's post-dump moment: memory is dumped, every task still stands, and CRIU waits for a script's verdict.
+//!
+//! podman's runtime finds a `criu` of ours first in PATH. It is this very program, told apart by `argv[0]`: it points
+//! CRIU_CONFIG_FILE at a configuration with an `action-script`, and executes the real criu. The script is this program
+//! again: it asks the waiting [`HookServer`] over a socket and exits with its verdict. Exit status 1 makes CRIU undo
+//! the dump, and the container runs on (CRIU, `Documentation/criu.txt`, "--action-script").
+//!
+//! ```text
+//! podman ── runtime ── SESSION/bin/criu ══exec══ criu ── SESSION/ckpt-post-dump
+//!                                                              │ image directory ─> hook.sock
+//!   ckpt, waiting ── takes files ─────────────────────────────>│ <─ '.' … 'y' or 'n'
+//! ```
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::external;
+use crate::session::{Session, SessionError};
+
+/// Name of the link that is CRIU's action script.
+const POST_DUMP: &str = "ckpt-post-dump";
+/// Name of the socket in the session folder.
+const SOCKET: &str = "hook.sock";
+/// Name of CRIU's configuration in the session folder.
+const CONFIG: &str = "criu.conf";
+
+/// How often a working server says so.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Without a word for so long, the script takes the server for lost and has the dump undone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const ALIVE: u8 = b'.';
+const CARRY_ON: u8 = b'y';
+const ABORT: u8 = b'n';
+
+/// Plays the part that `argv[0]` asks for, if it is one of the hook's; gives the exit status then.
+///
+/// Call it first in `main`.
+pub fn play_part() -> Option<u8> {
+    let program = PathBuf::from(env::args_os().next()?);
+    match program.file_name()?.to_str()? {
+        "criu" => Some(criu_shim()),
+        POST_DUMP => Some(post_dump(program.parent()?)),
+        _ => None,
+    }
+}
+
+/// Executes the real criu with our configuration; returns only if that fails.
+fn criu_shim() -> u8 {
+    let is_ours = |folder: &PathBuf| folder.join("criu").exists() && folder.with_file_name(CONFIG).exists();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = env::split_paths(&path).partition(is_ours);
+    let Some(folder) = ours.first() else {
+        eprintln!("ckpt: called as criu, but PATH holds no session of ckpt");
+        return 127;
+    };
+    let others = env::join_paths(others).unwrap_or_default();
+    let Some(criu) = external::candidates_in(&others, "criu").next() else {
+        eprintln!("ckpt: criu is not in PATH");
+        return 127;
+    };
+    let error = Command::new(&criu)
+        .args(env::args_os().skip(1))
+        .env("PATH", others)
+        .env("CRIU_CONFIG_FILE", folder.with_file_name(CONFIG))
+        .exec();
+    eprintln!("ckpt: cannot execute {}: {error}", criu.display());
+    127
+}
+
+/// CRIU calls its script at many moments; only post-dump is ours.
+fn post_dump(session: &Path) -> u8 {
+    if env::var_os("CRTOOLS_SCRIPT_ACTION").is_none_or(|action| action != "post-dump") {
+        return 0;
+    }
+    let image_dir = env::var_os("CRTOOLS_IMAGE_DIR").unwrap_or_default();
+    match ask(session, &image_dir) {
+        Ok(true) => 0,
+        Ok(false) => 1,
+        Err(error) => {
+            eprintln!("ckpt: no verdict on the dump, it is undone: {error}");
+            1
+        }
+    }
+}
+
+fn ask(session: &Path, image_dir: &OsStr) -> io::Result<bool> {
+    let mut server = UnixStream::connect(session.join(SOCKET))?;
+    server.set_read_timeout(Some(PATIENCE))?;
+    server.write_all(image_dir.as_bytes())?;
+    server.shutdown(Shutdown::Write)?;
+    loop {
+        let mut word = [0];
+        server.read_exact(&mut word)?;
+        if word[0] != ALIVE {
+            return Ok(word[0] == CARRY_ON);
+        }
+    }
+}
+
+/// Waits for CRIU's post-dump moment.
+#[derive(Debug)]
+pub(crate) struct HookServer {
+    listener: UnixListener,
+    bin: PathBuf,
+}
+
+impl HookServer {
+    /// Prepares `session` so that criu, found through [`HookServer::path`], calls back.
+    pub(crate) fn install(session: &Session) -> Result<Self, SessionError> {
+        let (folder, bin) = (session.path(), session.path().join("bin"));
+        // The link in /proc stays right when the program's file is replaced meanwhile.
+        let own_program = format!("/proc/{}/exe", std::process::id());
+        let script = folder.join(POST_DUMP);
+        fs::create_dir(&bin).map_err(|source| SessionError::new("create", &bin, source))?;
+        for link in [bin.join("criu"), script.clone()] {
+            symlink(&own_program, &link).map_err(|source| SessionError::new("link", &link, source))?;
+        }
+        let config = folder.join(CONFIG);
+        fs::write(&config, configuration(&script)?).map_err(|source| SessionError::new("write", &config, source))?;
+        let socket = folder.join(SOCKET);
+        let listener = UnixListener::bind(&socket).map_err(|source| SessionError::new("listen at", &socket, source))?;
+        Ok(HookServer { listener, bin })
+    }
+
+    /// PATH with our criu first.
+    pub(crate) fn path(&self) -> OsString {
+        let mut path = self.bin.clone().into_os_string();
+        path.push(":");
+        path.push(env::var_os("PATH").unwrap_or_default());
+        path
+    }
+
+    /// Takes one call of the script; readable when there is one.
+    pub(crate) fn accept(&self) -> io::Result<HookCall> {
+        let (mut script, _) = self.listener.accept()?;
+        script.set_read_timeout(Some(PATIENCE))?;
+        let mut image_dir = Vec::new();
+        script.read_to_end(&mut image_dir)?;
+        HookCall::new(script, OsString::from_vec(image_dir).into())
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+/// CRIU reads the file that CRIU_CONFIG_FILE names once; what the administrator has there is kept.
+fn configuration(script: &Path) -> Result<Vec<u8>, SessionError> {
+    let mut config = match env::var_os("CRIU_CONFIG_FILE") {
+        Some(theirs) => {
+            fs::read(&theirs).map_err(|source| SessionError::new("read CRIU_CONFIG_FILE", theirs, source))?
+        }
+        None => Vec::new(),
+    };
+    config.extend_from_slice(b"\naction-script \"");
+    config.extend_from_slice(script.as_os_str().as_bytes());
+    config.extend_from_slice(b"\"\n");
+    Ok(config)
+}
+
+/// The frozen moment: lasts until it is answered; dropped without an answer, the dump is undone.
+#[derive(Debug)]
+pub(crate) struct HookCall {
+    image_dir: PathBuf,
+    script: UnixStream,
+    heart: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+}
+
+impl HookCall {
+    fn new(script: UnixStream, image_dir: PathBuf) -> io::Result<Self> {
+        let mut beats = script.try_clone()?;
+        let (stop, stopped) = mpsc::channel();
+        let heart = thread::spawn(move || {
+            while stopped.recv_timeout(HEARTBEAT) == Err(mpsc::RecvTimeoutError::Timeout)
+                && beats.write_all(&[ALIVE]).is_ok()
+            {}
+        });
+        Ok(HookCall { image_dir, script, heart: Some((stop, heart)) })
+    }
+
+    /// Where CRIU has put its images.
+    pub(crate) fn image_dir(&self) -> &Path {
+        &self.image_dir
+    }
+
+    /// Lets CRIU carry on: the tasks end, or run on with `--leave-running`.
+    pub(crate) fn carry_on(self) -> io::Result<()> {
+        self.answer(CARRY_ON)
+    }
+
+    /// Has CRIU undo the dump: the tasks run on.
+    pub(crate) fn abort(self) -> io::Result<()> {
+        self.answer(ABORT)
+    }
+
+    fn answer(mut self, word: u8) -> io::Result<()> {
+        if let Some((stop, heart)) = self.heart.take() {
+            drop(stop);
+            // It only writes beats; if it panicked, the verdict still counts.
+            let _ = heart.join();
+        }
+        self.script.write_all(&[word])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_session(serve: impl FnOnce(HookCall) + Send) -> io::Result<bool> {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
+        let server = HookServer { listener, bin: PathBuf::new() };
+        thread::scope(|scope| {
+            scope.spawn(|| serve(server.accept().unwrap()));
+            ask(folder.path(), OsStr::new("/images"))
+        })
+    }
+
+    #[test]
+    fn the_script_gets_the_verdict() {
+        assert!(in_session(|call| call.carry_on().unwrap()).unwrap());
+        assert!(!in_session(|call| call.abort().unwrap()).unwrap());
+        in_session(|call| {
+            assert_eq!(call.image_dir(), Path::new("/images"));
+            call.carry_on().unwrap();
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_lost_server_is_no_yes() {
+        let nobody = tempfile::tempdir().unwrap();
+        assert!(ask(nobody.path(), OsStr::new("/images")).is_err());
+    }
+
+    #[test]
+    fn a_slow_server_says_that_it_lives() {
+        let verdict = in_session(|call| {
+            thread::sleep(HEARTBEAT + Duration::from_millis(200));
+            call.carry_on().unwrap();
+        });
+        assert!(verdict.unwrap());
+    }
+}

@@ -1,0 +1,135 @@
+//! `inspect`: what is in an archive, and how much of it other files share.
+
+use std::path::Path;
+
+use aligntar::{Entry, Extent, Kind, extents};
+use serde::Serialize;
+
+use crate::archive::{
+    ArchiveError, CHECKPOINT, CheckpointArchive, DELETED_FILES, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES,
+};
+use crate::manifest::Manifest;
+
+/// What an archive holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// The container's ID at the checkpoint.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its image's name.
+    pub image: String,
+    /// Its image's ID.
+    pub image_id: String,
+    /// Its OCI runtime.
+    pub runtime: String,
+    /// Our manifest; none in podman's own archives.
+    pub manifest: Option<Manifest>,
+    /// Whether the file is compressed, and so cannot be cloned from.
+    pub compressed: bool,
+    /// Length of the archive in bytes, decompressed.
+    pub archive_bytes: u64,
+    /// What it holds, part by part.
+    pub parts: Vec<Part>,
+    /// Paths of the image that the container deleted.
+    pub deleted: u64,
+    /// Where the archive's blocks are; none where the file system does not say, or for a compressed one.
+    pub blocks: Option<Blocks>,
+}
+
+/// One part of an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// What it is.
+    pub name: String,
+    /// Members.
+    pub members: u64,
+    /// Bytes of data in regular files.
+    pub bytes: u64,
+    /// Bytes of that in files whose data lies on blocks.
+    pub aligned_bytes: u64,
+}
+
+/// FIEMAP's answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Blocks {
+    /// Bytes on the disk.
+    pub mapped_bytes: u64,
+    /// Bytes of that which other files refer to as well: they cost nothing.
+    pub shared_bytes: u64,
+}
+
+/// Looks into the archive at `path`; a compressed one is unpacked into a nameless file in `spool` for that.
+///
+/// # Errors
+/// [`ArchiveError`].
+pub fn inspect(path: &Path, spool: &Path) -> Result<Inspection, ArchiveError> {
+    let archive = CheckpointArchive::open(path, spool)?;
+    let config = archive.config()?;
+    let deleted: Vec<String> = archive.json(DELETED_FILES)?.unwrap_or_default();
+    let metadata =
+        archive.file().metadata().map_err(|source| ArchiveError::Io { call: "stat", path: path.into(), source })?;
+    Ok(Inspection {
+        id: config.id,
+        name: config.name,
+        image: config.image_name,
+        image_id: config.image_id,
+        runtime: config.runtime,
+        manifest: archive.json(MANIFEST)?,
+        compressed: archive.is_compressed(),
+        archive_bytes: metadata.len(),
+        parts: parts(&archive)?,
+        deleted: deleted.len() as u64,
+        blocks: blocks(&archive),
+    })
+}
+
+fn parts(archive: &CheckpointArchive) -> Result<Vec<Part>, ArchiveError> {
+    let block = archive.json::<Manifest>(MANIFEST)?.map_or(0, |manifest| manifest.block_size).max(4096);
+    let mut images = Part::named("CRIU images");
+    let mut metadata = Part::named("metadata");
+    let mut nested = Vec::new();
+    for entry in archive.entries() {
+        let path = String::from_utf8_lossy(&entry.member.path).into_owned();
+        if path == ROOTFS_DIFF || path == DEVSHM || path.starts_with(VOLUMES) && path.ends_with(".tar") {
+            let mut part = Part::named(&path);
+            for member in archive.nested(entry)? {
+                part.count(&member?, block);
+            }
+            nested.push(part);
+        } else if path.starts_with(CHECKPOINT) {
+            images.count(entry, block);
+        } else {
+            metadata.count(entry, block);
+        }
+    }
+    Ok([metadata, images].into_iter().chain(nested).collect())
+}
+
+impl Part {
+    fn named(name: &str) -> Self {
+        Part { name: name.to_owned(), members: 0, bytes: 0, aligned_bytes: 0 }
+    }
+
+    fn count(&mut self, entry: &Entry, block: u64) {
+        self.members += 1;
+        if let Kind::Regular { size } = entry.member.kind {
+            self.bytes += size;
+            if size >= block && entry.data_offset.is_multiple_of(block) {
+                self.aligned_bytes += size;
+            }
+        }
+    }
+}
+
+fn blocks(archive: &CheckpointArchive) -> Option<Blocks> {
+    if archive.is_compressed() {
+        return None;
+    }
+    let mut blocks = Blocks::default();
+    let count = |extent: Extent| {
+        blocks.mapped_bytes += extent.length;
+        blocks.shared_bytes += if extent.shared { extent.length } else { 0 };
+    };
+    extents(archive.file(), count).ok().map(|()| blocks)
+}

@@ -1,0 +1,169 @@
+//! A file that has no name until it is whole.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open, renameat, unlinkat};
+use rustix::io::Errno;
+use tempfile::NamedTempFile;
+
+/// Why an output file cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The folder is not there.
+    #[error("the folder {} does not exist: make it first, or choose another", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The path names a folder, or nothing.
+    #[error("{} is no name for a file", path.display())]
+    NoFileName {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A system call failed.
+    #[error("{call} {}", path.display())]
+    Call {
+        /// What was tried.
+        call: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A file in the making: mode 0600, without a name where the file system can do that (O_TMPFILE), so that nothing
+/// stays behind however this program ends.
+#[derive(Debug)]
+pub struct Output {
+    path: PathBuf,
+    draft: Draft,
+}
+
+#[derive(Debug)]
+enum Draft {
+    Unnamed(File),
+    /// For NFS, FUSE and others without O_TMPFILE; removed when dropped.
+    Named(NamedTempFile),
+}
+
+impl Output {
+    /// Begins the file that will be `path`.
+    ///
+    /// # Errors
+    /// [`OutputError`], for a folder that is not there among others.
+    pub fn create(path: &Path) -> Result<Self, OutputError> {
+        let no_name = || OutputError::NoFileName { path: path.to_owned() };
+        path.file_name().ok_or_else(no_name)?;
+        let path = std::path::absolute(path).map_err(|source| call("resolve", path, source))?;
+        if path.is_dir() {
+            return Err(no_name());
+        }
+        let folder = path.parent().ok_or_else(no_name)?;
+        if !folder.is_dir() {
+            return Err(OutputError::NoFolder { folder: folder.to_owned() });
+        }
+        let draft = draft_in(folder).map_err(|source| call("create a file in", folder, source))?;
+        Ok(Output { draft, path })
+    }
+
+    /// The file, to be written.
+    pub fn file(&self) -> &File {
+        match &self.draft {
+            Draft::Unnamed(file) => file,
+            Draft::Named(file) => file.as_file(),
+        }
+    }
+
+    /// Syncs the file and gives it its name, over an older file if there is one.
+    ///
+    /// # Errors
+    /// [`OutputError::Call`]; an older file is still there then.
+    ///
+    /// # Atomicity
+    /// The name leads to the old file or to the whole new one at any moment.
+    pub fn publish(self) -> Result<(), OutputError> {
+        let folder = self.path.parent().expect("create() saw the parent").to_owned();
+        self.file().sync_all().map_err(|source| call("sync", &self.path, source))?;
+        match self.draft {
+            Draft::Unnamed(file) => link(&file, &self.path)?,
+            Draft::Named(file) => {
+                drop(file.persist(&self.path).map_err(|error| call("rename", &self.path, error.error))?)
+            }
+        }
+        File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|source| call("sync", &folder, source))
+    }
+}
+
+fn draft_in(folder: &Path) -> io::Result<Draft> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    match open(folder, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => Ok(Draft::Unnamed(file.into())),
+        // open(2): no O_TMPFILE in this file system, or in this kernel.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+            tempfile::Builder::new().prefix(".ckpt-").suffix(".partial").tempfile_in(folder).map(Draft::Named)
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// linkat(2) never replaces a file, rename does: link under a name beside, then rename.
+fn link(file: &File, path: &Path) -> Result<(), OutputError> {
+    let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let mut beside = OsString::from(".");
+    beside.push(path.file_name().expect("create() saw the name"));
+    beside.push(format!(".{}.partial", std::process::id()));
+    let beside = path.with_file_name(beside);
+    linkat(CWD, &descriptor, CWD, &beside, AtFlags::SYMLINK_FOLLOW)
+        .map_err(|errno| call("link", &beside, errno.into()))?;
+    renameat(CWD, &beside, CWD, path).map_err(|errno| {
+        // The name must not stay; the rename's error is the one to tell.
+        let _ = unlinkat(CWD, &beside, AtFlags::empty());
+        call("rename to", path, errno.into())
+    })
+}
+
+fn call(call: &'static str, path: &Path, source: io::Error) -> OutputError {
+    OutputError::Call { call, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Write;
+
+    #[test]
+    fn the_name_appears_with_the_whole_file() {
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = folder.path().join("x.tar");
+        fs::write(&path, "before").unwrap();
+        let output = Output::create(&path).unwrap();
+        output.file().write_all(b"after").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+        output.publish().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "after");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_dropped_output_leaves_nothing() {
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        drop(Output::create(&folder.path().join("x.tar")).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn folders_and_missing_folders_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Output::create(&folder.path().join("no/x.tar")).unwrap_err();
+        assert!(missing.to_string().contains("does not exist"), "{missing}");
+        assert!(matches!(Output::create(folder.path()).unwrap_err(), OutputError::NoFileName { .. }));
+    }
+}

@@ -1,0 +1,235 @@
+//! The commands of podman, and what it tells of containers; podman stays as it is.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::external::{self, ExternalError};
+
+/// Why podman has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PodmanError {
+    /// podman is not installed, or cannot be started.
+    #[error(transparent)]
+    External(#[from] ExternalError),
+    /// podman refused; these are its words.
+    #[error("podman {command}: {message}")]
+    Refused {
+        /// Its subcommand.
+        command: String,
+        /// The last line of what it printed, without the word `Error`.
+        message: String,
+    },
+    /// podman's answer is not what this program understands; versions before 4.0 miss fields.
+    #[error("podman {command} gave an answer that is not understood (podman 4.0 or newer is needed)")]
+    Answer {
+        /// Its subcommand.
+        command: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// No such container.
+    #[error("no container {name:?}: `podman ps -a` lists them")]
+    UnknownContainer {
+        /// What was asked for.
+        name: String,
+    },
+}
+
+/// What `podman container inspect` says of a container, as far as it matters here.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ContainerFacts {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// ID of the image it was made from; empty for `--rootfs`.
+    #[serde(default)]
+    pub(crate) image: String,
+    #[serde(default)]
+    pub(crate) image_name: String,
+    #[serde(rename = "OCIConfigPath", default)]
+    pub(crate) oci_config_path: PathBuf,
+    #[serde(rename = "OCIRuntime", default)]
+    pub(crate) oci_runtime: String,
+    pub(crate) state: State,
+    pub(crate) graph_driver: GraphDriver,
+    #[serde(default)]
+    pub(crate) mounts: Vec<Mount>,
+}
+
+/// `State` of `podman container inspect`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct State {
+    pub(crate) status: String,
+}
+
+/// `GraphDriver` of `podman container inspect`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct GraphDriver {
+    pub(crate) name: String,
+}
+
+/// One of `Mounts` of `podman container inspect`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Mount {
+    #[serde(rename = "Type")]
+    pub(crate) kind: String,
+    /// A volume's name.
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) source: PathBuf,
+}
+
+/// `store` of `podman info`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StoreFacts {
+    pub(crate) graph_root: PathBuf,
+    pub(crate) run_root: PathBuf,
+    pub(crate) graph_driver_name: String,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    store: StoreFacts,
+}
+
+/// The podman of this host.
+#[derive(Clone, Debug)]
+pub(crate) struct Podman {
+    program: PathBuf,
+}
+
+impl Podman {
+    pub(crate) fn find() -> Result<Self, PodmanError> {
+        Ok(Podman { program: external::find("podman")? })
+    }
+
+    /// A command of podman, ready to be given arguments and started.
+    pub(crate) fn command(&self) -> Command {
+        Command::new(&self.program)
+    }
+
+    pub(crate) fn inspect(&self, name: &str) -> Result<ContainerFacts, PodmanError> {
+        let found: Result<Vec<ContainerFacts>, _> = self.json(&["container", "inspect", "--", name]);
+        match found {
+            Err(PodmanError::Refused { message, .. }) if message.contains("no such container") => {
+                Err(PodmanError::UnknownContainer { name: name.to_owned() })
+            }
+            found => found?.into_iter().next().ok_or_else(|| PodmanError::UnknownContainer { name: name.to_owned() }),
+        }
+    }
+
+    pub(crate) fn store(&self) -> Result<StoreFacts, PodmanError> {
+        let info: Info = self.json(&["info", "--format", "json"])?;
+        Ok(info.store)
+    }
+
+    pub(crate) fn version(&self) -> Result<String, PodmanError> {
+        let output = self.run(&["--version"])?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().trim_start_matches("podman version ").to_owned())
+    }
+
+    /// Whether there is a volume `name`.
+    pub(crate) fn has_volume(&self, name: &str) -> Result<bool, PodmanError> {
+        // Exit status 1 is "no", 125 an error (podman-volume-exists(1)).
+        let output = external::run(self.command().args(["volume", "exists", "--", name]))?;
+        match output.status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(PodmanError::Refused { command: "volume exists".into(), message: last_words(&output.stderr) }),
+        }
+    }
+
+    /// Names of volumes with the folders of their data.
+    pub(crate) fn volume_mountpoints(&self, names: &[String]) -> Result<Vec<(String, PathBuf)>, PodmanError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Volume {
+            name: String,
+            mountpoint: PathBuf,
+        }
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names = names.iter().map(String::as_str).collect::<Vec<_>>();
+        let volumes: Vec<Volume> = self.json(&[&["volume", "inspect", "--"], &names[..]].concat())?;
+        Ok(volumes.into_iter().map(|volume| (volume.name, volume.mountpoint)).collect())
+    }
+
+    /// Removes a volume that a failed restore made.
+    pub(crate) fn remove_volume(&self, name: &str) -> Result<(), PodmanError> {
+        self.run(&["volume", "rm", "--", name]).map(drop)
+    }
+
+    /// Removes a container that a failed restore left behind, running or not.
+    pub(crate) fn remove(&self, id: &str) -> Result<(), PodmanError> {
+        self.run(&["rm", "--force", "--time", "0", "--", id]).map(drop)
+    }
+
+    /// Restores a container from the checkpoint in its own bundle.
+    pub(crate) fn restore_in_place(&self, id: &str, flags: &[&str]) -> Result<(), PodmanError> {
+        self.run(&[&["container", "restore"], flags, &["--", id]].concat()).map(drop)
+    }
+
+    fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, PodmanError> {
+        let output = self.run(arguments)?;
+        serde_json::from_slice(&output.stdout)
+            .map_err(|source| PodmanError::Answer { command: arguments[..2].join(" "), source })
+    }
+
+    fn run<A: AsRef<OsStr> + AsRef<str>>(&self, arguments: &[A]) -> Result<Output, PodmanError> {
+        let output = external::run(self.command().args(arguments))?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        let command = arguments.iter().take(2).map(|argument| <A as AsRef<str>>::as_ref(argument)).collect::<Vec<_>>();
+        Err(PodmanError::Refused { command: command.join(" "), message: last_words(&output.stderr) })
+    }
+}
+
+/// What podman says last is why it failed.
+pub(crate) fn last_words(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed without a word");
+    last.trim_start_matches("Error: ").trim().to_owned()
+}
+
+/// The folder of the container's OCI bundle: podman's `userdata`.
+pub(crate) fn bundle(facts: &ContainerFacts) -> &Path {
+    facts.oci_config_path.parent().unwrap_or(Path::new("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_says_why() {
+        assert_eq!(
+            last_words(b"time=\"x\" level=warning\nError: no such container \"x\"\n\n"),
+            "no such container \"x\""
+        );
+        assert_eq!(last_words(b""), "it failed without a word");
+    }
+
+    #[test]
+    fn inspect_is_read_without_what_does_not_matter() {
+        let facts: ContainerFacts = serde_json::from_str(
+            r#"{"Id":"ab","Name":"web","Image":"cd","ImageName":"i","OCIConfigPath":"/g/userdata/config.json",
+                "OCIRuntime":"runc","State":{"Status":"running","Pid":7},"GraphDriver":{"Name":"overlay","Data":{}},
+                "Mounts":[{"Type":"volume","Name":"v","Source":"/g/volumes/v/_data","Destination":"/data"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(bundle(&facts), Path::new("/g/userdata"));
+        assert_eq!(facts.mounts[0].name, "v");
+    }
+}

@@ -1,0 +1,44 @@
+//! What a caller may show while the work goes on.
+
+use aligntar::Transferred;
+
+/// A part of the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Dirty pages of the container storage are written out, the container still runs.
+    Writeback,
+    /// podman and CRIU dump the processes.
+    Dump,
+    /// The container is frozen and its files are taken.
+    Capture,
+    /// podman finishes and hands its metadata over.
+    Export,
+    /// The archive is compressed, or copied to where it belongs.
+    Deliver,
+    /// A compressed archive is unpacked beside the container storage.
+    Decompress,
+    /// podman creates the container.
+    Create,
+    /// The container's files are put in their places.
+    Place,
+    /// podman and CRIU restore the processes.
+    Resume,
+}
+
+/// Told of what happens; every method may be left as it is.
+pub trait Progress {
+    /// Another phase begins.
+    fn phase(&mut self, _phase: Phase) {}
+
+    /// One more member was written or made; `path` as it stands in its archive, `moved` counts this member alone.
+    fn member(&mut self, _path: &[u8], _moved: Transferred) {}
+
+    /// Something the user should know, though the work goes on.
+    fn warning(&mut self, _text: &str) {}
+}
+
+/// Shows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}

@@ -1,0 +1,119 @@
+//! Puts the container's files where podman expects them: CRIU's images, the upperdir, the volumes' data.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+
+use aligntar::{Entry, Transferred};
+use layerfs::Container;
+
+use super::plan::RestorePlan;
+use super::{PlaceAllError, RestoreOptions};
+use crate::archive::{ArchiveError, CHECKPOINT, DELETED_FILES, ROOTFS_DIFF, VOLUMES};
+use crate::progress::Progress;
+use crate::rootfs::{place_diff, place_tree};
+
+/// CRIU's image of the cgroups that the tasks were in.
+const CGROUP_IMG: &[u8] = b"cgroup.img";
+
+/// Fills the new container's bundle, layer and volumes.
+pub(crate) fn place(
+    plan: &RestorePlan,
+    options: &RestoreOptions,
+    container: &Container,
+    progress: &mut dyn Progress,
+) -> Result<Transferred, PlaceAllError> {
+    let mut moved = place_images(plan, options, container, progress)?;
+    if !options.ignore_rootfs {
+        let layers = plan.storage.layers_of(&container.layer)?;
+        let deleted: Vec<String> = plan.archive.json(DELETED_FILES)?.unwrap_or_default();
+        let diff = plan.archive.entry(ROOTFS_DIFF);
+        moved += place_diff(&plan.archive, diff, &deleted, &layers, options.clone_policy, progress)?;
+    }
+    moved += place_volumes(plan, options, progress)?;
+    Ok(moved)
+}
+
+fn place_images(
+    plan: &RestorePlan,
+    options: &RestoreOptions,
+    container: &Container,
+    progress: &mut dyn Progress,
+) -> Result<Transferred, PlaceAllError> {
+    let image_dir = plan.storage.userdata_dir(container).join(CHECKPOINT);
+    let image_error = |source| PlaceAllError::Images { path: image_dir.clone(), source };
+    DirBuilder::new().mode(0o700).create(&image_dir).map_err(image_error)?;
+    let images = || plan.archive.entries().filter_map(|entry| Some((entry, image_name(entry)?)));
+    let others = images().filter(|(_, name)| *name != CGROUP_IMG);
+    let members = others.map(|(entry, name)| {
+        let mut entry = entry.clone();
+        entry.member.path = name.to_vec();
+        Ok::<_, ArchiveError>(entry)
+    });
+    let moved = place_tree(&plan.archive, members, &image_dir, options.clone_policy, progress)?;
+    if let Some((entry, _)) = images().find(|(_, name)| *name == CGROUP_IMG) {
+        let mut image = vec![0; entry.member.size() as usize];
+        plan.archive.file().read_exact_at(&mut image, entry.data_offset).map_err(image_error)?;
+        rename_cgroups(&mut image, &plan.config.id, &container.id);
+        fs::write(image_dir.join("cgroup.img"), image).map_err(image_error)?;
+    }
+    Ok(moved)
+}
+
+/// The path of an image below the image directory.
+fn image_name(entry: &Entry) -> Option<&[u8]> {
+    entry.member.path.strip_prefix(b"checkpoint/")
+}
+
+/// Puts the new container's ID in place of the old one's.
+///
+/// On cgroup v2 runc does not tell CRIU the new cgroup, so a clone would join the original's. IDs have one length, 64
+/// hexadecimal digits: every length in the protobuf stays right.
+fn rename_cgroups(image: &mut [u8], old: &str, new: &str) {
+    let (old, new) = (old.as_bytes(), new.as_bytes());
+    if old.len() != new.len() || old.is_empty() {
+        return;
+    }
+    let mut at = 0;
+    while at + old.len() <= image.len() {
+        if image[at..].starts_with(old) {
+            image[at..at + new.len()].copy_from_slice(new);
+            at += new.len();
+        } else {
+            at += 1;
+        }
+    }
+}
+
+fn place_volumes(
+    plan: &RestorePlan,
+    options: &RestoreOptions,
+    progress: &mut dyn Progress,
+) -> Result<Transferred, PlaceAllError> {
+    let mut moved = Transferred::default();
+    for (name, data) in plan.podman.volume_mountpoints(&plan.volumes)? {
+        let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{name}.tar")) else { continue };
+        let members = plan.archive.nested(entry)?;
+        moved += place_tree(&plan.archive, members, &data, options.clone_policy, progress)?;
+    }
+    Ok(moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_replaced_in_place() {
+        let (old, new) = ("a".repeat(64), "b".repeat(64));
+        let mut image = format!("\x08/libpod-{old}\x12x{old}{}", "a".repeat(63)).into_bytes();
+        rename_cgroups(&mut image, &old, &new);
+        assert_eq!(image, format!("\x08/libpod-{new}\x12x{new}{}", "a".repeat(63)).into_bytes());
+    }
+
+    #[test]
+    fn other_ids_are_left_alone() {
+        let mut image = b"libpod-abc".to_vec();
+        rename_cgroups(&mut image, "abc", "abcd");
+        assert_eq!(image, b"libpod-abc");
+    }
+}

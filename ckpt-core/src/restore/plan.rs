@@ -1,0 +1,135 @@
+//! What a restore will do, decided before podman is started.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use aligntar::{Entry, WriteOptions, Writer};
+use layerfs::ContainersStorage;
+
+use super::{RestoreError, RestoreOptions};
+use crate::archive::{
+    CHECKPOINT, CONFIG_DUMP, CheckpointArchive, ContainerConfig, DELETED_FILES, MANIFEST, ROOTFS_DIFF, SPEC_DUMP,
+    VOLUMES,
+};
+use crate::external;
+use crate::podman::{Podman, PodmanError};
+use crate::progress::{Phase, Progress};
+use crate::storage;
+
+/// Everything a restore needs to know.
+#[derive(Debug)]
+pub(crate) struct RestorePlan {
+    pub(crate) podman: Podman,
+    pub(crate) storage: ContainersStorage,
+    pub(crate) archive: CheckpointArchive,
+    pub(crate) config: ContainerConfig,
+    /// Name or ID under which the new container is found.
+    pub(crate) container: String,
+    /// Volumes to fill.
+    pub(crate) volumes: Vec<String>,
+    /// An archive with what podman reads before it makes the container.
+    pub(crate) first_part: File,
+    /// An archive with what podman itself puts in place afterwards.
+    pub(crate) second_part: File,
+}
+
+impl RestorePlan {
+    pub(crate) fn make(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<Self, RestoreError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(RestoreError::NotRoot);
+        }
+        let podman = Podman::find()?;
+        external::find("criu").map_err(PodmanError::from)?;
+        let storage = storage::of_host(&podman)?;
+        progress.phase(Phase::Decompress);
+        let archive = CheckpointArchive::open(&options.import, storage.graph_root())?;
+        let config = archive.config()?;
+        check_names(options, &config, &storage)?;
+        check_image(&config, &storage)?;
+        let container = options.name.clone().unwrap_or_else(|| config.id.clone());
+        let volumes = match options.ignore_volumes {
+            true => Vec::new(),
+            false => config.volume_names().map(str::to_owned).collect(),
+        };
+        check_volumes(&volumes, &archive, &podman)?;
+        let graph_root = storage.graph_root();
+        let first_part = part_of(&archive, graph_root, |path| is_first(path), &[])?;
+        let second_part = part_of(&archive, graph_root, |path| is_second(path), &volumes)?;
+        Ok(RestorePlan { podman, storage, archive, config, container, volumes, first_part, second_part })
+    }
+}
+
+fn is_first(path: &[u8]) -> bool {
+    path == CONFIG_DUMP.as_bytes() || path == SPEC_DUMP.as_bytes()
+}
+
+/// What neither this program puts in place nor podman has had already.
+fn is_second(path: &[u8]) -> bool {
+    let is_ours = [ROOTFS_DIFF, DELETED_FILES, MANIFEST, CHECKPOINT].map(str::as_bytes).contains(&path);
+    let is_below = |folder: &str| path.starts_with(folder.as_bytes());
+    !is_first(path) && !is_ours && !is_below(VOLUMES) && !is_below("checkpoint/") && !is_below("volumes")
+}
+
+fn check_names(
+    options: &RestoreOptions,
+    config: &ContainerConfig,
+    storage: &ContainersStorage,
+) -> Result<(), RestoreError> {
+    let name = options.name.as_deref().unwrap_or(&config.name);
+    let taken = match options.name {
+        Some(_) => storage.container(name)?,
+        None => storage.container(&config.id)?.or(storage.container(name)?),
+    };
+    match taken {
+        Some(container) => Err(RestoreError::NameInUse { name: name.to_owned(), id: container.id }),
+        None => Ok(()),
+    }
+}
+
+/// podman takes whatever image has the recorded name; a diff over other files is another container.
+fn check_image(config: &ContainerConfig, storage: &ContainersStorage) -> Result<(), RestoreError> {
+    if config.image_id.is_empty() {
+        return Ok(());
+    }
+    let (name, id) = (config.image_name.clone(), config.image_id.clone());
+    match storage.image(&name)? {
+        None => Err(RestoreError::NoImage { name, id }),
+        Some(image) if image.id != id => Err(RestoreError::OtherImage { name, id, found: image.id }),
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_volumes(volumes: &[String], archive: &CheckpointArchive, podman: &Podman) -> Result<(), RestoreError> {
+    for name in volumes {
+        if archive.entry(&format!("{VOLUMES}{name}.tar")).is_none() {
+            return Err(RestoreError::NoVolumeData { name: name.clone() });
+        }
+        if podman.has_volume(name)? {
+            return Err(RestoreError::VolumeExists { name: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// An archive for podman, made of the members that `wanted` picks, in a nameless file beside the storage: their data is
+/// cloned into it. `volumes` get an empty archive each, podman fails without.
+fn part_of(
+    archive: &CheckpointArchive,
+    folder: &Path,
+    wanted: impl Fn(&[u8]) -> bool,
+    volumes: &[String],
+) -> Result<File, RestoreError> {
+    let error = |source| RestoreError::Stage { folder: PathBuf::from(folder), source };
+    let part = tempfile::tempfile_in(folder).map_err(error)?;
+    let mut writer = Writer::new(&part, 0, WriteOptions::default())?;
+    for Entry { member, data_offset, .. } in archive.entries().filter(|entry| wanted(&entry.member.path)) {
+        writer.append_file_at(member, archive.file(), *data_offset)?;
+    }
+    for name in volumes {
+        let member =
+            aligntar::Member::new(format!("{VOLUMES}{name}.tar"), aligntar::Kind::Regular { size: 1024 }, 0o600);
+        writer.append_bytes(&member, &[0; 1024])?;
+    }
+    writer.finish()?;
+    Ok(part)
+}

@@ -1,0 +1,100 @@
+//! podman's storage on this host: where it is, and whether its files can be cloned.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
+use layerfs::{ContainersStorage, ContainersStorageError, Layers};
+
+use crate::podman::{Podman, PodmanError};
+
+/// Why the container storage is of no use here.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// Another storage driver than overlay.
+    #[error("the storage driver is {driver}, only overlay has an upperdir to clone from: use podman itself here")]
+    Driver {
+        /// As podman names it.
+        driver: String,
+    },
+    /// The storage cannot be understood.
+    #[error(transparent)]
+    Store(#[from] ContainersStorageError),
+    /// podman was asked for the storage and gave no answer.
+    #[error(transparent)]
+    Podman(#[from] PodmanError),
+    /// A container that podman has is not in its storage.
+    #[error("container {id} is in podman's database, but not in the storage at {}", graph_root.display())]
+    NoContainer {
+        /// The container's ID.
+        id: String,
+        /// Where it was looked for.
+        graph_root: PathBuf,
+    },
+    /// The trial of a clone failed for another reason than "not supported".
+    #[error("try a clone from {}", folder.display())]
+    Trial {
+        /// The source's folder.
+        folder: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The storage as storage.conf has it, which costs no call of podman.
+pub(crate) fn configured() -> Option<ContainersStorage> {
+    ContainersStorage::from_storage_conf().ok().filter(|storage| storage.graph_root().is_dir())
+}
+
+/// The storage that new containers go to.
+pub(crate) fn of_host(podman: &Podman) -> Result<ContainersStorage, StorageError> {
+    if let Some(storage) = configured() {
+        return Ok(storage);
+    }
+    let facts = podman.store()?;
+    if facts.graph_driver_name != "overlay" {
+        return Err(StorageError::Driver { driver: facts.graph_driver_name });
+    }
+    Ok(ContainersStorage::new(facts.graph_root, facts.run_root))
+}
+
+/// The storage that holds the container `id`, and its layers.
+///
+/// storage.conf is asked first; podman's own database may have put the storage elsewhere, which only podman can say.
+pub(crate) fn of_container(podman: &Podman, id: &str) -> Result<(ContainersStorage, Layers), StorageError> {
+    if let Some(storage) = configured()
+        && let Some(container) = storage.container(id)?
+    {
+        let layers = storage.layers_of(&container.layer)?;
+        return Ok((storage, layers));
+    }
+    let facts = podman.store()?;
+    let storage = ContainersStorage::new(facts.graph_root, facts.run_root);
+    let graph_root = storage.graph_root().to_owned();
+    let container =
+        storage.container(id)?.ok_or_else(|| StorageError::NoContainer { id: id.to_owned(), graph_root })?;
+    let layers = storage.layers_of(&container.layer)?;
+    Ok((storage, layers))
+}
+
+/// Whether files of `folder` can be cloned into `target`: tried with one block, not guessed from a name. The block is
+/// overwritten by what is written to `target` afterwards.
+pub(crate) fn can_clone(folder: &Path, target: &File) -> Result<bool, StorageError> {
+    let trial = |source| StorageError::Trial { folder: folder.to_owned(), source };
+    let source = tempfile::tempfile_in(folder).map_err(trial)?;
+    let block = Alignment::of(target).unwrap_or(Alignment::DEFAULT);
+    source.write_all_at(&vec![1; block.bytes() as usize], 0).map_err(trial)?;
+    let span = Span { source_offset: 0, target_offset: 0, length: block.bytes() };
+    let cloned = transfer(&source, target, span, block, ClonePolicy::Required);
+    target.set_len(0).map_err(trial)?;
+    match cloned {
+        Ok(_) => Ok(true),
+        Err(TransferError::Clone { source, .. }) if io::Error::from(source).kind() == io::ErrorKind::StorageFull => {
+            Err(trial(source.into()))
+        }
+        Err(_) => Ok(false),
+    }
+}
