@@ -43,8 +43,8 @@ fn coarse(root: &Path) -> Vec<(std::path::PathBuf, String)> {
     let without_nanos = |line: String| {
         let (before, rest) = line.split_once('.').unwrap();
         let after = &rest[9..];
-        let (links, values) = after.split_once(" [").unwrap();
-        format!("{before}{links}{}", values.split_once(']').unwrap().1)
+        let (links, values) = after.split_once(" {").unwrap();
+        format!("{before}{links}{}", values.split_once('}').unwrap().1)
     };
     tree::describe(root).into_iter().map(|(path, line)| (path, without_nanos(line))).collect()
 }

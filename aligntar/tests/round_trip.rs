@@ -5,9 +5,11 @@ mod tree;
 use std::fs::{self, File};
 use std::path::Path;
 
-use aligntar::{ClonePolicy, Kind, Reader, extents};
+use aligntar::{ClonePolicy, Kind, Reader, Transferred, Written, extents};
+use tempfile::TempDir;
 
-fn round_trip(folder: &Path, policy: ClonePolicy) -> (File, aligntar::Written, aligntar::Transferred) {
+/// Gives the folder as well: the trees in it share the archive's blocks for as long as they are there.
+fn round_trip(folder: &Path, policy: ClonePolicy) -> (TempDir, File, Written, Transferred) {
     let folder = tempfile::tempdir_in(folder).unwrap();
     let (source, target) = (folder.path().join("source"), folder.path().join("target"));
     fs::create_dir(&source).unwrap();
@@ -19,14 +21,14 @@ fn round_trip(folder: &Path, policy: ClonePolicy) -> (File, aligntar::Written, a
     let written = tree::pack(&source, &archive, policy);
     let unpacked = tree::unpack(&archive, &target, policy);
     assert_eq!(tree::describe(&source), tree::describe(&target));
-    (archive, written, unpacked)
+    (folder, archive, written, unpacked)
 }
 
 #[test]
 fn a_tree_comes_back_whatever_the_policy() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for policy in [ClonePolicy::Never, ClonePolicy::IfPossible] {
-        let (archive, written, _) = round_trip(folder, policy);
+        let (_trees, archive, written, _) = round_trip(folder, policy);
         assert_eq!(written.end, archive.metadata().unwrap().len());
         assert!(written.moved.hole_bytes >= 8 << 20, "{written:?}");
     }
@@ -34,7 +36,7 @@ fn a_tree_comes_back_whatever_the_policy() {
 
 #[test]
 fn data_of_a_block_or_more_lies_on_blocks() {
-    let (archive, ..) = round_trip(Path::new(env!("CARGO_TARGET_TMPDIR")), ClonePolicy::Never);
+    let (_trees, archive, ..) = round_trip(Path::new(env!("CARGO_TARGET_TMPDIR")), ClonePolicy::Never);
     let mut aligned = 0;
     for entry in Reader::open(&archive).unwrap() {
         let entry = entry.unwrap();
@@ -50,7 +52,7 @@ fn data_of_a_block_or_more_lies_on_blocks() {
 }
 
 fn every_block_is_cloned(file_system: &str) {
-    let (archive, written, unpacked) = round_trip(Path::new(file_system), ClonePolicy::Required);
+    let (_trees, archive, written, unpacked) = round_trip(Path::new(file_system), ClonePolicy::Required);
     let whole_blocks = (tree::LARGE / 4096 * 4096 + 4096) as u64;
     for moved in [written.moved, unpacked] {
         assert!(moved.cloned_bytes >= whole_blocks, "{moved:?}");
@@ -77,7 +79,7 @@ fn privileged_xfs_every_block_is_cloned() {
 #[test]
 #[ignore = "needs root and loop devices: cargo xtask test"]
 fn privileged_ext4_copies_and_keeps_holes() {
-    let (archive, written, unpacked) = round_trip(Path::new("/mnt/ext4"), ClonePolicy::IfPossible);
+    let (_trees, archive, written, unpacked) = round_trip(Path::new("/mnt/ext4"), ClonePolicy::IfPossible);
     assert_eq!(written.moved.cloned_bytes, 0);
     assert!(unpacked.hole_bytes >= 8 << 20, "{unpacked:?}");
     let on_disk = std::os::unix::fs::MetadataExt::blocks(&archive.metadata().unwrap()) * 512;

@@ -1,15 +1,18 @@
-//! A tree with everything that a user without rights can make, and how to compare two of them.
+//! A tree with everything that a user without rights can make, and how to pack, unpack and compare it.
 
-use std::collections::BTreeMap;
+mod describe;
+
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::Path;
 
 use aligntar::{
     ClonePolicy, Packer, PlainParents, Reader, SocketPolicy, UnpackOptions, Unpacker, WriteOptions, Writer,
 };
 use aligntar::{Transferred, Written};
 use rustix::fs::{FileType, Mode, Timespec, Timestamps, XattrFlags};
+
+pub(crate) use describe::describe;
 
 /// Bytes of the largest file in [`make`].
 pub(crate) const LARGE: usize = 1_234_567;
@@ -45,53 +48,6 @@ fn set_mtime(path: &Path, secs: i64, nanos: i64) {
     let time = Timespec { tv_sec: secs, tv_nsec: nanos };
     let times = Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
-}
-
-/// Everything that can be said of the files below `root`, by path; times in ns.
-pub(crate) fn describe(root: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    let mut directories = vec![root.to_owned()];
-    while let Some(directory) = directories.pop() {
-        found.insert(directory.strip_prefix(root).unwrap().to_owned(), describe_one(&directory));
-        for entry in fs::read_dir(&directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.symlink_metadata().unwrap().is_dir() {
-                directories.push(path);
-            } else {
-                found.insert(path.strip_prefix(root).unwrap().to_owned(), describe_one(&path));
-            }
-        }
-    }
-    found
-}
-
-fn describe_one(path: &Path) -> String {
-    let stat = path.symlink_metadata().unwrap();
-    let content = if stat.is_file() { fs::read(path).unwrap() } else { Vec::new() };
-    let target = fs::read_link(path).ok();
-    let mut names = vec![0; 4096];
-    let len = rustix::fs::llistxattr(path, &mut names[..]).unwrap();
-    let xattrs: Vec<_> = names[..len].split(|&byte| byte == 0).filter(|name| name.starts_with(b"user.")).collect();
-    let values = xattrs.iter().map(|name| {
-        let mut value = vec![0; 4096];
-        let len = rustix::fs::lgetxattr(path, *name, &mut value[..]).unwrap();
-        (String::from_utf8_lossy(name).into_owned(), value[..len].to_vec())
-    });
-    let links = if stat.is_dir() { 0 } else { stat.nlink() };
-    format!(
-        "{:o} {}:{} {}.{:09} links {links} {target:?} {:?} {} bytes, sum {}",
-        stat.mode(),
-        stat.uid(),
-        stat.gid(),
-        stat.mtime(),
-        stat.mtime_nsec(),
-        values.collect::<Vec<_>>(),
-        content.len(),
-        content
-            .iter()
-            .enumerate()
-            .fold(0u64, |sum, (at, &byte)| sum.wrapping_mul(31).wrapping_add(at as u64 ^ u64::from(byte))),
-    )
 }
 
 pub(crate) fn pack(root: &Path, archive: &File, policy: ClonePolicy) -> Written {
