@@ -175,7 +175,7 @@ pub enum CheckpointError {
         name: String,
         /// Why.
         #[source]
-        source: DumpError,
+        source: Box<DumpError>,
     },
     /// The dump succeeded, and something after it did not.
     #[error("checkpoint of {name:?} failed after the dump, {state}")]
@@ -186,7 +186,7 @@ pub enum CheckpointError {
         state: AfterDumpState,
         /// Why.
         #[source]
-        source: DumpError,
+        source: Box<DumpError>,
     },
 }
 
@@ -202,7 +202,7 @@ pub enum AfterDumpState {
         /// The container's ID.
         id: String,
         /// What podman said.
-        why: PodmanError,
+        why: Box<PodmanError>,
     },
 }
 
@@ -339,10 +339,10 @@ fn after_dump(podman: &podman::Podman, id: &str, options: &CheckpointOptions, so
     } else {
         match podman.restore_in_place(id, &options.restore_flags()) {
             Ok(()) => AfterDumpState::Restored,
-            Err(why) => AfterDumpState::Stopped { id: id.to_owned(), why },
+            Err(why) => AfterDumpState::Stopped { id: id.to_owned(), why: Box::new(why) },
         }
     };
-    CheckpointError::AfterDump { name: options.container.clone(), state, source }
+    CheckpointError::AfterDump { name: options.container.clone(), state, source: Box::new(source) }
 }
 
 /// A checkpoint on its way from the running container to the archive without a name.
@@ -360,7 +360,7 @@ impl Run<'_> {
         if self.dumped {
             return after_dump(&self.plan.podman, &self.plan.facts.id, self.options, source);
         }
-        CheckpointError::Dump { name: self.options.container.clone(), source }
+        CheckpointError::Dump { name: self.options.container.clone(), source: Box::new(source) }
     }
 
     fn dump_and_deliver(&mut self) -> Result<(serde_json::Value, aligntar::Written), DumpError> {

@@ -23,10 +23,15 @@ fn with_reason(words: &str, logged: Option<String>) -> String {
     }
 }
 
+/// Complaints that stand in the logs of restores that succeed.
+const HARMLESS: [&str; 1] = ["rlimit: Can't setup RLIMIT_NOFILE"];
+
 /// CRIU's first and last complaint in a log of its own.
 fn last_errors(log: &Path) -> Option<String> {
     let text = String::from_utf8_lossy(&fs::read(log).ok()?).into_owned();
-    let errors: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once("Error ")?.1.trim())).collect();
+    let is_cause = |line: &&str| !HARMLESS.iter().any(|harmless| line.contains(harmless));
+    let errors = text.lines().filter_map(|line| Some(line.split_once("Error ")?.1.trim()));
+    let errors: Vec<&str> = errors.filter(is_cause).collect();
     let reasons = match errors[..] {
         [] => return None,
         [only] => only.to_owned(),

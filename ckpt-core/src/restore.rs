@@ -70,7 +70,7 @@ impl RestoreOptions {
             (self.file_locks, "--file-locks"),
             (self.keep, "--keep"),
         ];
-        let switches = flags.into_iter().filter_map(|(given, flag)| given.then(|| flag.to_owned()));
+        let switches = flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned());
         let valued = |flag: &str, value: &String| format!("--{flag}={value}");
         switches
             .chain(self.name.iter().map(|name| valued("name", name)))
@@ -174,7 +174,7 @@ pub enum RestoreError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: RunError,
+        source: Box<RunError>,
     },
 }
 
@@ -265,7 +265,7 @@ pub fn restore(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<
         }),
         Err(source) => {
             run.undo();
-            Err(RestoreError::Run { path: options.import.clone(), source })
+            Err(RestoreError::Run { path: options.import.clone(), source: Box::new(source) })
         }
     }
 }

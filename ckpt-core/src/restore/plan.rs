@@ -53,8 +53,8 @@ impl RestorePlan {
         };
         check_volumes(&volumes, &archive, &podman)?;
         let graph_root = storage.graph_root();
-        let first_part = part_of(&archive, graph_root, |path| is_first(path), &[])?;
-        let second_part = part_of(&archive, graph_root, |path| is_second(path), &volumes)?;
+        let first_part = part_of(&archive, graph_root, is_first, &[])?;
+        let second_part = part_of(&archive, graph_root, is_second, &volumes)?;
         Ok(RestorePlan { podman, storage, archive, config, container, volumes, first_part, second_part })
     }
 }
