@@ -1,7 +1,8 @@
-//! The project's own scripts: `cargo xtask lab`, `test` and `ci`.
+//! The project's own scripts: `cargo xtask lab`, `test`, `ci` and `bench`.
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cargo;
 mod ci;
 mod lab;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use bench::{BenchTask, Workload};
 use lab::{EntrySpec, Lab, LabOptions};
 use test::{Runs, TestOptions};
 
@@ -37,6 +39,9 @@ enum Task {
     Test(TestOptions),
     /// Check format, lints, documentation and all tests
     Ci,
+    /// Measure `ckpt` against podman, in the lab
+    #[command(subcommand)]
+    Bench(BenchTask),
     /// First process of the lab: enters the lab's cgroups
     #[command(hide = true)]
     LabJoin {
@@ -54,6 +59,9 @@ enum Task {
     /// Inside the lab: runs tests
     #[command(hide = true)]
     LabTests { runs: Runs },
+    /// Inside the lab: measures
+    #[command(hide = true)]
+    LabBenchSeed { workload: Workload },
 }
 
 fn main() -> ExitCode {
@@ -71,6 +79,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Lab { options, command } => run_in_lab(&options, command),
         Task::Test(options) => test::run(&options),
         Task::Ci => ci::run(),
+        Task::Bench(task) => bench::run(&task),
+        Task::LabBenchSeed { workload } => bench::run_seed_inside(&workload),
         Task::LabTests { runs } => test::run_inside(&runs),
         Task::LabJoin { spec, command } => match lab::join(&spec, &command)? {},
         Task::LabInit { spec, command } => Ok(lab::init(&spec, &command)),

@@ -1,0 +1,92 @@
+//! Time and memory of one command.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+/// How often the memory is looked at. The mark only rises, so what is missed is
+/// a rise in the last moments of the process.
+const SAMPLE_PERIOD: Duration = Duration::from_millis(2);
+
+pub(crate) struct Measured {
+    /// From before the start to the end of the process.
+    pub(crate) elapsed: Duration,
+    /// Highest resident memory of the process itself, without its children:
+    /// that is why it is not taken from getrusage(2), which mixes them.
+    pub(crate) peak_memory_bytes: u64,
+    pub(crate) stdout: String,
+}
+
+/// Runs `command` to its end; it has to succeed.
+pub(crate) fn measure(command: &mut Command) -> Result<Measured> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let started = Instant::now();
+    let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+    let (status, ended) = (format!("/proc/{}/status", child.id()), AtomicBool::new(false));
+    let (output, elapsed, peak_memory_bytes) = thread::scope(|scope| {
+        let memory = scope.spawn(|| highest_mark(&status, &ended));
+        let output = child.wait_with_output();
+        let elapsed = started.elapsed();
+        ended.store(true, Ordering::SeqCst);
+        (output, elapsed, memory.join().expect("the sampler does not panic"))
+    });
+    let output = output.with_context(|| format!("cannot wait for {name}"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    let stdout = String::from_utf8(output.stdout).with_context(|| format!("{name} printed no UTF-8"))?;
+    Ok(Measured { elapsed, peak_memory_bytes, stdout })
+}
+
+fn highest_mark(status: &str, ended: &AtomicBool) -> u64 {
+    let mut highest = 0;
+    while !ended.load(Ordering::SeqCst) {
+        // A process that ended but was not waited for yet has no memory any more.
+        let mark = fs::read_to_string(status).ok().and_then(|text| high_water_mark(&text));
+        highest = highest.max(mark.unwrap_or(0));
+        thread::sleep(SAMPLE_PERIOD);
+    }
+    highest
+}
+
+/// `VmHWM` of /proc/PID/status, in bytes, see proc_pid_status(5).
+fn high_water_mark(status: &str) -> Option<u64> {
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;
+    Some(kilobytes.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_high_water_mark() {
+        assert_eq!(high_water_mark("Name:\tckpt\nVmHWM:\t    5204 kB\nVmRSS:\t 10 kB\n"), Some(5204 << 10));
+        assert_eq!(high_water_mark("Name:\tzombie\n"), None);
+    }
+
+    #[test]
+    fn measures_a_command() {
+        let measured = measure(Command::new("sh").args(["-c", "sleep 0.05; echo done"])).expect("sh is there");
+        assert!(measured.elapsed >= Duration::from_millis(50));
+        assert!(measured.peak_memory_bytes > 0);
+        assert_eq!(measured.stdout, "done\n");
+    }
+
+    #[test]
+    fn a_failure_says_why() {
+        let Err(error) = measure(Command::new("sh").args(["-c", "echo broken >&2; exit 3"])) else {
+            panic!("exit 3 is a failure");
+        };
+        let message = error.to_string();
+        assert!(message.contains("broken") && message.contains('3'), "{message}");
+    }
+}

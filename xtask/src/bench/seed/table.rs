@@ -1,0 +1,143 @@
+//! The report as people read it.
+
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+use comfy_table::{CellAlignment, Table};
+
+use super::contender::Contender;
+use super::results::{SeedReport, SeedResults, Verb};
+use super::verdict::Verdict;
+use crate::bench::spread::Spread;
+
+pub(super) fn render(report: &SeedReport) -> String {
+    let SeedReport { fs, commit, workload, verdicts, results } = report;
+    let lines = [
+        format!("\n{} files of {} MB on {fs}, {}", workload.files, workload.megabytes, results.runtime),
+        format!("{}, commit {commit}", results.machine.line()),
+        times(results, workload.data_bytes()).to_string(),
+        format!(
+            "Whole process, wall clock: median (range) of {} rounds, of podman {}, alternating. Disk: growth of the used\n\
+             space, in percent of the data. Memory: highest of the process itself, without its children.\n\
+             Caches are warm: nothing was dropped; everything was written back before each command.\n{}",
+            workload.rounds,
+            workload.stock_rounds,
+            speedups(results)
+        ),
+        limits(results, workload.files),
+        targets(verdicts).to_string(),
+    ];
+    lines.join("\n")
+}
+
+fn times(results: &SeedResults, data_bytes: u64) -> Table {
+    let mut table = new_table(&["", "checkpoint, s", "÷ floor", "disk", "restore, s", "÷ floor", "disk", "memory"]);
+    for contender in Contender::ALL {
+        table.add_row_if(|_, row: &Vec<String>| row.len() > 1, contender_row(results, contender, data_bytes));
+    }
+    table
+}
+
+/// Only the title if the contender was left out.
+fn contender_row(results: &SeedResults, contender: Contender, data_bytes: u64) -> Vec<String> {
+    let mut row = vec![contender.title().to_owned()];
+    for verb in [Verb::Checkpoint, Verb::Restore] {
+        let (Some(elapsed), Some(grown)) =
+            (results.elapsed(contender, verb), results.grown_percent(contender, verb, data_bytes))
+        else {
+            return row;
+        };
+        let ratio = results.elapsed(Contender::Floor, verb).map(|floor| format!("{:.2}", elapsed.ratio(&floor)));
+        row.extend([seconds(&elapsed), ratio.unwrap_or_default(), format!("{grown:.2} %")]);
+    }
+    row.extend(results.peak_memory_bytes(contender).map(mebibytes));
+    row
+}
+
+/// How many times longer podman takes; of each kind that took part.
+fn speedups(results: &SeedResults) -> String {
+    let ratio = |stock, verb| Some(results.elapsed(stock, verb)?.ratio(&results.elapsed(Contender::Ckpt, verb)?));
+    let lines = Contender::ALL.into_iter().filter(|contender| contender.is_stock()).filter_map(|stock| {
+        let (checkpoint, restore) = (ratio(stock, Verb::Checkpoint)?, ratio(stock, Verb::Restore)?);
+        let title = stock.title();
+        Some(format!("`{title}` takes {checkpoint:.0} × as long as ckpt to checkpoint, {restore:.0} × to restore.\n"))
+    });
+    lines.collect()
+}
+
+/// What the files alone cost, beside what they cost at least.
+fn limits(results: &SeedResults, files: u32) -> String {
+    let parts = [
+        (
+            Spread::of(results.clone_limit_us.iter().copied()),
+            format!("limit: whole process `cp --reflink=always` of the {files} files"),
+        ),
+        (results.files(Verb::Checkpoint), "ckpt's capture of all files".to_owned()),
+        (results.files(Verb::Restore), "ckpt's placing of all files".to_owned()),
+    ];
+    let parts = parts.into_iter().filter_map(|(spread, what)| Some(format!("{what}: {}", milliseconds(&spread?))));
+    parts.collect::<Vec<_>>().join("\n")
+}
+
+fn targets(verdicts: &[Verdict]) -> Table {
+    let mut table = new_table(&["target", "at most", "measured", ""]);
+    for Verdict { what, unit, limit, measured, met } in verdicts {
+        let verdict = if *met { "met" } else { "MISSED" };
+        table.add_row([(*what).to_owned(), format!("{limit} {unit}"), format!("{measured:.2}"), verdict.to_owned()]);
+    }
+    table
+}
+
+/// Words to the left, numbers to the right.
+fn new_table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_BORDERS_ONLY).set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn seconds(spread: &Spread) -> String {
+    with_range(spread, |us| format!("{:.3}", us as f64 / 1e6))
+}
+
+fn milliseconds(spread: &Spread) -> String {
+    with_range(spread, |us| format!("{:.1}", us as f64 / 1e3)) + " ms"
+}
+
+fn with_range(spread: &Spread, show: impl Fn(u64) -> String) -> String {
+    let Spread { min, median, max } = *spread;
+    if min == max {
+        return show(median);
+    }
+    format!("{} ({} – {})", show(median), show(min), show(max))
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::results::tests::results;
+    use super::*;
+
+    #[test]
+    fn a_row_has_times_ratios_and_space() {
+        let row = contender_row(&results(), Contender::Stock, 1_000_000);
+        let expected = ["podman", "30.000", "150.00", "0.50 %", "30.000", "150.00", "0.50 %", "8.0 MiB"];
+        assert_eq!(row, expected);
+        assert_eq!(contender_row(&results(), Contender::StockUncompressed, 1).len(), 1);
+    }
+
+    #[test]
+    fn several_rounds_show_their_range() {
+        assert_eq!(milliseconds(&Spread { min: 1000, median: 2500, max: 9990 }), "2.5 (1.0 – 10.0) ms");
+        assert_eq!(milliseconds(&Spread { min: 1000, median: 1000, max: 1000 }), "1.0 ms");
+    }
+
+    #[test]
+    fn podman_is_compared_with_ckpt() {
+        let lines = speedups(&results());
+        assert_eq!(lines, "`podman` takes 100 × as long as ckpt to checkpoint, 100 × to restore.\n");
+    }
+}
