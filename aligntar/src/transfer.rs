@@ -159,9 +159,7 @@ pub fn transfer(
 /// Data and holes of `span`, in order; one segment of data where the file has no holes.
 fn segments(source: &File, span: Span) -> Result<Vec<(Span, bool)>, TransferError> {
     let read_error = |source| TransferError::Read { offset: span.source_offset, source };
-    let metadata = source.metadata().map_err(read_error)?;
-    // st_blocks counts 512-byte units, stat(2). Compressed files look sparse too; that costs two seeks.
-    if metadata.blocks() * 512 >= metadata.size() {
+    if !may_have_holes(source).map_err(read_error)? {
         return Ok(vec![(span, false)]);
     }
     let mut segments = Vec::new();
@@ -177,6 +175,12 @@ fn segments(source: &File, span: Span) -> Result<Vec<(Span, bool)>, TransferErro
         skip += length;
     }
     Ok(segments)
+}
+
+/// Whether `file` has fewer blocks than its size needs. Compressed files look sparse too; that costs two seeks.
+pub(crate) fn may_have_holes(file: &File) -> io::Result<bool> {
+    // st_blocks counts 512-byte units, stat(2).
+    file.metadata().map(|metadata| metadata.blocks() * 512 < metadata.size())
 }
 
 /// `None` past the last data (ENXIO, lseek(2)).

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use crate::align::{AlignError, Alignment, TAR_BLOCK, padded_len};
 use crate::header::{self, Block};
 use crate::member::{Kind, Member};
-use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, read_exact_at, transfer};
+use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, may_have_holes, read_exact_at, transfer};
 
 /// Headers and small data are collected up to this many bytes before they are written.
 const BUFFER: usize = 256 * 1024;
@@ -158,6 +158,7 @@ impl<'f> Writer<'f> {
         let in_place = self.fs_block.align_down(size);
         let data_error = |source| WriteError::Data { path: lossy(&member.path), source };
         if in_place > 0 {
+            self.extend_over_holes(source, in_place)?;
             self.flush()?;
             let span = Span { source_offset: offset, target_offset: self.flushed, length: in_place };
             self.moved += transfer(source, self.output, span, self.fs_block, self.clone_policy).map_err(data_error)?;
@@ -170,6 +171,17 @@ impl<'f> Writer<'f> {
         read_exact_at(source, &mut self.buffer[start..], offset + in_place).map_err(data_error)?;
         self.moved.copied_bytes += tail as u64;
         self.pad()
+    }
+
+    /// XFS allocates ahead of a write that extends the file. Clones take the place of those blocks; where a hole follows
+    /// they would stay, unused, so the write must not be the one that extends.
+    fn extend_over_holes(&self, source: &File, length: u64) -> Result<(), WriteError> {
+        let offset = self.offset();
+        let extend = || match may_have_holes(source)? && self.output.metadata()?.len() < offset + length {
+            true => self.output.set_len(offset + length),
+            false => Ok(()),
+        };
+        extend().map_err(|source| WriteError::Output { offset, source })
     }
 
     /// Appends a regular file with the next `member.size()` bytes of `source`, copied.

@@ -24,6 +24,8 @@ pub const ROOTFS_DIFF: &str = "rootfs-diff.tar";
 pub const DELETED_FILES: &str = "deleted.files";
 /// /dev/shm (nested archive).
 pub const DEVSHM: &str = "devshm-checkpoint.tar";
+/// What the container printed, with the log drivers k8s-file and json-file.
+pub const LOG: &str = "ctr.log";
 /// Folder of the named volumes (nested archives `NAME.tar`).
 pub const VOLUMES: &str = "volumes/";
 /// Our manifest.

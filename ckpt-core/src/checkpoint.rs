@@ -21,7 +21,7 @@ use aligntar::{
 };
 use jiff::Timestamp as Now;
 
-use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{DELETED_FILES, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::criu_hook::HookCall;
 use crate::diagnosis;
 use crate::external::ExternalError;
@@ -399,8 +399,8 @@ impl Run<'_> {
                 Event::Export(stream) => {
                     self.dumped = true;
                     self.progress.phase(Phase::Export);
-                    let images = captured.as_ref().and_then(|captured| captured.as_ref().ok());
-                    exported = export(stream, images, writer);
+                    let captured = captured.as_ref().and_then(|captured| captured.as_ref().ok());
+                    exported = export(stream, captured, writer);
                 }
                 Event::Ended => break,
             }
@@ -485,10 +485,7 @@ fn take_metadata(
         let taken_before = match path {
             path if path == DEVSHM.as_bytes() || path == ROOTFS_DIFF.as_bytes() => true,
             path if path == DELETED_FILES.as_bytes() || path.starts_with(VOLUMES.as_bytes()) => true,
-            path if path.starts_with(CHECKPOINT.as_bytes()) => {
-                captured.is_none_or(|captured| captured.images.contains(path))
-            }
-            _ => false,
+            _ => captured.is_none_or(|captured| captured.taken.contains(path)),
         };
         if !taken_before {
             writer.append_stream(&entry.member, &mut reader.data(&entry))?;

@@ -1,6 +1,7 @@
 //! The container's root filesystem between overlay and archive: a diff becomes members, members become an upperdir.
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -11,6 +12,8 @@ use aligntar::{
     UnpackOptions, Unpacker, WriteError, Writer, read_inode,
 };
 use layerfs::{ApplyError, Change, DataSource, DiffError, Layers, Present, Upperdir, WalkError, XattrNamespace, walk};
+
+use rustix::io::Errno;
 
 use crate::archive::{ArchiveError, CheckpointArchive};
 use crate::progress::Progress;
@@ -122,6 +125,23 @@ pub(crate) fn capture_tree(
     let mut packer = Packer::new(writer, &keep_plain, SocketPolicy::Omit, &mut report);
     packer.pack_tree(&opened, prefix)?;
     Ok(packer.omitted_sockets().iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect())
+}
+
+/// Appends the file `name` of the directory `parent` under that name; nothing if it is not there.
+pub(crate) fn capture_file_optional(
+    parent: &Path,
+    name: &str,
+    writer: &mut Writer<'_>,
+    progress: &mut dyn Progress,
+) -> Result<(), CaptureError> {
+    let opened = File::open(parent).map_err(|source| CaptureError::Open { path: parent.to_owned(), source })?;
+    let mut report = |path: &[u8], moved| progress.member(path, moved);
+    let mut packer = Packer::new(writer, &keep_plain, SocketPolicy::Error, &mut report);
+    match packer.pack_one(&opened, OsStr::new(name), name.as_bytes().to_vec()) {
+        Ok(_) => Ok(()),
+        Err(PackError::Inode(InodeError::Call { source: Errno::NOENT, .. })) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Why files could not be put in their places.
@@ -239,7 +259,7 @@ fn open_directory(path: &Path) -> Result<File, PlaceError> {
 fn relative(path: &[u8]) -> PathBuf {
     let start = path.iter().position(|&byte| byte != b'/').unwrap_or(path.len());
     let path = &path[start..];
-    PathBuf::from(std::ffi::OsStr::from_bytes(if path == b"." { b"" } else { path }))
+    PathBuf::from(OsStr::from_bytes(if path == b"." { b"" } else { path }))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is taken in the frozen moment: CRIU's images, /dev/shm, the root filesystem's diff and the named volumes.
+//! What is taken in the frozen moment: CRIU's images, the log, /dev/shm, the root filesystem's diff, the named volumes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,15 +7,17 @@ use aligntar::{Kind, Member, Timestamp, Transferred, WriteError, Writer};
 
 use super::CheckpointOptions;
 use super::plan::CheckpointPlan;
-use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF, VOLUMES};
+use crate::podman::bundle;
 use crate::progress::Progress;
 use crate::rootfs::{self, CaptureError};
 
 /// What went into the archive while the container was frozen.
 #[derive(Debug, Default)]
 pub(crate) struct Captured {
-    /// Paths of CRIU's images.
-    pub(crate) images: BTreeSet<Vec<u8>>,
+    /// Paths of members that podman's export has as well: CRIU's images, and what the container printed. The latter
+    /// grows again before podman exports it, if the container is left running.
+    pub(crate) taken: BTreeSet<Vec<u8>>,
     pub(crate) sockets: Vec<String>,
 }
 
@@ -29,8 +31,9 @@ pub(crate) fn capture(
     progress: &mut dyn Progress,
 ) -> Result<Captured, CaptureError> {
     let mut captured = Captured::default();
-    let mut collect = Collect { images: &mut captured.images, progress };
+    let mut collect = Collect { taken: &mut captured.taken, progress };
     rootfs::capture_tree(image_dir, CHECKPOINT.as_bytes(), writer, &mut collect)?;
+    rootfs::capture_file_optional(bundle(&plan.facts), LOG, writer, &mut collect)?;
     writer.append_nested(&file(DEVSHM, now, 0), |writer| match &plan.shm {
         Some(shm) => rootfs::capture_tree(shm, b".", writer, progress).map(drop),
         None => Ok(()),
@@ -64,15 +67,15 @@ pub(crate) fn file(path: &str, mtime: Timestamp, size: usize) -> Member {
     Member { mtime, ..Member::new(path, Kind::Regular { size: size as u64 }, 0o600) }
 }
 
-/// Remembers the paths of CRIU's images on their way.
+/// Remembers the paths of members on their way.
 struct Collect<'c> {
-    images: &'c mut BTreeSet<Vec<u8>>,
+    taken: &'c mut BTreeSet<Vec<u8>>,
     progress: &'c mut dyn Progress,
 }
 
 impl Progress for Collect<'_> {
     fn member(&mut self, path: &[u8], moved: Transferred) {
-        self.images.insert(path.to_vec());
+        self.taken.insert(path.to_vec());
         self.progress.member(path, moved);
     }
 }

@@ -1,4 +1,4 @@
-//! Puts the container's files where podman expects them: CRIU's images, the upperdir, the volumes' data.
+//! Puts the container's files where podman expects them: its log, CRIU's images, the upperdir, the volumes' data.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
@@ -8,7 +8,7 @@ use layerfs::Container;
 
 use super::plan::RestorePlan;
 use super::{PlaceAllError, RestoreOptions};
-use crate::archive::{ArchiveError, CHECKPOINT, DELETED_FILES, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{ArchiveError, CHECKPOINT, DELETED_FILES, LOG, ROOTFS_DIFF, VOLUMES};
 use crate::progress::Progress;
 use crate::rootfs::{place_diff, place_tree};
 
@@ -22,7 +22,7 @@ pub(crate) fn place(
     container: &Container,
     progress: &mut dyn Progress,
 ) -> Result<Transferred, PlaceAllError> {
-    let mut moved = place_images(plan, options, container, progress)?;
+    let mut moved = place_bundle(plan, options, container, progress)?;
     if !options.ignore_rootfs {
         let layers = plan.storage.layers_of(&container.layer)?;
         let deleted: Vec<String> = plan.archive.json(DELETED_FILES)?.unwrap_or_default();
@@ -33,13 +33,16 @@ pub(crate) fn place(
     Ok(moved)
 }
 
-fn place_images(
+fn place_bundle(
     plan: &RestorePlan,
     options: &RestoreOptions,
     container: &Container,
     progress: &mut dyn Progress,
 ) -> Result<Transferred, PlaceAllError> {
-    let image_dir = plan.storage.userdata_dir(container).join(CHECKPOINT);
+    let bundle = plan.storage.userdata_dir(container);
+    let log = plan.archive.entry(LOG).into_iter().map(|entry| Ok(entry.clone()));
+    let mut moved = place_tree(&plan.archive, log, &bundle, options.clone_policy, progress)?;
+    let image_dir = bundle.join(CHECKPOINT);
     let image_error = |source| PlaceAllError::Images { path: image_dir.clone(), source };
     DirBuilder::new().mode(0o700).create(&image_dir).map_err(image_error)?;
     let images = || plan.archive.entries().filter_map(|entry| Some((entry, image_name(entry)?)));
@@ -49,7 +52,7 @@ fn place_images(
         entry.member.path = name.to_vec();
         Ok::<_, ArchiveError>(entry)
     });
-    let moved = place_tree(&plan.archive, members, &image_dir, options.clone_policy, progress)?;
+    moved += place_tree(&plan.archive, members, &image_dir, options.clone_policy, progress)?;
     if let Some((entry, _)) = images().find(|(_, name)| *name == CGROUP_IMG) {
         let mut image = vec![0; entry.member.size() as usize];
         plan.archive.file().read_exact_at(&mut image, entry.data_offset).map_err(image_error)?;

@@ -8,7 +8,7 @@ use layerfs::ContainersStorage;
 
 use super::{RestoreError, RestoreOptions};
 use crate::archive::{
-    CHECKPOINT, CONFIG_DUMP, CheckpointArchive, ContainerConfig, DELETED_FILES, MANIFEST, ROOTFS_DIFF, SPEC_DUMP,
+    CHECKPOINT, CONFIG_DUMP, CheckpointArchive, ContainerConfig, DELETED_FILES, LOG, MANIFEST, ROOTFS_DIFF, SPEC_DUMP,
     VOLUMES,
 };
 use crate::external;
@@ -65,7 +65,7 @@ fn is_first(path: &[u8]) -> bool {
 
 /// What neither this program puts in place nor podman has had already.
 fn is_second(path: &[u8]) -> bool {
-    let is_ours = [ROOTFS_DIFF, DELETED_FILES, MANIFEST, CHECKPOINT].map(str::as_bytes).contains(&path);
+    let is_ours = [ROOTFS_DIFF, DELETED_FILES, MANIFEST, CHECKPOINT, LOG].map(str::as_bytes).contains(&path);
     let is_below = |folder: &str| path.starts_with(folder.as_bytes());
     !is_first(path) && !is_ours && !is_below(VOLUMES) && !is_below("checkpoint/") && !is_below("volumes")
 }

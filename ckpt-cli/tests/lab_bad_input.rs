@@ -1,0 +1,294 @@
+//! What cannot be done is said in one line with the way out, and nothing is lost.
+
+mod lab;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use lab::*;
+
+/// `ckpt checkpoint` must fail, say all of `words`, and leave the container running and no archive.
+fn checkpoint_fails(container: &Container, archive: &Path, options: &[&str], words: &[&str]) {
+    let said = ckpt_fails(&[&["checkpoint", &container.name, "-e", text(archive)], options].concat());
+    assert_says(&said, words);
+    assert!(container.is_running(), "{said}");
+    assert!(!archive.exists());
+}
+
+fn assert_says(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in: {said}");
+    }
+}
+
+/// A counting container that a later checkpoint still works on.
+fn counting(name: &str) -> Container {
+    let container = Container::run(name, &[], COUNT);
+    container.exec("head -c 3000000 /dev/urandom > /srv/large");
+    container
+}
+
+fn can_still_be_checkpointed(container: &Container) {
+    let folder = folder();
+    ckpt(&["checkpoint", &container.name, "-e", text(&folder.path().join("after.tar")), "-R"]);
+    assert!(container.is_running());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn unknown_and_stopped_containers_are_named() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let said = ckpt_fails(&["checkpoint", "nobody", "-e", text(&archive)]);
+    assert_says(&said, &["\"nobody\"", "podman ps -a"]);
+    let stopped = counting("stopped");
+    podman(&["stop", "--time", "0", "stopped"]);
+    let said = ckpt_fails(&["checkpoint", "stopped", "-e", text(&archive)]);
+    assert_says(&said, &["\"stopped\"", "exited", "only a running container"]);
+    drop(stopped);
+    assert!(!archive.exists());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn missing_folders_are_named() {
+    let container = counting("no-folder");
+    let folder = folder();
+    checkpoint_fails(
+        &container,
+        &folder.path().join("missing/x.tar"),
+        &[],
+        &["missing does not exist", "make it first"],
+    );
+    let said = ckpt_fails(&["checkpoint", "no-folder", "-e", text(folder.path())]);
+    assert_says(&said, &["is no name for a file"]);
+    can_still_be_checkpointed(&container);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn only_root_can() {
+    let folder = folder();
+    let program = folder.path().join("ckpt");
+    fs::copy(env!("CARGO_BIN_EXE_ckpt"), &program).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for arguments in ["checkpoint x -e /tmp/x.tar", "restore -i /tmp/x.tar"] {
+        let script = format!("{} {arguments}", program.display());
+        let output = run("setpriv", &["--reuid", "1000", "--regid", "1000", "--clear-groups", "sh", "-c", &script]);
+        assert!(!output.status.success());
+        assert_says(&String::from_utf8(output.stderr).unwrap(), &["only root", "sudo"]);
+    }
+}
+
+/// Runs `ckpt` with nothing in PATH but links to `programs`, and scripts.
+fn ckpt_with_path(programs: &[&str], scripts: &[(&str, &str)], arguments: &[&str]) -> String {
+    let bin = tempfile::tempdir().unwrap();
+    for program in programs {
+        let found = succeed("sh", &["-c", &format!("command -v {program}")]);
+        std::os::unix::fs::symlink(found, bin.path().join(program)).unwrap();
+    }
+    for (name, script) in scripts {
+        let path = bin.path().join(name);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_ckpt")).args(arguments).env("PATH", bin.path()).output().unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn missing_or_old_programs_are_named() {
+    let container = counting("programs");
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let arguments = ["checkpoint", "programs", "-e", text(&archive)];
+    let said = ckpt_with_path(&["criu"], &[], &arguments);
+    assert_says(&said, &["podman is not installed", "install"]);
+    let said = ckpt_with_path(&["podman", "conmon", "runc", "crun"], &[], &arguments);
+    assert_says(&said, &["criu is not installed", "install"]);
+    let old_podman = "#!/bin/sh\necho '[{\"Id\":\"x\"}]'\n";
+    let said = ckpt_with_path(&["criu"], &[("podman", old_podman)], &arguments);
+    assert_says(&said, &["podman container inspect", "podman 4.0 or newer"]);
+    // A criu that this kernel is too new for fails its own check and every dump.
+    let old_criu = "#!/bin/sh\ncase $1 in check) echo 'Error: vdso is not understood' >&2;; esac\nexit 1\n";
+    let path = &["podman", "conmon", "runc", "crun", "sh"];
+    let said = ckpt_with_path(path, &[("criu", old_criu)], &arguments);
+    assert_says(&said, &["criu check", "vdso is not understood", "keeps running"]);
+    assert!(container.is_running() && !archive.exists());
+    can_still_be_checkpointed(&container);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn other_storage_drivers_are_refused() {
+    let folder = folder();
+    let conf = folder.path().join("storage.conf");
+    let (graph, run_root) = (folder.path().join("graph"), folder.path().join("run"));
+    let toml = format!("[storage]\ndriver = \"vfs\"\ngraphroot = {graph:?}\nrunroot = {run_root:?}\n");
+    fs::write(&conf, toml).unwrap();
+    let rootfs = folder.path().join("rootfs");
+    fs::create_dir(&rootfs).unwrap();
+    fs::copy("/bin/busybox", rootfs.join("busybox")).unwrap();
+    let podman = |arguments: &[&str]| {
+        Command::new("podman").args(arguments).env("CONTAINERS_STORAGE_CONF", &conf).output().unwrap()
+    };
+    let script = format!(
+        "cd {} && tar -c . | CONTAINERS_STORAGE_CONF={} podman import - small",
+        rootfs.display(),
+        conf.display()
+    );
+    succeed("sh", &["-c", &script]);
+    let started =
+        podman(&["run", "-d", "--network", "none", "--name", "vfs", "localhost/small", "/busybox", "sleep", "1000"]);
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    let archive = folder.path().join("x.tar");
+    let output = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(["checkpoint", "vfs", "-e", text(&archive)])
+        .env("CONTAINERS_STORAGE_CONF", &conf)
+        .output()
+        .unwrap();
+    let state = podman(&["container", "inspect", "--format", "{{.State.Status}}", "vfs"]);
+    podman(&["rm", "--force", "--time", "0", "vfs"]);
+    podman(&["rmi", "--force", "small"]);
+    assert!(!output.status.success() && !archive.exists());
+    assert_says(&String::from_utf8_lossy(&output.stderr), &["storage driver is vfs", "only overlay"]);
+    assert_eq!(String::from_utf8_lossy(&state.stdout).trim(), "running");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn a_full_disk_costs_no_container() {
+    let container = counting("full");
+    let full = tempfile::tempdir().unwrap();
+    succeed("mount", &["-t", "tmpfs", "-o", "size=1M", "tmpfs", text(full.path())]);
+    let archive = full.path().join("x.tar");
+    checkpoint_fails(&container, &archive, &[], &["no space left", "keeps running"]);
+    // Compressed, the size is known only in the end: the container is restored in place then.
+    checkpoint_fails(&container, &archive, &["--compress", "gzip"], &["No space left", "was restored"]);
+    assert_eq!(fs::read_dir(full.path()).unwrap().count(), 0);
+    succeed("umount", &[text(full.path())]);
+    assert_consecutive(&container.wait_for_numbers(5));
+    can_still_be_checkpointed(&container);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn damaged_and_foreign_archives_are_refused() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let original = counting("damaged");
+    ckpt(&["checkpoint", "damaged", "-e", text(&archive)]);
+    original.remove();
+    let whole = fs::read(&archive).unwrap();
+    let cases: [(&str, Vec<u8>, &str); 6] = [
+        ("half", whole[..whole.len() / 2].to_vec(), "truncated"),
+        ("end", whole[..whole.len() - 1024].to_vec(), "truncated"),
+        ("empty", Vec::new(), "truncated"),
+        ("text", vec![b'x'; 4096], "not a tar archive"),
+        ("zeros", vec![0; 1024], "no checkpoint of a container: it has no config.dump"),
+        ("cut.gz", gzip(&whole)[..10_000].to_vec(), "cannot be decompressed"),
+    ];
+    for (name, bytes, words) in cases {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let said = ckpt_fails(&["restore", "-i", text(&path), "--name", "damaged-clone"]);
+        assert_says(&said, &[name, words]);
+        assert_says(&ckpt_fails(&["inspect", text(&path)]), &[name, words]);
+    }
+    let said = ckpt_fails(&["restore", "-i", text(&folder.path().join("nothing")), "--name", "damaged-clone"]);
+    assert_says(&said, &["nothing", "No such file"]);
+    assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "");
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn names_and_volumes_in_use_are_kept() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let volume = Volume::named("used-volume");
+    let original = Container::run("used", &["-v", "used-volume:/data"], COUNT);
+    original.exec("echo precious > /data/file");
+    ckpt(&["checkpoint", "used", "-e", text(&archive), "-R"]);
+    let said = ckpt_fails(&["restore", "-i", text(&archive)]);
+    assert_says(&said, &["\"used\" is in use", "--name"]);
+    let said = ckpt_fails(&["restore", "-i", text(&archive), "-n", "used"]);
+    assert_says(&said, &["\"used\" is in use"]);
+    let said = ckpt_fails(&["restore", "-i", text(&archive), "-n", "other"]);
+    assert_says(&said, &["volume \"used-volume\" exists", "--ignore-volumes"]);
+    assert!(original.is_running());
+    assert_eq!(original.exec("cat /data/file"), "precious");
+    assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "used");
+    drop(volume);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn another_or_no_base_image_is_refused() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    podman(&["tag", IMAGE, "localhost/base"]);
+    podman(&["run", "-d", "--name", "based", "localhost/base", "sleep", "1000"]);
+    let based = Container::named("based");
+    ckpt(&["checkpoint", "based", "-e", text(&archive)]);
+    based.remove();
+    podman(&["untag", "localhost/base", "localhost/base"]);
+    let said = ckpt_fails(&["restore", "-i", text(&archive)]);
+    assert_says(&said, &["base image localhost/base:latest", "is not here", "pull or load it"]);
+    let script =
+        "mkdir /tmp/other && echo other > /tmp/other/file && tar -c -C /tmp/other . | podman import - localhost/base";
+    succeed("sh", &["-c", script]);
+    let said = ckpt_fails(&["restore", "-i", text(&archive)]);
+    assert_says(&said, &["the image localhost/base:latest is ", "the container was made from"]);
+    podman(&["rmi", "localhost/base"]);
+    fs::remove_dir_all("/tmp/other").unwrap();
+    assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn criu_refusals_are_told_and_undone() {
+    // A connection of the container to itself, which CRIU takes along only if told so.
+    let talk = "nc -l -p 5000 > /tmp/heard & sleep 0.5; (echo hello; sleep 1000) | nc 127.0.0.1 5000";
+    let container = Container::run("talking", &[], talk);
+    wait_for("the connection", || (container.exec("cat /tmp/heard; true") == "hello").then_some(()));
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    checkpoint_fails(&container, &archive, &[], &["keeps running", "tcp-established"]);
+    ckpt(&["checkpoint", "talking", "-e", text(&archive), "--tcp-established"]);
+    container.remove();
+    // Without the option the restore fails in CRIU: what it had made is gone again.
+    let said = ckpt_fails(&["restore", "-i", text(&archive)]);
+    assert_says(&said, &["criu", "tcp-established"]);
+    assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "");
+    ckpt(&["restore", "-i", text(&archive), "--tcp-established"]);
+    assert!(container.is_running());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn an_older_archive_stays_until_the_new_one_is_whole() {
+    let container = counting("older");
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    fs::write(&archive, "older").unwrap();
+    let flock = ["checkpoint", "older", "-e", text(&archive), "--reflink", "always", "--compress", "none"];
+    // A hard link of the output as a witness: the old file must not be written through.
+    fs::hard_link(&archive, folder.path().join("witness")).unwrap();
+    ckpt(&flock);
+    assert_eq!(fs::read_to_string(folder.path().join("witness")).unwrap(), "older");
+    assert!(archive.metadata().unwrap().len() > 3_000_000);
+    assert_eq!(archive.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    drop(container);
+}

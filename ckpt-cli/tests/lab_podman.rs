@@ -1,0 +1,150 @@
+//! Our archives are podman's and podman's are ours.
+
+mod lab;
+
+use std::path::PathBuf;
+
+use lab::*;
+
+/// Mount points, and files that podman makes for each container: its own archives do not have them.
+const PODMANS_OWN: [&str; 9] =
+    ["dev", "proc", "sys", "run", "run/.containerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab"];
+
+/// A tree as podman's own restore can give it back: times to the second, directories' times and hard links not counted.
+fn coarse(tree: std::collections::BTreeMap<PathBuf, String>) -> std::collections::BTreeMap<PathBuf, String> {
+    let coarsen = |line: String| {
+        let (mode, rest) = line.split_once('.').unwrap();
+        let (_, attributes) = rest.split_once(" device ").unwrap();
+        let mode_without_time = mode.rsplit_once(' ').unwrap().0;
+        if line.starts_with('4') { format!("{mode_without_time} {attributes}") } else { format!("{mode} {attributes}") }
+    };
+    let is_podmans = |path: &PathBuf| PODMANS_OWN.contains(&path.to_str().unwrap());
+    tree.into_iter().filter(|(path, _)| !is_podmans(path)).map(|(path, line)| (path, coarsen(line))).collect()
+}
+
+const CHANGE: &str = "
+    set -e
+    head -c 3000000 /dev/urandom > /srv/large; echo new > /srv/new
+    rm /etc/passwd; rm -r /srv/tree/folder1; rm -r /srv/tree/folder2; mkdir /srv/tree/folder2
+    echo again > /srv/tree/folder2/again; echo more >> /etc/group; mkdir -p /srv/deep/er; echo x > /srv/deep/er/x
+    echo volume > /data/file";
+
+fn podman_restores_ours(runtime: &str) {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let volume = Volume::named("ours-volume");
+    let original = Container::run("ours", &["--runtime", runtime, "-v", "ours-volume:/data"], COUNT);
+    original.exec(CHANGE);
+    ckpt(&["checkpoint", "ours", "-e", text(&archive)]);
+    let (tree, files) = (coarse(original.tree()), coarse(volume.tree()));
+    original.remove();
+    volume.remove();
+    let clone = Container::named("ours-clone");
+    podman(&["container", "restore", "-i", text(&archive), "--name", "ours-clone"]);
+    assert_same_tree(&tree, &coarse(clone.tree()));
+    assert_same_tree(&files, &coarse(volume.tree()));
+    assert_consecutive(&clone.wait_for_numbers(8));
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn podman_restores_ours_runc() {
+    podman_restores_ours("runc");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn podman_restores_ours_crun() {
+    podman_restores_ours("crun");
+}
+
+fn we_restore_podmans(compression: &str) {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let volume = Volume::named("theirs-volume");
+    let original = Container::run("theirs", &["-v", "theirs-volume:/data"], COUNT);
+    // A directory made anew is /srv/tree/folder2 in deleted.files and its new content in rootfs-diff.tar.
+    original.exec(CHANGE);
+    podman(&["container", "checkpoint", "theirs", "-e", text(&archive), "--compress", compression]);
+    let files = coarse(volume.tree());
+    let tree = coarse(original.tree());
+    original.remove();
+    volume.remove();
+    let clone = Container::named("theirs-clone");
+    ckpt(&["restore", "-i", text(&archive), "--name", "theirs-clone"]);
+    assert_same_tree(&tree, &coarse(clone.tree()));
+    assert_same_tree(&files, &coarse(volume.tree()));
+    assert_consecutive(&clone.wait_for_numbers(8));
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn we_restore_podmans_uncompressed() {
+    we_restore_podmans("none");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn we_restore_podmans_gzip() {
+    we_restore_podmans("gzip");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn we_restore_podmans_zstd() {
+    we_restore_podmans("zstd");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn ours_compressed_come_back_here_and_there() {
+    for compression in ["gzip", "zstd"] {
+        let folder = folder();
+        let archive = folder.path().join("x.tar");
+        let original = Container::run("packed", &[], COUNT);
+        original.exec("head -c 3000000 /dev/zero > /srv/zeros; echo text > /srv/text");
+        ckpt(&["checkpoint", "packed", "-e", text(&archive), "--compress", compression]);
+        assert!(archive.metadata().unwrap().len() < 1_000_000);
+        let tree = original.tree();
+        original.remove();
+        let clone = Container::named("packed-clone");
+        ckpt(&["restore", "-i", text(&archive), "--name", "packed-clone"]);
+        assert_same_tree(&tree, &clone.tree());
+        clone.remove();
+        podman(&["container", "restore", "-i", text(&archive), "--name", "packed-clone"]);
+        assert!(clone.is_running());
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn checkpointctl_accepts_ours() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let original = Container::run("shown", &[], COUNT);
+    original.exec("echo new > /srv/new");
+    ckpt(&["checkpoint", "shown", "-e", text(&archive)]);
+    let shown = succeed("checkpointctl", &["show", text(&archive)]);
+    assert!(shown.contains("shown") && shown.contains("localhost/busybox"), "{shown}");
+    let inspected = succeed("checkpointctl", &["inspect", text(&archive), "--ps-tree", "--files"]);
+    assert!(inspected.contains("shown") && inspected.contains("[1]  sh"), "{inspected}");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn inspect_says_what_is_in_it_and_shared() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let original = Container::run("inspected", &[], COUNT);
+    original.exec("head -c 8000000 /dev/urandom > /srv/large; rm /etc/passwd");
+    ckpt(&["checkpoint", "inspected", "-e", text(&archive), "--file-locks"]);
+    let json: serde_json::Value =
+        serde_json::from_str(&ckpt(&["inspect", text(&archive), "--format", "json"])).unwrap();
+    assert_eq!(json["name"], "inspected");
+    assert_eq!(json["deleted"], 1);
+    assert_eq!(json["manifest"]["flags"], serde_json::json!(["--file-locks"]));
+    assert!(json["manifest"]["versions"]["criu"].as_str().unwrap().starts_with('4'), "{json}");
+    assert!(json["blocks"]["shared_bytes"].as_u64().unwrap() >= 7_999_488, "{json}");
+    let table = ckpt(&["inspect", text(&archive)]);
+    assert!(table.contains("rootfs-diff.tar") && table.contains("shared with other files"), "{table}");
+}
