@@ -178,7 +178,7 @@ fn segments(source: &File, span: Span) -> Result<Vec<(Span, bool)>, TransferErro
 }
 
 /// Whether `file` has fewer blocks than its size needs. Compressed files look sparse too; that costs two seeks.
-pub(crate) fn may_have_holes(file: &File) -> io::Result<bool> {
+fn may_have_holes(file: &File) -> io::Result<bool> {
     // st_blocks counts 512-byte units, stat(2).
     file.metadata().map(|metadata| metadata.blocks() * 512 < metadata.size())
 }

@@ -7,10 +7,13 @@ use std::os::unix::fs::FileExt;
 use crate::align::{AlignError, Alignment, TAR_BLOCK, padded_len};
 use crate::header::{self, Block};
 use crate::member::{Kind, Member};
-use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, may_have_holes, read_exact_at, transfer};
+use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, read_exact_at, transfer};
 
 /// Headers and small data are collected up to this many bytes before they are written.
 const BUFFER: usize = 256 * 1024;
+
+/// By how many bytes the file's length stays ahead of what is written, see `Writer::stay_ahead`; it is cut in the end.
+const AHEAD: u64 = 1 << 30;
 
 /// Why a member could not be written; the archive is incomplete then.
 #[derive(Debug, thiserror::Error)]
@@ -81,13 +84,16 @@ pub struct WriteOptions {
 
 /// An archive in the making, in a file that the caller opened.
 ///
-/// It starts at the offset it is told, grows at its end, and is complete only after [`Writer::finish`].
+/// It starts at the offset it is told, and is complete only after [`Writer::finish`], which makes its end the file's:
+/// until then the file is up to 1 GiB longer, without blocks.
 #[derive(Debug)]
 pub struct Writer<'f> {
     output: &'f File,
     /// Bytes that belong at `flushed`.
     buffer: Vec<u8>,
     flushed: u64,
+    /// Length of the file, which may be more than what is written so far.
+    output_len: u64,
     alignment: Alignment,
     /// The unit that the output's file system clones, whatever the layout.
     fs_block: Alignment,
@@ -103,10 +109,13 @@ impl<'f> Writer<'f> {
     /// [`WriteError::Alignment`] if the file system does not tell its block size.
     pub fn new(output: &'f File, offset: u64, options: WriteOptions) -> Result<Self, WriteError> {
         let fs_block = Alignment::of(output)?;
+        let output_error = |source| WriteError::Output { offset, source };
+        let output_len = output.metadata().map_err(output_error)?.len();
         Ok(Writer {
             output,
             buffer: Vec::with_capacity(BUFFER),
             flushed: offset,
+            output_len,
             alignment: options.alignment.unwrap_or(fs_block),
             fs_block,
             clone_policy: options.clone_policy,
@@ -158,8 +167,8 @@ impl<'f> Writer<'f> {
         let in_place = self.fs_block.align_down(size);
         let data_error = |source| WriteError::Data { path: lossy(&member.path), source };
         if in_place > 0 {
-            self.extend_over_holes(source, in_place)?;
             self.flush()?;
+            self.stay_ahead(in_place)?;
             let span = Span { source_offset: offset, target_offset: self.flushed, length: in_place };
             self.moved += transfer(source, self.output, span, self.fs_block, self.clone_policy).map_err(data_error)?;
             self.flushed += in_place;
@@ -171,17 +180,6 @@ impl<'f> Writer<'f> {
         read_exact_at(source, &mut self.buffer[start..], offset + in_place).map_err(data_error)?;
         self.moved.copied_bytes += tail as u64;
         self.pad()
-    }
-
-    /// XFS allocates ahead of a write that extends the file. Clones take the place of those blocks; where a hole follows
-    /// they would stay, unused, so the write must not be the one that extends.
-    fn extend_over_holes(&self, source: &File, length: u64) -> Result<(), WriteError> {
-        let offset = self.offset();
-        let extend = || match may_have_holes(source)? && self.output.metadata()?.len() < offset + length {
-            true => self.output.set_len(offset + length),
-            false => Ok(()),
-        };
-        extend().map_err(|source| WriteError::Output { offset, source })
     }
 
     /// Appends a regular file with the next `member.size()` bytes of `source`, copied.
@@ -227,14 +225,15 @@ impl<'f> Writer<'f> {
         Ok(filled)
     }
 
-    /// Writes the end-of-archive marker and everything still in memory; gives the offset behind the archive and the
-    /// counts. Nothing is synced.
+    /// Writes the end-of-archive marker and everything still in memory, and cuts the file there; gives the offset behind
+    /// the archive and the counts. Nothing is synced.
     ///
     /// # Errors
     /// [`WriteError::Output`].
     pub fn finish(mut self) -> Result<Written, WriteError> {
         self.push_end_of_archive()?;
         self.flush()?;
+        self.output.set_len(self.flushed).map_err(|source| WriteError::Output { offset: self.flushed, source })?;
         Ok(Written { end: self.flushed, moved: self.moved, members: self.members })
     }
 
@@ -312,7 +311,22 @@ impl<'f> Writer<'f> {
         Ok(())
     }
 
+    /// Makes the file longer than the next `length` bytes need.
+    ///
+    /// XFS allocates some 10 MB ahead of a write that extends a file. Clones take the place of those blocks; where a
+    /// hole follows instead they would stay, unused. So no write may be the one that extends.
+    fn stay_ahead(&mut self, length: u64) -> Result<(), WriteError> {
+        let end = self.flushed + length;
+        if end > self.output_len {
+            self.output_len = end + AHEAD;
+            let extended = self.output.set_len(self.output_len);
+            extended.map_err(|source| WriteError::Output { offset: self.flushed, source })?;
+        }
+        Ok(())
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.stay_ahead(bytes.len() as u64)?;
         let output_error = |source| WriteError::Output { offset: self.flushed, source };
         self.output.write_all_at(bytes, self.flushed).map_err(output_error)?;
         self.flushed += bytes.len() as u64;

@@ -259,7 +259,7 @@ fn another_or_no_base_image_is_refused() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn criu_refusals_are_told_and_undone() {
     // A connection of the container to itself, which CRIU takes along only if told so.
-    let talk = "nc -l -p 5000 > /tmp/heard & sleep 0.5; (echo hello; sleep 1000) | nc 127.0.0.1 5000";
+    let talk = "sleep 1000 | nc -l -p 5000 > /tmp/heard & sleep 0.5; (echo hello; sleep 1000) | nc 127.0.0.1 5000";
     let container = Container::run("talking", &[], talk);
     wait_for("the connection", || (container.exec("cat /tmp/heard; true") == "hello").then_some(()));
     let folder = folder();
