@@ -18,6 +18,7 @@ pub(crate) use container::Container;
 pub(crate) use disk::Disk;
 pub(crate) use interrupt::Interrupt;
 pub(crate) use measure::measure;
+pub(crate) use program::run as run_program;
 use seed::SeedOptions;
 pub(crate) use seed::{Workload, run_inside as run_seed_inside};
 

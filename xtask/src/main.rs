@@ -1,10 +1,11 @@
-//! The project's own scripts: `cargo xtask lab`, `test`, `ci` and `bench`.
+//! The project's own scripts: `cargo xtask lab`, `demo`, `test`, `ci` and `bench`.
 
 #![forbid(unsafe_code)]
 
 mod bench;
 mod cargo;
 mod ci;
+mod demo;
 mod lab;
 mod test;
 
@@ -15,7 +16,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use bench::{BenchTask, Workload};
-use lab::{EntrySpec, Lab, LabOptions};
+use demo::DemoOptions;
+use lab::{EntrySpec, FileSystem, Lab, LabOptions};
 use test::{Runs, TestOptions};
 
 #[derive(Parser)]
@@ -39,6 +41,8 @@ enum Task {
     Test(TestOptions),
     /// Check format, lints, documentation and all tests
     Ci,
+    /// Show the main job: freeze a container with gigabytes of changed files, bring back a copy, compare
+    Demo(DemoOptions),
     /// Measure `ckpt` against podman, in the lab
     #[command(subcommand)]
     Bench(BenchTask),
@@ -62,6 +66,9 @@ enum Task {
     /// Inside the lab: measures
     #[command(hide = true)]
     LabBenchSeed { workload: Workload },
+    /// Inside the lab: shows
+    #[command(hide = true)]
+    LabDemo { gigabytes: u32, fs: FileSystem },
 }
 
 fn main() -> ExitCode {
@@ -79,6 +86,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Lab { options, command } => run_in_lab(&options, command),
         Task::Test(options) => test::run(&options),
         Task::Ci => ci::run(),
+        Task::Demo(options) => demo::run(&options),
+        Task::LabDemo { gigabytes, fs } => demo::run_inside(gigabytes, fs),
         Task::Bench(task) => bench::run(&task),
         Task::LabBenchSeed { workload } => bench::run_seed_inside(&workload),
         Task::LabTests { runs } => test::run_inside(&runs),

@@ -67,6 +67,12 @@ impl Container {
         program::run(Command::new("podman").args(["exec", &self.name]).args(words))
     }
 
+    /// Where the counter stands.
+    pub(crate) fn counter(&self) -> Result<u64> {
+        let text = self.exec(&["cat", "/dev/shm/counter"])?;
+        text.trim().parse().with_context(|| format!("the counter of {} is {text:?}", self.name))
+    }
+
     pub(crate) fn inspect(&self, field: &str) -> Result<String> {
         let format = format!("{{{{.{field}}}}}");
         let text =

@@ -35,6 +35,12 @@ impl Disk {
         }
     }
 
+    /// Bytes that can be written.
+    pub(crate) fn free(&self) -> Result<u64> {
+        let space = fstatvfs(&self.0).context("cannot ask for the free space")?;
+        Ok(space.f_bavail * space.f_frsize)
+    }
+
     fn used_when_written_back(&self) -> Result<u64> {
         syncfs(&self.0).context("cannot write the file system back")?;
         let space = fstatvfs(&self.0).context("cannot ask for the free space")?;

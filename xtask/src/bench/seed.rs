@@ -98,13 +98,15 @@ pub(super) fn run(options: &SeedOptions) -> Result<ExitCode> {
     if !options.no_build {
         workspace.build_ckpt()?;
     }
+    // Asked now: others may commit while this runs.
+    let commit = machine::commit(&workspace.root);
     let file_systems = match options.fs {
         Some(fs) => vec![fs.into()],
         None => vec![FileSystem::Btrfs, FileSystem::Xfs],
     };
     for fs in file_systems {
         let results = in_lab(fs, &options.workload)?;
-        let report = SeedReport::new(fs, machine::commit(&workspace.root), options.workload.clone(), results);
+        let report = SeedReport::new(fs, commit.clone(), options.workload.clone(), results);
         println!("{}", table::render(&report));
         println!("written to {}\n", write(&workspace, &report)?.display());
     }
