@@ -50,7 +50,7 @@ pub use inode::{Inode, InodeError, XattrFilter, read_inode};
 pub use member::{Kind, Member, Timestamp, Xattr};
 pub use pack::{OnMember, PackError, Packer, SocketPolicy};
 pub use parse::HeaderError;
-pub use pax::{PaxBody, PaxError, PaxExtensions, PaxRecord, records};
+pub use pax::{PAX_BODY_LIMIT, PaxBody, PaxError, PaxExtensions, PaxRecord, records};
 pub use reader::{Entry, EntryData, Limits, ReadError, Reader};
 pub use source::{FileSource, Source, StreamSource};
 pub use sys::{Extent, extents};

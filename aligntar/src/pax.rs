@@ -9,6 +9,9 @@ const COMMENT: &[u8] = b"comment";
 /// Keyword prefix of extended attributes, as star, GNU tar, libarchive and Go write them.
 const SCHILY_XATTR: &[u8] = b"SCHILY.xattr.";
 
+/// Longest body of an extended header in bytes: Go's and libarchive's readers refuse longer ones.
+pub const PAX_BODY_LIMIT: u64 = 1 << 20;
+
 /// Why an extended header cannot be understood; offsets count bytes from the start of its body.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PaxError {
@@ -125,6 +128,7 @@ impl PaxExtensions {
         for record in records(body) {
             extensions.take(record?)?;
         }
+        extensions.keep_last_xattrs();
         Ok(extensions)
     }
 
@@ -139,32 +143,28 @@ impl PaxExtensions {
             keyword => {
                 self.gnu_sparse |= keyword.starts_with(b"GNU.sparse.");
                 if let Some(name) = keyword.strip_prefix(SCHILY_XATTR) {
-                    self.take_xattr(decode_xattr_name(name), record.value);
+                    self.xattrs.push(Xattr { name: decode_xattr_name(name), value: record.value.to_vec() });
                 }
             }
         }
         Ok(())
     }
 
-    fn take_xattr(&mut self, name: Vec<u8>, value: &[u8]) {
-        self.xattrs.retain(|xattr| xattr.name != name);
-        self.xattrs.push(Xattr { name, value: value.to_vec() });
+    /// Of attributes with one name the last wins; a stable sort keeps their order.
+    fn keep_last_xattrs(&mut self) {
+        self.xattrs.reverse();
+        self.xattrs.sort_by(|one, other| one.name.cmp(&other.name));
+        self.xattrs.dedup_by(|one, other| one.name == other.name);
     }
 
-    /// These extensions, and where they say nothing, those of `global`.
+    /// These extensions, and where they say nothing of owner or time, those of `global`.
+    ///
+    /// A path, a size or attributes of all members at once make no sense, but a small archive take all memory.
     pub fn or(mut self, global: &PaxExtensions) -> Self {
-        self.path = self.path.or_else(|| global.path.clone());
-        self.linkpath = self.linkpath.or_else(|| global.linkpath.clone());
-        self.size = self.size.or(global.size);
         self.uid = self.uid.or(global.uid);
         self.gid = self.gid.or(global.gid);
         self.mtime = self.mtime.or(global.mtime);
         self.gnu_sparse |= global.gnu_sparse;
-        for xattr in &global.xattrs {
-            if self.xattrs.iter().all(|own| own.name != xattr.name) {
-                self.xattrs.push(xattr.clone());
-            }
-        }
         self
     }
 }

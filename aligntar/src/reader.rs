@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use crate::align::{TAR_BLOCK, padded_len};
 use crate::member::{Kind, Member, Timestamp};
 use crate::parse::{HeaderError, ParsedHeader, parse};
-use crate::pax::{PaxError, PaxExtensions};
+use crate::pax::{PAX_BODY_LIMIT, PaxError, PaxExtensions};
 use crate::source::{FileSource, Source};
 
 /// Why an archive cannot be read on; offsets count bytes from the start of the file.
@@ -83,7 +83,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { pax_body_bytes: 1 << 20, gnu_name_bytes: 64 << 10 }
+        Limits { pax_body_bytes: PAX_BODY_LIMIT, gnu_name_bytes: 64 << 10 }
     }
 }
 

@@ -145,36 +145,32 @@ pub fn transfer(
     fs_block: Alignment,
     policy: ClonePolicy,
 ) -> Result<Transferred, TransferError> {
+    let read_error = |source| TransferError::Read { offset: span.source_offset, source };
+    if !may_have_holes(source).map_err(read_error)? {
+        return transfer_data(source, target, span, fs_block, policy);
+    }
     let mut moved = Transferred::default();
-    for (segment, is_hole) in segments(source, span)? {
+    let mut done = 0;
+    while done < span.length {
+        let rest = span.part(done, span.length - done);
+        let (segment, is_hole) = first_segment(source, rest).map_err(read_error)?;
         if is_hole {
             moved.hole_bytes += segment.length;
         } else {
             moved += transfer_data(source, target, segment, fs_block, policy)?;
         }
+        done += segment.length;
     }
     Ok(moved)
 }
 
-/// Data and holes of `span`, in order; one segment of data where the file has no holes.
-fn segments(source: &File, span: Span) -> Result<Vec<(Span, bool)>, TransferError> {
-    let read_error = |source| TransferError::Read { offset: span.source_offset, source };
-    if !may_have_holes(source).map_err(read_error)? {
-        return Ok(vec![(span, false)]);
-    }
-    let mut segments = Vec::new();
-    let mut skip = 0;
-    while skip < span.length {
-        let at = span.source_offset + skip;
-        let data = seek_to(source, SeekFrom::Data(at)).map_err(read_error)?.unwrap_or(u64::MAX);
-        let is_hole = data > at;
-        let end =
-            if is_hole { data } else { seek_to(source, SeekFrom::Hole(at)).map_err(read_error)?.unwrap_or(u64::MAX) };
-        let length = (end - at).min(span.length - skip);
-        segments.push((span.part(skip, length), is_hole));
-        skip += length;
-    }
-    Ok(segments)
+/// What `span` begins with: data or a hole, up to the next change.
+fn first_segment(source: &File, span: Span) -> io::Result<(Span, bool)> {
+    let at = span.source_offset;
+    let data = seek_to(source, SeekFrom::Data(at))?.unwrap_or(u64::MAX);
+    let is_hole = data > at;
+    let end = if is_hole { data } else { seek_to(source, SeekFrom::Hole(at))?.unwrap_or(u64::MAX) };
+    Ok((span.part(0, (end - at).min(span.length)), is_hole))
 }
 
 /// Whether `file` has fewer blocks than its size needs. Compressed files look sparse too; that costs two seeks.

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use crate::align::{AlignError, Alignment, TAR_BLOCK, padded_len};
 use crate::header::{self, Block};
 use crate::member::{Kind, Member};
+use crate::pax::PAX_BODY_LIMIT;
 use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, read_exact_at, transfer};
 
 /// Headers and small data are collected up to this many bytes before they are written.
@@ -63,6 +64,16 @@ pub enum WriteError {
     BadPath {
         /// The member's path.
         path: String,
+    },
+    /// Extended attributes, a path and a link target that together are more than readers take.
+    #[error("member {path:?} has extended attributes of {len} bytes, readers of pax headers stop at {limit}")]
+    ExtensionsTooLong {
+        /// The member's path.
+        path: String,
+        /// Length of its pax header in bytes.
+        len: u64,
+        /// The limit in bytes.
+        limit: u64,
     },
     /// Offsets past `u64::MAX`.
     #[error("member {path:?} does not fit: the archive would be too large")]
@@ -259,6 +270,10 @@ impl<'f> Writer<'f> {
         if member.size() >= self.alignment.bytes() {
             let too_large = || WriteError::TooLarge { path: lossy(&member.path) };
             records.pad(self.offset(), self.alignment).ok_or_else(too_large)?;
+        }
+        let (len, limit) = (records.as_bytes().len() as u64, PAX_BODY_LIMIT);
+        if len > limit {
+            return Err(WriteError::ExtensionsTooLong { path: lossy(&member.path), len, limit });
         }
         if !records.as_bytes().is_empty() {
             self.push(&header::pax_header(&records))?;

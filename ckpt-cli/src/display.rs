@@ -1,5 +1,7 @@
 //! What people see on stderr: a progress bar on a terminal, warnings, and one line at the end.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
@@ -97,4 +99,9 @@ fn bytes(moved: Transferred) -> String {
         holes => format!(", {} of holes", HumanBytes(holes)),
     };
     format!("{} cloned, {} copied{holes}", HumanBytes(moved.cloned_bytes), HumanBytes(moved.copied_bytes))
+}
+
+/// Prints a line on stdout. Who closed it does not want it: that is no failure of what was done.
+pub(crate) fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{line}");
 }

@@ -3,6 +3,7 @@
 
 mod commands;
 mod display;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use aligntar::{Entry, ReadError, Reader};
+use aligntar::{Entry, Kind, Member, ReadError, Reader};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -82,6 +82,31 @@ pub enum ArchiveError {
         #[source]
         source: serde_json::Error,
     },
+    /// The archive could not be unpacked beside the storage.
+    #[error("unpack {} into a file in {}", path.display(), folder.display())]
+    Spool {
+        /// The file.
+        path: PathBuf,
+        /// Where it is unpacked.
+        folder: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A member that no checkpoint has: a path with empty, `.` or `..` parts, or an image that is no file.
+    #[error("{} holds {member:?}, which no checkpoint has: it is refused", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The member.
+        member: String,
+    },
+    /// More members than any checkpoint has.
+    #[error("{} holds more than {} members outside of its parts: it is refused", path.display(), MEMBER_LIMIT)]
+    TooMany {
+        /// The file.
+        path: PathBuf,
+    },
     /// Two members of one name: which one counts is anyone's guess.
     #[error("{} holds {member:?} twice", path.display())]
     Twice {
@@ -128,8 +153,11 @@ impl ContainerConfig {
     }
 }
 
-/// JSON members are read into memory; podman's are some 25 KiB, a list of a million deletions some 100 MiB.
-const JSON_LIMIT: u64 = 256 << 20;
+/// Members read into memory; podman's are some 25 KiB, a list of a million deletions some 60 MiB.
+const MEMORY_LIMIT: u64 = 64 << 20;
+
+/// CRIU makes some ten images for each process, and the largest hosts run some ten thousand processes.
+const MEMBER_LIMIT: usize = 1 << 18;
 
 /// A checkpoint archive opened for reading, decompressed if it was compressed.
 #[derive(Debug)]
@@ -148,13 +176,12 @@ impl CheckpointArchive {
     /// [`ArchiveError`], also for a tar archive that holds no checkpoint.
     pub fn open(path: &Path, spool: &Path) -> Result<Self, ArchiveError> {
         let io_error = |call| move |source| ArchiveError::Io { call, path: path.to_owned(), source };
-        let decompress_error = |source| ArchiveError::Decompress { path: path.to_owned(), source };
         let opened = File::open(path).map_err(io_error("open"))?;
         let mut magic = [0; 4];
         let known = (&opened).read(&mut magic).map_err(io_error("read"))?;
         (&opened).rewind().map_err(io_error("read"))?;
         let spooled = match decompressor(&magic[..known], &opened).map_err(io_error("read"))? {
-            Some(stream) => Some(spool_into(spool, stream).map_err(decompress_error)?),
+            Some(stream) => Some(spool_into(spool, stream, path)?),
             None => None,
         };
         let compressed = spooled.is_some();
@@ -199,12 +226,12 @@ impl CheckpointArchive {
     /// The bytes of the member `name`; `None` if it is not there.
     ///
     /// # Errors
-    /// [`ArchiveError::Io`], also where it is larger than 256 MiB.
+    /// [`ArchiveError::Io`], also where it is larger than 64 MiB.
     pub fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
         let Some(entry) = self.entry(name) else { return Ok(None) };
         let io_error = |source| ArchiveError::Io { call: "read", path: self.path.clone(), source };
         let size = entry.member.size();
-        if size > JSON_LIMIT {
+        if size > MEMORY_LIMIT {
             return Err(io_error(io::Error::other(format!("{name} of {size} bytes is too large to be read"))));
         }
         let mut bytes = vec![0; size as usize];
@@ -244,14 +271,30 @@ impl CheckpointArchive {
     }
 }
 
+/// Whether a member is one that podman, or this program, could have written outside of the nested archives. Other
+/// spellings of a path would pass for another member; links in CRIU's directory would lead out of it.
+fn is_plain(member: &Member) -> bool {
+    let is_name = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+    let is_root = member.path == b"." && member.kind == Kind::Directory;
+    let is_file = matches!(member.kind, Kind::Regular { .. } | Kind::Directory);
+    is_root || is_file && member.path.split(|&byte| byte == b'/').all(is_name)
+}
+
 fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveError> {
     let read_error = |source| ArchiveError::Read { path: path.to_owned(), source };
     let mut entries = BTreeMap::new();
     for entry in Reader::open(file).map_err(read_error)? {
         let entry = entry.map_err(read_error)?;
-        if let Some(first) = entries.insert(entry.member.path.clone(), entry) {
-            let member = String::from_utf8_lossy(&first.member.path).into_owned();
-            return Err(ArchiveError::Twice { path: path.to_owned(), member });
+        let member = || String::from_utf8_lossy(&entry.member.path).into_owned();
+        if !is_plain(&entry.member) {
+            return Err(ArchiveError::Foreign { path: path.to_owned(), member: member() });
+        }
+        if entries.contains_key(&entry.member.path) {
+            return Err(ArchiveError::Twice { path: path.to_owned(), member: member() });
+        }
+        entries.insert(entry.member.path.clone(), entry);
+        if entries.len() > MEMBER_LIMIT {
+            return Err(ArchiveError::TooMany { path: path.to_owned() });
         }
     }
     Ok(entries)
@@ -269,17 +312,19 @@ fn decompressor<'f>(magic: &[u8], file: &'f File) -> io::Result<Option<Box<dyn R
 /// Unit in which zeros become holes, bytes.
 const SPOOL_CHUNK: usize = 64 * 1024;
 
-fn spool_into(folder: &Path, mut stream: impl Read) -> io::Result<File> {
-    let spool = tempfile::tempfile_in(folder)?;
+fn spool_into(folder: &Path, mut stream: impl Read, path: &Path) -> Result<File, ArchiveError> {
+    let spool_error = |source| ArchiveError::Spool { path: path.to_owned(), folder: folder.to_owned(), source };
+    let damaged = |source| ArchiveError::Decompress { path: path.to_owned(), source };
+    let spool = tempfile::tempfile_in(folder).map_err(spool_error)?;
     let mut chunk = Vec::with_capacity(SPOOL_CHUNK);
     let mut offset = 0;
-    while stream.by_ref().take(SPOOL_CHUNK as u64).read_to_end(&mut chunk)? > 0 {
+    while stream.by_ref().take(SPOOL_CHUNK as u64).read_to_end(&mut chunk).map_err(damaged)? > 0 {
         if chunk.iter().any(|&byte| byte != 0) {
-            spool.write_all_at(&chunk, offset)?;
+            spool.write_all_at(&chunk, offset).map_err(spool_error)?;
         }
         offset += chunk.len() as u64;
         chunk.clear();
     }
-    spool.set_len(offset)?;
+    spool.set_len(offset).map_err(spool_error)?;
     Ok(spool)
 }

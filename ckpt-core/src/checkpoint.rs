@@ -22,9 +22,10 @@ use aligntar::{
 use jiff::Timestamp as Now;
 
 use crate::archive::{DELETED_FILES, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
+use crate::child::{ChildError, Said};
 use crate::criu_hook::HookCall;
 use crate::diagnosis;
-use crate::external::ExternalError;
+use crate::interrupt::Interrupt;
 use crate::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage};
 use crate::output::OutputError;
 use crate::podman::{self, PodmanError};
@@ -34,7 +35,7 @@ use crate::session::SessionError;
 use crate::storage::StorageError;
 use capture::{Captured, capture, file};
 pub use deliver::DeliverError;
-use dump::{Dump, Event, Said};
+use dump::{Dump, Event};
 use plan::CheckpointPlan;
 
 /// How an archive is compressed.
@@ -72,6 +73,8 @@ pub struct CheckpointOptions {
     pub file_locks: bool,
     /// Whether data may, or must, be cloned.
     pub clone_policy: ClonePolicy,
+    /// Stops the work: the dump is undone, if CRIU was not told to carry on yet.
+    pub interrupt: Option<Interrupt>,
 }
 
 impl CheckpointOptions {
@@ -150,15 +153,6 @@ pub enum CheckpointError {
         #[source]
         source: io::Error,
     },
-    /// The container's bundle cannot be read.
-    #[error("read {}", path.display())]
-    Bundle {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        #[source]
-        source: io::Error,
-    },
     /// Dirty pages could not be written out.
     #[error("write out the dirty pages of {}", path.display())]
     Writeback {
@@ -193,7 +187,7 @@ pub enum CheckpointError {
 /// What became of a container whose checkpoint failed after the dump.
 #[derive(Debug)]
 pub enum AfterDumpState {
-    /// It was to be left running, and is.
+    /// It never stopped.
     LeftRunning,
     /// It was restored from the images in its bundle.
     Restored,
@@ -224,12 +218,18 @@ pub enum DumpError {
     /// The session's folder could not be made.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// podman could not be started.
+    /// podman could not be started, or not be waited for.
     #[error(transparent)]
-    Start(ExternalError),
-    /// Waiting for podman, or reading what it said, failed.
-    #[error("wait for podman")]
-    Wait(#[source] io::Error),
+    Child(#[from] ChildError),
+    /// The caller wished it.
+    #[error("interrupted")]
+    Interrupted,
+    /// podman died while the container was frozen.
+    #[error("podman ended in the middle of the dump")]
+    PodmanGone,
+    /// The rest of podman's export could not be read.
+    #[error("read podman's export to its end")]
+    Drain(#[source] io::Error),
     /// CRIU's script could not be talked to.
     #[error("talk to CRIU's post-dump script")]
     Hook(#[source] io::Error),
@@ -251,9 +251,6 @@ pub enum DumpError {
     /// podman dumped, but CRIU never called.
     #[error("CRIU did not run the post-dump script: does the runtime use another criu than the one in PATH?")]
     NoHook,
-    /// podman's `--print-stats` is not JSON.
-    #[error("podman's statistics are not understood")]
-    Stats(#[source] serde_json::Error),
     /// The archive could not get to its place.
     #[error(transparent)]
     Deliver(#[from] DeliverError),
@@ -334,7 +331,9 @@ fn frozen_time(podman_stats: &serde_json::Value) -> Option<Duration> {
 
 /// Puts things right after a failure behind the dump, and says how they stand.
 fn after_dump(podman: &podman::Podman, id: &str, options: &CheckpointOptions, source: DumpError) -> CheckpointError {
-    let state = if options.leave_running {
+    // Asked of podman, for it is not ours to say: CRIU or podman may have failed before the tasks ended.
+    let runs = podman.inspect(id).is_ok_and(|facts| facts.state.status == "running");
+    let state = if runs {
         AfterDumpState::LeftRunning
     } else {
         match podman.restore_in_place(id, &options.restore_flags()) {
@@ -370,7 +369,8 @@ impl Run<'_> {
         let options = WriteOptions { alignment: None, clone_policy: self.options.clone_policy };
         let mut writer = Writer::new(self.plan.draft(), 0, options)?;
         let said = self.dump(&mut writer, now, &mut manifest)?;
-        let podman_stats = serde_json::from_slice(&said.stdout).map_err(DumpError::Stats)?;
+        // The container is what counts: statistics that cannot be read are no reason to throw it away.
+        let podman_stats = serde_json::from_slice(&said.stdout).unwrap_or_default();
         manifest.versions = versions.collect();
         manifest.count(writer.members(), writer.moved());
         let json = serde_json::to_vec_pretty(&manifest).expect("a manifest is JSON");
@@ -393,11 +393,15 @@ impl Run<'_> {
             match dump.next_event()? {
                 Event::Frozen(call) => {
                     // CRIU calls twice if the runtime has it read the same configuration twice.
-                    let taken = captured.get_or_insert_with(|| self.capture(&call, writer, now));
-                    if taken.is_ok() { call.carry_on() } else { call.abort() }.map_err(DumpError::Hook)?;
+                    let taken = captured.get_or_insert_with(|| self.capture(&call, &dump, writer, now));
+                    let answered = if taken.is_ok() { call.carry_on() } else { call.abort() };
+                    match answered {
+                        Ok(()) => self.dumped |= taken.is_ok(),
+                        // The script is gone without a verdict, so CRIU undoes the dump.
+                        Err(error) => *taken = Err(DumpError::Hook(error)),
+                    }
                 }
                 Event::Export(stream) => {
-                    self.dumped = true;
                     self.progress.phase(Phase::Export);
                     let captured = captured.as_ref().and_then(|captured| captured.as_ref().ok());
                     exported = export(stream, captured, writer);
@@ -408,7 +412,10 @@ impl Run<'_> {
         let said = dump.finish()?;
         let captured = match captured {
             Some(captured) => captured?,
-            None if said.status.success() => return Err(DumpError::NoHook),
+            None if said.status.success() => {
+                self.dumped = true;
+                return Err(DumpError::NoHook);
+            }
             None => return Err(self.podman_failed(&said)),
         };
         if !said.status.success() {
@@ -419,13 +426,25 @@ impl Run<'_> {
         Ok(said)
     }
 
-    fn capture(&mut self, call: &HookCall, writer: &mut Writer<'_>, now: Timestamp) -> Result<Captured, DumpError> {
+    fn capture(
+        &mut self,
+        call: &HookCall,
+        dump: &Dump,
+        writer: &mut Writer<'_>,
+        now: Timestamp,
+    ) -> Result<Captured, DumpError> {
         let started = Instant::now();
         self.progress.phase(Phase::Capture);
         let captured = capture(self.plan, self.options, call.image_dir(), now, writer, self.progress)?;
         writer.flush()?;
         self.check_space()?;
         self.capture = started.elapsed();
+        if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
+            return Err(DumpError::Interrupted);
+        }
+        if dump.has_ended() {
+            return Err(DumpError::PodmanGone);
+        }
         Ok(captured)
     }
 
@@ -472,7 +491,7 @@ fn export(stream: File, captured: Option<&Captured>, writer: &mut Writer<'_>) ->
     let taken = take_metadata(&mut reader, captured, writer);
     let drained = reader.into_source().drain();
     taken?;
-    drained.map_err(DumpError::Wait)
+    drained.map_err(DumpError::Drain)
 }
 
 fn take_metadata(

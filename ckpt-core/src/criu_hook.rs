@@ -27,6 +27,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::child;
 use crate::external;
 use crate::session::{Session, SessionError};
 
@@ -46,7 +47,7 @@ const ALIVE: u8 = b'.';
 const CARRY_ON: u8 = b'y';
 const ABORT: u8 = b'n';
 
-/// Plays the part that `argv[0]` asks for, if it is one of the hook's; gives the exit status then.
+/// Plays the part that `argv[0]` asks for, if it is one of ours; gives the exit status then.
 ///
 /// Call it first in `main`.
 pub fn play_part() -> Option<u8> {
@@ -54,6 +55,7 @@ pub fn play_part() -> Option<u8> {
     match program.file_name()?.to_str()? {
         "criu" => Some(criu_shim()),
         POST_DUMP => Some(post_dump(program.parent()?)),
+        child::PART => Some(child::play()),
         _ => None,
     }
 }

@@ -4,10 +4,12 @@
 
 pub mod archive;
 pub mod checkpoint;
+mod child;
 pub mod criu_hook;
 mod diagnosis;
 mod external;
 pub mod inspect;
+pub mod interrupt;
 pub mod manifest;
 pub mod output;
 mod podman;

@@ -1,12 +1,11 @@
 //! A file that has no name until it is whole.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
@@ -22,6 +21,12 @@ pub enum OutputError {
     /// The path names a folder, or nothing.
     #[error("{} is no name for a file", path.display())]
     NoFileName {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The path names a device, a FIFO or a socket, which a file must not replace.
+    #[error("{} is no regular file: choose another name", path.display())]
+    NotAFile {
         /// The path.
         path: PathBuf,
     },
@@ -61,10 +66,7 @@ impl Output {
     pub fn create(path: &Path) -> Result<Self, OutputError> {
         let no_name = || OutputError::NoFileName { path: path.to_owned() };
         path.file_name().ok_or_else(no_name)?;
-        let path = std::path::absolute(path).map_err(|source| call("resolve", path, source))?;
-        if path.is_dir() {
-            return Err(no_name());
-        }
+        let path = destination(path)?;
         let folder = path.parent().ok_or_else(no_name)?;
         if !folder.is_dir() {
             return Err(OutputError::NoFolder { folder: folder.to_owned() });
@@ -101,6 +103,16 @@ impl Output {
     }
 }
 
+/// Where the file will be: an absolute path, and behind a symbolic link what that leads to.
+fn destination(path: &Path) -> Result<PathBuf, OutputError> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(OutputError::NoFileName { path: path.to_owned() }),
+        Ok(metadata) if metadata.is_file() => path.canonicalize().map_err(|source| call("resolve", path, source)),
+        Ok(_) => Err(OutputError::NotAFile { path: path.to_owned() }),
+        Err(_) => std::path::absolute(path).map_err(|source| call("resolve", path, source)),
+    }
+}
+
 fn draft_in(folder: &Path) -> io::Result<Draft> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     match open(folder, flags, Mode::RUSR | Mode::WUSR) {
@@ -116,17 +128,13 @@ fn draft_in(folder: &Path) -> io::Result<Draft> {
 /// linkat(2) never replaces a file, rename does: link under a name beside, then rename.
 fn link(file: &File, path: &Path) -> Result<(), OutputError> {
     let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let mut beside = OsString::from(".");
-    beside.push(path.file_name().expect("create() saw the name"));
-    beside.push(format!(".{}.partial", std::process::id()));
-    let beside = path.with_file_name(beside);
-    linkat(CWD, &descriptor, CWD, &beside, AtFlags::SYMLINK_FOLLOW)
-        .map_err(|errno| call("link", &beside, errno.into()))?;
-    renameat(CWD, &beside, CWD, path).map_err(|errno| {
-        // The name must not stay; the rename's error is the one to tell.
-        let _ = unlinkat(CWD, &beside, AtFlags::empty());
-        call("rename to", path, errno.into())
-    })
+    let folder = path.parent().expect("create() saw the parent");
+    let beside = tempfile::Builder::new()
+        .prefix(".ckpt-")
+        .suffix(".partial")
+        .make_in(folder, |beside| Ok(linkat(CWD, &descriptor, CWD, beside, AtFlags::SYMLINK_FOLLOW)?))
+        .map_err(|source| call("link a file in", folder, source))?;
+    beside.persist(path).map(drop).map_err(|error| call("rename to", path, error.error))
 }
 
 fn call(call: &'static str, path: &Path, source: io::Error) -> OutputError {
@@ -165,5 +173,19 @@ mod tests {
         let missing = Output::create(&folder.path().join("no/x.tar")).unwrap_err();
         assert!(missing.to_string().contains("does not exist"), "{missing}");
         assert!(matches!(Output::create(folder.path()).unwrap_err(), OutputError::NoFileName { .. }));
+        assert!(matches!(Output::create(Path::new("/dev/null")).unwrap_err(), OutputError::NotAFile { .. }));
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let (link, target) = (folder.path().join("link"), folder.path().join("target"));
+        fs::write(&target, "before").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let output = Output::create(&link).unwrap();
+        output.file().write_all(b"after").unwrap();
+        output.publish().unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "after");
     }
 }

@@ -113,8 +113,11 @@ impl Podman {
         Ok(Podman { program: external::find("podman")? })
     }
 
-    /// A command of podman, ready to be given arguments and started.
-    pub(crate) fn command(&self) -> Command {
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    fn command(&self) -> Command {
         Command::new(&self.program)
     }
 

@@ -17,14 +17,15 @@ use aligntar::{ClonePolicy, Transferred, WriteError};
 use layerfs::{Container, ContainersStorageError};
 
 use crate::archive::ArchiveError;
+use crate::child::{ChildError, Said};
 use crate::diagnosis;
-use crate::external::ExternalError;
+use crate::interrupt::Interrupt;
 use crate::podman::{self, PodmanError};
 use crate::progress::{Phase, Progress};
 use crate::rootfs::PlaceError;
 use crate::session::SessionError;
 use crate::storage::StorageError;
-use door::{Door, Said};
+use door::Door;
 use plan::RestorePlan;
 
 /// What to restore, and how; names and meanings are podman's.
@@ -56,6 +57,8 @@ pub struct RestoreOptions {
     pub publish: Vec<String>,
     /// Whether data may, or must, be cloned.
     pub clone_policy: ClonePolicy,
+    /// Stops the work; what it had made is removed again.
+    pub interrupt: Option<Interrupt>,
 }
 
 impl RestoreOptions {
@@ -129,6 +132,23 @@ pub enum RestoreError {
         /// Its ID.
         id: String,
     },
+    /// The image is there, but podman looks for it by name.
+    #[error("the base image {name} is here without its name: `podman tag {id} {name}`")]
+    UnnamedImage {
+        /// Its name.
+        name: String,
+        /// Its ID.
+        id: String,
+    },
+    /// A name in the archive that podman would never have given.
+    #[error("the archive names {name:?}, which is no name that podman gives: it is refused")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// The name could not be locked against other restores.
+    #[error(transparent)]
+    Lock(#[from] SessionError),
     /// An image of that name is there, but another one.
     #[error(
         "the image {name} is {} here, the container was made from {}: load that one, and tag it {name}",
@@ -188,12 +208,18 @@ pub enum RunError {
     /// The session's folder could not be made.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// podman could not be started.
+    /// podman could not be started, or not be waited for.
     #[error(transparent)]
-    Start(ExternalError),
-    /// Waiting for podman, or reading what it said, failed.
-    #[error("wait for podman")]
-    Wait(#[source] io::Error),
+    Child(#[from] ChildError),
+    /// The caller wished it.
+    #[error("interrupted")]
+    Interrupted,
+    /// Somebody else made a container of that name, or ID, meanwhile.
+    #[error("the name {container:?} was taken meanwhile")]
+    Taken {
+        /// Name or ID.
+        container: String,
+    },
     /// podman could not be given its part.
     #[error("send podman its part of the archive")]
     Send(#[source] io::Error),
@@ -215,9 +241,6 @@ pub enum RunError {
         /// Name or ID.
         container: String,
     },
-    /// podman's `--print-stats` is not JSON.
-    #[error("podman's statistics are not understood")]
-    Stats(#[source] serde_json::Error),
 }
 
 /// Why files could not be put in place.
@@ -253,8 +276,15 @@ pub enum PlaceAllError {
 pub fn restore(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<RestoreReport, RestoreError> {
     let started = Instant::now();
     let plan = RestorePlan::make(options, progress)?;
-    let mut run =
-        Run { plan: &plan, options, progress, container: None, moved: Transferred::default(), place: Duration::ZERO };
+    let mut run = Run {
+        plan: &plan,
+        options,
+        progress,
+        first_parts: 0,
+        container: None,
+        moved: Transferred::default(),
+        place: Duration::ZERO,
+    };
     match run.run() {
         Ok(podman_stats) => Ok(RestoreReport {
             id: run.container.take().map(|container| container.id).unwrap_or_default(),
@@ -264,17 +294,22 @@ pub fn restore(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<
             podman_stats,
         }),
         Err(source) => {
-            run.undo();
+            run.undo(&source);
             Err(RestoreError::Run { path: options.import.clone(), source: Box::new(source) })
         }
     }
 }
+
+/// podman reads the configuration twice before it makes the container.
+const FIRST_PARTS: u32 = 2;
 
 /// A restore on its way.
 struct Run<'r> {
     plan: &'r RestorePlan,
     options: &'r RestoreOptions,
     progress: &'r mut dyn Progress,
+    /// How often podman was given the first part.
+    first_parts: u32,
     /// The new container, once podman has made it.
     container: Option<Container>,
     moved: Transferred,
@@ -286,8 +321,8 @@ impl Run<'_> {
         self.progress.phase(Phase::Create);
         let mut door = Door::open(self.plan, self.options)?;
         let served = self.serve(&door);
-        if served.is_err() {
-            door.abandon();
+        if let Err(error) = &served {
+            door.abandon(matches!(error, RunError::Place(_) | RunError::Store(_) | RunError::Taken { .. }));
         }
         let said = door.finish()?;
         // Where both failed, podman did because of us.
@@ -298,11 +333,12 @@ impl Run<'_> {
         if self.container.is_none() {
             return Err(RunError::NoContainer { container: self.plan.container.clone() });
         }
-        serde_json::from_slice(&said.stdout).map_err(RunError::Stats)
+        // The container runs: statistics that cannot be read are no reason to throw it away.
+        Ok(serde_json::from_slice(&said.stdout).unwrap_or_default())
     }
 
     /// Gives podman what it wants to read each time, until it ends.
-    fn serve(&mut self, door: &Door) -> Result<(), RunError> {
+    fn serve(&mut self, door: &Door<'_>) -> Result<(), RunError> {
         while let Some(reader) = door.next_reader()? {
             match self.prepare_part() {
                 Ok(part) => reader.send(part)?,
@@ -318,9 +354,13 @@ impl Run<'_> {
     /// The part that podman waits for; with the second, all else is in place.
     fn prepare_part(&mut self) -> Result<&File, RunError> {
         let Some(container) = self.plan.storage.container(&self.plan.container)? else {
+            self.first_parts += 1;
             return Ok(&self.plan.first_part);
         };
         if self.container.is_none() {
+            if self.first_parts < FIRST_PARTS {
+                return Err(RunError::Taken { container: self.plan.container.clone() });
+            }
             self.container = Some(container.clone());
             self.place(&container)?;
             self.progress.phase(Phase::Resume);
@@ -342,10 +382,15 @@ impl Run<'_> {
         RunError::Podman { message: diagnosis::of_restore(&words, bundle.as_deref()) }
     }
 
-    /// Removes what this restore made; the plan saw that none of it was there before.
-    fn undo(&mut self) {
-        let container =
-            self.container.take().or_else(|| self.plan.storage.container(&self.plan.container).ok().flatten());
+    /// Removes what this restore made. podman makes nothing before it has read the first part twice, and neither
+    /// container nor volumes were there when the plan was made, which holds the name locked.
+    fn undo(&mut self, failure: &RunError) {
+        let is_ours = !matches!(failure, RunError::Podman { message } if message.contains("already in use"));
+        if self.first_parts < FIRST_PARTS || !is_ours {
+            return;
+        }
+        let found = || self.plan.storage.container(&self.plan.container).ok().flatten();
+        let container = self.container.take().or_else(found);
         if let Some(container) = container
             && let Err(error) = self.plan.podman.remove(&container.id)
         {

@@ -40,8 +40,7 @@ impl Session {
     pub(crate) fn begin() -> Result<Self, SessionError> {
         let sessions = Path::new(SESSIONS);
         let error = |call| move |source: io::Error| SessionError::new(call, SESSIONS, source);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(sessions).map_err(error("create"))?;
-        fs::set_permissions(sessions, fs::Permissions::from_mode(0o700)).map_err(error("chmod"))?;
+        make_sessions_folder()?;
         // Between making a folder and locking it, it looks like a dead run's.
         let all = File::open(sessions).map_err(error("open"))?;
         flock(&all, FlockOperation::LockExclusive).map_err(|errno| SessionError::new("lock", SESSIONS, errno))?;
@@ -71,9 +70,31 @@ impl Session {
     }
 }
 
+/// A container's name that no other restore works on, for as long as this value lives.
+#[derive(Debug)]
+pub(crate) struct NameLock(#[expect(dead_code, reason = "closing the file unlocks it")] File);
+
+impl NameLock {
+    /// Waits for the restore before, if there is one. `name` is podman's, so it has no slash.
+    pub(crate) fn take(name: &str) -> Result<Self, SessionError> {
+        make_sessions_folder()?;
+        let path = Path::new(SESSIONS).join(format!("{name}.lock"));
+        let opened = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = opened.map_err(|source| SessionError::new("open", &path, source))?;
+        flock(&file, FlockOperation::LockExclusive).map_err(|errno| SessionError::new("lock", &path, errno))?;
+        Ok(NameLock(file))
+    }
+}
+
+fn make_sessions_folder() -> Result<(), SessionError> {
+    let error = |call| move |source: io::Error| SessionError::new(call, SESSIONS, source);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(SESSIONS).map_err(error("create"))?;
+    fs::set_permissions(SESSIONS, fs::Permissions::from_mode(0o700)).map_err(error("chmod"))
+}
+
 fn remove_dead(sessions: &Path) -> Result<(), SessionError> {
     let entries = fs::read_dir(sessions).map_err(|source| SessionError::new("read", sessions, source))?;
-    for folder in entries.flatten().map(|entry| entry.path()) {
+    for folder in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
         let is_dead =
             File::open(&folder).is_ok_and(|opened| flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok());
         if is_dead {

@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::{CloneArgument, merge};
-use crate::display::{Display, Summary};
+use crate::display::{Display, Summary, say};
+use crate::signals;
 
 /// Freeze a running container and make an archive of it; stops the container unless told otherwise.
 ///
@@ -76,14 +77,15 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         tcp_established: arguments.tcp_established,
         file_locks: arguments.file_locks,
         clone_policy: arguments.clone.policy(),
+        interrupt: Some(signals::interrupt()?),
     };
     let mut display = Display::new("checkpoint");
     let report = checkpoint(&options, &mut display)?;
     display.finish();
     Summary { elapsed: report.elapsed, frozen: report.frozen, moved: report.moved }.print(&options.container);
     match arguments.print_stats {
-        true => println!("{:#}", statistics(&report)),
-        false => println!("{}", options.container),
+        true => say(format_args!("{:#}", statistics(&report))),
+        false => say(&options.container),
     }
     Ok(())
 }

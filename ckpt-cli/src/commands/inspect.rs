@@ -9,6 +9,8 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::HumanBytes;
 
+use crate::display::say;
+
 /// Show what is in an archive, and how much of its data is shared with other files.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -26,12 +28,17 @@ enum Format {
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let inspection = inspect(&arguments.archive, &env::temp_dir())?;
+    let inspection = inspect(&arguments.archive, &spool_folder())?;
     match arguments.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&inspection)?),
+        Format::Json => say(serde_json::to_string_pretty(&inspection)?),
         Format::Table => print_tables(&inspection),
     }
     Ok(())
+}
+
+/// Where a compressed archive is unpacked: on a disk, for /tmp may be memory.
+fn spool_folder() -> PathBuf {
+    env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from)
 }
 
 fn print_tables(inspection: &Inspection) {
@@ -53,7 +60,7 @@ fn print_tables(inspection: &Inspection) {
     facts.add_row(["deleted", &format!("{} paths of the image", inspection.deleted)]);
     facts.add_row(["length", &length(inspection)]);
     facts.add_row(["on disk", &on_disk(inspection)]);
-    println!("{facts}\n{}", parts(inspection));
+    say(format_args!("{facts}\n{}", parts(inspection)));
 }
 
 fn parts(inspection: &Inspection) -> Table {

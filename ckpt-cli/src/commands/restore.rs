@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::{CloneArgument, merge};
-use crate::display::{Display, Summary};
+use crate::display::{Display, Summary, say};
+use crate::signals;
 
 /// Make a running container of an archive, ours or podman's own, compressed or not.
 #[derive(Args)]
@@ -70,14 +71,15 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         pod: arguments.pod,
         publish: arguments.publish,
         clone_policy: arguments.clone.policy(),
+        interrupt: Some(signals::interrupt()?),
     };
     let mut display = Display::new("restore");
     let report = restore(&options, &mut display)?;
     display.finish();
     Summary { elapsed: report.elapsed, frozen: None, moved: report.moved }.print(&options.import.to_string_lossy());
     match arguments.print_stats {
-        true => println!("{:#}", statistics(&report)),
-        false => println!("{}", report.id),
+        true => say(format_args!("{:#}", statistics(&report))),
+        false => say(&report.id),
     }
     Ok(())
 }

@@ -1,19 +1,16 @@
 //! podman at work on a checkpoint: it dumps, calls back through CRIU, and streams its metadata into a FIFO.
 
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Seek};
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, ExitStatus, Stdio};
+use std::os::fd::AsFd;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::plan::CheckpointPlan;
 use super::{CheckpointOptions, DumpError};
+use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook::{HookCall, HookServer};
-use crate::external;
 use crate::session::{Session, SessionError};
 
 /// What happens next.
@@ -28,21 +25,11 @@ pub(crate) enum Event {
 
 /// A running `podman container checkpoint`.
 pub(crate) struct Dump {
-    child: Child,
-    child_fd: OwnedFd,
+    podman: Child,
     hook: HookServer,
     /// The reading end, until it is handed out.
     export: Option<File>,
-    stdout: File,
-    stderr: File,
     _session: Session,
-}
-
-/// What podman said in the end.
-pub(crate) struct Said {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
 }
 
 /// At the default of 64 KiB, podman's writes and our reads take turns; 1 MiB is what an unprivileged pipe may have
@@ -59,22 +46,15 @@ impl Dump {
         let export = open(&fifo, flags, Mode::empty()).map_err(|errno| SessionError::new("open", &fifo, errno))?;
         // An administrator's smaller limit is no reason to stop.
         let _ = rustix::pipe::fcntl_setpipe_size(&export, PIPE_BYTES);
-        let (stdout, stderr) = (scratch()?, scratch()?);
-        let mut command = plan.podman.command();
-        command
-            .args(["container", "checkpoint", "--print-stats", "--ignore-rootfs", "--ignore-volumes"])
-            .args(["--compress", "none", "--export"])
-            .arg(&fifo)
-            .args(options.podman_flags())
-            .args(["--", &plan.facts.id])
-            .env("PATH", hook.path())
-            .stdin(Stdio::null())
-            .stdout(stdout.try_clone().map_err(DumpError::Wait)?)
-            .stderr(stderr.try_clone().map_err(DumpError::Wait)?);
-        let child = command.spawn().map_err(|source| DumpError::Start(external::start_error(&command, source)))?;
-        let child_fd =
-            pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(|errno| DumpError::Wait(errno.into()))?;
-        Ok(Dump { child, child_fd, hook, export: Some(export.into()), stdout, stderr, _session: session })
+        let mut arguments: Vec<OsString> = ["container", "checkpoint", "--print-stats", "--ignore-rootfs"]
+            .into_iter()
+            .chain(["--ignore-volumes", "--compress", "none"])
+            .chain(options.podman_flags())
+            .map(OsString::from)
+            .collect();
+        arguments.extend(["--export".into(), fifo.into_os_string(), "--".into(), (&plan.facts.id).into()]);
+        let podman = Child::start(plan.podman.program(), &arguments, Some(hook.path()))?;
+        Ok(Dump { podman, hook, export: Some(export.into()), _session: session })
     }
 
     /// Waits for the next thing to happen.
@@ -85,9 +65,7 @@ impl Dump {
                 return self.hook.accept().map(Event::Frozen).map_err(DumpError::Hook);
             }
             if export && let Some(export) = self.export.take() {
-                let flags = rustix::fs::fcntl_getfl(&export).map_err(|errno| DumpError::Wait(errno.into()))?;
-                rustix::fs::fcntl_setfl(&export, flags - OFlags::NONBLOCK)
-                    .map_err(|errno| DumpError::Wait(errno.into()))?;
+                rustix::fs::fcntl_setfl(&export, OFlags::empty()).map_err(|errno| ChildError::Wait(errno.into()))?;
                 return Ok(Event::Export(export));
             }
             if ended {
@@ -99,36 +77,23 @@ impl Dump {
     /// Whether the hook, the export and the end are there.
     fn ready(&self) -> Result<[bool; 3], DumpError> {
         let mut fds = vec![PollFd::from_borrowed_fd(self.hook.as_fd(), PollFlags::IN)];
-        fds.push(PollFd::from_borrowed_fd(self.child_fd.as_fd(), PollFlags::IN));
+        fds.push(PollFd::from_borrowed_fd(self.podman.as_fd(), PollFlags::IN));
         if let Some(export) = &self.export {
             fds.push(PollFd::from_borrowed_fd(export.as_fd(), PollFlags::IN));
         }
-        match poll(&mut fds, None) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(DumpError::Wait(errno.into())),
-        }
-        // A FIFO whose writer has come and gone says HUP alone: then there is nothing to read.
-        let is_in = |at: usize| fds.get(at).is_some_and(|fd| fd.revents().contains(PollFlags::IN));
-        Ok([is_in(0), is_in(2), is_in(1)])
+        poll_all(&mut fds, None)?;
+        // A FIFO whose writer has come and gone without a byte says HUP: an export as well, an empty one.
+        let is_ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        Ok([is_ready(0), is_ready(2), is_ready(1)])
+    }
+
+    /// Whether podman is gone: then nobody is left to keep what CRIU does next.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.podman.ends_within(&Timespec { tv_sec: 0, tv_nsec: 0 })
     }
 
     /// Waits for podman's end and gives its words.
-    pub(crate) fn finish(mut self) -> Result<Said, DumpError> {
-        let status = self.child.wait().map_err(DumpError::Wait)?;
-        let stdout = read_back(&mut self.stdout).map_err(DumpError::Wait)?;
-        let stderr = read_back(&mut self.stderr).map_err(DumpError::Wait)?;
-        Ok(Said { status, stdout, stderr })
+    pub(crate) fn finish(self) -> Result<Said, DumpError> {
+        Ok(self.podman.finish()?)
     }
-}
-
-/// A nameless file for a program's words: it can print any amount, and nobody has to read along.
-fn scratch() -> Result<File, DumpError> {
-    tempfile::tempfile().map_err(DumpError::Wait)
-}
-
-fn read_back(file: &mut File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

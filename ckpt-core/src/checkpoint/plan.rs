@@ -1,11 +1,10 @@
 //! What a checkpoint will do, decided before anything is touched.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use aligntar::Alignment;
 use layerfs::Layers;
-use serde::Deserialize;
 
 use super::{CheckpointError, CheckpointOptions, Compression};
 use crate::external;
@@ -53,7 +52,7 @@ impl CheckpointPlan {
         let (store, layers) = storage::of_container(&podman, &facts.id)?;
         let output = Output::create(&options.export)?;
         let (stage, can_clone) = place(&layers, store.graph_root(), &output, options.compress)?;
-        let (volumes, shm) = (volumes(&facts, options), private_shm(bundle(&facts))?);
+        let (volumes, shm) = (volumes(&facts, options), private_shm(bundle(&facts)));
         Ok(CheckpointPlan { podman, facts, layers, volumes, shm, output, stage, can_clone })
     }
 
@@ -97,24 +96,8 @@ fn volumes(facts: &ContainerFacts, options: &CheckpointOptions) -> Vec<Volume> {
     volumes
 }
 
-/// The source of the bind mount at /dev/shm in the bundle's config.json (OCI runtime spec, "Mounts").
-fn private_shm(bundle: &Path) -> Result<Option<PathBuf>, CheckpointError> {
-    #[derive(Deserialize)]
-    struct Config {
-        #[serde(default)]
-        mounts: Vec<Mount>,
-    }
-    #[derive(Deserialize)]
-    struct Mount {
-        destination: PathBuf,
-        #[serde(default)]
-        source: PathBuf,
-    }
-    let path = bundle.join("config.json");
-    let bytes = fs::read(&path).map_err(|source| CheckpointError::Bundle { path: path.clone(), source })?;
-    let config: Config =
-        serde_json::from_slice(&bytes).map_err(|source| CheckpointError::Bundle { path, source: source.into() })?;
-    let shm = config.mounts.into_iter().find(|mount| mount.destination == Path::new("/dev/shm"));
-    // With --ipc=host it is the host's, which is not the container's to take along.
-    Ok(shm.map(|mount| mount.source).filter(|source| source.is_absolute() && source != Path::new("/dev/shm")))
+/// The container's own /dev/shm, which podman keeps as `shm` in the bundle. That of the host, of a pod, or whatever else
+/// the user mounted there is not the container's to take along.
+fn private_shm(bundle: &Path) -> Option<PathBuf> {
+    Some(bundle.join("shm")).filter(|shm| shm.is_dir())
 }

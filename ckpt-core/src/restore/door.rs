@@ -6,20 +6,18 @@
 //! | to make the container | is not there | `config.dump`, `spec.dump` |
 //! | to unpack the rest | is there, its overlay not yet mounted | what podman places itself, once all else is in place |
 
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Seek, Write};
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::plan::RestorePlan;
 use super::{RestoreOptions, RunError};
-use crate::external;
+use crate::child::{Child, ChildError, Said, poll_all};
 use crate::session::{Session, SessionError};
 
 /// Name of the FIFO in the session's folder.
@@ -32,40 +30,22 @@ const RETRY: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000 };
 const GRACE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 /// A running `podman container restore`.
-pub(crate) struct Door {
-    child: Child,
-    child_fd: OwnedFd,
+pub(crate) struct Door<'r> {
+    podman: Child,
     session: Session,
     fifo: PathBuf,
-    stdout: File,
-    stderr: File,
+    options: &'r RestoreOptions,
 }
 
-/// What podman said in the end.
-pub(crate) struct Said {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
-}
-
-impl Door {
-    pub(crate) fn open(plan: &RestorePlan, options: &RestoreOptions) -> Result<Self, RunError> {
+impl<'r> Door<'r> {
+    pub(crate) fn open(plan: &RestorePlan, options: &'r RestoreOptions) -> Result<Self, RunError> {
         let session = Session::begin()?;
         let fifo = session.fifo(IMPORT)?;
-        let (stdout, stderr) =
-            (tempfile::tempfile().map_err(RunError::Wait)?, tempfile::tempfile().map_err(RunError::Wait)?);
-        let mut command = plan.podman.command();
-        command
-            .args(["container", "restore", "--print-stats", "--import"])
-            .arg(&fifo)
-            .args(options.podman_flags())
-            .stdin(Stdio::null())
-            .stdout(stdout.try_clone().map_err(RunError::Wait)?)
-            .stderr(stderr.try_clone().map_err(RunError::Wait)?);
-        let child = command.spawn().map_err(|source| RunError::Start(external::start_error(&command, source)))?;
-        let child_fd =
-            pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(|errno| RunError::Wait(errno.into()))?;
-        Ok(Door { child, child_fd, session, fifo, stdout, stderr })
+        let mut arguments: Vec<OsString> = ["container", "restore", "--print-stats"].map(OsString::from).to_vec();
+        arguments.extend(options.podman_flags().into_iter().map(OsString::from));
+        arguments.extend(["--import".into(), fifo.clone().into_os_string()]);
+        let podman = Child::start(plan.podman.program(), &arguments, None)?;
+        Ok(Door { podman, session, fifo, options })
     }
 
     /// Waits until podman reads; `None` if it ended instead. The next one to open the FIFO gets another.
@@ -75,7 +55,7 @@ impl Door {
             match open(&self.fifo, flags, Mode::empty()) {
                 Ok(pipe) => {
                     self.session.fifo(IMPORT)?;
-                    rustix::fs::fcntl_setfl(&pipe, OFlags::empty()).map_err(|errno| RunError::Wait(errno.into()))?;
+                    rustix::fs::fcntl_setfl(&pipe, OFlags::empty()).map_err(|errno| ChildError::Wait(errno.into()))?;
                     return Ok(Some(Reader { pipe: pipe.into() }));
                 }
                 // fifo(7): nobody has it open for reading.
@@ -89,29 +69,27 @@ impl Door {
     }
 
     fn has_ended(&self) -> Result<bool, RunError> {
-        let mut fds = [PollFd::from_borrowed_fd(self.child_fd.as_fd(), PollFlags::IN)];
-        match poll(&mut fds, Some(&RETRY)) {
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::INTR) => Ok(false),
-            Err(errno) => Err(RunError::Wait(errno.into())),
+        let mut fds = vec![PollFd::from_borrowed_fd(self.podman.as_fd(), PollFlags::IN)];
+        if let Some(interrupt) = &self.options.interrupt {
+            fds.push(PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN));
         }
+        poll_all(&mut fds, Some(&RETRY))?;
+        if fds.get(1).is_some_and(|interrupt| !interrupt.revents().is_empty()) {
+            return Err(RunError::Interrupted);
+        }
+        Ok(!fds[0].revents().is_empty())
     }
 
-    /// Sees to it that podman ends: by itself, now that its archive broke off, or else by force.
-    pub(crate) fn abandon(&mut self) {
-        let mut fds = [PollFd::from_borrowed_fd(self.child_fd.as_fd(), PollFlags::IN)];
-        if !poll(&mut fds, Some(&GRACE)).is_ok_and(|ready| ready > 0) {
-            // It may have ended since; that is what was wanted.
-            let _ = self.child.kill();
+    /// Sees to it that podman ends: by itself, if its archive was `refused`, or else by a signal.
+    pub(crate) fn abandon(&mut self, refused: bool) {
+        if !(refused && self.podman.ends_within(&GRACE)) {
+            self.podman.end();
         }
     }
 
     /// Waits for podman's end and gives its words.
-    pub(crate) fn finish(mut self) -> Result<Said, RunError> {
-        let status = self.child.wait().map_err(RunError::Wait)?;
-        let stdout = read_back(&mut self.stdout).map_err(RunError::Wait)?;
-        let stderr = read_back(&mut self.stderr).map_err(RunError::Wait)?;
-        Ok(Said { status, stdout, stderr })
+    pub(crate) fn finish(self) -> Result<Said, RunError> {
+        Ok(self.podman.finish()?)
     }
 }
 
@@ -135,11 +113,4 @@ impl Reader {
         // If podman is gone already, it has failed already.
         let _ = self.pipe.write_all(&[b'!'; 1024]);
     }
-}
-
-fn read_back(file: &mut File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -1,10 +1,14 @@
 //! Puts the container's files where podman expects them: its log, CRIU's images, the upperdir, the volumes' data.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::Path;
 
 use aligntar::{Entry, Transferred};
 use layerfs::Container;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 
 use super::plan::RestorePlan;
 use super::{PlaceAllError, RestoreOptions};
@@ -13,7 +17,10 @@ use crate::progress::Progress;
 use crate::rootfs::{place_diff, place_tree};
 
 /// CRIU's image of the cgroups that the tasks were in.
-const CGROUP_IMG: &[u8] = b"cgroup.img";
+const CGROUP_IMG: &str = "cgroup.img";
+
+/// It names each cgroup with its properties, some KiB; this is to be read into memory from an untrusted archive.
+const CGROUP_IMG_LIMIT: u64 = 16 << 20;
 
 /// Fills the new container's bundle, layer and volumes.
 pub(crate) fn place(
@@ -45,21 +52,34 @@ fn place_bundle(
     let image_dir = bundle.join(CHECKPOINT);
     let image_error = |source| PlaceAllError::Images { path: image_dir.clone(), source };
     DirBuilder::new().mode(0o700).create(&image_dir).map_err(image_error)?;
-    let images = || plan.archive.entries().filter_map(|entry| Some((entry, image_name(entry)?)));
-    let others = images().filter(|(_, name)| *name != CGROUP_IMG);
-    let members = others.map(|(entry, name)| {
+    let images = plan.archive.entries().filter_map(|entry| Some((entry, image_name(entry)?)));
+    let members = images.map(|(entry, name)| {
         let mut entry = entry.clone();
         entry.member.path = name.to_vec();
         Ok::<_, ArchiveError>(entry)
     });
     moved += place_tree(&plan.archive, members, &image_dir, options.clone_policy, progress)?;
-    if let Some((entry, _)) = images().find(|(_, name)| *name == CGROUP_IMG) {
-        let mut image = vec![0; entry.member.size() as usize];
-        plan.archive.file().read_exact_at(&mut image, entry.data_offset).map_err(image_error)?;
-        rename_cgroups(&mut image, &plan.config.id, &container.id);
-        fs::write(image_dir.join("cgroup.img"), image).map_err(image_error)?;
-    }
+    move_to_own_cgroup(&image_dir.join(CGROUP_IMG), &plan.config.id, &container.id).map_err(image_error)?;
     Ok(moved)
+}
+
+/// Puts the new container's ID in place of the old one's in CRIU's image of the cgroups; there is none of it where
+/// nothing of the cgroups was dumped.
+///
+/// On cgroup v2 runc does not tell CRIU the new cgroup, so a clone would join the original's.
+fn move_to_own_cgroup(path: &Path, old: &str, new: &str) -> io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match open(path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        opened => File::from(opened?),
+    };
+    if file.metadata()?.len() > CGROUP_IMG_LIMIT {
+        return Err(io::Error::other(format!("{CGROUP_IMG} is over {CGROUP_IMG_LIMIT} bytes long")));
+    }
+    let mut image = Vec::new();
+    (&file).read_to_end(&mut image)?;
+    rename_cgroups(&mut image, old, new);
+    file.write_all_at(&image, 0)
 }
 
 /// The path of an image below the image directory.
@@ -67,10 +87,7 @@ fn image_name(entry: &Entry) -> Option<&[u8]> {
     entry.member.path.strip_prefix(b"checkpoint/")
 }
 
-/// Puts the new container's ID in place of the old one's.
-///
-/// On cgroup v2 runc does not tell CRIU the new cgroup, so a clone would join the original's. IDs have one length, 64
-/// hexadecimal digits: every length in the protobuf stays right.
+/// IDs have one length, 64 hexadecimal digits: every length in the protobuf stays right.
 fn rename_cgroups(image: &mut [u8], old: &str, new: &str) {
     let (old, new) = (old.as_bytes(), new.as_bytes());
     if old.len() != new.len() || old.is_empty() {

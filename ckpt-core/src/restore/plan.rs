@@ -14,6 +14,7 @@ use crate::archive::{
 use crate::external;
 use crate::podman::{Podman, PodmanError};
 use crate::progress::{Phase, Progress};
+use crate::session::NameLock;
 use crate::storage;
 
 /// Everything a restore needs to know.
@@ -31,6 +32,8 @@ pub(crate) struct RestorePlan {
     pub(crate) first_part: File,
     /// An archive with what podman itself puts in place afterwards.
     pub(crate) second_part: File,
+    /// Two restores under one name would take each other's container for their own.
+    pub(crate) _name_lock: NameLock,
 }
 
 impl RestorePlan {
@@ -44,6 +47,8 @@ impl RestorePlan {
         progress.phase(Phase::Decompress);
         let archive = CheckpointArchive::open(&options.import, storage.graph_root())?;
         let config = archive.config()?;
+        check_config(&config)?;
+        let name_lock = NameLock::take(options.name.as_deref().unwrap_or(&config.name))?;
         check_names(options, &config, &storage)?;
         check_image(&config, &storage)?;
         let container = options.name.clone().unwrap_or_else(|| config.id.clone());
@@ -55,7 +60,17 @@ impl RestorePlan {
         let graph_root = storage.graph_root();
         let first_part = part_of(&archive, graph_root, is_first, &[])?;
         let second_part = part_of(&archive, graph_root, is_second, &volumes)?;
-        Ok(RestorePlan { podman, storage, archive, config, container, volumes, first_part, second_part })
+        Ok(RestorePlan {
+            podman,
+            storage,
+            archive,
+            config,
+            container,
+            volumes,
+            first_part,
+            second_part,
+            _name_lock: name_lock,
+        })
     }
 }
 
@@ -68,6 +83,22 @@ fn is_second(path: &[u8]) -> bool {
     let is_ours = [ROOTFS_DIFF, DELETED_FILES, MANIFEST, CHECKPOINT, LOG].map(str::as_bytes).contains(&path);
     let is_below = |folder: &str| path.starts_with(folder.as_bytes());
     !is_first(path) && !is_ours && !is_below(VOLUMES) && !is_below("checkpoint/") && !is_below("volumes")
+}
+
+/// The archive's own words become paths, and arguments of podman: they must be what podman would have written.
+fn check_config(config: &ContainerConfig) -> Result<(), RestoreError> {
+    let is_id = config.id.len() == 64 && config.id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let names = std::iter::once(config.name.as_str()).chain(config.volume_names());
+    match names.chain((!is_id).then_some(config.id.as_str())).find(|name| *name == config.id || !is_name(name)) {
+        Some(name) => Err(RestoreError::BadName { name: name.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// podman's `NameRegex`: `[a-zA-Z0-9][a-zA-Z0-9_.-]*`
+fn is_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.' | '-'))
 }
 
 fn check_names(
@@ -93,6 +124,7 @@ fn check_image(config: &ContainerConfig, storage: &ContainersStorage) -> Result<
     }
     let (name, id) = (config.image_name.clone(), config.image_id.clone());
     match storage.image(&name)? {
+        None if storage.image(&id)?.is_some() => Err(RestoreError::UnnamedImage { name, id }),
         None => Err(RestoreError::NoImage { name, id }),
         Some(image) if image.id != id => Err(RestoreError::OtherImage { name, id, found: image.id }),
         Some(_) => Ok(()),

@@ -1,0 +1,55 @@
+//! A caller's wish that the work stop, in a form that can be waited for beside everything else.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Raised by a byte in its stream, as signal handlers can write one; never taken back.
+#[derive(Clone, Debug)]
+pub struct Interrupt {
+    raised: Arc<UnixStream>,
+    /// Kept open, so that the stream does not end.
+    _raiser: Arc<UnixStream>,
+}
+
+impl Interrupt {
+    /// An interrupt, and the stream whose next byte raises it.
+    ///
+    /// # Errors
+    /// What socketpair(2) says.
+    pub fn new() -> io::Result<(Self, UnixStream)> {
+        let (raised, raiser) = UnixStream::pair()?;
+        let kept = raiser.try_clone()?;
+        Ok((Interrupt { raised: Arc::new(raised), _raiser: Arc::new(kept) }, raiser))
+    }
+
+    /// Whether it was raised.
+    pub(crate) fn is_raised(&self) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.as_fd(), PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.raised.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_byte_raises_it_for_good() {
+        let (interrupt, mut raiser) = Interrupt::new().unwrap();
+        assert!(!interrupt.is_raised());
+        raiser.write_all(&[1]).unwrap();
+        assert!(interrupt.is_raised() && interrupt.is_raised());
+        let (dropped, raiser) = Interrupt::new().unwrap();
+        drop(raiser);
+        assert!(!dropped.is_raised());
+    }
+}
