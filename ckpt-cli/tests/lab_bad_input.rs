@@ -232,26 +232,37 @@ fn names_and_volumes_in_use_are_kept() {
     drop(volume);
 }
 
+/// Makes the image `localhost/base` with `content`; gives its ID.
+fn import_base(folder: &Path, content: &str) -> String {
+    let root = folder.join(content);
+    fs::create_dir(&root).unwrap();
+    fs::copy("/bin/busybox", root.join("busybox")).unwrap();
+    fs::write(root.join("content"), content).unwrap();
+    let script = format!("tar -c -C {} . | podman import --quiet - localhost/base", root.display());
+    let id = succeed("sh", &["-c", &script]);
+    id.trim_start_matches("sha256:").to_owned()
+}
+
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn another_or_no_base_image_is_refused() {
     let folder = folder();
     let archive = folder.path().join("x.tar");
-    podman(&["tag", IMAGE, "localhost/base"]);
-    podman(&["run", "-d", "--name", "based", "localhost/base", "sleep", "1000"]);
+    let base = import_base(folder.path(), "first");
+    podman(&["run", "-d", "--name", "based", "localhost/base", "/busybox", "sleep", "1000"]);
     let based = Container::named("based");
     ckpt(&["checkpoint", "based", "-e", text(&archive)]);
     based.remove();
-    podman(&["untag", "localhost/base", "localhost/base"]);
+    podman(&["untag", "localhost/base"]);
+    let said = ckpt_fails(&["restore", "-i", text(&archive)]);
+    assert_says(&said, &["is here without its name", &format!("podman tag {base} localhost/base:latest")]);
+    podman(&["rmi", &base]);
     let said = ckpt_fails(&["restore", "-i", text(&archive)]);
     assert_says(&said, &["base image localhost/base:latest", "is not here", "pull or load it"]);
-    let script =
-        "mkdir /tmp/other && echo other > /tmp/other/file && tar -c -C /tmp/other . | podman import - localhost/base";
-    succeed("sh", &["-c", script]);
+    import_base(folder.path(), "second");
     let said = ckpt_fails(&["restore", "-i", text(&archive)]);
     assert_says(&said, &["the image localhost/base:latest is ", "the container was made from"]);
     podman(&["rmi", "localhost/base"]);
-    fs::remove_dir_all("/tmp/other").unwrap();
     assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "");
 }
 
@@ -265,10 +276,10 @@ fn criu_refusals_are_told_and_undone() {
     let folder = folder();
     let archive = folder.path().join("x.tar");
     checkpoint_fails(&container, &archive, &[], &["keeps running", "tcp-established"]);
+    let id = container.inspect("{{.Id}}");
     ckpt(&["checkpoint", "talking", "-e", text(&archive), "--tcp-established"]);
     container.remove();
-    ckpt(&["restore", "-i", text(&archive), "--tcp-established"]);
-    assert!(container.is_running());
+    assert_eq!(ckpt(&["restore", "-i", text(&archive), "--tcp-established"]), id);
 }
 
 #[test]

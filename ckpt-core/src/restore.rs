@@ -333,13 +333,16 @@ impl Run<'_> {
         if self.container.is_none() {
             return Err(RunError::NoContainer { container: self.plan.container.clone() });
         }
+        if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
+            return Err(RunError::Interrupted);
+        }
         // The container runs: statistics that cannot be read are no reason to throw it away.
         Ok(serde_json::from_slice(&said.stdout).unwrap_or_default())
     }
 
     /// Gives podman what it wants to read each time, until it ends.
     fn serve(&mut self, door: &Door<'_>) -> Result<(), RunError> {
-        while let Some(reader) = door.next_reader()? {
+        while let Some(reader) = door.next_reader(self.container.is_some())? {
             match self.prepare_part() {
                 Ok(part) => reader.send(part)?,
                 Err(error) => {

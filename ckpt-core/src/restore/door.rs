@@ -49,7 +49,10 @@ impl<'r> Door<'r> {
     }
 
     /// Waits until podman reads; `None` if it ended instead. The next one to open the FIFO gets another.
-    pub(crate) fn next_reader(&self) -> Result<Option<Reader>, RunError> {
+    ///
+    /// An interrupt ends the waiting, but not while podman resumes the processes: stopped there, it would leave the
+    /// runtime with a container that podman does not know.
+    pub(crate) fn next_reader(&self, is_resuming: bool) -> Result<Option<Reader>, RunError> {
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         loop {
             match open(&self.fifo, flags, Mode::empty()) {
@@ -62,15 +65,17 @@ impl<'r> Door<'r> {
                 Err(Errno::NXIO) => {}
                 Err(errno) => return Err(SessionError::new("open", &self.fifo, errno).into()),
             }
-            if self.has_ended()? {
+            if self.has_ended(is_resuming)? {
                 return Ok(None);
             }
         }
     }
 
-    fn has_ended(&self) -> Result<bool, RunError> {
+    fn has_ended(&self, is_resuming: bool) -> Result<bool, RunError> {
         let mut fds = vec![PollFd::from_borrowed_fd(self.podman.as_fd(), PollFlags::IN)];
-        if let Some(interrupt) = &self.options.interrupt {
+        if let Some(interrupt) = &self.options.interrupt
+            && !is_resuming
+        {
             fds.push(PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN));
         }
         poll_all(&mut fds, Some(&RETRY))?;

@@ -1,0 +1,139 @@
+//! Signals, kills and rivals: nothing is lost, and nothing is left that the next run trips over.
+
+mod lab;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use lab::*;
+use rustix::process::{Pid, Signal, kill_process};
+
+fn start(arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Sends `signal` some time after the start; gives whether the program succeeded all the same.
+fn strike(mut child: Child, after: Duration, signal: Signal) -> bool {
+    sleep(after);
+    // It may be done already.
+    let _ = kill_process(Pid::from_child(&child), signal);
+    let succeeded = child.wait().unwrap().success();
+    wait_for("podman's end", || podmans_at_work().is_empty().then_some(()));
+    succeeded
+}
+
+/// Command lines of podman processes that import or export.
+fn podmans_at_work() -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let command_lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    let texts = command_lines.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "));
+    texts.filter(|text| text.contains("podman container ") && text.contains("/run/ckpt/")).collect()
+}
+
+/// Nothing half-made below `folder`, whatever the archive's state.
+fn assert_only_archives(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        assert!(!name.starts_with('.'), "{name} was left behind");
+    }
+}
+
+/// Strikes checkpoints at many moments: the container runs, or is stopped and can be restored in place, or its archive
+/// is whole; the next checkpoint works.
+fn checkpoints_can_be_struck(signal: Signal, name: &str) {
+    let folder = folder();
+    let container = Container::run(name, &[], COUNT);
+    container.exec("head -c 3000000 /dev/urandom > /srv/large");
+    for step in 0..12 {
+        let archive = folder.path().join(format!("{step}.tar"));
+        let child = start(&["checkpoint", name, "-e", text(&archive)]);
+        let succeeded = strike(child, Duration::from_millis(20 + 40 * step), signal);
+        assert_eq!(archive.exists(), succeeded, "an archive is there if and only if it is whole");
+        assert_only_archives(folder.path());
+        if !container.is_running() {
+            podman(&["container", "restore", name]);
+        }
+        assert_consecutive(&container.numbers());
+    }
+    ckpt(&["checkpoint", name, "-e", text(&folder.path().join("last.tar"))]);
+    assert_eq!(fs::read_dir("/run/ckpt").unwrap().flatten().filter(|entry| entry.path().is_dir()).count(), 0);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn checkpoints_can_be_interrupted() {
+    checkpoints_can_be_struck(Signal::INT, "interrupted");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn checkpoints_can_be_killed() {
+    checkpoints_can_be_struck(Signal::KILL, "killed");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn interrupted_restores_leave_nothing() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let volume = Volume::named("struck-volume");
+    let original = Container::run("struck", &["-v", "struck-volume:/data"], COUNT);
+    original.exec("echo precious > /data/file");
+    ckpt(&["checkpoint", "struck", "-e", text(&archive)]);
+    original.remove();
+    volume.remove();
+    for step in 0..12 {
+        let child = start(&["restore", "-i", text(&archive)]);
+        if strike(child, Duration::from_millis(15 + 25 * step), Signal::TERM) {
+            assert!(original.is_running());
+            original.remove();
+            volume.remove();
+        }
+        assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "", "step {step}");
+        assert_eq!(podman(&["volume", "ls", "--format", "{{.Name}}"]), "", "step {step}");
+    }
+    ckpt(&["restore", "-i", text(&archive)]);
+    assert_eq!(original.exec("cat /data/file"), "precious");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn of_two_restores_under_one_name_one_wins() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let original = Container::run("wanted", &[], COUNT);
+    ckpt(&["checkpoint", "wanted", "-e", text(&archive), "-R"]);
+    for _ in 0..4 {
+        let clone = Container::named("wanted-clone");
+        let arguments = ["restore", "-i", text(&archive), "--name", "wanted-clone"];
+        let mut rivals = [start(&arguments), start(&arguments)];
+        let wins = rivals.iter_mut().map(|rival| rival.wait().unwrap().success()).filter(|won| *won).count();
+        assert_eq!(wins, 1);
+        assert!(clone.is_running());
+        assert_consecutive(&clone.numbers());
+    }
+    drop(original);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn many_restores_of_one_archive_at_once() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let original = Container::run("many", &[], COUNT);
+    ckpt(&["checkpoint", "many", "-e", text(&archive)]);
+    let clones: Vec<_> = (0..4).map(|number| Container::named(&format!("many-{number}"))).collect();
+    let restore = |clone: &Container| start(&["restore", "-i", text(&archive), "--name", &clone.name]);
+    let mut running: Vec<_> = clones.iter().map(restore).collect();
+    assert!(running.iter_mut().all(|child| child.wait().unwrap().success()));
+    assert!(clones.iter().all(Container::is_running));
+    drop(original);
+}
