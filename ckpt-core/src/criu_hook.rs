@@ -2,7 +2,7 @@
 //!
 //! podman's runtime finds a `criu` of ours first in PATH. It is this very program, told apart by `argv[0]`: it points
 //! CRIU_CONFIG_FILE at a configuration with an `action-script`, and executes the real criu. The script is this program
-//! again: it asks the waiting [`HookServer`] over a socket and exits with its verdict. Exit status 1 makes CRIU undo
+//! again: it asks the waiting `HookServer` over a socket and exits with its verdict. Exit status 1 makes CRIU undo
 //! the dump, and the container runs on (CRIU, `Documentation/criu.txt`, "--action-script").
 //!
 //! ```text

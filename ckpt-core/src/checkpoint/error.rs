@@ -1,0 +1,163 @@
+//! What can go wrong with a checkpoint, and what becomes of the container then.
+
+use std::io;
+use std::path::PathBuf;
+
+use aligntar::{ReadError, WriteError};
+
+use super::deliver::DeliverError;
+use crate::child::ChildError;
+use crate::output::OutputError;
+use crate::podman::PodmanError;
+use crate::rootfs::CaptureError;
+use crate::session::SessionError;
+use crate::storage::StorageError;
+
+/// Why there is no checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// CRIU, overlay and podman's storage are root's.
+    #[error("only root can checkpoint containers: try again with sudo")]
+    NotRoot,
+    /// The container does not run.
+    #[error("container {name:?} is {status}: only a running container can be checkpointed")]
+    NotRunning {
+        /// As the caller named it.
+        name: String,
+        /// podman's word.
+        status: String,
+    },
+    /// podman failed.
+    #[error(transparent)]
+    Podman(#[from] PodmanError),
+    /// The storage is of no use.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The archive cannot be where it should.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// No file can be made beside the storage.
+    #[error("create a file in {}", folder.display())]
+    Stage {
+        /// The folder.
+        folder: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// Dirty pages could not be written out.
+    #[error("write out the dirty pages of {}", path.display())]
+    Writeback {
+        /// The storage.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The dump did not come to be, or its files could not be taken. The container runs on.
+    #[error("checkpoint of {name:?} failed, the container keeps running")]
+    Dump {
+        /// As the caller named it.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<DumpError>,
+    },
+    /// The dump succeeded, and something after it did not.
+    #[error("checkpoint of {name:?} failed after the dump, {state}")]
+    AfterDump {
+        /// As the caller named it.
+        name: String,
+        /// What became of the container.
+        state: AfterDumpState,
+        /// Why.
+        #[source]
+        source: Box<DumpError>,
+    },
+}
+
+/// What became of a container whose checkpoint failed after the dump.
+#[derive(Debug)]
+pub enum AfterDumpState {
+    /// It never stopped.
+    LeftRunning,
+    /// It was restored from the images in its bundle.
+    Restored,
+    /// It could not be; `podman container restore` may.
+    Stopped {
+        /// The container's ID.
+        id: String,
+        /// What podman said.
+        why: Box<PodmanError>,
+    },
+}
+
+impl std::fmt::Display for AfterDumpState {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AfterDumpState::LeftRunning => write!(formatter, "the container keeps running"),
+            AfterDumpState::Restored => write!(formatter, "the container was restored and runs"),
+            AfterDumpState::Stopped { id, why } => {
+                write!(formatter, "the container is stopped ({why}): `podman container restore {id}` brings it back")
+            }
+        }
+    }
+}
+
+/// What can go wrong from podman's start to the named archive.
+#[derive(Debug, thiserror::Error)]
+pub enum DumpError {
+    /// The session's folder could not be made.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// podman could not be started, or not be waited for.
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    /// The caller wished it.
+    #[error("interrupted")]
+    Interrupted,
+    /// podman died while the container was frozen.
+    #[error("podman ended in the middle of the dump")]
+    PodmanGone,
+    /// The rest of podman's export could not be read.
+    #[error("read podman's export to its end")]
+    Drain(#[source] io::Error),
+    /// CRIU's script could not be talked to.
+    #[error("talk to CRIU's post-dump script")]
+    Hook(#[source] io::Error),
+    /// Files could not be taken.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The archive could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// podman's export could not be read.
+    #[error("read podman's export")]
+    Export(#[from] ReadError),
+    /// podman failed.
+    #[error("{message}")]
+    Podman {
+        /// Its last words, and those of CRIU or `criu check`.
+        message: String,
+    },
+    /// podman dumped, but CRIU never called.
+    #[error("CRIU did not run the post-dump script: does the runtime use another criu than the one in PATH?")]
+    NoHook,
+    /// The archive could not get to its place.
+    #[error(transparent)]
+    Deliver(#[from] DeliverError),
+    /// The archive could not get its name.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The archive would not fit in its place.
+    #[error("no space left: the archive needs {needed} bytes, its file system has {available}")]
+    NoSpace {
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        available: u64,
+    },
+    /// The target's free space is unknown.
+    #[error("ask for the free space of the archive's file system")]
+    Space(#[source] io::Error),
+}

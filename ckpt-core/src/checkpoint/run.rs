@@ -1,0 +1,214 @@
+//! A checkpoint on its way from the running container to the archive without a name.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use aligntar::{Limits, Reader, StreamSource, Timestamp, WriteOptions, Writer, Written};
+use jiff::Timestamp as Now;
+
+use super::capture::{Captured, capture, file};
+use super::dump::{Dump, Event};
+use super::plan::CheckpointPlan;
+use super::{AfterDumpState, CheckpointError, CheckpointOptions, Compression, DumpError, deliver, versions};
+use crate::archive::{DELETED_FILES, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
+use crate::child::Said;
+use crate::criu_hook::HookCall;
+use crate::diagnosis;
+use crate::interrupt::Interrupt;
+use crate::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage};
+use crate::podman::{self, Podman};
+use crate::progress::{Phase, Progress};
+
+/// Puts things right after a failure behind the dump, and says how they stand.
+pub(super) fn after_dump(podman: &Podman, id: &str, options: &CheckpointOptions, source: DumpError) -> CheckpointError {
+    // Asked of podman, for it is not ours to say: CRIU or podman may have failed before the tasks ended.
+    let runs = podman.inspect(id).is_ok_and(|facts| facts.state.status == "running");
+    let state = if runs {
+        AfterDumpState::LeftRunning
+    } else {
+        match podman.restore_in_place(id, &options.restore_flags()) {
+            Ok(()) => AfterDumpState::Restored,
+            Err(why) => AfterDumpState::Stopped { id: id.to_owned(), why: Box::new(why) },
+        }
+    };
+    CheckpointError::AfterDump { name: options.container.clone(), state, source: Box::new(source) }
+}
+
+/// A checkpoint on its way from the running container to the archive without a name.
+pub(super) struct Run<'r> {
+    plan: &'r CheckpointPlan,
+    options: &'r CheckpointOptions,
+    progress: &'r mut dyn Progress,
+    /// Whether CRIU was told to carry on, and podman did.
+    dumped: bool,
+    pub(super) capture: Duration,
+}
+
+impl<'r> Run<'r> {
+    pub(super) fn new(
+        plan: &'r CheckpointPlan,
+        options: &'r CheckpointOptions,
+        progress: &'r mut dyn Progress,
+    ) -> Self {
+        Run { plan, options, progress, dumped: false, capture: Duration::ZERO }
+    }
+
+    pub(super) fn failed(&self, source: DumpError) -> CheckpointError {
+        if self.dumped {
+            return after_dump(&self.plan.podman, &self.plan.facts.id, self.options, source);
+        }
+        CheckpointError::Dump { name: self.options.container.clone(), source: Box::new(source) }
+    }
+
+    pub(super) fn dump_and_deliver(&mut self) -> Result<(serde_json::Value, Written), DumpError> {
+        let versions = versions::ask(&self.plan.podman, &self.plan.facts.oci_runtime);
+        let mut manifest = self.manifest();
+        let now = Timestamp { secs: Now::now().as_second(), nanos: 0 };
+        let options = WriteOptions { alignment: None, clone_policy: self.options.clone_policy };
+        let mut writer = Writer::new(self.plan.draft(), 0, options)?;
+        let said = self.dump(&mut writer, now, &mut manifest)?;
+        // The container is what counts: statistics that cannot be read are no reason to throw it away.
+        let podman_stats = serde_json::from_slice(&said.stdout).unwrap_or_default();
+        manifest.versions = versions.collect();
+        manifest.count(writer.members(), writer.moved());
+        let json = serde_json::to_vec_pretty(&manifest).expect("a manifest is JSON");
+        writer.append_bytes(&file(MANIFEST, now, json.len()), &json)?;
+        let written = writer.finish()?;
+        if let Some(stage) = &self.plan.stage {
+            self.progress.phase(Phase::Deliver);
+            deliver::deliver(stage, self.plan.output.file(), self.options.compress)?;
+        }
+        Ok((podman_stats, written))
+    }
+
+    /// Runs podman to its end; what belongs into the archive is in the writer then.
+    fn dump(&mut self, writer: &mut Writer<'_>, now: Timestamp, manifest: &mut Manifest) -> Result<Said, DumpError> {
+        self.progress.phase(Phase::Dump);
+        let mut dump = Dump::start(self.plan, self.options)?;
+        let mut captured: Option<Result<Captured, DumpError>> = None;
+        let mut exported = Ok(());
+        loop {
+            match dump.next_event()? {
+                Event::Frozen(call) => {
+                    // CRIU calls twice if the runtime has it read the same configuration twice.
+                    let taken = captured.get_or_insert_with(|| self.capture(&call, &dump, writer, now));
+                    let answered = if taken.is_ok() { call.carry_on() } else { call.abort() };
+                    match answered {
+                        Ok(()) => self.dumped |= taken.is_ok(),
+                        // The script is gone without a verdict, so CRIU undoes the dump.
+                        Err(error) => *taken = Err(DumpError::Hook(error)),
+                    }
+                }
+                Event::Export(stream) => {
+                    self.progress.phase(Phase::Export);
+                    let captured = captured.as_ref().and_then(|captured| captured.as_ref().ok());
+                    exported = export(stream, captured, writer);
+                }
+                Event::Ended => break,
+            }
+        }
+        let said = dump.finish()?;
+        let captured = match captured {
+            Some(captured) => captured?,
+            None if said.status.success() => {
+                self.dumped = true;
+                return Err(DumpError::NoHook);
+            }
+            None => return Err(self.podman_failed(&said)),
+        };
+        if !said.status.success() {
+            return Err(self.podman_failed(&said));
+        }
+        exported?;
+        manifest.sockets = captured.sockets;
+        Ok(said)
+    }
+
+    fn capture(
+        &mut self,
+        call: &HookCall,
+        dump: &Dump,
+        writer: &mut Writer<'_>,
+        now: Timestamp,
+    ) -> Result<Captured, DumpError> {
+        let started = Instant::now();
+        self.progress.phase(Phase::Capture);
+        let captured = capture(self.plan, self.options, call.image_dir(), now, writer, self.progress)?;
+        writer.flush()?;
+        self.check_space()?;
+        self.capture = started.elapsed();
+        if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
+            return Err(DumpError::Interrupted);
+        }
+        if dump.has_ended() {
+            return Err(DumpError::PodmanGone);
+        }
+        Ok(captured)
+    }
+
+    /// A staged archive has to fit where it goes; the time to find out is while the container can still run on.
+    fn check_space(&self) -> Result<(), DumpError> {
+        let (Some(stage), Compression::None) = (&self.plan.stage, self.options.compress) else { return Ok(()) };
+        let target = rustix::fs::fstatvfs(self.plan.output.file()).map_err(|errno| DumpError::Space(errno.into()))?;
+        let staged = stage.metadata().map_err(DumpError::Space)?;
+        let needed = std::os::unix::fs::MetadataExt::blocks(&staged) * 512;
+        let available = target.f_bavail * target.f_frsize;
+        if needed > available { Err(DumpError::NoSpace { needed, available }) } else { Ok(()) }
+    }
+
+    fn podman_failed(&self, said: &Said) -> DumpError {
+        let words = podman::last_words(&said.stderr);
+        DumpError::Podman { message: diagnosis::of_dump(&words, podman::bundle(&self.plan.facts)) }
+    }
+
+    fn manifest(&self) -> Manifest {
+        let facts = &self.plan.facts;
+        let layer_name = |diff: &PathBuf| Some(diff.parent()?.file_name()?.to_string_lossy().into_owned());
+        Manifest {
+            format_version: FORMAT_VERSION,
+            tool: concat!("ckpt ", env!("CARGO_PKG_VERSION")).to_owned(),
+            created: Now::now().to_string(),
+            block_size: self.plan.block_size(),
+            container: ManifestContainer { id: facts.id.clone(), name: facts.name.clone() },
+            image: ManifestImage {
+                id: facts.image.clone(),
+                name: facts.image_name.clone(),
+                layers: self.plan.layers.lowerdirs.iter().filter_map(layer_name).collect(),
+            },
+            flags: self.options.flags(),
+            ..Manifest::default()
+        }
+    }
+}
+
+/// Takes podman's metadata out of its export, and reads it to the end whatever happens: a closed FIFO would make
+/// podman fail after it has stopped the container.
+fn export(stream: File, captured: Option<&Captured>, writer: &mut Writer<'_>) -> Result<(), DumpError> {
+    let source = StreamSource::new(BufReader::with_capacity(1 << 20, stream));
+    let mut reader = Reader::new(source, Limits::default());
+    let taken = take_metadata(&mut reader, captured, writer);
+    let drained = reader.into_source().drain();
+    taken?;
+    drained.map_err(DumpError::Drain)
+}
+
+fn take_metadata(
+    reader: &mut Reader<StreamSource<BufReader<File>>>,
+    captured: Option<&Captured>,
+    writer: &mut Writer<'_>,
+) -> Result<(), DumpError> {
+    while let Some(entry) = reader.next_entry()? {
+        let path = &entry.member.path[..];
+        let taken_before = match path {
+            path if path == DEVSHM.as_bytes() || path == ROOTFS_DIFF.as_bytes() => true,
+            path if path == DELETED_FILES.as_bytes() || path.starts_with(VOLUMES.as_bytes()) => true,
+            _ => captured.is_none_or(|captured| captured.taken.contains(path)),
+        };
+        if !taken_before {
+            writer.append_stream(&entry.member, &mut reader.data(&entry))?;
+        }
+    }
+    Ok(())
+}

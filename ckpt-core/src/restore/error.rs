@@ -1,0 +1,185 @@
+//! What can go wrong with a restore.
+
+use std::io;
+use std::path::PathBuf;
+
+use aligntar::WriteError;
+use layerfs::ContainersStorageError;
+
+use crate::archive::ArchiveError;
+use crate::child::ChildError;
+use crate::podman::PodmanError;
+use crate::rootfs::PlaceError;
+use crate::session::SessionError;
+use crate::storage::StorageError;
+
+/// Why there is no container.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// CRIU, overlay and podman's storage are root's.
+    #[error("only root can restore containers: try again with sudo")]
+    NotRoot,
+    /// podman failed.
+    #[error(transparent)]
+    Podman(#[from] PodmanError),
+    /// The storage is of no use.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The storage cannot be understood.
+    #[error(transparent)]
+    Store(#[from] ContainersStorageError),
+    /// The archive cannot be read, or is none.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The container's name, or its ID, is taken.
+    #[error("the name {name:?} is in use by container {}: choose another with --name, or remove that one", short(id))]
+    NameInUse {
+        /// The name.
+        name: String,
+        /// Who has it.
+        id: String,
+    },
+    /// The image is not there.
+    #[error("the base image {name} ({}) is not here: pull or load it first", short(id))]
+    NoImage {
+        /// Its name.
+        name: String,
+        /// Its ID.
+        id: String,
+    },
+    /// The image is there, but podman looks for it by name.
+    #[error("the base image {name} is here without its name: `podman tag {id} {name}`")]
+    UnnamedImage {
+        /// Its name.
+        name: String,
+        /// Its ID.
+        id: String,
+    },
+    /// A name in the archive that podman would never have given.
+    #[error("the archive names {name:?}, which is no name that podman gives: it is refused")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// The name could not be locked against other restores.
+    #[error(transparent)]
+    Lock(#[from] SessionError),
+    /// An image of that name is there, but another one.
+    #[error(
+        "the image {name} is {} here, the container was made from {}: load that one, and tag it {name}",
+        short(found),
+        short(id)
+    )]
+    OtherImage {
+        /// Its name.
+        name: String,
+        /// The recorded ID.
+        id: String,
+        /// The ID here.
+        found: String,
+    },
+    /// A volume of that name is there; podman would refuse as well.
+    #[error("the volume {name:?} exists: remove it, or keep its files with --ignore-volumes")]
+    VolumeExists {
+        /// Its name.
+        name: String,
+    },
+    /// The archive does not have a volume's files.
+    #[error("the archive has no files of the volume {name:?}: restore without them by --ignore-volumes")]
+    NoVolumeData {
+        /// Its name.
+        name: String,
+    },
+    /// No file can be made beside the storage.
+    #[error("create a file in {}", folder.display())]
+    Stage {
+        /// The folder.
+        folder: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A file for podman could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The restore failed; what it had made was removed again.
+    #[error("restore of {} failed", path.display())]
+    Run {
+        /// The archive.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<RunError>,
+    },
+}
+
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+/// What can go wrong from podman's start to the running container.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The session's folder could not be made.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// podman could not be started, or not be waited for.
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    /// The caller wished it.
+    #[error("interrupted")]
+    Interrupted,
+    /// Somebody else made a container of that name, or ID, meanwhile.
+    #[error("the name {container:?} was taken meanwhile")]
+    Taken {
+        /// Name or ID.
+        container: String,
+    },
+    /// podman could not be given its part.
+    #[error("send podman its part of the archive")]
+    Send(#[source] io::Error),
+    /// The storage cannot be understood.
+    #[error(transparent)]
+    Store(#[from] ContainersStorageError),
+    /// Files could not be put in place.
+    #[error(transparent)]
+    Place(#[from] PlaceAllError),
+    /// podman failed.
+    #[error("{message}")]
+    Podman {
+        /// Its last words, and those of CRIU or `criu check`.
+        message: String,
+    },
+    /// podman ended well, but never asked for the rest of the archive.
+    #[error("podman made no container {container:?} in the storage that was looked at")]
+    NoContainer {
+        /// Name or ID.
+        container: String,
+    },
+}
+
+/// Why files could not be put in place.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceAllError {
+    /// CRIU's images.
+    #[error("place CRIU's images in {}", path.display())]
+    Images {
+        /// The image directory.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The layer.
+    #[error(transparent)]
+    Store(#[from] ContainersStorageError),
+    /// The archive.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// Files of the root filesystem or a volume.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// podman was asked for a volume.
+    #[error(transparent)]
+    Podman(#[from] PodmanError),
+}
