@@ -39,7 +39,8 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
     println!(
         "\nNot root: freezing containers needs it, for podman, CRIU and mounts. What follows packs and unpacks a folder.\n\
          For all of it: sudo -E env PATH=\"$PATH\" cargo xtask demo\n\
-         It sets up everything by itself, below {} (Debian's packages and, meanwhile, {} GB), and touches nothing else.\n",
+         That sets up everything by itself: missing tools as packages of this system, the rest below {}\n\
+         (meanwhile {} GB), where no container and no data is left behind.\n",
         lab::cache_path().display(),
         container_job::needed_bytes(options.gigabytes) / 1_000_000_000
     );

@@ -20,7 +20,7 @@ impl Interrupt {
         Ok(Self(flag))
     }
 
-    /// An error once Ctrl-C was pressed: nothing new should begin.
+    /// An error once Ctrl-C was pressed: nothing new should begin, and what failed failed because of it.
     pub(crate) fn check(&self) -> Result<()> {
         ensure!(!self.0.load(Ordering::SeqCst), "interrupted");
         Ok(())

@@ -160,7 +160,7 @@ impl Job {
 
     fn step<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.interrupt.check()?;
-        step::run(what, work)
+        step::run(what, work).or_else(|error| self.interrupt.check().and(Err(error)))
     }
 
     fn remove(&self) -> Result<()> {

@@ -46,9 +46,9 @@ pub(super) fn table(names: &Names, ours: &Outcome, other: &Outcome) -> Table {
         table.add_row([name.to_owned(), cell(ours), cell(other)]);
     };
     row(names.save, &|outcome| seconds(outcome.save.elapsed));
-    row("  disk used by the archive", &|outcome| size(outcome.save.grown_bytes));
+    row("  disk it used", &|outcome| size(outcome.save.grown_bytes));
     row(names.copy, &|outcome| seconds(outcome.copy.elapsed));
-    row("  disk used by the copy", &|outcome| size(outcome.copy.grown_bytes));
+    row("  disk it used", &|outcome| size(outcome.copy.grown_bytes));
     if ours.counter.is_some() {
         row("counter before and after", &counter);
     }
