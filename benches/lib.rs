@@ -1,1 +1,0 @@
-//! Criterion benchmarks of the libraries, on input made by code.
