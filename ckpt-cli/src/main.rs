@@ -15,7 +15,7 @@ use commands::Command;
 ///
 /// On BTRFS and XFS the container's files are cloned (reflink): gigabytes cost milliseconds and no space.
 #[derive(Parser)]
-#[command(version, max_term_width = 100)]
+#[command(name = "ckpt", version, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
