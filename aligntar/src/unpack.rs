@@ -1,12 +1,15 @@
 //! Trees out: makes members below an open directory, data by clone, and never touches anything outside it.
 
+mod parents;
+mod place;
+
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, linkat, makedev, mkdirat,
-    mknodat, openat, symlinkat, unlinkat, utimensat,
+    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, XattrFlags, linkat, makedev, mkdirat, mknodat,
+    openat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -17,6 +20,8 @@ use crate::member::{Kind, Member};
 use crate::reader::Entry;
 use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
 use crate::writer::lossy;
+pub use parents::{Parents, PlainParents};
+use place::{Context, Place};
 
 /// Why a member could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -69,35 +74,6 @@ pub enum UnpackError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-}
-
-/// Makes directories that members need and the archive does not have.
-pub trait Parents {
-    /// Makes the directory `path` and what is missing above it; `path` is relative to `root`, of plain names.
-    ///
-    /// # Errors
-    /// Anything; it ends the unpacking.
-    fn make(&mut self, root: BorrowedFd<'_>, path: &[u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
-}
-
-/// Makes missing parents as mkdir -p does, mode 0755.
-#[derive(Debug, Default)]
-pub struct PlainParents;
-
-impl Parents for PlainParents {
-    fn make(&mut self, root: BorrowedFd<'_>, path: &[u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
-        for end in ends {
-            let safe = SafePath::new(&path[..end]).ok_or(Errno::INVAL)?;
-            let Some((above, name)) = safe.split() else { continue };
-            let above = beneath::open(root, &above, OFlags::PATH | OFlags::DIRECTORY)?;
-            match mkdirat(above, os(name), Mode::from_raw_mode(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What of a member is restored, and how.
@@ -350,70 +326,5 @@ fn times(member: &Member) -> Timestamps {
     Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
         last_modification: Timespec { tv_sec: member.mtime.secs, tv_nsec: member.mtime.nanos.into() },
-    }
-}
-
-/// Which member is at work, for errors.
-#[derive(Clone, Copy)]
-struct Context<'m> {
-    path: &'m [u8],
-    offset: u64,
-}
-
-impl Context<'_> {
-    fn safe(self, path: &[u8]) -> Result<SafePath, UnpackError> {
-        SafePath::new(path).ok_or_else(|| self.unsafe_path("\"..\" or an empty name"))
-    }
-
-    fn open(self, root: BorrowedFd<'_>, path: &SafePath, flags: OFlags) -> Result<OwnedFd, UnpackError> {
-        beneath::open(root, path, flags).map_err(|errno| self.resolve_error(errno))
-    }
-
-    fn resolve_error(self, errno: Errno) -> UnpackError {
-        match errno {
-            Errno::LOOP | Errno::XDEV => self.unsafe_path("a symbolic link"),
-            errno => self.failed("open its directory")(errno),
-        }
-    }
-
-    fn owner(self, member: &Member) -> Result<(Uid, Gid), UnpackError> {
-        // -1 means "leave as it is" to chown(2).
-        let id = |id: u64| u32::try_from(id).ok().filter(|&id| id != u32::MAX).ok_or(Errno::OVERFLOW);
-        let uid = id(member.uid).map_err(self.failed("chown"))?;
-        let gid = id(member.gid).map_err(self.failed("chown"))?;
-        Ok((Uid::from_raw(uid), Gid::from_raw(gid)))
-    }
-
-    fn unsafe_path(self, through: &'static str) -> UnpackError {
-        UnpackError::UnsafePath { path: lossy(self.path), offset: self.offset, through }
-    }
-
-    fn failed(self, call: &'static str) -> impl FnOnce(Errno) -> UnpackError {
-        let (path, offset) = (lossy(self.path), self.offset);
-        move |source| UnpackError::Call { path, offset, call, source }
-    }
-}
-
-/// Where a member goes.
-#[derive(Clone, Copy)]
-struct Place<'p> {
-    at: Context<'p>,
-    parent: BorrowedFd<'p>,
-    name: &'p [u8],
-}
-
-impl Place<'_> {
-    fn is_directory(self) -> Result<bool, UnpackError> {
-        let stat = self.stat(self.parent, self.name)?;
-        Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-    }
-
-    fn is_same_inode(self, directory: &OwnedFd, name: &[u8]) -> Result<bool, UnpackError> {
-        let (one, other) = (self.stat(self.parent, self.name)?, self.stat(directory.as_fd(), name)?);
-        Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
-    }
-
-    fn stat(self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<rustix::fs::Stat, UnpackError> {
-        rustix::fs::statat(directory, os(name), AtFlags::SYMLINK_NOFOLLOW).map_err(self.at.failed("stat"))
     }
 }
