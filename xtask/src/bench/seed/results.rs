@@ -16,6 +16,9 @@ pub(super) struct Sample {
     pub(super) elapsed_us: u64,
     /// Of that, where `ckpt` took or placed files.
     pub(super) files_us: Option<u64>,
+    /// How long CRIU waited for the tasks to stop, before it held them; of a
+    /// checkpoint. It looks every 100 ms, so by chance this is 0 or 100 ms.
+    pub(super) freezing_us: Option<u64>,
     /// How long CRIU held the tasks; of a checkpoint.
     pub(super) frozen_us: Option<u64>,
     pub(super) peak_memory_bytes: u64,
@@ -87,6 +90,12 @@ impl SeedResults {
         Spread::of(self.samples(contender, verb).map(|sample| sample.elapsed_us))
     }
 
+    /// Checkpoints without CRIU's wait for the tasks to stop: less chance in the number.
+    pub(super) fn elapsed_without_freezing(&self, contender: Contender) -> Option<Spread> {
+        let samples = self.samples(contender, Verb::Checkpoint);
+        Spread::of(samples.filter_map(|sample| sample.elapsed_us.checked_sub(sample.freezing_us?)))
+    }
+
     pub(super) fn files(&self, verb: Verb) -> Option<Spread> {
         Spread::of(self.samples(Contender::Ckpt, verb).filter_map(|sample| sample.files_us))
     }
@@ -112,6 +121,7 @@ pub(super) mod tests {
         let sample = Sample {
             elapsed_us,
             files_us: Some(2000),
+            freezing_us: Some(100_000),
             frozen_us: None,
             peak_memory_bytes: 8 << 20,
             grown_bytes: 5000,

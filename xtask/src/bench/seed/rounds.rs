@@ -106,6 +106,7 @@ impl<'w> Bench<'w> {
         Ok(Sample {
             elapsed_us: microseconds(measured.elapsed),
             files_us: number("/ckpt/capture_us").or_else(|| number("/ckpt/place_us")),
+            freezing_us: number("/container_statistics/0/criu_statistics/freezing_time"),
             frozen_us: number("/container_statistics/0/criu_statistics/frozen_time"),
             peak_memory_bytes: measured.peak_memory_bytes,
             grown_bytes: after.cast_signed().wrapping_sub(before.cast_signed()),
