@@ -12,14 +12,15 @@ mod error;
 mod plan;
 mod run;
 mod versions;
+mod writeback;
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aligntar::{ClonePolicy, Transferred};
 
 use crate::interrupt::Interrupt;
+use crate::podman::Podman;
 use crate::progress::{Phase, Progress};
 pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
@@ -121,11 +122,14 @@ pub fn checkpoint(
     progress: &mut dyn Progress,
 ) -> Result<CheckpointReport, CheckpointError> {
     let started = Instant::now();
-    let plan = CheckpointPlan::make(options)?;
-    warn(&plan, progress);
+    let podman = Podman::for_root()?;
     progress.phase(Phase::Writeback);
-    write_back(&plan)?;
-    let mut run = Run::new(&plan, options, progress);
+    let writeback = writeback::begin();
+    let plan = CheckpointPlan::make(podman, options)?;
+    warn(&plan, progress);
+    writeback.finish(&plan.layers.upperdir)?;
+    let versions = versions::ask(plan.podman.program(), &plan.facts.oci_runtime);
+    let mut run = Run::new(&plan, options, versions, progress);
     let (podman_stats, written) = match run.dump_and_deliver() {
         Ok(done) => done,
         Err(source) => return Err(run.failed(source)),
@@ -152,14 +156,6 @@ fn warn(plan: &CheckpointPlan, progress: &mut dyn Progress) {
              files are copied while the container is frozen",
         );
     }
-}
-
-/// A clone of a file with dirty pages writes them out first (ioctl_ficlonerange(2)): better before the freeze.
-fn write_back(plan: &CheckpointPlan) -> Result<(), CheckpointError> {
-    let path = &plan.layers.upperdir;
-    let error = |source| CheckpointError::Writeback { path: path.clone(), source };
-    let upperdir = File::open(path).map_err(error)?;
-    rustix::fs::syncfs(upperdir).map_err(|errno| error(errno.into()))
 }
 
 /// CRIU's `frozen_time`, in microseconds, of podman's `--print-stats`.

@@ -27,8 +27,11 @@ pub enum ExternalError {
     },
 }
 
-/// The first executable file `program` in PATH.
+/// The first executable file `program` in PATH; a `program` with a slash is a path itself.
 pub(crate) fn find(program: &str) -> Result<PathBuf, ExternalError> {
+    if program.contains('/') && is_executable(Path::new(program)) {
+        return Ok(PathBuf::from(program));
+    }
     let path = env::var_os("PATH").unwrap_or_default();
     candidates_in(&path, program).next().ok_or_else(|| ExternalError::Missing { program: program.to_owned() })
 }

@@ -12,6 +12,9 @@ use crate::external::{self, ExternalError};
 /// Why podman has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum PodmanError {
+    /// CRIU, overlay and podman's storage are root's.
+    #[error("only root can checkpoint and restore containers: try again with sudo")]
+    NotRoot,
     /// podman is not installed, or cannot be started.
     #[error(transparent)]
     External(#[from] ExternalError),
@@ -109,7 +112,12 @@ pub(crate) struct Podman {
 }
 
 impl Podman {
-    pub(crate) fn find() -> Result<Self, PodmanError> {
+    /// podman, with all that checkpoint and restore need beside it.
+    pub(crate) fn for_root() -> Result<Self, PodmanError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(PodmanError::NotRoot);
+        }
+        external::find("criu")?;
         Ok(Podman { program: external::find("podman")? })
     }
 
@@ -134,11 +142,6 @@ impl Podman {
     pub(crate) fn store(&self) -> Result<StoreFacts, PodmanError> {
         let info: Info = self.json(&["info", "--format", "json"])?;
         Ok(info.store)
-    }
-
-    pub(crate) fn version(&self) -> Result<String, PodmanError> {
-        let output = self.run(&["--version"])?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().trim_start_matches("podman version ").to_owned())
     }
 
     /// Whether there is a volume `name`.

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 /// Where sessions live: root's alone, and gone with the next boot.
-const SESSIONS: &str = "/run/ckpt";
+pub(crate) const SESSIONS: &str = "/run/ckpt";
 
 /// A session folder could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,7 @@ impl NameLock {
     }
 }
 
-fn make_sessions_folder() -> Result<(), SessionError> {
+pub(crate) fn make_sessions_folder() -> Result<(), SessionError> {
     let error = |call| move |source: io::Error| SessionError::new(call, SESSIONS, source);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(SESSIONS).map_err(error("create"))?;
     fs::set_permissions(SESSIONS, fs::Permissions::from_mode(0o700)).map_err(error("chmod"))

@@ -16,9 +16,6 @@ use crate::storage::StorageError;
 /// Why there is no checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// CRIU, overlay and podman's storage are root's.
-    #[error("only root can checkpoint containers: try again with sudo")]
-    NotRoot,
     /// The container does not run.
     #[error("container {name:?} is {status}: only a running container can be checkpointed")]
     NotRunning {

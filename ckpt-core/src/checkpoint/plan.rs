@@ -7,7 +7,6 @@ use aligntar::Alignment;
 use layerfs::Layers;
 
 use super::{CheckpointError, CheckpointOptions, Compression};
-use crate::external;
 use crate::output::Output;
 use crate::podman::{ContainerFacts, Podman, bundle};
 use crate::storage;
@@ -35,12 +34,7 @@ pub(crate) struct CheckpointPlan {
 }
 
 impl CheckpointPlan {
-    pub(crate) fn make(options: &CheckpointOptions) -> Result<Self, CheckpointError> {
-        if !rustix::process::geteuid().is_root() {
-            return Err(CheckpointError::NotRoot);
-        }
-        let podman = Podman::find()?;
-        external::find("criu").map_err(crate::podman::PodmanError::from)?;
+    pub(crate) fn make(podman: Podman, options: &CheckpointOptions) -> Result<Self, CheckpointError> {
         let facts = podman.inspect(&options.container)?;
         if facts.state.status != "running" {
             let (name, status) = (options.container.clone(), facts.state.status);

@@ -11,13 +11,13 @@ use jiff::Timestamp as Now;
 use super::capture::{Captured, capture, file};
 use super::dump::{Dump, Event};
 use super::plan::CheckpointPlan;
-use super::{AfterDumpState, CheckpointError, CheckpointOptions, Compression, DumpError, deliver, versions};
+use super::{AfterDumpState, CheckpointError, CheckpointOptions, Compression, DumpError, deliver};
 use crate::archive::{DELETED_FILES, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::child::Said;
 use crate::criu_hook::HookCall;
 use crate::diagnosis;
 use crate::interrupt::Interrupt;
-use crate::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage};
+use crate::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
 use crate::podman::{self, Podman};
 use crate::progress::{Phase, Progress};
 
@@ -40,6 +40,7 @@ pub(super) fn after_dump(podman: &Podman, id: &str, options: &CheckpointOptions,
 pub(super) struct Run<'r> {
     plan: &'r CheckpointPlan,
     options: &'r CheckpointOptions,
+    versions: Versions,
     progress: &'r mut dyn Progress,
     /// Whether CRIU was told to carry on, and podman did.
     dumped: bool,
@@ -50,9 +51,10 @@ impl<'r> Run<'r> {
     pub(super) fn new(
         plan: &'r CheckpointPlan,
         options: &'r CheckpointOptions,
+        versions: Versions,
         progress: &'r mut dyn Progress,
     ) -> Self {
-        Run { plan, options, progress, dumped: false, capture: Duration::ZERO }
+        Run { plan, options, versions, progress, dumped: false, capture: Duration::ZERO }
     }
 
     pub(super) fn failed(&self, source: DumpError) -> CheckpointError {
@@ -63,7 +65,6 @@ impl<'r> Run<'r> {
     }
 
     pub(super) fn dump_and_deliver(&mut self) -> Result<(serde_json::Value, Written), DumpError> {
-        let versions = versions::ask(&self.plan.podman, &self.plan.facts.oci_runtime);
         let mut manifest = self.manifest();
         let now = Timestamp { secs: Now::now().as_second(), nanos: 0 };
         let options = WriteOptions { alignment: None, clone_policy: self.options.clone_policy };
@@ -71,7 +72,6 @@ impl<'r> Run<'r> {
         let said = self.dump(&mut writer, now, &mut manifest)?;
         // The container is what counts: statistics that cannot be read are no reason to throw it away.
         let podman_stats = serde_json::from_slice(&said.stdout).unwrap_or_default();
-        manifest.versions = versions.collect();
         manifest.count(writer.members(), writer.moved());
         let json = serde_json::to_vec_pretty(&manifest).expect("a manifest is JSON");
         writer.append_bytes(&file(MANIFEST, now, json.len()), &json)?;
@@ -177,6 +177,7 @@ impl<'r> Run<'r> {
                 name: facts.image_name.clone(),
                 layers: self.plan.layers.lowerdirs.iter().filter_map(layer_name).collect(),
             },
+            versions: self.versions.clone(),
             flags: self.options.flags(),
             ..Manifest::default()
         }

@@ -16,9 +16,6 @@ use crate::storage::StorageError;
 /// Why there is no container.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// CRIU, overlay and podman's storage are root's.
-    #[error("only root can restore containers: try again with sudo")]
-    NotRoot,
     /// podman failed.
     #[error(transparent)]
     Podman(#[from] PodmanError),

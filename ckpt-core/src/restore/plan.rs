@@ -11,8 +11,7 @@ use crate::archive::{
     CHECKPOINT, CONFIG_DUMP, CheckpointArchive, ContainerConfig, DELETED_FILES, LOG, MANIFEST, ROOTFS_DIFF, SPEC_DUMP,
     VOLUMES,
 };
-use crate::external;
-use crate::podman::{Podman, PodmanError};
+use crate::podman::Podman;
 use crate::progress::{Phase, Progress};
 use crate::session::NameLock;
 use crate::storage;
@@ -38,11 +37,7 @@ pub(crate) struct RestorePlan {
 
 impl RestorePlan {
     pub(crate) fn make(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<Self, RestoreError> {
-        if !rustix::process::geteuid().is_root() {
-            return Err(RestoreError::NotRoot);
-        }
-        let podman = Podman::find()?;
-        external::find("criu").map_err(PodmanError::from)?;
+        let podman = Podman::for_root()?;
         let storage = storage::of_host(&podman)?;
         progress.phase(Phase::Decompress);
         let archive = CheckpointArchive::open(&options.import, storage.graph_root())?;
