@@ -14,6 +14,7 @@ const REDRAW: Duration = Duration::from_millis(50);
 /// A line with the phase, the members and the bytes so far; silent where stderr is no terminal.
 pub(crate) struct Display {
     bar: ProgressBar,
+    phase: &'static str,
     members: u64,
     moved: Transferred,
     drawn: Instant,
@@ -25,7 +26,7 @@ impl Display {
         let bar = ProgressBar::new_spinner().with_prefix(verb);
         bar.set_style(style.expect("the template is a constant"));
         bar.enable_steady_tick(Duration::from_millis(100));
-        Display { bar, members: 0, moved: Transferred::default(), drawn: Instant::now() }
+        Display { bar, phase: "", members: 0, moved: Transferred::default(), drawn: Instant::now() }
     }
 
     /// Takes the line away.
@@ -38,10 +39,18 @@ impl Display {
         self.members += 1;
         self.moved += moved;
         if self.drawn.elapsed() > REDRAW {
-            self.drawn = Instant::now();
-            let bytes = bytes(self.moved);
-            self.bar.set_message(format!("{} members, {bytes}", self.members));
+            self.draw();
         }
+    }
+
+    fn draw(&mut self) {
+        self.drawn = Instant::now();
+        let members = match self.members {
+            0 => String::new(),
+            members => format!("{members} members, {}", bytes(self.moved)),
+        };
+        let comma = if self.phase.is_empty() || members.is_empty() { "" } else { ": " };
+        self.bar.set_message(format!("{}{comma}{members}", self.phase));
     }
 }
 
@@ -53,7 +62,7 @@ impl Drop for Display {
 
 impl Progress for Display {
     fn phase(&mut self, phase: Phase) {
-        self.bar.set_message(match phase {
+        self.phase = match phase {
             Phase::Writeback => "writing out dirty pages",
             Phase::Dump => "dumping the processes",
             Phase::Capture => "taking the files",
@@ -63,7 +72,8 @@ impl Progress for Display {
             Phase::Create => "making the container",
             Phase::Place => "placing the files",
             Phase::Resume => "resuming the processes",
-        });
+        };
+        self.draw();
     }
 
     fn member(&mut self, _path: &[u8], moved: Transferred) {

@@ -1,4 +1,6 @@
-//! A tree with everything that a user without rights can make, and how to pack, unpack and compare it.
+//! A tree with everything that a user without rights can make, and how to pack, unpack and compare it. Each test file
+//! uses a part of this.
+#![allow(dead_code)]
 
 mod describe;
 
