@@ -22,6 +22,7 @@ const PACKAGES: &[&str] = &[
     "btrfs-progs",
     "busybox-static",
     "ca-certificates",
+    "catatonit",
     "checkpointctl",
     "conmon",
     "criu",
