@@ -127,6 +127,39 @@ fn containers_without_a_network_and_with_the_hosts_memory_come_back() {
 
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
+fn a_pods_member_comes_back_into_another_pod() {
+    for runtime in RUNTIMES {
+        let folder = folder();
+        let archive = folder.path().join("x.tar");
+        podman(&["pod", "create", "--name", "pod-before"]);
+        let original = Container::run("member", &["--runtime", runtime, "--pod", "pod-before"], COUNT);
+        original.exec("echo shared > /dev/shm/memory; echo new > /srv/new");
+        ckpt(&["checkpoint", "member", "-e", text(&archive)]);
+        podman(&["pod", "rm", "--force", "--time", "0", "pod-before"]);
+        podman(&["pod", "create", "--name", "pod-after"]);
+        ckpt(&["restore", "-i", text(&archive), "--pod", "pod-after", "-n", "member-clone"]);
+        let clone = Container::named("member-clone");
+        assert_consecutive(&clone.wait_for_numbers(5));
+        assert_eq!(clone.exec("cat /dev/shm/memory /srv/new"), "shared\nnew");
+        podman(&["pod", "rm", "--force", "--time", "0", "pod-after"]);
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn a_clone_can_have_ports_of_its_own() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let original = Container::run("ports", &["-p", "18081:80"], COUNT);
+    ckpt(&["checkpoint", "ports", "-e", text(&archive), "-R"]);
+    let clone = Container::named("ports-clone");
+    ckpt(&["restore", "-i", text(&archive), "--name", "ports-clone", "--publish", "18082:80"]);
+    assert_eq!(podman(&["port", "ports-clone"]), "80/tcp -> 0.0.0.0:18082");
+    assert!(original.is_running() && clone.is_running());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
 fn parts_can_be_left_out() {
     let folder = folder();
     let archive = folder.path().join("x.tar");

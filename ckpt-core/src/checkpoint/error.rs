@@ -42,6 +42,15 @@ pub enum CheckpointError {
         #[source]
         source: io::Error,
     },
+    /// The container's bundle cannot be read.
+    #[error("read {}", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
     /// Dirty pages could not be written out.
     #[error("write out the dirty pages of {}", path.display())]
     Writeback {

@@ -1,10 +1,11 @@
 //! What a checkpoint will do, decided before anything is touched.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use aligntar::Alignment;
 use layerfs::Layers;
+use serde::Deserialize;
 
 use super::{CheckpointError, CheckpointOptions, Compression};
 use crate::output::Output;
@@ -25,7 +26,7 @@ pub(crate) struct CheckpointPlan {
     pub(crate) facts: ContainerFacts,
     pub(crate) layers: Layers,
     pub(crate) volumes: Vec<Volume>,
-    /// The container's own /dev/shm on the host; none where it has the host's.
+    /// The memory at the container's /dev/shm, on the host; none where it is not podman's.
     pub(crate) shm: Option<PathBuf>,
     pub(crate) output: Output,
     /// A nameless file beside the storage, where the archive is made if `output` is too far away, or compressed.
@@ -46,7 +47,7 @@ impl CheckpointPlan {
         let (store, layers) = storage::of_container(&podman, &facts.id)?;
         let output = Output::create(&options.export)?;
         let (stage, can_clone) = place(&layers, store.graph_root(), &output, options.compress)?;
-        let (volumes, shm) = (volumes(&facts, options), private_shm(bundle(&facts)));
+        let (volumes, shm) = (volumes(&facts, options), podmans_shm(bundle(&facts))?);
         Ok(CheckpointPlan { podman, facts, layers, volumes, shm, output, stage, can_clone })
     }
 
@@ -90,8 +91,53 @@ fn volumes(facts: &ContainerFacts, options: &CheckpointOptions) -> Vec<Volume> {
     volumes
 }
 
-/// The container's own /dev/shm, which podman keeps as `shm` in the bundle. That of the host, of a pod, or whatever else
-/// the user mounted there is not the container's to take along.
-fn private_shm(bundle: &Path) -> Option<PathBuf> {
-    Some(bundle.join("shm")).filter(|shm| shm.is_dir())
+/// The memory at /dev/shm that podman made, for the container or for its pod: `userdata/shm` of one of podman's bundles.
+/// The host's, or what the user mounted there, is not the container's to take along.
+fn podmans_shm(bundle: &Path) -> Result<Option<PathBuf>, CheckpointError> {
+    #[derive(Deserialize)]
+    struct Config {
+        #[serde(default)]
+        mounts: Vec<Mount>,
+    }
+    #[derive(Deserialize)]
+    struct Mount {
+        destination: PathBuf,
+        #[serde(default)]
+        source: PathBuf,
+    }
+    let path = bundle.join("config.json");
+    let error = |source| CheckpointError::Bundle { path: path.clone(), source };
+    let config: Config =
+        serde_json::from_slice(&fs::read(&path).map_err(error)?).map_err(|source| error(source.into()))?;
+    let shm = config.mounts.into_iter().find(|mount| mount.destination == Path::new("/dev/shm"));
+    let bundles = bundle.ancestors().nth(2);
+    Ok(shm
+        .map(|mount| mount.source)
+        .filter(|source| source.ends_with("userdata/shm") && source.ancestors().nth(3) == bundles))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_memory_that_podman_made_is_the_containers() {
+        let root = tempfile::tempdir().unwrap();
+        let bundle = root.path().join("overlay-containers/abc/userdata");
+        fs::create_dir_all(&bundle).unwrap();
+        let pods = root.path().join("overlay-containers/pod/userdata/shm");
+        let cases = [
+            (bundle.join("shm"), true),
+            (pods, true),
+            ("/dev/shm".into(), false),
+            ("/home/userdata/shm".into(), false),
+        ];
+        for (source, taken) in cases {
+            let mounts = serde_json::json!({"mounts": [{"destination": "/proc"}, {"destination": "/dev/shm", "source": source}]});
+            fs::write(bundle.join("config.json"), mounts.to_string()).unwrap();
+            assert_eq!(podmans_shm(&bundle).unwrap(), taken.then_some(source));
+        }
+        fs::write(bundle.join("config.json"), "{}").unwrap();
+        assert_eq!(podmans_shm(&bundle).unwrap(), None);
+    }
 }
