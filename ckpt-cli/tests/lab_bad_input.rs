@@ -177,6 +177,27 @@ fn a_full_disk_costs_no_container() {
 
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
+fn a_full_disk_costs_not_even_a_container_that_podman_removes() {
+    let container = Container::run("fleeting", &["--rm"], COUNT);
+    container.exec("head -c 3000000 /dev/urandom > /srv/large; echo precious > /srv/file");
+    let full = tempfile::tempdir().unwrap();
+    succeed("mount", &["-t", "tmpfs", "-o", "size=1M", "tmpfs", text(full.path())]);
+    let archive = full.path().join("x.tar");
+    let said = ckpt_fails(&["checkpoint", "fleeting", "-e", text(&archive), "--compress", "zstd"]);
+    succeed("umount", &[text(full.path())]);
+    let rescued = said.split("`ckpt restore -i ").nth(1).unwrap().split('`').next().unwrap().to_owned();
+    wait_for("podman's removal", || podman(&["ps", "-a", "--format", "{{.Names}}"]).is_empty().then_some(()));
+    // The record in the storage goes a moment after podman's own.
+    wait_for("the restore", || {
+        run(env!("CARGO_BIN_EXE_ckpt"), &["restore", "-i", &rescued]).status.success().then_some(())
+    });
+    assert_eq!(container.exec("cat /srv/file"), "precious");
+    assert_consecutive(&container.numbers());
+    fs::remove_file(rescued).unwrap();
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
 fn damaged_and_foreign_archives_are_refused() {
     let folder = folder();
     let archive = folder.path().join("x.tar");

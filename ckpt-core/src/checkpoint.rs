@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use aligntar::{ClonePolicy, Transferred};
 
 use crate::interrupt::Interrupt;
+use crate::output::Output;
 use crate::podman::Podman;
 use crate::progress::{Phase, Progress};
 pub use deliver::DeliverError;
@@ -132,7 +133,10 @@ pub fn checkpoint(
     let mut run = Run::new(&plan, options, versions, progress);
     let (podman_stats, written) = match run.dump_and_deliver() {
         Ok(done) => done,
-        Err(source) => return Err(run.failed(source)),
+        Err(source) => {
+            let (error, complete) = (run.failed(source), run.complete);
+            return Err(if complete { rescue(error, plan.stage) } else { error });
+        }
     };
     let id = plan.facts.id.clone();
     let capture = run.capture;
@@ -155,6 +159,21 @@ fn warn(plan: &CheckpointPlan, progress: &mut dyn Progress) {
             "the container storage cannot clone into the archive (no reflink, as on BTRFS or XFS): \
              files are copied while the container is frozen",
         );
+    }
+}
+
+/// Keeps the whole archive of a container that is stopped for good otherwise (`podman run --rm`).
+fn rescue(error: CheckpointError, stage: Option<Output>) -> CheckpointError {
+    match (error, stage) {
+        (CheckpointError::AfterDump { name, state: AfterDumpState::Stopped { id, why }, source }, Some(stage)) => {
+            let path = stage.path().to_owned();
+            let state = match stage.publish() {
+                Ok(()) => AfterDumpState::Rescued { path, why },
+                Err(_) => AfterDumpState::Stopped { id, why },
+            };
+            CheckpointError::AfterDump { name, state, source }
+        }
+        (error, _) => error,
     }
 }
 

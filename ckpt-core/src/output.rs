@@ -75,6 +75,11 @@ impl Output {
         Ok(Output { draft, path })
     }
 
+    /// Where it will be: an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The file, to be written.
     pub fn file(&self) -> &File {
         match &self.draft {

@@ -33,15 +33,6 @@ pub enum CheckpointError {
     /// The archive cannot be where it should.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// No file can be made beside the storage.
-    #[error("create a file in {}", folder.display())]
-    Stage {
-        /// The folder.
-        folder: PathBuf,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
     /// The container's bundle cannot be read.
     #[error("read {}", path.display())]
     Bundle {
@@ -89,6 +80,13 @@ pub enum AfterDumpState {
     LeftRunning,
     /// It was restored from the images in its bundle.
     Restored,
+    /// It could not be, but the archive was whole and is kept beside the storage.
+    Rescued {
+        /// The archive.
+        path: PathBuf,
+        /// What podman said.
+        why: Box<PodmanError>,
+    },
     /// It could not be; `podman container restore` may.
     Stopped {
         /// The container's ID.
@@ -103,6 +101,10 @@ impl std::fmt::Display for AfterDumpState {
         match self {
             AfterDumpState::LeftRunning => write!(formatter, "the container keeps running"),
             AfterDumpState::Restored => write!(formatter, "the container was restored and runs"),
+            AfterDumpState::Rescued { path, why } => {
+                let path = path.display();
+                write!(formatter, "the container is stopped ({why}): `ckpt restore -i {path}` brings it back")
+            }
             AfterDumpState::Stopped { id, why } => {
                 write!(formatter, "the container is stopped ({why}): `podman container restore {id}` brings it back")
             }

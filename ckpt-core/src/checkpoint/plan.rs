@@ -29,8 +29,9 @@ pub(crate) struct CheckpointPlan {
     /// The memory at the container's /dev/shm, on the host; none where it is not podman's.
     pub(crate) shm: Option<PathBuf>,
     pub(crate) output: Output,
-    /// A nameless file beside the storage, where the archive is made if `output` is too far away, or compressed.
-    pub(crate) stage: Option<File>,
+    /// Beside the storage, where the archive is made if `output` is too far away, or compressed. It gets its name only
+    /// if the archive does not arrive and the container cannot be brought back.
+    pub(crate) stage: Option<Output>,
     pub(crate) can_clone: bool,
 }
 
@@ -46,14 +47,15 @@ impl CheckpointPlan {
         }
         let (store, layers) = storage::of_container(&podman, &facts.id)?;
         let output = Output::create(&options.export)?;
-        let (stage, can_clone) = place(&layers, store.graph_root(), &output, options.compress)?;
+        let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
+        let (stage, can_clone) = place(&layers, &rescue, &output, options.compress)?;
         let (volumes, shm) = (volumes(&facts, options), podmans_shm(bundle(&facts))?);
         Ok(CheckpointPlan { podman, facts, layers, volumes, shm, output, stage, can_clone })
     }
 
     /// The file that the archive is made in.
     pub(crate) fn draft(&self) -> &File {
-        self.stage.as_ref().unwrap_or_else(|| self.output.file())
+        self.stage.as_ref().unwrap_or(&self.output).file()
     }
 
     /// Block size that member data is laid out on: what the file system clones.
@@ -66,16 +68,15 @@ impl CheckpointPlan {
 /// beside the storage, so that the container does not stand still while data is compressed or copied.
 fn place(
     layers: &Layers,
-    graph_root: &Path,
+    rescue: &Path,
     output: &Output,
     compress: Compression,
-) -> Result<(Option<File>, bool), CheckpointError> {
+) -> Result<(Option<Output>, bool), CheckpointError> {
     if compress == Compression::None && storage::can_clone(&layers.upperdir, output.file())? {
         return Ok((None, true));
     }
-    let stage = tempfile::tempfile_in(graph_root)
-        .map_err(|source| CheckpointError::Stage { folder: graph_root.to_owned(), source })?;
-    let can_clone = storage::can_clone(&layers.upperdir, &stage)?;
+    let stage = Output::create(rescue)?;
+    let can_clone = storage::can_clone(&layers.upperdir, stage.file())?;
     // Without clones a copy beside the storage would only be one copy more; compressing needs it all the same.
     let needed = can_clone || compress != Compression::None;
     Ok((needed.then_some(stage), can_clone))

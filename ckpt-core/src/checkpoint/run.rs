@@ -45,6 +45,8 @@ pub(super) struct Run<'r> {
     /// Whether CRIU was told to carry on, and podman did.
     dumped: bool,
     pub(super) capture: Duration,
+    /// Whether the archive is whole, though not in its place yet.
+    pub(super) complete: bool,
 }
 
 impl<'r> Run<'r> {
@@ -54,7 +56,7 @@ impl<'r> Run<'r> {
         versions: Versions,
         progress: &'r mut dyn Progress,
     ) -> Self {
-        Run { plan, options, versions, progress, dumped: false, capture: Duration::ZERO }
+        Run { plan, options, versions, progress, dumped: false, capture: Duration::ZERO, complete: false }
     }
 
     pub(super) fn failed(&self, source: DumpError) -> CheckpointError {
@@ -76,9 +78,10 @@ impl<'r> Run<'r> {
         let json = serde_json::to_vec_pretty(&manifest).expect("a manifest is JSON");
         writer.append_bytes(&file(MANIFEST, now, json.len()), &json)?;
         let written = writer.finish()?;
+        self.complete = true;
         if let Some(stage) = &self.plan.stage {
             self.progress.phase(Phase::Deliver);
-            deliver::deliver(stage, self.plan.output.file(), self.options.compress)?;
+            deliver::deliver(stage.file(), self.plan.output.file(), self.options.compress)?;
         }
         Ok((podman_stats, written))
     }
@@ -152,7 +155,7 @@ impl<'r> Run<'r> {
     fn check_space(&self) -> Result<(), DumpError> {
         let (Some(stage), Compression::None) = (&self.plan.stage, self.options.compress) else { return Ok(()) };
         let target = rustix::fs::fstatvfs(self.plan.output.file()).map_err(|errno| DumpError::Space(errno.into()))?;
-        let staged = stage.metadata().map_err(DumpError::Space)?;
+        let staged = stage.file().metadata().map_err(DumpError::Space)?;
         let needed = std::os::unix::fs::MetadataExt::blocks(&staged) * 512;
         let available = target.f_bavail * target.f_frsize;
         if needed > available { Err(DumpError::NoSpace { needed, available }) } else { Ok(()) }
