@@ -36,6 +36,7 @@ const PACKAGES: &[&str] = &[
     "nftables",
     "podman",
     "procps",
+    "python3",
     "rsync",
     "runc",
     "strace",
