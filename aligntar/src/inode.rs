@@ -45,8 +45,8 @@ pub struct Inode {
     pub stat: Stat,
 }
 
-/// Which extended attributes to take, by name.
-pub type XattrFilter<'a> = &'a dyn Fn(&[u8]) -> bool;
+/// Which extended attributes to take, by name; asked by every thread that the caller allows.
+pub type XattrFilter<'a> = &'a (dyn Fn(&[u8]) -> bool + Sync);
 
 /// Reads `name` in the directory `parent` as the member `path`, never following a symbolic link.
 ///

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use aligntar::{
     ClonePolicy, Entry, Inode, InodeError, PackError, Packer, Parents, SocketPolicy, Transferred, UnpackError,
-    UnpackOptions, Unpacker, WriteError, Writer, read_inode,
+    UnpackOptions, Unpacker, WriteError, Writer, XattrFilter, read_inode,
 };
 use layerfs::{ApplyError, Change, DataSource, DiffError, Layers, Present, Upperdir, WalkError, XattrNamespace, walk};
 
@@ -99,7 +99,7 @@ fn absolute(path: &Path) -> Result<String, CaptureError> {
     Ok(format!("/{}", path.to_str().ok_or_else(not_utf8)?))
 }
 
-fn inode_of(present: Present<'_>, ns: XattrNamespace, keep: &dyn Fn(&[u8]) -> bool) -> Result<Inode, InodeError> {
+fn inode_of(present: Present<'_>, ns: XattrNamespace, keep: XattrFilter<'_>) -> Result<Inode, InodeError> {
     let path = if present.path.as_os_str().is_empty() { Path::new(".") } else { present.path };
     let mut inode = read_inode(present.parent, present.name, path.as_os_str().as_bytes().to_vec(), keep)?;
     for xattr in &mut inode.member.xattrs {
@@ -233,7 +233,7 @@ pub(crate) fn place_tree(
 fn unpacker<'a>(
     archive: &'a CheckpointArchive,
     root: &'a File,
-    keep_xattr: &'a dyn Fn(&[u8]) -> bool,
+    keep_xattr: XattrFilter<'a>,
     clone_policy: ClonePolicy,
     parents: &'a mut dyn Parents,
 ) -> Result<Unpacker<'a>, UnpackError> {
