@@ -17,6 +17,8 @@ const OCTAL_11: u64 = 0o77_777_777_777;
 const NAME_LEN: usize = 100;
 /// Length of the field `prefix` in bytes.
 const PREFIX_LEN: usize = 155;
+/// Longest name in the fields `uname` and `gname` in bytes; a NUL follows it.
+const OWNER_NAME_LEN: usize = 31;
 
 /// The records that `member` needs because its own header cannot say it.
 pub(crate) fn pax_records(member: &Member) -> PaxBody {
@@ -40,8 +42,16 @@ pub(crate) fn pax_records(member: &Member) -> PaxBody {
     if member.mtime.nanos != 0 || !(0..=OCTAL_11 as i64).contains(&member.mtime.secs) {
         body.push_mtime(member.mtime);
     }
+    for (keyword, name) in [("uname", &member.uname), ("gname", &member.gname)] {
+        if name.len() > OWNER_NAME_LEN {
+            body.push(keyword.as_bytes(), name);
+        }
+    }
     for xattr in &member.xattrs {
         body.push_xattr(xattr);
+    }
+    for record in &member.records {
+        body.push(&record.keyword, &record.value);
     }
     body
 }
@@ -72,6 +82,9 @@ pub(crate) fn member_header(member: &Member) -> Block {
     header.set_size(member.size());
     header.set_mtime((member.mtime.secs.max(0) as u64).min(OCTAL_11));
     set_kind(&mut header, &member.kind);
+    let ustar = header.as_ustar_mut().expect("the header was made as ustar");
+    fill(&mut ustar.uname[..OWNER_NAME_LEN], &member.uname);
+    fill(&mut ustar.gname[..OWNER_NAME_LEN], &member.gname);
     header.set_cksum();
     *header.as_bytes()
 }
@@ -140,6 +153,7 @@ fn split_path(path: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::member::Record;
 
     #[test]
     fn long_paths_split_at_a_slash() {
@@ -163,6 +177,24 @@ mod tests {
         assert!(pax_records(&member).as_bytes().is_empty());
         member.kind = Kind::Regular { size: OCTAL_11 + 1 };
         assert_eq!(pax_records(&member).as_bytes(), b"19 size=8589934592\n");
+    }
+
+    #[test]
+    fn owner_names_go_into_the_header_or_a_record() {
+        let mut member = Member::new("plain", Kind::Fifo, 0o644);
+        member.uname = vec![b'u'; 31];
+        member.gname = vec![b'g'; 32];
+        assert_eq!(pax_records(&member).as_bytes(), [&b"42 gname="[..], &[b'g'; 32], b"\n"].concat());
+        let block = member_header(&member);
+        assert_eq!(block[265..297], [&[b'u'; 31][..], b"\0"].concat());
+        assert_eq!(block[297..329], [&[b'g'; 31][..], b"\0"].concat());
+    }
+
+    #[test]
+    fn records_without_a_meaning_are_written_back() {
+        let mut member = Member::new("plain", Kind::Fifo, 0o644);
+        member.records.push(Record { keyword: b"atime".to_vec(), value: b"1.5".to_vec() });
+        assert_eq!(pax_records(&member).as_bytes(), b"13 atime=1.5\n");
     }
 
     #[test]

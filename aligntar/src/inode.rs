@@ -78,13 +78,11 @@ pub fn read_inode(
         None => Xattrs::At(by_descriptor(parent, name)).read(keep_xattr),
     };
     let member = Member {
-        kind,
-        mode: stat.st_mode & 0o7777,
         uid: stat.st_uid.into(),
         gid: stat.st_gid.into(),
         mtime: Timestamp { secs: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 },
         xattrs: xattrs.map_err(failed("read the extended attributes of"))?,
-        path,
+        ..Member::new(path, kind, stat.st_mode & 0o7777)
     };
     Ok(Inode { member, data, stat })
 }

@@ -47,11 +47,11 @@ mod writer;
 
 pub use align::{AlignError, Alignment, TAR_BLOCK, padded_len};
 pub use inode::{Inode, InodeError, XattrFilter, read_inode};
-pub use member::{Kind, Member, Timestamp, Xattr};
+pub use member::{Kind, Member, Record, Timestamp, Xattr};
 pub use pack::{OnMember, PackError, Packer, SocketPolicy};
 pub use parse::HeaderError;
 pub use pax::{PAX_BODY_LIMIT, PaxBody, PaxError, PaxExtensions, PaxRecord, records};
-pub use reader::{Entry, EntryData, Limits, ReadError, Reader};
+pub use reader::{DataSpan, Entry, EntryData, Limits, ReadError, Reader};
 pub use source::{FileSource, Source, StreamSource};
 pub use sys::{Extent, extents};
 pub use transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};

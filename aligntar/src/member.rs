@@ -56,6 +56,16 @@ pub struct Xattr {
     pub value: Vec<u8>,
 }
 
+/// A pax record that this crate gives no meaning to, kept so that it is not lost when a member is written again:
+/// `atime`, `ctime`, `hdrcharset`, `LIBARCHIVE.*`, `SCHILY.fflags` and any other vendor's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Left of the first `=`.
+    pub keyword: Vec<u8>,
+    /// Right of it, any bytes.
+    pub value: Vec<u8>,
+}
+
 /// Everything an archive says of one file but its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -69,19 +79,38 @@ pub struct Member {
     pub uid: u64,
     /// Group.
     pub gid: u64,
+    /// Name of the owner where the archive was made; empty if there is none. It is told, not resolved: `uid` counts.
+    pub uname: Vec<u8>,
+    /// Name of the group, likewise.
+    pub gname: Vec<u8>,
     /// Time of the last change of its data.
     pub mtime: Timestamp,
     /// Extended attributes, ACLs and file capabilities among them (`SCHILY.xattr.*` records).
     pub xattrs: Vec<Xattr>,
+    /// Pax records that none of the fields above holds, in the order of the archive. Paddings (`comment`, `CKPT.pad`)
+    /// and sparse maps (`GNU.sparse.*`) are not among them.
+    pub records: Vec<Record>,
 }
 
 impl Member {
-    /// A member that belongs to root, was last changed at the epoch and has no extended attributes.
+    /// A member that belongs to user and group 0 without names, was last changed at the epoch and has no extended
+    /// attributes.
     pub fn new(path: impl Into<Vec<u8>>, kind: Kind, mode: u32) -> Self {
-        Member { path: path.into(), kind, mode, uid: 0, gid: 0, mtime: Timestamp::default(), xattrs: Vec::new() }
+        Member {
+            path: path.into(),
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            uname: Vec::new(),
+            gname: Vec::new(),
+            mtime: Timestamp::default(),
+            xattrs: Vec::new(),
+            records: Vec::new(),
+        }
     }
 
-    /// Bytes of data that follow the header; zero for everything but regular files.
+    /// Size of the file in bytes, holes included; zero for everything but regular files.
     pub fn size(&self) -> u64 {
         match self.kind {
             Kind::Regular { size } => size,

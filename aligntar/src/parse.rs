@@ -32,6 +32,8 @@ pub(crate) struct ParsedHeader {
     pub(crate) mode: u32,
     pub(crate) uid: u64,
     pub(crate) gid: u64,
+    pub(crate) uname: Vec<u8>,
+    pub(crate) gname: Vec<u8>,
     pub(crate) size: u64,
     pub(crate) mtime: i64,
     pub(crate) devmajor: u32,
@@ -47,6 +49,7 @@ pub(crate) fn parse(block: &Block) -> Result<Option<ParsedHeader>, HeaderError> 
     let header = Header::from_byte_slice(block);
     let old = header.as_old();
     let (devmajor, devminor) = devices(header)?;
+    let (uname, gname) = owner_names(header);
     Ok(Some(ParsedHeader {
         typeflag: block[156],
         path: header.path_bytes().into_owned(),
@@ -54,6 +57,8 @@ pub(crate) fn parse(block: &Block) -> Result<Option<ParsedHeader>, HeaderError> 
         mode: unsigned("mode", &old.mode)? as u32 & 0o7777,
         uid: unsigned("uid", &old.uid)?,
         gid: unsigned("gid", &old.gid)?,
+        uname: until_nul(uname).to_vec(),
+        gname: until_nul(gname).to_vec(),
         size: unsigned("size", &old.size)?,
         mtime: number("mtime", &old.mtime)?,
         devmajor,
@@ -83,6 +88,15 @@ fn devices(header: &Header) -> Result<(u32, u32), HeaderError> {
     };
     let device = |field, bytes| u32::try_from(unsigned(field, bytes)?).map_err(|_| HeaderError::Number { field });
     Ok((device("devmajor", major)?, device("devminor", minor)?))
+}
+
+/// In ustar and GNU headers; v7 had none.
+fn owner_names(header: &Header) -> (&[u8], &[u8]) {
+    match (header.as_ustar(), header.as_gnu()) {
+        (Some(ustar), _) => (&ustar.uname, &ustar.gname),
+        (_, Some(gnu)) => (&gnu.uname, &gnu.gname),
+        _ => (b"", b""),
+    }
 }
 
 fn until_nul(field: &[u8]) -> &[u8] {

@@ -2,11 +2,17 @@
 
 mod body;
 
-use crate::member::{Timestamp, Xattr};
+use crate::member::{Record, Timestamp, Xattr};
 pub use body::PaxBody;
 
 /// Keyword prefix of extended attributes, as star, GNU tar, libarchive and Go write them.
 const SCHILY_XATTR: &[u8] = b"SCHILY.xattr.";
+
+/// Keyword whose value readers ignore (POSIX pax); its value is the padding in front of aligned data.
+const COMMENT: &[u8] = b"comment";
+
+/// Keyword of the padding as a record of our own, which some readers warn of.
+const VENDOR_PADDING: &[u8] = b"CKPT.pad";
 
 /// Longest body of an extended header in bytes: Go's and libarchive's readers refuse longer ones.
 pub const PAX_BODY_LIMIT: u64 = 1 << 20;
@@ -108,10 +114,16 @@ pub struct PaxExtensions {
     pub uid: Option<u64>,
     /// `gid`
     pub gid: Option<u64>,
+    /// `uname`
+    pub uname: Option<Vec<u8>>,
+    /// `gname`
+    pub gname: Option<Vec<u8>>,
     /// `mtime`
     pub mtime: Option<Timestamp>,
     /// `SCHILY.xattr.*`
     pub xattrs: Vec<Xattr>,
+    /// What has no meaning here, in the order it stands; paddings are dropped.
+    pub records: Vec<Record>,
     /// Any `GNU.sparse.*`: the data is not the file's content but a map and its pieces.
     pub gnu_sparse: bool,
 }
@@ -138,13 +150,15 @@ impl PaxExtensions {
             b"size" => self.size = number(record)?,
             b"uid" => self.uid = number(record)?,
             b"gid" => self.gid = number(record)?,
+            b"uname" => self.uname = path(record)?,
+            b"gname" => self.gname = path(record)?,
             b"mtime" => self.mtime = timestamp(record)?,
-            keyword => {
-                self.gnu_sparse |= keyword.starts_with(b"GNU.sparse.");
-                if let Some(name) = keyword.strip_prefix(SCHILY_XATTR) {
-                    self.xattrs.push(Xattr { name: decode_xattr_name(name), value: record.value.to_vec() });
-                }
-            }
+            COMMENT | VENDOR_PADDING => {}
+            keyword if keyword.starts_with(b"GNU.sparse.") => self.gnu_sparse = true,
+            keyword => match keyword.strip_prefix(SCHILY_XATTR) {
+                Some(name) => self.xattrs.push(Xattr { name: decode_xattr_name(name), value: record.value.to_vec() }),
+                None => self.records.push(Record { keyword: keyword.to_vec(), value: record.value.to_vec() }),
+            },
         }
         Ok(())
     }
@@ -283,6 +297,18 @@ mod tests {
         for text in ["", "-", ".", ".5", "1.x", "+1", "--1", "99999999999999999999"] {
             assert_eq!(parse_timestamp(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn records_without_a_meaning_are_kept_and_paddings_are_not() {
+        let mut body = PaxBody::default();
+        for keyword in ["atime", "comment", "SCHILY.fflags", "CKPT.pad", "uname", "GNU.sparse.major", "LIBARCHIVE.x"] {
+            body.push(keyword.as_bytes(), b"1");
+        }
+        let extensions = PaxExtensions::parse(body.as_bytes()).unwrap();
+        let kept: Vec<_> = extensions.records.iter().map(|record| &record.keyword[..]).collect();
+        assert_eq!(kept, [&b"atime"[..], b"SCHILY.fflags", b"LIBARCHIVE.x"]);
+        assert_eq!(extensions.uname.as_deref(), Some(&b"1"[..]));
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use crate::member::{Kind, Member, Timestamp};
 use crate::parse::{HeaderError, ParsedHeader, parse};
 use crate::pax::{PAX_BODY_LIMIT, PaxError, PaxExtensions};
 use crate::source::{FileSource, Source};
+use crate::transfer::Span;
 
 /// Why an archive cannot be read on; offsets count bytes from the start of the file.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +97,34 @@ pub struct Entry {
     pub header_offset: u64,
     /// Offset of its data.
     pub data_offset: u64,
+    /// Bytes of data that follow there, without the filling to a tar block: the member's size unless it is sparse.
+    pub stored_len: u64,
+    /// Where the data belongs in a sparse file, rising and without overlap; what lies between is holes. The spans
+    /// follow each other from `data_offset` on. `None`: the data is the file as it is.
+    pub sparse: Option<Vec<DataSpan>>,
+}
+
+impl Entry {
+    /// Where the data lies in the archive and where it belongs in the file, from the first byte to the last.
+    pub fn data_spans(&self) -> impl Iterator<Item = Span> {
+        let whole = self.sparse.is_none().then_some(DataSpan { offset: 0, length: self.stored_len });
+        let spans = whole.into_iter().chain(self.sparse.iter().flatten().copied());
+        let mut source_offset = self.data_offset;
+        spans.map(move |DataSpan { offset, length }| {
+            let span = Span { source_offset, target_offset: offset, length };
+            source_offset += length;
+            span
+        })
+    }
+}
+
+/// A range of a sparse file that has data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataSpan {
+    /// First byte in the file.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
 }
 
 /// The members of an archive, one after the other.
@@ -168,9 +197,9 @@ impl<S: Source> Reader<S> {
     }
 
     /// Reads the data of `entry`; from a stream only before the next entry is asked for, and only once.
-    pub fn data(&mut self, entry: &Entry) -> EntryData<'_, S> {
-        let end = entry.data_offset + entry.member.size();
-        EntryData { source: &mut self.source, offset: entry.data_offset, end }
+    /// Holes read as zeros.
+    pub fn data<'r>(&'r mut self, entry: &'r Entry) -> EntryData<'r, S> {
+        EntryData { source: &mut self.source, entry, offset: 0, stored_offset: entry.data_offset, spans_done: 0 }
     }
 
     /// The source, to be used again.
@@ -247,8 +276,9 @@ impl<S: Source> Reader<S> {
         extensions.linkpath = extensions.linkpath.or(pending.linkname);
         let member = member(offset, header, extensions)?;
         let data_offset = self.next;
-        self.skip_data(member.size())?;
-        Ok(Entry { member, header_offset, data_offset })
+        let stored_len = member.size();
+        self.skip_data(stored_len)?;
+        Ok(Entry { member, header_offset, data_offset, stored_len, sparse: None })
     }
 }
 
@@ -295,7 +325,18 @@ fn member(offset: u64, header: ParsedHeader, extensions: PaxExtensions) -> Resul
     path = trim_slashes(path);
     let mtime = extensions.mtime.unwrap_or(Timestamp { secs: header.mtime, nanos: 0 });
     let (uid, gid) = (extensions.uid.unwrap_or(header.uid), extensions.gid.unwrap_or(header.gid));
-    Ok(Member { path, kind, mode: header.mode, uid, gid, mtime, xattrs: extensions.xattrs })
+    Ok(Member {
+        path,
+        kind,
+        mode: header.mode,
+        uid,
+        gid,
+        uname: extensions.uname.unwrap_or(header.uname),
+        gname: extensions.gname.unwrap_or(header.gname),
+        mtime,
+        xattrs: extensions.xattrs,
+        records: extensions.records,
+    })
 }
 
 /// Without slashes at the end, and without `./` in front; what is left of the root itself is `.`.
@@ -310,19 +351,63 @@ fn trim_slashes(path: Vec<u8>) -> Vec<u8> {
     if trimmed.is_empty() && !path.is_empty() { b".".to_vec() } else { trimmed.to_vec() }
 }
 
-/// The data of one member.
+/// The data of one member, holes as zeros.
 #[derive(Debug)]
 pub struct EntryData<'r, S> {
     source: &'r mut S,
+    entry: &'r Entry,
+    /// In the file, bytes.
     offset: u64,
-    end: u64,
+    /// In the archive, bytes: the data that comes next.
+    stored_offset: u64,
+    /// Spans of the sparse map that lie before `offset`.
+    spans_done: usize,
+}
+
+impl<S> EntryData<'_, S> {
+    /// What comes next in the file: whether it is a hole, and up to where it goes.
+    fn run(&mut self) -> (bool, u64) {
+        let size = self.entry.member.size();
+        let Some(spans) = &self.entry.sparse else { return (false, size) };
+        while spans.get(self.spans_done).is_some_and(|span| span.offset + span.length <= self.offset) {
+            self.spans_done += 1;
+        }
+        match spans.get(self.spans_done) {
+            Some(span) if span.offset <= self.offset => (false, span.offset + span.length),
+            Some(span) => (true, span.offset),
+            None => (true, size),
+        }
+    }
 }
 
 impl<S: Source> Read for EntryData<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = buffer.len().min(usize::try_from(self.end - self.offset).unwrap_or(usize::MAX));
-        self.source.read_exact_at(&mut buffer[..len], self.offset)?;
+        let (is_hole, end) = self.run();
+        let len = buffer.len().min(usize::try_from(end - self.offset).unwrap_or(usize::MAX));
+        if is_hole {
+            buffer[..len].fill(0);
+        } else {
+            self.source.read_exact_at(&mut buffer[..len], self.stored_offset)?;
+            self.stored_offset += len as u64;
+        }
         self.offset += len as u64;
         Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::StreamSource;
+
+    #[test]
+    fn holes_are_read_as_zeros() {
+        let member = Member::new("sparse", Kind::Regular { size: 12 }, 0o644);
+        let sparse = Some([(1, 2), (3, 0), (5, 3)].map(|(offset, length)| DataSpan { offset, length }).to_vec());
+        let entry = Entry { member, header_offset: 0, data_offset: 4, stored_len: 5, sparse };
+        let mut reader = Reader::new(StreamSource::new(&b"....abcdefgh"[..]), Limits::default());
+        let mut data = Vec::new();
+        reader.data(&entry).read_to_end(&mut data).unwrap();
+        assert_eq!(data, b"\0ab\0\0cde\0\0\0\0");
     }
 }

@@ -18,7 +18,7 @@ use crate::beneath::{self, SafePath};
 use crate::inode::{XattrFilter, by_descriptor, os};
 use crate::member::{Kind, Member};
 use crate::reader::Entry;
-use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
+use crate::transfer::{ClonePolicy, TransferError, Transferred, transfer};
 use crate::writer::lossy;
 pub use parents::{Parents, PlainParents};
 use place::{Context, Place};
@@ -217,10 +217,12 @@ impl<'a> Unpacker<'a> {
 
     fn fill(&mut self, at: Context<'_>, file: &File, entry: &Entry) -> Result<(), UnpackError> {
         let length = entry.member.size();
-        let span = Span { source_offset: entry.data_offset, target_offset: 0, length };
-        let moved = transfer(self.archive, file, span, self.fs_block, self.options.clone_policy)
-            .map_err(|source| UnpackError::Data { path: lossy(at.path), offset: at.offset, source })?;
-        if moved.hole_bytes > 0 {
+        let mut moved = Transferred::default();
+        for span in entry.data_spans() {
+            moved += transfer(self.archive, file, span, self.fs_block, self.options.clone_policy)
+                .map_err(|source| UnpackError::Data { path: lossy(at.path), offset: at.offset, source })?;
+        }
+        if moved.hole_bytes > 0 || entry.sparse.is_some() {
             rustix::fs::ftruncate(file, length).map_err(at.failed("ftruncate"))?;
         }
         self.moved += moved;

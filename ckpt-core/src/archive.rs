@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use aligntar::{Entry, Kind, Member, ReadError, Reader};
+use aligntar::{Entry, Kind, ReadError, Reader};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -272,11 +272,13 @@ impl CheckpointArchive {
 }
 
 /// Whether a member is one that podman, or this program, could have written outside of the nested archives. Other
-/// spellings of a path would pass for another member; links in CRIU's directory would lead out of it.
-fn is_plain(member: &Member) -> bool {
+/// spellings of a path would pass for another member; links in CRIU's directory would lead out of it; neither writes
+/// sparse members.
+fn is_plain(entry: &Entry) -> bool {
+    let Entry { member, sparse, .. } = entry;
     let is_name = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
     let is_root = member.path == b"." && member.kind == Kind::Directory;
-    let is_file = matches!(member.kind, Kind::Regular { .. } | Kind::Directory);
+    let is_file = matches!(member.kind, Kind::Regular { .. } | Kind::Directory) && sparse.is_none();
     is_root || is_file && member.path.split(|&byte| byte == b'/').all(is_name)
 }
 
@@ -286,7 +288,7 @@ fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveEr
     for entry in Reader::open(file).map_err(read_error)? {
         let entry = entry.map_err(read_error)?;
         let member = || String::from_utf8_lossy(&entry.member.path).into_owned();
-        if !is_plain(&entry.member) {
+        if !is_plain(&entry) {
             return Err(ArchiveError::Foreign { path: path.to_owned(), member: member() });
         }
         if entries.contains_key(&entry.member.path) {

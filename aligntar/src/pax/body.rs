@@ -1,11 +1,8 @@
 //! An extended header's body, written: records, and the padding that aligns the data behind it.
 
-use super::SCHILY_XATTR;
+use super::{COMMENT, SCHILY_XATTR};
 use crate::align::{Alignment, TAR_BLOCK, padded_len};
 use crate::member::{Timestamp, Xattr};
-
-/// Keyword whose value readers ignore (POSIX pax); its value is the padding in front of aligned data.
-const COMMENT: &[u8] = b"comment";
 
 /// An extended header's body while it is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
