@@ -27,10 +27,10 @@ pub enum InodeError {
         source: Errno,
     },
     /// A socket: tar has no typeflag for it.
-    #[error("{path:?} is a socket, which no tar archive can hold")]
+    #[error("{:?} is a socket, which no tar archive can hold", lossy(path))]
     Socket {
         /// The member's path.
-        path: String,
+        path: Vec<u8>,
     },
 }
 
@@ -43,6 +43,19 @@ pub struct Inode {
     pub data: Option<File>,
     /// What stat(2) says.
     pub stat: Stat,
+}
+
+impl Inode {
+    /// Whether the file's size or times are no longer what they were when it was read, as far as that can be known:
+    /// data that was taken from another inode has times of its own.
+    pub(crate) fn has_changed(&self) -> Result<bool, InodeError> {
+        let Some(data) = &self.data else { return Ok(false) };
+        let now = rustix::fs::fstat(data).map_err(failed("fstat", &self.member.path))?;
+        let version =
+            |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec);
+        let is_same_inode = (now.st_dev, now.st_ino) == (self.stat.st_dev, self.stat.st_ino);
+        Ok(is_same_inode && version(&now) != version(&self.stat))
+    }
 }
 
 /// Which extended attributes to take, by name; asked by every thread that the caller allows.
@@ -60,18 +73,19 @@ pub fn read_inode(
     path: Vec<u8>,
     keep_xattr: XattrFilter<'_>,
 ) -> Result<Inode, InodeError> {
+    read_inode_of(FileType::Unknown, parent, name, path, keep_xattr)
+}
+
+/// As [`read_inode`], with what the directory says the file is: that spares a call where it is a regular file.
+pub(crate) fn read_inode_of(
+    file_type: FileType,
+    parent: impl AsFd,
+    name: &OsStr,
+    path: Vec<u8>,
+    keep_xattr: XattrFilter<'_>,
+) -> Result<Inode, InodeError> {
     let parent = parent.as_fd();
-    let failed = |call| {
-        let path = lossy(&path);
-        move |source| InodeError::Call { call, path, source }
-    };
-    let mut stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("stat"))?;
-    let mut data = None;
-    if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
-        let file = open_data(parent, name).map_err(failed("open"))?;
-        stat = rustix::fs::fstat(&file).map_err(failed("fstat"))?;
-        data = Some(file);
-    }
+    let (stat, data) = open(file_type, parent, name, &path)?;
     let kind = kind(parent, name, &path, &stat)?;
     let xattrs = match &data {
         Some(file) => Xattrs::Of(file.as_fd()).read(keep_xattr),
@@ -81,10 +95,33 @@ pub fn read_inode(
         uid: stat.st_uid.into(),
         gid: stat.st_gid.into(),
         mtime: Timestamp { secs: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 },
-        xattrs: xattrs.map_err(failed("read the extended attributes of"))?,
+        xattrs: xattrs.map_err(failed("read the extended attributes of", &path))?,
         ..Member::new(path, kind, stat.st_mode & 0o7777)
     };
     Ok(Inode { member, data, stat })
+}
+
+/// What stat(2) says, and the data of a regular file. Nothing else is opened: that can wait, or wake a device.
+fn open(
+    file_type: FileType,
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    path: &[u8],
+) -> Result<(Stat, Option<File>), InodeError> {
+    if file_type != FileType::RegularFile {
+        let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("stat", path))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok((stat, None));
+        }
+    }
+    let file = open_data(parent, name).map_err(failed("open", path))?;
+    let stat = rustix::fs::fstat(&file).map_err(failed("fstat", path))?;
+    let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    Ok((stat, is_regular.then_some(file)))
+}
+
+fn failed(call: &'static str, path: &[u8]) -> impl FnOnce(Errno) -> InodeError {
+    move |source| InodeError::Call { call, path: lossy(path), source }
 }
 
 /// O_NONBLOCK: should the name have become a FIFO meanwhile, this must not wait for a writer.
@@ -114,7 +151,7 @@ fn kind(parent: BorrowedFd<'_>, name: &OsStr, path: &[u8], stat: &Stat) -> Resul
         FileType::CharacterDevice => Kind::CharDevice { major, minor },
         FileType::BlockDevice => Kind::BlockDevice { major, minor },
         FileType::Fifo => Kind::Fifo,
-        FileType::Socket | FileType::Unknown => return Err(InodeError::Socket { path: lossy(path) }),
+        FileType::Socket | FileType::Unknown => return Err(InodeError::Socket { path: path.to_vec() }),
     })
 }
 

@@ -8,7 +8,7 @@
 //! use std::io::Read;
 //!
 //! let file = tempfile::tempfile()?;
-//! let mut writer = Writer::new(&file, 0, WriteOptions::default())?;
+//! let mut writer = Writer::new(&file, WriteOptions::default())?;
 //! writer.append_bytes(&Member::new("greeting", Kind::Regular { size: 5 }, 0o644), b"hello")?;
 //! writer.finish()?;
 //!
@@ -48,7 +48,7 @@ mod writer;
 pub use align::{AlignError, Alignment, TAR_BLOCK, padded_len};
 pub use inode::{Inode, InodeError, XattrFilter, read_inode};
 pub use member::{Kind, Member, Record, Timestamp, Xattr};
-pub use pack::{OnMember, PackError, Packer, SocketPolicy};
+pub use pack::{ChangePolicy, MtimePolicy, OnMember, PackError, PackOptions, Packer, SocketPolicy};
 pub use parse::HeaderError;
 pub use pax::{PAX_BODY_LIMIT, PaxBody, PaxError, PaxExtensions, PaxRecord, records};
 pub use reader::{DataSpan, Entry, EntryData, Limits, ReadError, Reader};
@@ -56,4 +56,4 @@ pub use source::{FileSource, Source, StreamSource};
 pub use sys::{Extent, extents};
 pub use transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
 pub use unpack::{Parents, PlainParents, UnpackError, UnpackOptions, Unpacker};
-pub use writer::{WriteError, WriteOptions, Writer, Written};
+pub use writer::{Padding, WriteError, WriteOptions, Writer, Written};

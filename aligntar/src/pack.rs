@@ -1,16 +1,23 @@
 //! Trees in: walks directories and appends what is there.
 
-use std::collections::HashMap;
-use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+mod batch;
+mod options;
+mod pipeline;
+mod walk;
 
-use rustix::fs::{Dir, Mode, OFlags, ResolveFlags, openat2};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+
 use rustix::io::Errno;
 
-use crate::inode::{Inode, InodeError, XattrFilter, os, read_inode};
+use crate::inode::{Inode, InodeError, read_inode};
 use crate::member::Kind;
 use crate::transfer::Transferred;
 use crate::writer::{WriteError, Writer, lossy};
+use batch::{Batch, Loaded};
+pub use options::{ChangePolicy, MtimePolicy, PackOptions, SocketPolicy};
+use walk::Walk;
 
 /// Why a tree could not be packed.
 #[derive(Debug, thiserror::Error)]
@@ -30,16 +37,13 @@ pub enum PackError {
         #[source]
         source: Errno,
     },
-}
-
-/// What to do with sockets, which tar cannot hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SocketPolicy {
-    /// [`InodeError::Socket`].
-    #[default]
-    Error,
-    /// Leave them out and list them in [`Packer::omitted_sockets`].
-    Omit,
+    /// A file's size or times are not what they were when it was begun; what is in the archive may be of no one
+    /// moment.
+    #[error("{path:?} changed while it was read")]
+    Changed {
+        /// The member's path.
+        path: String,
+    },
 }
 
 /// Told of each member once it is in the archive: its path there, and how its data moved.
@@ -49,22 +53,18 @@ pub type OnMember<'a> = &'a mut dyn FnMut(&[u8], Transferred);
 /// all trees of one packer.
 pub struct Packer<'p, 'f> {
     writer: &'p mut Writer<'f>,
-    keep_xattr: XattrFilter<'p>,
-    sockets: SocketPolicy,
+    options: PackOptions<'p>,
     links: HashMap<(u64, u64), Vec<u8>>,
     omitted_sockets: Vec<Vec<u8>>,
+    changed: Vec<PackError>,
     on_member: OnMember<'p>,
 }
 
 impl<'p, 'f> Packer<'p, 'f> {
-    /// A packer that takes the extended attributes `keep_xattr` names.
-    pub fn new(
-        writer: &'p mut Writer<'f>,
-        keep_xattr: XattrFilter<'p>,
-        sockets: SocketPolicy,
-        on_member: OnMember<'p>,
-    ) -> Self {
-        Packer { writer, keep_xattr, sockets, links: HashMap::new(), omitted_sockets: Vec::new(), on_member }
+    /// A packer that appends to `writer`.
+    pub fn new(writer: &'p mut Writer<'f>, options: PackOptions<'p>, on_member: OnMember<'p>) -> Self {
+        let (omitted_sockets, changed) = (Vec::new(), Vec::new());
+        Packer { writer, options, links: HashMap::new(), omitted_sockets, changed, on_member }
     }
 
     /// Appends the directory `root` as the member `prefix` (`.` for none), and everything below it.
@@ -72,125 +72,129 @@ impl<'p, 'f> Packer<'p, 'f> {
     /// Depth first, names in byte order: GNU tar gives a directory its time back at the first member outside of it.
     ///
     /// # Errors
-    /// [`PackError`]; the archive is incomplete then.
+    /// [`PackError`]. After [`PackError::Changed`] and those of reading, the archive holds whole members only and can
+    /// be finished; after [`PackError::Write`] see [`WriteError`].
     pub fn pack_tree(&mut self, root: impl AsFd, prefix: &[u8]) -> Result<(), PackError> {
-        let root = root.as_fd();
-        self.pack_one(root, OsStr::new("."), prefix.to_vec())?;
-        let mut directory = Directory::open(root, Vec::new())?;
-        let mut above = Vec::new();
-        loop {
-            let Some(name) = directory.names.pop() else {
-                let Some(parent) = above.pop() else { return Ok(()) };
-                directory = Directory::reopen(root, parent)?;
-                continue;
-            };
-            let below = join(&directory.path, name.as_bytes());
-            let path = if prefix == b"." { below.clone() } else { join(prefix, &below) };
-            if self.pack_one(&directory.fd, os(name.as_bytes()), path)? == Some(Kind::Directory) {
-                let child = Directory::open(root, below)?;
-                above.push(std::mem::replace(&mut directory, child).close());
-            }
-        }
+        self.pack_one(root.as_fd(), OsStr::new("."), prefix.to_vec())?;
+        let mut walk = Walk::new(root.as_fd(), prefix, self.options)?;
+        let load = batch::Loader::new(self.options, self.writer.layout(), self.writer.clone_policy());
+        pipeline::run(
+            self.options.threads,
+            |batch: &mut Batch| batch.refill(&mut walk),
+            |batch| batch.load(&load),
+            |batch| self.append_batch(batch),
+        )
     }
 
     /// Appends `name` of the directory `parent` as the member `path`, without what may be below it; gives its kind,
-    /// `None` for a socket left out.
+    /// `None` for what was left out.
     ///
     /// # Errors
-    /// [`PackError`]; the archive is incomplete then.
+    /// As [`Packer::pack_tree`].
     pub fn pack_one(&mut self, parent: impl AsFd, name: &OsStr, path: Vec<u8>) -> Result<Option<Kind>, PackError> {
-        let inode = match read_inode(parent, name, path.clone(), self.keep_xattr) {
-            Err(InodeError::Socket { .. }) if self.sockets == SocketPolicy::Omit => {
-                self.omitted_sockets.push(path);
-                return Ok(None);
-            }
-            read => read?,
-        };
-        self.append(inode).map(Some)
+        match read_inode(parent, name, path, self.options.keep_xattr) {
+            Ok(inode) => self.append_under_policy(inode, None),
+            Err(error) => self.leave_out(error).map(|()| None),
+        }
     }
 
     /// Appends an inode that was read already, with data from where the caller says.
     ///
     /// # Errors
-    /// [`PackError::Write`]; the archive is incomplete then.
-    pub fn append(&mut self, mut inode: Inode) -> Result<Kind, PackError> {
-        let member = &mut inode.member;
-        if inode.stat.st_nlink > 1 && member.kind != Kind::Directory {
-            let identity = (inode.stat.st_dev, inode.stat.st_ino);
-            if let Some(first) = self.links.get(&identity) {
-                member.kind = Kind::HardLink { target: first.clone() };
-                inode.data = None;
-            } else {
-                self.links.insert(identity, member.path.clone());
-            }
-        }
-        let before = self.writer.moved();
-        match &inode.data {
-            Some(data) => self.writer.append_file(member, data)?,
-            None => self.writer.append(member)?,
-        }
-        (self.on_member)(&member.path, self.writer.moved() - before);
-        Ok(inode.member.kind)
+    /// [`PackError::Write`], [`PackError::Changed`]; see there what the archive is then.
+    pub fn append(&mut self, inode: Inode) -> Result<Kind, PackError> {
+        self.append_inode(inode, None)
     }
 
     /// Paths of sockets that were left out under [`SocketPolicy::Omit`].
     pub fn omitted_sockets(&self) -> &[Vec<u8>] {
         &self.omitted_sockets
     }
-}
 
-/// A directory that is being packed.
-struct Directory {
-    path: Vec<u8>,
-    /// What is left of it, the next one last.
-    names: Vec<CString>,
-    fd: OwnedFd,
-}
-
-/// A directory to come back to. It is not kept open: a tree may be deeper than the limit of open files.
-struct Closed {
-    path: Vec<u8>,
-    names: Vec<CString>,
-}
-
-impl Directory {
-    fn open(root: BorrowedFd<'_>, path: Vec<u8>) -> Result<Self, PackError> {
-        let read_error = |source| PackError::ReadDir { path: lossy(&path), source };
-        let fd = open_below(root, &path).map_err(read_error)?;
-        let mut names = sorted_names(&fd).map_err(read_error)?;
-        names.reverse();
-        Ok(Directory { path, names, fd })
+    /// What was listed under [`ChangePolicy::List`]: files that changed while they were read, or were gone by then.
+    pub fn changed(&self) -> &[PackError] {
+        &self.changed
     }
 
-    fn close(self) -> Closed {
-        Closed { path: self.path, names: self.names }
+    fn append_batch(&mut self, batch: &mut Batch) -> Result<(), PackError> {
+        for loaded in batch.loaded.drain(..) {
+            match loaded {
+                Err(error) => self.leave_out(error)?,
+                Ok(Loaded::Inode { inode, data }) => {
+                    let data = data.map(|data| &batch.bytes[data]);
+                    self.append_under_policy(*inode, data)?;
+                }
+                Ok(Loaded::Encoded { path, bytes, size, changed }) => {
+                    self.writer.append_encoded(&batch.bytes[bytes], 1, size)?;
+                    (self.on_member)(&path, Transferred { copied_bytes: size, ..Transferred::default() });
+                    if changed {
+                        self.tell(PackError::Changed { path: lossy(&path) })?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn reopen(root: BorrowedFd<'_>, Closed { path, names }: Closed) -> Result<Self, PackError> {
-        let fd = open_below(root, &path).map_err(|source| PackError::ReadDir { path: lossy(&path), source })?;
-        Ok(Directory { path, names, fd })
-    }
-}
-
-fn open_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
-    let path = if path.is_empty() { b"." } else { path };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat2(root, os(path), flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
-}
-
-/// The names in `directory` but `.` and `..`, in byte order.
-fn sorted_names(directory: impl AsFd) -> Result<Vec<CString>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
+    fn append_under_policy(&mut self, inode: Inode, data: Option<&[u8]>) -> Result<Option<Kind>, PackError> {
+        match self.append_inode(inode, data) {
+            Ok(kind) => Ok(Some(kind)),
+            Err(error @ (PackError::Changed { .. } | PackError::Write(WriteError::Source { .. }))) => {
+                self.tell(error).map(|()| None)
+            }
+            Err(error) => Err(error),
         }
     }
-    names.sort();
-    Ok(names)
-}
 
-fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
-    if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
+    fn append_inode(&mut self, mut inode: Inode, data: Option<&[u8]>) -> Result<Kind, PackError> {
+        self.options.apply(&mut inode.member);
+        if inode.stat.st_nlink > 1 && inode.member.kind != Kind::Directory {
+            self.link(&mut inode);
+        }
+        let member = &inode.member;
+        let before = self.writer.moved();
+        match (data, &inode.data) {
+            (Some(data), Some(_)) => self.writer.append_copied(member, data)?,
+            (_, Some(file)) => self.writer.append_file(member, file)?,
+            (_, None) => self.writer.append(member)?,
+        }
+        (self.on_member)(&member.path, self.writer.moved() - before);
+        if inode.has_changed()? {
+            return Err(PackError::Changed { path: lossy(&member.path) });
+        }
+        Ok(inode.member.kind)
+    }
+
+    /// Makes a hard link of an inode that the archive has already.
+    fn link(&mut self, inode: &mut Inode) {
+        let identity = (inode.stat.st_dev, inode.stat.st_ino);
+        if let Some(first) = self.links.get(&identity) {
+            inode.member.kind = Kind::HardLink { target: first.clone() };
+            inode.data = None;
+        } else {
+            self.links.insert(identity, inode.member.path.clone());
+        }
+    }
+
+    /// Lists what could not be read, where the options allow it.
+    fn leave_out(&mut self, error: InodeError) -> Result<(), PackError> {
+        match error {
+            InodeError::Socket { path } if self.options.sockets == SocketPolicy::Omit => {
+                self.omitted_sockets.push(path);
+                Ok(())
+            }
+            InodeError::Call { source: Errno::NOENT, .. } => self.tell(error.into()),
+            error => Err(error.into()),
+        }
+    }
+
+    fn tell(&mut self, change: PackError) -> Result<(), PackError> {
+        match self.options.changes {
+            ChangePolicy::Error => Err(change),
+            ChangePolicy::List => {
+                self.changed.push(change);
+                Ok(())
+            }
+        }
+    }
 }

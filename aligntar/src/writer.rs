@@ -1,111 +1,42 @@
-//! Writes an aligned archive into a file: headers and small data through a buffer, blocks of data by clone.
+//! Writes an aligned archive: headers and small data through a buffer, blocks of data by clone.
+
+mod error;
+mod layout;
+mod output;
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Write};
 
-use crate::align::{AlignError, Alignment, TAR_BLOCK, padded_len};
-use crate::header::{self, Block};
+use crate::align::{Alignment, TAR_BLOCK};
+use crate::header;
 use crate::member::{Kind, Member};
-use crate::pax::PAX_BODY_LIMIT;
 use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, read_exact_at, transfer};
+pub use error::WriteError;
+pub(crate) use error::lossy;
+pub use layout::Padding;
+pub(crate) use layout::{Layout, filling};
+use output::Output;
 
-/// Headers and small data are collected up to this many bytes before they are written.
-const BUFFER: usize = 256 * 1024;
-
-/// By how many bytes the file's length stays ahead of what is written, see `Writer::stay_ahead`; it is cut in the end.
-const AHEAD: u64 = 1 << 30;
-
-/// Why a member could not be written; the archive is incomplete then.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The output's block size is unknown.
-    #[error(transparent)]
-    Alignment(#[from] AlignError),
-    /// The output could not be written.
-    #[error("write the archive at offset {offset}")]
-    Output {
-        /// In the archive, bytes.
-        offset: u64,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// The data of a member could not be moved.
-    #[error("member {path:?}")]
-    Data {
-        /// The member's path.
-        path: String,
-        /// What happened.
-        #[source]
-        source: TransferError,
-    },
-    /// The data of a member could not be read from a stream, or ended early.
-    #[error("read the data of member {path:?}")]
-    Stream {
-        /// The member's path.
-        path: String,
-        /// What happened.
-        #[source]
-        source: io::Error,
-    },
-    /// The member's size and its data do not agree, or data was given for a member that has none.
-    #[error("member {path:?} says {size} bytes of data, {given} were given")]
-    SizeMismatch {
-        /// The member's path.
-        path: String,
-        /// What the member says.
-        size: u64,
-        /// What was given.
-        given: u64,
-    },
-    /// A path or link target that a tar archive cannot hold: empty, or with a NUL byte.
-    #[error("{path:?} is empty or has a NUL byte: no path for an archive")]
-    BadPath {
-        /// The member's path.
-        path: String,
-    },
-    /// Extended attributes, a path and a link target that together are more than readers take.
-    #[error("member {path:?} has extended attributes of {len} bytes, readers of pax headers stop at {limit}")]
-    ExtensionsTooLong {
-        /// The member's path.
-        path: String,
-        /// Length of its pax header in bytes.
-        len: u64,
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// Offsets past `u64::MAX`.
-    #[error("member {path:?} does not fit: the archive would be too large")]
-    TooLarge {
-        /// The member's path.
-        path: String,
-    },
-}
+/// Data from this many bytes on is cloned under [`ClonePolicy::IfPossible`]; less is copied.
+pub(crate) const CLONE_FROM: u64 = 32 * 1024;
 
 /// How an archive is laid out and its data moved.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteOptions {
     /// Data of regular files of at least this many bytes starts on a multiple of it; by default the block size of the
-    /// output's file system.
+    /// output's file system, 4096 bytes where the output is a stream.
     pub alignment: Option<Alignment>,
-    /// Whether data may, or must, be cloned; by default it is where possible.
+    /// What stands in front of aligned data.
+    pub padding: Padding,
+    /// Whether data may, or must, be cloned; by default it is where possible and worth the call.
     pub clone_policy: ClonePolicy,
 }
 
-/// An archive in the making, in a file that the caller opened.
-///
-/// It starts at the offset it is told, and is complete only after [`Writer::finish`], which makes its end the file's:
-/// until then the file is up to 1 GiB longer, without blocks.
+/// An archive in the making. It is complete only after [`Writer::finish`].
 #[derive(Debug)]
 pub struct Writer<'f> {
-    output: &'f File,
-    /// Bytes that belong at `flushed`.
-    buffer: Vec<u8>,
-    flushed: u64,
-    /// Length of the file, which may be more than what is written so far.
-    output_len: u64,
-    alignment: Alignment,
+    output: Output<'f>,
+    layout: Layout,
     /// The unit that the output's file system clones, whatever the layout.
     fs_block: Alignment,
     clone_policy: ClonePolicy,
@@ -114,20 +45,36 @@ pub struct Writer<'f> {
 }
 
 impl<'f> Writer<'f> {
-    /// An archive that starts at `offset` bytes of `output`, usually 0.
+    /// An archive in a file that the caller opened, from the position it is at to the file's end: what was behind the
+    /// position is cut off. Until [`Writer::finish`] the file is up to 1 GiB longer than what it holds, without blocks.
+    ///
+    /// A pipe, a device, or a file opened with O_APPEND is written as [`Writer::to_stream`] does.
     ///
     /// # Errors
-    /// [`WriteError::Alignment`] if the file system does not tell its block size.
-    pub fn new(output: &'f File, offset: u64, options: WriteOptions) -> Result<Self, WriteError> {
+    /// [`WriteError::Alignment`] if the file system does not tell its block size, [`WriteError::Output`] if the file
+    /// cannot be written, [`WriteError::NotAFile`] under [`ClonePolicy::Required`] if it is no regular file.
+    pub fn new(output: &'f File, options: WriteOptions) -> Result<Self, WriteError> {
         let fs_block = Alignment::of(output)?;
-        let output_error = |source| WriteError::Output { offset, source };
-        let output_len = output.metadata().map_err(output_error)?.len();
+        let output = Output::of_file(output).map_err(|source| WriteError::Output { offset: 0, source })?;
+        Writer::with(output, fs_block, options)
+    }
+
+    /// An archive that goes forward only: the same bytes, copied. Offsets, and so the alignment, count from its start.
+    ///
+    /// # Errors
+    /// [`WriteError::NotAFile`] under [`ClonePolicy::Required`].
+    pub fn to_stream(stream: impl Write + 'f, options: WriteOptions) -> Result<Self, WriteError> {
+        Writer::with(Output::of_stream(stream), Alignment::DEFAULT, options)
+    }
+
+    fn with(output: Output<'f>, fs_block: Alignment, options: WriteOptions) -> Result<Self, WriteError> {
+        if options.clone_policy == ClonePolicy::Required && !output.is_file() {
+            return Err(WriteError::NotAFile { what: "cloning" });
+        }
+        let fs_block = if output.is_file() { fs_block } else { Alignment::DEFAULT };
         Ok(Writer {
             output,
-            buffer: Vec::with_capacity(BUFFER),
-            flushed: offset,
-            output_len,
-            alignment: options.alignment.unwrap_or(fs_block),
+            layout: Layout { alignment: options.alignment.unwrap_or(fs_block), padding: options.padding },
             fs_block,
             clone_policy: options.clone_policy,
             moved: Transferred::default(),
@@ -148,22 +95,19 @@ impl<'f> Writer<'f> {
     /// # Errors
     /// [`WriteError`].
     pub fn append_bytes(&mut self, member: &Member, data: &[u8]) -> Result<(), WriteError> {
-        if member.size() != data.len() as u64 {
-            return Err(WriteError::SizeMismatch {
-                path: lossy(&member.path),
-                size: member.size(),
-                given: data.len() as u64,
-            });
+        let (size, given) = (member.size(), data.len() as u64);
+        if size != given {
+            return Err(WriteError::SizeMismatch { path: lossy(&member.path), size, given });
         }
         self.begin(member)?;
-        self.push(data)?;
-        self.pad()
+        self.output.push(data)?;
+        self.output.push(filling(size))
     }
 
     /// Appends a regular file with the first `member.size()` bytes of `source`: whole blocks by clone, the rest copied.
     ///
     /// # Errors
-    /// [`WriteError::Data`] with [`TransferError::SourceShrank`] if the source is shorter; others as they come.
+    /// [`WriteError::Source`] if the source is shorter or cannot be read; others as they come.
     pub fn append_file(&mut self, member: &Member, source: &File) -> Result<(), WriteError> {
         self.append_file_at(member, source, 0)
     }
@@ -173,24 +117,34 @@ impl<'f> Writer<'f> {
     /// # Errors
     /// As [`Writer::append_file`].
     pub fn append_file_at(&mut self, member: &Member, source: &File, offset: u64) -> Result<(), WriteError> {
-        self.begin(member)?;
+        let whole = Span { source_offset: offset, target_offset: 0, length: member.size() };
+        self.append_spans(member, source, &[whole])
+    }
+
+    /// As [`Writer::append_file`], with the data in pieces: `target_offset` counts from the file's first byte, pieces
+    /// are in its order, and what none of them covers is zeros, a hole where the output can have one.
+    ///
+    /// # Errors
+    /// As [`Writer::append_file`]; [`WriteError::SizeMismatch`] for pieces out of order or past the member's size.
+    pub fn append_spans(&mut self, member: &Member, source: &File, spans: &[Span]) -> Result<(), WriteError> {
         let size = member.size();
-        let in_place = self.fs_block.align_down(size);
-        let data_error = |source| WriteError::Data { path: lossy(&member.path), source };
-        if in_place > 0 {
-            self.flush()?;
-            self.stay_ahead(in_place)?;
-            let span = Span { source_offset: offset, target_offset: self.flushed, length: in_place };
-            self.moved += transfer(source, self.output, span, self.fs_block, self.clone_policy).map_err(data_error)?;
-            self.flushed += in_place;
+        check_spans(spans, size).map_err(|given| WriteError::SizeMismatch {
+            path: lossy(&member.path),
+            size,
+            given,
+        })?;
+        self.begin(member)?;
+        let start = self.output.offset();
+        let mut taken = Ok(());
+        for span in spans {
+            self.output.zeros_until(start + span.target_offset)?;
+            if taken.is_ok() {
+                taken = self.append_span(source, span.source_offset, span.length)?;
+            }
         }
-        // The tail shares its block with the header behind it: cloned, it would be copied on the next write.
-        let tail = usize::try_from(size - in_place).expect("a tail is shorter than a block");
-        let start = self.buffer.len();
-        self.buffer.resize(start + tail, 0);
-        read_exact_at(source, &mut self.buffer[start..], offset + in_place).map_err(data_error)?;
-        self.moved.copied_bytes += tail as u64;
-        self.pad()
+        self.output.zeros_until(start + size)?;
+        self.output.push(filling(size))?;
+        taken.map_err(|source| data_error(member, source))
     }
 
     /// Appends a regular file with the next `member.size()` bytes of `source`, copied.
@@ -199,58 +153,78 @@ impl<'f> Writer<'f> {
     /// [`WriteError::Stream`] if the source fails or ends early.
     pub fn append_stream(&mut self, member: &Member, source: &mut dyn Read) -> Result<(), WriteError> {
         self.begin(member)?;
-        let mut left = member.size();
-        while left > 0 {
-            self.make_room()?;
-            let start = self.buffer.len();
-            let want = left.min((BUFFER - start) as u64) as usize;
-            self.buffer.resize(start + want, 0);
-            source
-                .read_exact(&mut self.buffer[start..])
-                .map_err(|source| WriteError::Stream { path: lossy(&member.path), source })?;
-            left -= want as u64;
+        let (mut left, mut taken) = (member.size(), Ok(()));
+        while left > 0 && taken.is_ok() {
+            let (len, read) = self.output.push_with(left, |bytes| source.read_exact(bytes))?;
+            (left, taken) = (left - len, read);
         }
+        self.output.zeros_until(self.output.offset() + left)?;
         self.moved.copied_bytes += member.size();
-        self.pad()
+        self.output.push(filling(member.size()))?;
+        taken.map_err(|source: io::Error| WriteError::Stream { path: lossy(&member.path), source })
     }
 
     /// Appends a regular file that is an archive itself, written in place by `fill`: its members' data lies on blocks
     /// of this file too. The size in `member` does not count; it is filled in at the end.
     ///
     /// # Errors
-    /// What `fill` gives, or [`WriteError`] as `E`.
+    /// What `fill` gives, or [`WriteError`] as `E`; [`WriteError::NotAFile`] where the output is a stream.
     pub fn append_nested<T, E: From<WriteError>>(
         &mut self,
         member: &Member,
         fill: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
+        if !self.output.is_file() {
+            return Err(WriteError::NotAFile { what: "a nested archive" }.into());
+        }
         // Not of size 0, so that the nested archive itself starts on a block.
-        let member = Member { kind: Kind::Regular { size: self.alignment.bytes() }, ..member.clone() };
+        let member = Member { kind: Kind::Regular { size: self.layout.alignment.bytes() }, ..member.clone() };
         let header = self.begin(&member)?;
-        let header_offset = self.offset() - TAR_BLOCK;
-        let data_offset = self.offset();
+        let data_offset = self.output.offset();
         let filled = fill(self)?;
         self.push_end_of_archive()?;
-        let size = self.offset() - data_offset;
-        self.rewrite(header_offset, &header::with_size(&header, size))?;
+        let size = self.output.offset() - data_offset;
+        self.output.rewrite(data_offset - TAR_BLOCK, &header::with_size(&header, size))?;
         Ok(filled)
     }
 
-    /// Writes the end-of-archive marker and everything still in memory, and cuts the file there; gives the offset behind
-    /// the archive and the counts. Nothing is synced.
+    /// As [`Writer::append_bytes`], with data that was read from a file: it counts as copied.
+    pub(crate) fn append_copied(&mut self, member: &Member, data: &[u8]) -> Result<(), WriteError> {
+        self.append_bytes(member, data)?;
+        self.moved.copied_bytes += data.len() as u64;
+        Ok(())
+    }
+
+    /// Appends members that were laid out already, with headers and data; they must not need alignment.
+    pub(crate) fn append_encoded(&mut self, bytes: &[u8], members: u64, copied_bytes: u64) -> Result<(), WriteError> {
+        self.output.push(bytes)?;
+        self.members += members;
+        self.moved.copied_bytes += copied_bytes;
+        Ok(())
+    }
+
+    /// Writes the end-of-archive marker and everything still in memory. A file is cut there, and its position is
+    /// behind the archive. Nothing is synced.
     ///
     /// # Errors
     /// [`WriteError::Output`].
     pub fn finish(mut self) -> Result<Written, WriteError> {
         self.push_end_of_archive()?;
-        self.flush()?;
-        self.output.set_len(self.flushed).map_err(|source| WriteError::Output { offset: self.flushed, source })?;
-        Ok(Written { end: self.flushed, moved: self.moved, members: self.members })
+        let end = self.output.finish()?;
+        Ok(Written { end, moved: self.moved, members: self.members })
+    }
+
+    /// Writes what is still in memory, so that a full disk shows now.
+    ///
+    /// # Errors
+    /// [`WriteError::Output`].
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        self.output.flush()
     }
 
     /// Where the next member's header goes, in bytes of the output.
     pub fn offset(&self) -> u64 {
-        self.flushed + self.buffer.len() as u64
+        self.output.offset()
     }
 
     /// How the data moved so far.
@@ -263,100 +237,67 @@ impl<'f> Writer<'f> {
         self.members
     }
 
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    pub(crate) fn clone_policy(&self) -> ClonePolicy {
+        self.clone_policy
+    }
+
     /// Writes the headers of `member`, padded so that its data lies right, and gives its own.
-    fn begin(&mut self, member: &Member) -> Result<Block, WriteError> {
-        check_path(member)?;
-        let mut records = header::pax_records(member);
-        if member.size() >= self.alignment.bytes() {
-            let too_large = || WriteError::TooLarge { path: lossy(&member.path) };
-            records.pad(self.offset(), self.alignment).ok_or_else(too_large)?;
-        }
-        let (len, limit) = (records.as_bytes().len() as u64, PAX_BODY_LIMIT);
-        if len > limit {
-            return Err(WriteError::ExtensionsTooLong { path: lossy(&member.path), len, limit });
-        }
-        if !records.as_bytes().is_empty() {
-            self.push(&header::pax_header(&records))?;
-            self.push(records.as_bytes())?;
-            self.pad()?;
-        }
-        let header = header::member_header(member);
-        self.push(&header)?;
+    fn begin(&mut self, member: &Member) -> Result<header::Block, WriteError> {
+        let (layout, offset) = (self.layout, self.output.offset());
+        let mut header = Err(WriteError::BadPath { path: String::new() });
+        self.output.push_few(|bytes| header = layout.push_headers(member, offset, bytes))?;
+        let header = header?;
         self.members += 1;
         Ok(header)
     }
 
-    /// Fills the last tar block with zeros.
-    fn pad(&mut self) -> Result<(), WriteError> {
-        let offset = self.offset();
-        let end = padded_len(offset).ok_or_else(|| WriteError::TooLarge { path: String::new() })?;
-        self.push(&[0; TAR_BLOCK as usize][..(end - offset) as usize])
+    /// Appends `length` bytes of `source`: whole blocks to the file they belong in, the rest through the buffer. A tail
+    /// shares its block with the header behind it: cloned, it would be copied on the next write.
+    fn append_span(
+        &mut self,
+        source: &File,
+        offset: u64,
+        length: u64,
+    ) -> Result<Result<(), TransferError>, WriteError> {
+        let in_place = if self.goes_in_place(length) { self.fs_block.align_down(length) } else { 0 };
+        if in_place > 0 {
+            let (fs_block, policy) = (self.fs_block, self.clone_policy);
+            let placed = self.output.place(in_place, |output, target_offset| {
+                let span = Span { source_offset: offset, target_offset, length: in_place };
+                transfer(source, output, span, fs_block, policy)
+            })?;
+            match placed.expect("goes_in_place() says that the output is a file") {
+                Ok(moved) => self.moved += moved,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        self.copy(source, offset + in_place, length - in_place)
+    }
+
+    fn goes_in_place(&self, length: u64) -> bool {
+        self.output.is_file() && (length >= CLONE_FROM || self.clone_policy == ClonePolicy::Required)
+    }
+
+    fn copy(&mut self, source: &File, mut offset: u64, length: u64) -> Result<Result<(), TransferError>, WriteError> {
+        let end = offset + length;
+        while offset < end {
+            let (len, read) = self.output.push_with(end - offset, |bytes| read_exact_at(source, bytes, offset))?;
+            if read.is_err() {
+                return Ok(read);
+            }
+            self.moved.copied_bytes += len;
+            offset += len;
+        }
+        Ok(Ok(()))
     }
 
     /// Two blocks of zeros (POSIX pax, "ustar Interchange Format").
     fn push_end_of_archive(&mut self) -> Result<(), WriteError> {
-        self.push(&[0; 2 * TAR_BLOCK as usize])
-    }
-
-    fn push(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        if bytes.len() >= BUFFER {
-            self.flush()?;
-            return self.write(bytes);
-        }
-        if self.buffer.len() + bytes.len() > BUFFER {
-            self.flush()?;
-        }
-        self.buffer.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn make_room(&mut self) -> Result<(), WriteError> {
-        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
-    }
-
-    /// Writes what is still in memory, so that a full disk shows now.
-    ///
-    /// # Errors
-    /// [`WriteError::Output`].
-    pub fn flush(&mut self) -> Result<(), WriteError> {
-        let buffer = std::mem::take(&mut self.buffer);
-        self.write(&buffer)?;
-        self.buffer = buffer;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    /// Makes the file longer than the next `length` bytes need.
-    ///
-    /// XFS allocates some 10 MB ahead of a write that extends a file. Clones take the place of those blocks; where a
-    /// hole follows instead they would stay, unused. So no write may be the one that extends.
-    fn stay_ahead(&mut self, length: u64) -> Result<(), WriteError> {
-        let end = self.flushed + length;
-        if end > self.output_len {
-            self.output_len = end + AHEAD;
-            let extended = self.output.set_len(self.output_len);
-            extended.map_err(|source| WriteError::Output { offset: self.flushed, source })?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.stay_ahead(bytes.len() as u64)?;
-        let output_error = |source| WriteError::Output { offset: self.flushed, source };
-        self.output.write_all_at(bytes, self.flushed).map_err(output_error)?;
-        self.flushed += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Puts `block` over what is at `offset`, in the buffer or in the file.
-    fn rewrite(&mut self, offset: u64, block: &Block) -> Result<(), WriteError> {
-        match offset.checked_sub(self.flushed) {
-            Some(at) => {
-                self.buffer[at as usize..][..block.len()].copy_from_slice(block);
-                Ok(())
-            }
-            None => self.output.write_all_at(block, offset).map_err(|source| WriteError::Output { offset, source }),
-        }
+        self.output.push(&[0; 2 * TAR_BLOCK as usize])
     }
 }
 
@@ -371,19 +312,21 @@ pub struct Written {
     pub members: u64,
 }
 
-fn check_path(member: &Member) -> Result<(), WriteError> {
-    let is_bad = |path: &[u8]| path.is_empty() || path.contains(&0);
-    let target_is_bad = match &member.kind {
-        Kind::HardLink { target } | Kind::Symlink { target } => is_bad(target),
-        _ => false,
-    };
-    if is_bad(&member.path) || target_is_bad {
-        return Err(WriteError::BadPath { path: lossy(&member.path) });
-    }
+/// Where the first span ends that is out of order, or past the end.
+fn check_spans(spans: &[Span], size: u64) -> Result<(), u64> {
+    spans.iter().try_fold(0, |end, span| match span.target_offset.checked_add(span.length) {
+        Some(next) if span.target_offset >= end && next <= size => Ok(next),
+        Some(next) => Err(next),
+        None => Err(u64::MAX),
+    })?;
     Ok(())
 }
 
-/// A path for people to read.
-pub(crate) fn lossy(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).into_owned()
+/// A source that fails leaves zeros; a target that fails leaves no archive.
+fn data_error(member: &Member, source: TransferError) -> WriteError {
+    let path = lossy(&member.path);
+    match source {
+        TransferError::SourceShrank { .. } | TransferError::Read { .. } => WriteError::Source { path, source },
+        _ => WriteError::Data { path, source },
+    }
 }

@@ -6,17 +6,17 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use aligntar::{ClonePolicy, Kind, Member, Packer, Reader, SocketPolicy, WriteError, WriteOptions, Writer};
+use aligntar::{ClonePolicy, Kind, Member, PackOptions, Packer, Reader, WriteError, WriteOptions, Writer};
 
 /// `before` and `after`, and between them the tree at `source` as `inner.tar`.
 fn write(source: &Path, outer: &File) {
-    let mut writer = Writer::new(outer, 0, WriteOptions::default()).unwrap();
+    let mut writer = Writer::new(outer, WriteOptions::default()).unwrap();
     writer.append_bytes(&Member::new("before", Kind::Regular { size: 3 }, 0o600), b"one").unwrap();
     let nested = Member::new("inner.tar", Kind::Regular { size: 0 }, 0o600);
     let filled: Result<(), aligntar::PackError> = writer.append_nested(&nested, |writer| {
         let mut ignore = |_: &[u8], _| {};
-        let keep = |name: &[u8]| name.starts_with(b"user.");
-        Packer::new(writer, &keep, SocketPolicy::Error, &mut ignore).pack_tree(File::open(source).unwrap(), b".")
+        let options = PackOptions { keep_xattr: &|name| name.starts_with(b"user."), ..PackOptions::default() };
+        Packer::new(writer, options, &mut ignore).pack_tree(File::open(source).unwrap(), b".")
     });
     filled.unwrap();
     writer.append_bytes(&Member::new("after", Kind::Regular { size: 3 }, 0o600), b"two").unwrap();
@@ -69,7 +69,7 @@ fn other_tools_take_a_nested_archive_out() {
 #[test]
 fn an_error_inside_comes_out() {
     let outer = tempfile::tempfile().unwrap();
-    let mut writer = Writer::new(&outer, 0, WriteOptions::default()).unwrap();
+    let mut writer = Writer::new(&outer, WriteOptions::default()).unwrap();
     let nested = Member::new("inner.tar", Kind::Regular { size: 0 }, 0o600);
     let filled: Result<(), WriteError> =
         writer.append_nested(&nested, |writer| writer.append(&Member::new("", Kind::Fifo, 0o600)));

@@ -11,7 +11,7 @@ const SIZE: u64 = 1500;
 
 fn write(members: &[Member]) -> File {
     let archive = tempfile::tempfile().expect("a temporary file");
-    let mut writer = Writer::new(&archive, 0, WriteOptions::default()).expect("a writer");
+    let mut writer = Writer::new(&archive, WriteOptions::default()).expect("a writer");
     let data = [7; SIZE as usize];
     for member in members {
         writer.append_bytes(member, &data).expect("a member");

@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use aligntar::{
-    ClonePolicy, Entry, Inode, InodeError, PackError, Packer, Parents, SocketPolicy, Transferred, UnpackError,
+    ClonePolicy, Entry, Inode, InodeError, PackError, PackOptions, Packer, Parents, SocketPolicy, Transferred, UnpackError,
     UnpackOptions, Unpacker, WriteError, Writer, XattrFilter, read_inode,
 };
 use layerfs::{ApplyError, Change, DataSource, DiffError, Layers, Present, Upperdir, WalkError, XattrNamespace, walk};
@@ -75,12 +75,12 @@ pub(crate) fn capture_diff(
     let keep = keep_stored(layers.xattr_ns);
     let mut beside = BesideMembers::default();
     let mut report = |path: &[u8], moved| progress.member(path, moved);
-    let mut packer = Packer::new(writer, &keep, SocketPolicy::Omit, &mut report);
+    let mut packer = Packer::new(writer, PackOptions { keep_xattr: &keep, sockets: SocketPolicy::Omit, ..PackOptions::default() }, &mut report);
     let walked = walk(layers, |change| match change {
         Change::Deleted { path } => absolute(path).map(|path| beside.deleted.push(path)),
         Change::Present(present) => match inode_of(present, layers.xattr_ns, &keep) {
             Err(InodeError::Socket { path }) => {
-                beside.sockets.push(path);
+                beside.sockets.push(String::from_utf8_lossy(&path).into_owned());
                 Ok(())
             }
             Err(error) => Err(PackError::from(error).into()),
@@ -122,7 +122,7 @@ pub(crate) fn capture_tree(
 ) -> Result<Vec<String>, CaptureError> {
     let opened = File::open(root).map_err(|source| CaptureError::Open { path: root.to_owned(), source })?;
     let mut report = |path: &[u8], moved| progress.member(path, moved);
-    let mut packer = Packer::new(writer, &keep_plain, SocketPolicy::Omit, &mut report);
+    let mut packer = Packer::new(writer, PackOptions { sockets: SocketPolicy::Omit, ..PackOptions::default() }, &mut report);
     packer.pack_tree(&opened, prefix)?;
     Ok(packer.omitted_sockets().iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect())
 }
@@ -136,7 +136,7 @@ pub(crate) fn capture_file_optional(
 ) -> Result<(), CaptureError> {
     let opened = File::open(parent).map_err(|source| CaptureError::Open { path: parent.to_owned(), source })?;
     let mut report = |path: &[u8], moved| progress.member(path, moved);
-    let mut packer = Packer::new(writer, &keep_plain, SocketPolicy::Error, &mut report);
+    let mut packer = Packer::new(writer, PackOptions::default(), &mut report);
     match packer.pack_one(&opened, OsStr::new(name), name.as_bytes().to_vec()) {
         Ok(_) => Ok(()),
         Err(PackError::Inode(InodeError::Call { source: Errno::NOENT, .. })) => Ok(()),

@@ -47,6 +47,12 @@ impl PaxBody {
     /// | multiple of `align` | | data |
     #[must_use]
     pub fn pad(&mut self, offset: u64, align: Alignment) -> Option<()> {
+        self.pad_with(COMMENT, offset, align)
+    }
+
+    /// As [`PaxBody::pad`], with a record of another keyword.
+    #[must_use]
+    pub(crate) fn pad_with(&mut self, keyword: &[u8], offset: u64, align: Alignment) -> Option<()> {
         let data_offset = offset.checked_add(self.archived_len())?.checked_add(TAR_BLOCK)?;
         if align.is_aligned(data_offset) {
             return Some(());
@@ -59,14 +65,14 @@ impl PaxBody {
         }
         let filled = padded_len(self.bytes.len() as u64)?;
         let record_len = usize::try_from(filled + short).ok()? - self.bytes.len();
-        self.push_comment(record_len);
+        self.push_filler(keyword, record_len);
         Some(())
     }
 
-    /// Appends a `comment` record of exactly `record_len` bytes, at least 12.
-    fn push_comment(&mut self, record_len: usize) {
-        let frame = decimal_digits(record_len) + COMMENT.len() + " =\n".len();
-        self.push(COMMENT, &vec![b' '; record_len - frame]);
+    /// Appends a record of exactly `record_len` bytes, which is at least one tar block less the records' own filling.
+    fn push_filler(&mut self, keyword: &[u8], record_len: usize) {
+        let frame = decimal_digits(record_len) + keyword.len() + " =\n".len();
+        self.push(keyword, &vec![b' '; record_len - frame]);
     }
 
     /// Bytes that the header `x` and this body take in the archive; none where there is no record.

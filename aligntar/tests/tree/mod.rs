@@ -8,9 +8,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use aligntar::{
-    ClonePolicy, Packer, PlainParents, Reader, SocketPolicy, UnpackOptions, Unpacker, WriteOptions, Writer,
-};
+use aligntar::{ClonePolicy, PackOptions, Packer, PlainParents, Reader, UnpackOptions, Unpacker, WriteOptions, Writer};
 use aligntar::{Transferred, Written};
 use rustix::fs::{FileType, Mode, Timespec, Timestamps, XattrFlags};
 
@@ -54,9 +52,10 @@ fn set_mtime(path: &Path, secs: i64, nanos: i64) {
 
 pub(crate) fn pack(root: &Path, archive: &File, policy: ClonePolicy) -> Written {
     let options = WriteOptions { clone_policy: policy, ..WriteOptions::default() };
-    let mut writer = Writer::new(archive, 0, options).unwrap();
+    let mut writer = Writer::new(archive, options).unwrap();
     let mut count = |_: &[u8], _| {};
-    let mut packer = Packer::new(&mut writer, &|name| name.starts_with(b"user."), SocketPolicy::Error, &mut count);
+    let options = PackOptions { keep_xattr: &|name| name.starts_with(b"user."), ..PackOptions::default() };
+    let mut packer = Packer::new(&mut writer, options, &mut count);
     packer.pack_tree(File::open(root).unwrap(), b".").unwrap();
     writer.finish().unwrap()
 }

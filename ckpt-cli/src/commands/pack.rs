@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use aligntar::{Packer, SocketPolicy, WriteOptions, Writer, Written};
+use aligntar::{PackOptions, Packer, WriteOptions, Writer, Written};
 use anyhow::{Context, Result};
 use ckpt_core::output::Output;
 use clap::Args;
@@ -37,11 +37,12 @@ fn pack(arguments: &Arguments, display: &mut Display) -> Result<Written> {
     let Arguments { directory, file, clone } = arguments;
     let tree = File::open(directory).with_context(|| format!("open {}", directory.display()))?;
     let output = Output::create(file)?;
-    let options = WriteOptions { alignment: None, clone_policy: clone.policy() };
-    let mut writer = Writer::new(output.file(), 0, options)?;
+    let options = WriteOptions { clone_policy: clone.policy(), ..WriteOptions::default() };
+    let mut writer = Writer::new(output.file(), options)?;
     let mut count = |_: &[u8], moved| display.count(moved);
-    let keep = |name: &[u8]| name != b"security.selinux" && !name.starts_with(b"trusted.overlay.");
-    Packer::new(&mut writer, &keep, SocketPolicy::Error, &mut count).pack_tree(&tree, b".")?;
+    let threads = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
+    let options = PackOptions { threads, ..PackOptions::default() };
+    Packer::new(&mut writer, options, &mut count).pack_tree(&tree, b".")?;
     let written = writer.finish()?;
     output.publish()?;
     Ok(written)

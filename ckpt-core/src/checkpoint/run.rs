@@ -69,8 +69,8 @@ impl<'r> Run<'r> {
     pub(super) fn dump_and_deliver(&mut self) -> Result<(serde_json::Value, Written), DumpError> {
         let mut manifest = self.manifest();
         let now = Timestamp { secs: Now::now().as_second(), nanos: 0 };
-        let options = WriteOptions { alignment: None, clone_policy: self.options.clone_policy };
-        let mut writer = Writer::new(self.plan.draft(), 0, options)?;
+        let options = WriteOptions { clone_policy: self.options.clone_policy, ..WriteOptions::default() };
+        let mut writer = Writer::new(self.plan.draft(), options)?;
         let said = self.dump(&mut writer, now, &mut manifest)?;
         // The container is what counts: statistics that cannot be read are no reason to throw it away.
         let podman_stats = serde_json::from_slice(&said.stdout).unwrap_or_default();

@@ -148,7 +148,7 @@ fn part_of(
 ) -> Result<File, RestoreError> {
     let error = |source| RestoreError::Stage { folder: PathBuf::from(folder), source };
     let part = tempfile::tempfile_in(folder).map_err(error)?;
-    let mut writer = Writer::new(&part, 0, WriteOptions::default())?;
+    let mut writer = Writer::new(&part, WriteOptions::default())?;
     for Entry { member, data_offset, .. } in archive.entries().filter(|entry| wanted(&entry.member.path)) {
         writer.append_file_at(member, archive.file(), *data_offset)?;
     }

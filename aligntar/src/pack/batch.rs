@@ -1,0 +1,111 @@
+//! Some names of a tree, read into memory as far as they are small.
+
+use std::fs::File;
+use std::ops::Range;
+
+use super::walk::{Found, Walk};
+use super::{PackError, PackOptions};
+use crate::inode::{Inode, InodeError, os, read_inode_of};
+use crate::transfer::{ClonePolicy, read_exact_at};
+use crate::writer::{CLONE_FROM, Layout, filling};
+
+/// Names in one batch; each of them may keep a file open.
+const NAMES: usize = 48;
+
+/// A batch, from names to what is ready to be written.
+#[derive(Default)]
+pub(super) struct Batch {
+    found: Vec<Found>,
+    /// In the order of the names.
+    pub(super) loaded: Vec<Result<Loaded, InodeError>>,
+    /// What `loaded` refers to.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// A member, as far as it could be prepared.
+pub(super) enum Loaded {
+    /// Headers, data and filling as they go into the archive, wherever that is.
+    Encoded { path: Vec<u8>, bytes: Range<usize>, size: u64, changed: bool },
+    /// What depends on members before it, or on its place in the archive; with its data, if that was read.
+    Inode { inode: Box<Inode>, data: Option<Range<usize>> },
+}
+
+impl Batch {
+    /// Takes the next names of `walk`; whether there were any.
+    pub(super) fn refill(&mut self, walk: &mut Walk<'_>) -> Result<bool, PackError> {
+        self.bytes.clear();
+        while self.found.len() < NAMES
+            && let Some(found) = walk.next_name()?
+        {
+            self.found.push(found);
+        }
+        Ok(!self.found.is_empty())
+    }
+
+    /// Reads what the names lead to.
+    pub(super) fn load(&mut self, loader: &Loader<'_>) {
+        for found in self.found.drain(..) {
+            self.loaded.push(loader.load(found, &mut self.bytes));
+        }
+    }
+}
+
+/// Reads inodes as the archive's layout needs them.
+pub(super) struct Loader<'l> {
+    options: PackOptions<'l>,
+    layout: Layout,
+    clone_policy: ClonePolicy,
+}
+
+impl<'l> Loader<'l> {
+    pub(super) fn new(options: PackOptions<'l>, layout: Layout, clone_policy: ClonePolicy) -> Self {
+        Loader { options, layout, clone_policy }
+    }
+
+    fn load(&self, found: Found, bytes: &mut Vec<u8>) -> Result<Loaded, InodeError> {
+        let Found { parent, name, path, file_type } = found;
+        let inode = read_inode_of(file_type, &parent, os(name.to_bytes()), path, self.options.keep_xattr)?;
+        let Some(file) = self.data_to_copy(&inode) else { return Ok(Loaded::Inode { inode: inode.into(), data: None }) };
+        let start = bytes.len();
+        if self.is_placeless(&inode)
+            && let Some(changed) = self.encode(&inode, file, bytes)?
+        {
+            let size = inode.member.size();
+            return Ok(Loaded::Encoded { path: inode.member.path, bytes: start..bytes.len(), size, changed });
+        }
+        bytes.truncate(start);
+        let whole = read_data(file, inode.member.size(), bytes);
+        // Whoever appends it reads it again, and says what is wrong.
+        Ok(Loaded::Inode { inode: inode.into(), data: whole.then_some(start..bytes.len()) })
+    }
+
+    /// The data of a file that is too small to be cloned.
+    fn data_to_copy<'i>(&self, inode: &'i Inode) -> Option<&'i File> {
+        let is_small = inode.member.size() < CLONE_FROM;
+        let is_cloned = self.clone_policy == ClonePolicy::Required && self.layout.aligns(&inode.member);
+        inode.data.as_ref().filter(|_| is_small && !is_cloned)
+    }
+
+    /// Whether it looks the same at any place, after any members: neither aligned, nor perhaps a link.
+    fn is_placeless(&self, inode: &Inode) -> bool {
+        !self.layout.aligns(&inode.member) && inode.stat.st_nlink == 1
+    }
+
+    /// Appends the whole member to `bytes` and says whether it changed meanwhile; `None` if that could not be done.
+    fn encode(&self, inode: &Inode, file: &File, bytes: &mut Vec<u8>) -> Result<Option<bool>, InodeError> {
+        let mut member = inode.member.clone();
+        self.options.apply(&mut member);
+        if self.layout.push_headers(&member, 0, bytes).is_err() || !read_data(file, member.size(), bytes) {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(filling(member.size()));
+        inode.has_changed().map(Some)
+    }
+}
+
+/// Appends `size` bytes of `file`; whether they were there.
+fn read_data(file: &File, size: u64, bytes: &mut Vec<u8>) -> bool {
+    let start = bytes.len();
+    bytes.resize(start + size as usize, 0);
+    read_exact_at(file, &mut bytes[start..], 0).is_ok()
+}

@@ -1,0 +1,86 @@
+//! What of a tree is packed, and how.
+
+use std::num::NonZeroUsize;
+
+use crate::inode::XattrFilter;
+use crate::member::{Member, Timestamp};
+
+/// What to do with sockets, which tar cannot hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SocketPolicy {
+    /// [`InodeError::Socket`](crate::InodeError::Socket).
+    #[default]
+    Error,
+    /// Leave them out and list them in [`Packer::omitted_sockets`](super::Packer::omitted_sockets).
+    Omit,
+}
+
+/// What to do about files that change, or go, while the tree is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChangePolicy {
+    /// Stop with [`PackError::Changed`](super::PackError::Changed), or what the call gave.
+    #[default]
+    Error,
+    /// Go on, and list them in [`Packer::changed`](super::Packer::changed).
+    List,
+}
+
+/// Which time of change a member gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MtimePolicy {
+    /// Its own.
+    #[default]
+    Keep,
+    /// Its own, but none after this, as reproducible builds use SOURCE_DATE_EPOCH.
+    Clamp(Timestamp),
+    /// This one.
+    Set(Timestamp),
+}
+
+/// What of a tree is packed, and how; all defaults take everything as it is.
+#[derive(Clone, Copy)]
+pub struct PackOptions<'p> {
+    /// Which extended attributes to take. By default all but `security.selinux`, which the target's policy sets, and
+    /// `trusted.overlay.*`, which belong to a mount.
+    pub keep_xattr: XattrFilter<'p>,
+    /// Which members to leave out, with all that is below them, by their paths in the archive. By default none.
+    pub exclude: &'p (dyn Fn(&[u8]) -> bool + Sync),
+    /// Sockets are an error by default.
+    pub sockets: SocketPolicy,
+    /// Files that change are an error by default.
+    pub changes: ChangePolicy,
+    /// User and group ID for all members instead of their own.
+    pub owner: Option<(u64, u64)>,
+    /// Times are kept by default.
+    pub mtime: MtimePolicy,
+    /// Threads that read the tree, the calling one included, which writes. By default 1: no other thread.
+    pub threads: NonZeroUsize,
+}
+
+impl Default for PackOptions<'_> {
+    fn default() -> Self {
+        PackOptions {
+            keep_xattr: &|name| name != b"security.selinux" && !name.starts_with(b"trusted.overlay."),
+            exclude: &|_| false,
+            sockets: SocketPolicy::default(),
+            changes: ChangePolicy::default(),
+            owner: None,
+            mtime: MtimePolicy::default(),
+            threads: NonZeroUsize::MIN,
+        }
+    }
+}
+
+impl PackOptions<'_> {
+    /// Gives `member` the owner and the time that it shall have.
+    pub(super) fn apply(&self, member: &mut Member) {
+        if let Some((uid, gid)) = self.owner {
+            (member.uid, member.gid) = (uid, gid);
+        }
+        member.mtime = match self.mtime {
+            MtimePolicy::Keep => member.mtime,
+            MtimePolicy::Clamp(latest) => member.mtime.min(latest),
+            MtimePolicy::Set(time) => time,
+        };
+    }
+}

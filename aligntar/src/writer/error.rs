@@ -1,0 +1,95 @@
+//! Why an archive cannot be written.
+
+use std::io;
+
+use crate::align::AlignError;
+use crate::transfer::TransferError;
+
+/// Why a member could not be written. The archive is incomplete then, but for [`WriteError::Source`] and
+/// [`WriteError::Stream`]: there the member is whole, with zeros in place of what could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The output's block size is unknown.
+    #[error(transparent)]
+    Alignment(#[from] AlignError),
+    /// The output could not be written.
+    #[error("write the archive at offset {offset}")]
+    Output {
+        /// In the archive, bytes.
+        offset: u64,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The data of a member could not be moved.
+    #[error("member {path:?}")]
+    Data {
+        /// The member's path.
+        path: String,
+        /// What happened.
+        #[source]
+        source: TransferError,
+    },
+    /// The data of a member could not be read, or ended early: zeros stand in its place, and the archive may go on.
+    #[error("read the data of member {path:?}")]
+    Source {
+        /// The member's path.
+        path: String,
+        /// What happened; [`TransferError::SourceShrank`] for a file that changed while it was read.
+        #[source]
+        source: TransferError,
+    },
+    /// The data of a member could not be read from a stream, or ended early: zeros stand in its place, and the
+    /// archive may go on.
+    #[error("read the data of member {path:?}")]
+    Stream {
+        /// The member's path.
+        path: String,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
+    /// The member's size and its data do not agree, or data was given for a member that has none.
+    #[error("member {path:?} says {size} bytes of data, {given} were given")]
+    SizeMismatch {
+        /// The member's path.
+        path: String,
+        /// What the member says.
+        size: u64,
+        /// What was given.
+        given: u64,
+    },
+    /// A path or link target that a tar archive cannot hold: empty, or with a NUL byte.
+    #[error("{path:?} is empty or has a NUL byte: no path for an archive")]
+    BadPath {
+        /// The member's path.
+        path: String,
+    },
+    /// Extended attributes, a path and a link target that together are more than readers take.
+    #[error("member {path:?} has extended attributes of {len} bytes, readers of pax headers stop at {limit}")]
+    ExtensionsTooLong {
+        /// The member's path.
+        path: String,
+        /// Length of its pax header in bytes.
+        len: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// An output that is no regular file: only forward, and only copies.
+    #[error("{what} needs a regular file as output, not a pipe or a stream")]
+    NotAFile {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// Offsets past `u64::MAX`.
+    #[error("member {path:?} does not fit: the archive would be too large")]
+    TooLarge {
+        /// The member's path.
+        path: String,
+    },
+}
+
+/// A path for people to read.
+pub(crate) fn lossy(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}
