@@ -32,6 +32,7 @@
 
 mod align;
 mod beneath;
+mod entry;
 mod header;
 mod inode;
 mod member;
@@ -40,19 +41,22 @@ mod parse;
 mod pax;
 mod reader;
 mod source;
+mod sparse;
 mod sys;
 mod transfer;
 mod unpack;
 mod writer;
 
 pub use align::{AlignError, Alignment, TAR_BLOCK, padded_len};
+pub use entry::{DataSpan, Entry};
 pub use inode::{Inode, InodeError, XattrFilter, read_inode};
 pub use member::{Kind, Member, Record, Timestamp, Xattr};
 pub use pack::{ChangePolicy, MtimePolicy, OnMember, PackError, PackOptions, Packer, SocketPolicy};
 pub use parse::HeaderError;
-pub use pax::{PAX_BODY_LIMIT, PaxBody, PaxError, PaxExtensions, PaxRecord, records};
-pub use reader::{DataSpan, Entry, EntryData, Limits, ReadError, Reader};
+pub use pax::{PAX_BODY_LIMIT, PaxBody, PaxError, PaxExtensions, PaxRecord, SparseRecords, records};
+pub use reader::{EndMarker, EntryData, Limits, ReadError, Reader};
 pub use source::{FileSource, Source, StreamSource};
+pub use sparse::SparseError;
 pub use sys::{Extent, extents};
 pub use transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
 pub use unpack::{Parents, PlainParents, UnpackError, UnpackOptions, Unpacker};

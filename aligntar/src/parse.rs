@@ -1,8 +1,11 @@
-//! One 512-byte header block of any dialect (v7, ustar, pax, GNU) as a value: bytes in, value out, no I/O.
+//! One 512-byte header block of any dialect (v7, ustar, pax, GNU, star) as a value: bytes in, value out, no I/O.
 
-use tar::Header;
+mod number;
+
+use std::ops::Range;
 
 use crate::header::Block;
+pub(crate) use number::number;
 
 /// Why a block is no header.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -21,6 +24,42 @@ pub enum HeaderError {
         /// The field's POSIX name.
         field: &'static str,
     },
+}
+
+/// Fields by their bytes, tar(5): those of every dialect, and from `UNAME` on those of ustar and GNU.
+const NAME: Range<usize> = 0..100;
+const MODE: Range<usize> = 100..108;
+const UID: Range<usize> = 108..116;
+const GID: Range<usize> = 116..124;
+const SIZE: Range<usize> = 124..136;
+const MTIME: Range<usize> = 136..148;
+const CHKSUM: Range<usize> = 148..156;
+const TYPEFLAG: usize = 156;
+const LINKNAME: Range<usize> = 157..257;
+const MAGIC: Range<usize> = 257..263;
+const UNAME: Range<usize> = 265..297;
+const GNAME: Range<usize> = 297..329;
+const DEVMAJOR: Range<usize> = 329..337;
+const DEVMINOR: Range<usize> = 337..345;
+/// Of ustar only: GNU has times and the sparse map there.
+const PREFIX: Range<usize> = 345..500;
+
+/// Who defined what stands behind the fields of v7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    V7,
+    Ustar,
+    Gnu,
+}
+
+impl Dialect {
+    fn of(block: &Block) -> Self {
+        match &block[MAGIC] {
+            b"ustar\0" => Dialect::Ustar,
+            b"ustar " => Dialect::Gnu,
+            _ => Dialect::V7,
+        }
+    }
 }
 
 /// The fields of a header as they stand, before extensions.
@@ -46,21 +85,23 @@ pub(crate) fn parse(block: &Block) -> Result<Option<ParsedHeader>, HeaderError> 
         return Ok(None);
     }
     check_sum(block)?;
-    let header = Header::from_byte_slice(block);
-    let old = header.as_old();
-    let (devmajor, devminor) = devices(header)?;
-    let (uname, gname) = owner_names(header);
+    let dialect = Dialect::of(block);
+    let (devmajor, devminor) = devices(block, dialect)?;
+    let text = |field| match dialect {
+        Dialect::V7 => Vec::new(),
+        _ => until_nul(&block[field]).to_vec(),
+    };
     Ok(Some(ParsedHeader {
-        typeflag: block[156],
-        path: header.path_bytes().into_owned(),
-        linkname: until_nul(&old.linkname).to_vec(),
-        mode: unsigned("mode", &old.mode)? as u32 & 0o7777,
-        uid: unsigned("uid", &old.uid)?,
-        gid: unsigned("gid", &old.gid)?,
-        uname: until_nul(uname).to_vec(),
-        gname: until_nul(gname).to_vec(),
-        size: unsigned("size", &old.size)?,
-        mtime: number("mtime", &old.mtime)?,
+        typeflag: block[TYPEFLAG],
+        path: path(block, dialect),
+        linkname: until_nul(&block[LINKNAME]).to_vec(),
+        mode: unsigned("mode", &block[MODE])? as u32 & 0o7777,
+        uid: unsigned("uid", &block[UID])?,
+        gid: unsigned("gid", &block[GID])?,
+        uname: text(UNAME),
+        gname: text(GNAME),
+        size: unsigned("size", &block[SIZE])?,
+        mtime: number(&block[MTIME]).ok_or(HeaderError::Number { field: "mtime" })?,
         devmajor,
         devminor,
     }))
@@ -68,67 +109,45 @@ pub(crate) fn parse(block: &Block) -> Result<Option<ParsedHeader>, HeaderError> 
 
 /// Old writers added the bytes up as signed ones; readers accept both (tar(5)).
 fn check_sum(block: &Block) -> Result<(), HeaderError> {
-    let found = unsigned("chksum", &block[148..156])?;
-    let summed = || block.iter().enumerate().map(|(at, &byte)| if (148..156).contains(&at) { b' ' } else { byte });
-    let computed: u64 = summed().map(u64::from).sum();
-    let signed: i64 = summed().map(|byte| i64::from(byte as i8)).sum();
-    if found == computed || i64::try_from(found) == Ok(signed) {
+    let found = unsigned("chksum", &block[CHKSUM])?;
+    // The field itself counts as eight blanks.
+    let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
+    let blanks = CHKSUM.len() as u32 * u32::from(b' ');
+    let computed = u64::from(sum(block) - sum(&block[CHKSUM]) + blanks);
+    if found == computed || i64::try_from(found) == Ok(signed_sum(block)) {
         return Ok(());
     }
     Err(HeaderError::Checksum { found, computed })
 }
 
-/// Device numbers exist in ustar and GNU headers only, and count for devices only: other members may leave anything.
-fn devices(header: &Header) -> Result<(u32, u32), HeaderError> {
-    let is_device = matches!(header.as_bytes()[156], b'3' | b'4');
-    let (major, minor) = match (header.as_ustar(), header.as_gnu()) {
-        (Some(ustar), _) if is_device => (&ustar.dev_major, &ustar.dev_minor),
-        (_, Some(gnu)) if is_device => (&gnu.dev_major, &gnu.dev_minor),
-        _ => return Ok((0, 0)),
-    };
-    let device = |field, bytes| u32::try_from(unsigned(field, bytes)?).map_err(|_| HeaderError::Number { field });
-    Ok((device("devmajor", major)?, device("devminor", minor)?))
+fn signed_sum(block: &Block) -> i64 {
+    let summed = block.iter().enumerate().map(|(at, &byte)| if CHKSUM.contains(&at) { b' ' } else { byte });
+    summed.map(|byte| i64::from(byte as i8)).sum()
 }
 
-/// In ustar and GNU headers; v7 had none.
-fn owner_names(header: &Header) -> (&[u8], &[u8]) {
-    match (header.as_ustar(), header.as_gnu()) {
-        (Some(ustar), _) => (&ustar.uname, &ustar.gname),
-        (_, Some(gnu)) => (&gnu.uname, &gnu.gname),
-        _ => (b"", b""),
+fn path(block: &Block, dialect: Dialect) -> Vec<u8> {
+    let name = until_nul(&block[NAME]);
+    match dialect {
+        Dialect::Ustar if block[PREFIX.start] != 0 => [until_nul(&block[PREFIX]), b"/", name].concat(),
+        _ => name.to_vec(),
     }
 }
 
+/// Device numbers exist in ustar and GNU headers only, and count for devices only: other members may leave anything.
+fn devices(block: &Block, dialect: Dialect) -> Result<(u32, u32), HeaderError> {
+    if dialect == Dialect::V7 || !matches!(block[TYPEFLAG], b'3' | b'4') {
+        return Ok((0, 0));
+    }
+    let device = |field, bytes| u32::try_from(unsigned(field, bytes)?).map_err(|_| HeaderError::Number { field });
+    Ok((device("devmajor", &block[DEVMAJOR])?, device("devminor", &block[DEVMINOR])?))
+}
+
 fn until_nul(field: &[u8]) -> &[u8] {
-    field.split(|&byte| byte == 0).next().unwrap_or_default()
+    &field[..field.iter().position(|&byte| byte == 0).unwrap_or(field.len())]
 }
 
 fn unsigned(field: &'static str, bytes: &[u8]) -> Result<u64, HeaderError> {
-    u64::try_from(number(field, bytes)?).map_err(|_| HeaderError::Number { field })
-}
-
-/// Octal digits, or base-256 where the first bit is set (tar(5), "Numeric Extensions"); an empty field is zero.
-fn number(field: &'static str, bytes: &[u8]) -> Result<i64, HeaderError> {
-    let value = if bytes[0] & 0x80 != 0 { base_256(bytes) } else { octal(bytes) };
-    value.ok_or(HeaderError::Number { field })
-}
-
-fn octal(bytes: &[u8]) -> Option<i64> {
-    let text = until_nul(bytes).trim_ascii();
-    text.iter().try_fold(0i64, |value, &digit| match digit {
-        b'0'..=b'7' => value.checked_mul(8)?.checked_add(i64::from(digit - b'0')),
-        _ => None,
-    })
-}
-
-/// Two's complement, big endian; the first bit is only the mark, the second one the sign.
-fn base_256(bytes: &[u8]) -> Option<i64> {
-    let negative = bytes[0] & 0x40 != 0;
-    let first = if negative { bytes[0] } else { bytes[0] & 0x7f };
-    // At most twelve bytes, the longest numeric field: no bit leaves an i128.
-    let start = if negative { -1i128 } else { 0 };
-    let value = std::iter::once(&first).chain(&bytes[1..]).fold(start, |value, &byte| value << 8 | i128::from(byte));
-    i64::try_from(value).ok()
+    number(bytes).and_then(|value| u64::try_from(value).ok()).ok_or(HeaderError::Number { field })
 }
 
 #[cfg(test)]
@@ -137,24 +156,6 @@ mod tests {
     use crate::header::{member_header, with_size};
     use crate::member::{Kind, Member};
     use proptest::prelude::*;
-
-    #[test]
-    fn numbers_of_every_dialect() {
-        let cases: [(&[u8], Option<i64>); 9] = [
-            (b"0000644\0", Some(0o644)),
-            (b"   644 \0", Some(0o644)),
-            (b"\0\0\0\0\0\0\0\0", Some(0)),
-            (b"00000000777\0", Some(0o777)),
-            (b"\x80\0\0\0\0\0\0\x01\0\0\0\0", Some(1 << 32)),
-            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe", Some(-2)),
-            (b"0000008\0", None),
-            (b"-000001\0", None),
-            (b"\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", None),
-        ];
-        for (bytes, expected) in cases {
-            assert_eq!(number("f", bytes).ok(), expected, "{bytes:?}");
-        }
-    }
 
     #[test]
     fn a_flipped_bit_breaks_the_checksum() {

@@ -1,12 +1,17 @@
 //! Extended header records, `"%d %s=%s\n"` (POSIX pax, "pax Extended Header"): bytes in, bytes out, no I/O.
 
 mod body;
+mod sparse;
 
 use crate::member::{Record, Timestamp, Xattr};
 pub use body::PaxBody;
+pub use sparse::SparseRecords;
 
 /// Keyword prefix of extended attributes, as star, GNU tar, libarchive and Go write them.
 const SCHILY_XATTR: &[u8] = b"SCHILY.xattr.";
+
+/// Keyword prefix of what describes a sparse member.
+const GNU_SPARSE: &[u8] = b"GNU.sparse.";
 
 /// Keyword whose value readers ignore (POSIX pax); its value is the padding in front of aligned data.
 const COMMENT: &[u8] = b"comment";
@@ -39,6 +44,13 @@ pub enum PaxError {
     Malformed {
         /// Where the record starts.
         offset: usize,
+    },
+    /// A path, link target, size or sparse map for all members that follow: of the readers that are out there some obey
+    /// and some do not, so that what the archive holds would depend on who reads it. No writer makes such records.
+    #[error("global pax record {keyword:?} would change all members that follow")]
+    Global {
+        /// The record's keyword.
+        keyword: &'static str,
     },
     /// A numeric record that is not a number, or a path that holds a NUL byte.
     #[error("pax record {keyword:?} has a value that cannot be used: {value:?}")]
@@ -124,8 +136,8 @@ pub struct PaxExtensions {
     pub xattrs: Vec<Xattr>,
     /// What has no meaning here, in the order it stands; paddings are dropped.
     pub records: Vec<Record>,
-    /// Any `GNU.sparse.*`: the data is not the file's content but a map and its pieces.
-    pub gnu_sparse: bool,
+    /// `GNU.sparse.*`, if there is any.
+    pub sparse: Option<SparseRecords>,
 }
 
 impl PaxExtensions {
@@ -154,11 +166,15 @@ impl PaxExtensions {
             b"gname" => self.gname = path(record)?,
             b"mtime" => self.mtime = timestamp(record)?,
             COMMENT | VENDOR_PADDING => {}
-            keyword if keyword.starts_with(b"GNU.sparse.") => self.gnu_sparse = true,
-            keyword => match keyword.strip_prefix(SCHILY_XATTR) {
-                Some(name) => self.xattrs.push(Xattr { name: decode_xattr_name(name), value: record.value.to_vec() }),
-                None => self.records.push(Record { keyword: keyword.to_vec(), value: record.value.to_vec() }),
-            },
+            keyword => {
+                if let Some(name) = keyword.strip_prefix(GNU_SPARSE) {
+                    self.sparse.get_or_insert_default().take(name, record)?;
+                } else if let Some(name) = keyword.strip_prefix(SCHILY_XATTR) {
+                    self.xattrs.push(Xattr { name: decode_xattr_name(name), value: record.value.to_vec() });
+                } else {
+                    self.records.push(Record { keyword: keyword.to_vec(), value: record.value.to_vec() });
+                }
+            }
         }
         Ok(())
     }
@@ -170,14 +186,34 @@ impl PaxExtensions {
         self.xattrs.dedup_by(|one, other| one.name == other.name);
     }
 
-    /// These extensions, and where they say nothing of owner or time, those of `global`.
+    /// Reads the body of a `g` header, of which owner, their names and the time count for the members that follow.
     ///
-    /// A path, a size or attributes of all members at once make no sense, but a small archive take all memory.
+    /// Attributes and records without a meaning are dropped: for all members at once, a small archive could take all
+    /// memory with them.
+    ///
+    /// # Errors
+    /// As [`PaxExtensions::parse`], and [`PaxError::Global`].
+    pub fn parse_global(body: &[u8]) -> Result<Self, PaxError> {
+        let extensions = Self::parse(body)?;
+        let refused = [
+            ("path", extensions.path.is_some()),
+            ("linkpath", extensions.linkpath.is_some()),
+            ("size", extensions.size.is_some()),
+            ("GNU.sparse", extensions.sparse.is_some()),
+        ];
+        if let Some((keyword, _)) = refused.into_iter().find(|(_, is_there)| *is_there) {
+            return Err(PaxError::Global { keyword });
+        }
+        Ok(PaxExtensions { xattrs: Vec::new(), records: Vec::new(), ..extensions })
+    }
+
+    /// These extensions, and where they say nothing of owner or time, those of `global`.
     pub fn or(mut self, global: &PaxExtensions) -> Self {
         self.uid = self.uid.or(global.uid);
         self.gid = self.gid.or(global.gid);
+        self.uname = self.uname.or_else(|| global.uname.clone());
+        self.gname = self.gname.or_else(|| global.gname.clone());
         self.mtime = self.mtime.or(global.mtime);
-        self.gnu_sparse |= global.gnu_sparse;
         self
     }
 }
@@ -309,6 +345,18 @@ mod tests {
         let kept: Vec<_> = extensions.records.iter().map(|record| &record.keyword[..]).collect();
         assert_eq!(kept, [&b"atime"[..], b"SCHILY.fflags", b"LIBARCHIVE.x"]);
         assert_eq!(extensions.uname.as_deref(), Some(&b"1"[..]));
+    }
+
+    #[test]
+    fn global_records_give_owner_and_time_and_nothing_that_finds_members() {
+        let global = PaxExtensions::parse_global(b"8 uid=7\n11 mtime=5\n11 uname=u\n13 atime=1.5\n8 size=\n").unwrap();
+        let local = PaxExtensions { uid: Some(8), ..PaxExtensions::default() }.or(&global);
+        assert_eq!((local.uid, local.uname.as_deref()), (Some(8), Some(&b"u"[..])));
+        assert_eq!(local.mtime, Some(Timestamp { secs: 5, nanos: 0 }));
+        assert!(local.records.is_empty());
+        for (keyword, record) in [("path", "10 path=a\n"), ("linkpath", "14 linkpath=a\n"), ("size", "9 size=5\n")] {
+            assert_eq!(PaxExtensions::parse_global(record.as_bytes()), Err(PaxError::Global { keyword }));
+        }
     }
 
     proptest! {

@@ -1,142 +1,69 @@
 //! Reads an archive's members: where each header and its data lie, and what they say.
 
+mod data;
+mod error;
+mod limits;
+mod member;
+
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 
 use crate::align::{TAR_BLOCK, padded_len};
-use crate::member::{Kind, Member, Timestamp};
-use crate::parse::{HeaderError, ParsedHeader, parse};
-use crate::pax::{PAX_BODY_LIMIT, PaxError, PaxExtensions};
+use crate::entry::{DataSpan, Entry};
+use crate::header::Block;
+use crate::member::Kind;
+use crate::parse::{ParsedHeader, parse};
+use crate::pax::{PaxExtensions, SparseRecords};
 use crate::source::{FileSource, Source};
-use crate::transfer::Span;
+use crate::sparse::lines::MapLines;
+use crate::sparse::old::OldMap;
+use crate::sparse::{SparseError, checked};
+pub use data::EntryData;
+pub use error::ReadError;
+pub use limits::Limits;
+use member::{Pending, member};
 
-/// Why an archive cannot be read on; offsets count bytes from the start of the file.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The very first block is no header.
-    #[error("not a tar archive")]
-    NotAnArchive(#[source] HeaderError),
-    /// A block that should be a header is none.
-    #[error("damaged header at offset {offset}")]
-    Header {
-        /// Where the block is.
-        offset: u64,
-        /// What is wrong.
-        #[source]
-        source: HeaderError,
-    },
-    /// An extended header is broken.
-    #[error("damaged pax header at offset {offset}")]
-    Pax {
-        /// Where its header block is.
-        offset: u64,
-        /// What is wrong.
-        #[source]
-        source: PaxError,
-    },
-    /// The archive ends inside a member, or without its end marker.
-    #[error("truncated: the archive ends at offset {offset}, in the middle of a member or without its end marker")]
-    Truncated {
-        /// Where bytes are missing.
-        offset: u64,
-    },
-    /// Something is longer than [`Limits`] allow.
-    #[error("{what} of {len} bytes at offset {offset} is over the limit of {limit} bytes")]
-    TooLong {
-        /// Where its header block is.
-        offset: u64,
-        /// What it is.
-        what: &'static str,
-        /// Its length.
-        len: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// A member of a kind that is not read.
-    #[error("member {path:?} at offset {offset} is of a kind that cannot be read: {what}")]
-    Unsupported {
-        /// Where its header block is.
-        offset: u64,
-        /// The member's path.
-        path: String,
-        /// The kind.
-        what: String,
-    },
-    /// The medium failed.
-    #[error("read at offset {offset}")]
-    Io {
-        /// Where.
-        offset: u64,
-        /// What the kernel says.
-        #[source]
-        source: io::Error,
-    },
-}
-
-/// Bounds on what an untrusted archive can make a reader allocate.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Body of one pax extended header, bytes. Default 1 MiB, where Go's and libarchive's readers stop too.
-    pub pax_body_bytes: u64,
-    /// A name in a GNU `L` or `K` member, bytes. Default 64 KiB, sixteen times Linux' PATH_MAX.
-    pub gnu_name_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { pax_body_bytes: PAX_BODY_LIMIT, gnu_name_bytes: 64 << 10 }
-    }
-}
-
-/// One member, and where it lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// What the headers say.
-    pub member: Member,
-    /// Offset of the first header block that belongs to it, extended headers included.
-    pub header_offset: u64,
-    /// Offset of its data.
-    pub data_offset: u64,
-    /// Bytes of data that follow there, without the filling to a tar block: the member's size unless it is sparse.
-    pub stored_len: u64,
-    /// Where the data belongs in a sparse file, rising and without overlap; what lies between is holes. The spans
-    /// follow each other from `data_offset` on. `None`: the data is the file as it is.
-    pub sparse: Option<Vec<DataSpan>>,
-}
-
-impl Entry {
-    /// Where the data lies in the archive and where it belongs in the file, from the first byte to the last.
-    pub fn data_spans(&self) -> impl Iterator<Item = Span> {
-        let whole = self.sparse.is_none().then_some(DataSpan { offset: 0, length: self.stored_len });
-        let spans = whole.into_iter().chain(self.sparse.iter().flatten().copied());
-        let mut source_offset = self.data_offset;
-        spans.map(move |DataSpan { offset, length }| {
-            let span = Span { source_offset, target_offset: offset, length };
-            source_offset += length;
-            span
-        })
-    }
-}
-
-/// A range of a sparse file that has data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DataSpan {
-    /// First byte in the file.
-    pub offset: u64,
-    /// Bytes.
-    pub length: u64,
+/// Whether an archive may end without the blocks of zeros that POSIX wants there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EndMarker {
+    /// It may end behind any member, as it may for GNU tar, bsdtar and Python.
+    #[default]
+    Optional,
+    /// One block of zeros at least: without it the archive counts as cut off, [`ReadError::Truncated`].
+    Required,
 }
 
 /// The members of an archive, one after the other.
+///
+/// | what | how it is read |
+/// |---|---|
+/// | v7, ustar, pax, GNU, star | one and the same, in any mix |
+/// | path | from `GNU.sparse.name`, else `path`, else GNU `L`, else the header |
+/// | typeflags `0`, `7`, NUL | regular file; a directory if the path ends in a slash |
+/// | `1` to `6` | as POSIX says; `D` (GNU's dump of a directory) is a directory |
+/// | `S`, and `GNU.sparse.*` | sparse file, see [`Entry::sparse`] |
+/// | `x`, `X`, `g`, `L`, `K` | extensions; pax wins over GNU, the last wins over the one before |
+/// | `V` (volume label), dummies (`3` without a path) | stepped over |
+/// | `M` (rest of a file from another volume) | [`ReadError::Unsupported`] |
+/// | any other | regular file, as POSIX says |
+///
+/// A regular file's data is as long as the `size` record says, else the header. For `1` to `6` POSIX knows no data,
+/// yet some writers put a size there without data, others data with a size. What a `size` record says is stepped over,
+/// as in GNU tar and bsdtar; what a header says, and for directories a record, only if no header follows at once.
+///
+/// A block of zeros ends the archive, whatever follows it.
 #[derive(Debug)]
 pub struct Reader<S> {
     source: S,
     limits: Limits,
+    end_marker: EndMarker,
     next: u64,
     start: u64,
     /// Offset behind the archive, where it is known.
     end: Option<u64>,
     global: PaxExtensions,
+    /// The block at `next`, read before its time.
+    lookahead: Option<Block>,
     ended: bool,
 }
 
@@ -158,7 +85,7 @@ impl<'f> Reader<FileSource<'f>> {
         let mut reader = Reader::open(file)?;
         reader.start = entry.data_offset;
         reader.next = entry.data_offset;
-        reader.end = Some(entry.data_offset + entry.member.size());
+        reader.end = Some(entry.data_offset + entry.stored_len);
         Ok(reader)
     }
 }
@@ -167,30 +94,49 @@ impl<S: Source> Reader<S> {
     /// The archive that `source` starts with.
     pub fn new(source: S, limits: Limits) -> Self {
         let end = source.archive_len();
-        Reader { source, limits, next: 0, start: 0, end, global: PaxExtensions::default(), ended: false }
+        let (global, end_marker) = (PaxExtensions::default(), EndMarker::default());
+        Reader { source, limits, end_marker, next: 0, start: 0, end, global, lookahead: None, ended: false }
     }
 
-    /// The next member; `None` behind the last one, once the end marker has been seen.
+    /// The same with other limits.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Reader { limits, ..self }
+    }
+
+    /// The same, and whether the archive must have an end marker.
+    pub fn with_end_marker(self, end_marker: EndMarker) -> Self {
+        Reader { end_marker, ..self }
+    }
+
+    /// The next member; `None` behind the last one.
     ///
     /// # Errors
     /// [`ReadError`]; the reader is of no use after one.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
-        let header_offset = self.next;
-        let mut pending = Pending::default();
+        let mut pending = Pending::at(self.next);
+        let mut headers = 0;
         while !self.ended {
             let offset = self.next;
-            let Some(header) = self.next_header()? else {
+            let Some((block, header)) = self.next_header(&pending)? else {
                 self.ended = true;
                 break;
             };
             match header.typeflag {
-                b'x' | b'X' => pending.local = self.pax(offset, &header)?,
-                b'g' => self.global = self.pax(offset, &header)?.or(&self.global),
+                b'x' | b'X' => pending.local = Some(self.pax(offset, &header)?),
+                b'g' => self.global = self.global_pax(offset, &header)?.or(&self.global),
                 b'L' => pending.path = Some(self.gnu_name(offset, &header)?),
                 b'K' => pending.linkname = Some(self.gnu_name(offset, &header)?),
+                b'V' => {
+                    self.skip_data(header.size)?;
+                    pending = Pending::at(self.next);
+                }
                 // The padding of podman pull request 25050: a device without a name.
-                b'3' if header.path.is_empty() => {}
-                _ => return self.entry(header_offset, header, pending).map(Some),
+                b'3' if header.path.is_empty() && pending.is_empty() => pending = Pending::at(self.next),
+                _ => return self.entry(offset, &block, header, pending).map(Some),
+            }
+            headers += 1;
+            if headers > self.limits.headers_per_member {
+                return Err(ReadError::TooManyHeaders { offset, limit: self.limits.headers_per_member });
             }
         }
         Ok(None)
@@ -199,7 +145,7 @@ impl<S: Source> Reader<S> {
     /// Reads the data of `entry`; from a stream only before the next entry is asked for, and only once.
     /// Holes read as zeros.
     pub fn data<'r>(&'r mut self, entry: &'r Entry) -> EntryData<'r, S> {
-        EntryData { source: &mut self.source, entry, offset: 0, stored_offset: entry.data_offset, spans_done: 0 }
+        EntryData::new(&mut self.source, entry)
     }
 
     /// The source, to be used again.
@@ -207,22 +153,54 @@ impl<S: Source> Reader<S> {
         self.source
     }
 
-    fn next_header(&mut self) -> Result<Option<ParsedHeader>, ReadError> {
+    /// The next header; `None` at the end of the archive.
+    fn next_header(&mut self, pending: &Pending) -> Result<Option<(Block, ParsedHeader)>, ReadError> {
         let offset = self.next;
+        let may_end = offset > self.start && self.end_marker == EndMarker::Optional;
+        let header = match self.next_block()? {
+            None if may_end => None,
+            None => return Err(ReadError::Truncated { offset }),
+            Some(block) => {
+                self.next = offset + TAR_BLOCK;
+                let parsed = parse(&block).map_err(|source| match offset == self.start {
+                    true => ReadError::NotAnArchive(source),
+                    false => ReadError::Header { offset, source },
+                })?;
+                parsed.map(|header| (block, header))
+            }
+        };
+        match header {
+            // Extensions without a member: that one is missing.
+            None if !pending.is_empty() => Err(ReadError::Truncated { offset }),
+            header => Ok(header),
+        }
+    }
+
+    /// The block at `next`; `None` if the archive ends right before it.
+    fn next_block(&mut self) -> Result<Option<Block>, ReadError> {
+        if let Some(block) = self.lookahead.take() {
+            return Ok(Some(block));
+        }
         let mut block = [0; TAR_BLOCK as usize];
-        self.read(&mut block, offset)?;
-        self.next = offset + TAR_BLOCK;
-        parse(&block).map_err(|source| match offset == self.start {
-            true => ReadError::NotAnArchive(source),
-            false => ReadError::Header { offset, source },
-        })
+        match self.read_up_to(&mut block, self.next)? {
+            0 => Ok(None),
+            len if len == block.len() => Ok(Some(block)),
+            len => Err(ReadError::Truncated { offset: self.next + len as u64 }),
+        }
     }
 
     fn read(&mut self, buffer: &mut [u8], offset: u64) -> Result<(), ReadError> {
-        if self.end.is_some_and(|end| offset + buffer.len() as u64 > end) {
-            return Err(ReadError::Truncated { offset });
+        match self.read_up_to(buffer, offset)? {
+            len if len == buffer.len() => Ok(()),
+            len => Err(ReadError::Truncated { offset: offset + len as u64 }),
         }
-        self.source.read_exact_at(buffer, offset).map_err(|source| match source.kind() {
+    }
+
+    /// Fills `buffer` as far as the archive goes.
+    fn read_up_to(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+        let left = self.end.map_or(u64::MAX, |end| end.saturating_sub(offset));
+        let len = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.source.read_up_to_at(&mut buffer[..len], offset).map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => ReadError::Truncated { offset },
             _ => ReadError::Io { offset, source },
         })
@@ -240,15 +218,21 @@ impl<S: Source> Reader<S> {
         if len > limit {
             return Err(ReadError::TooLong { offset, what, len, limit });
         }
-        let mut body = vec![0; len as usize];
-        self.read(&mut body, self.next)?;
+        let data_offset = self.next;
         self.skip_data(len)?;
+        let mut body = vec![0; len as usize];
+        self.read(&mut body, data_offset)?;
         Ok(body)
     }
 
     fn pax(&mut self, offset: u64, header: &ParsedHeader) -> Result<PaxExtensions, ReadError> {
         let body = self.body(offset, header, "pax header", self.limits.pax_body_bytes)?;
         PaxExtensions::parse(&body).map_err(|source| ReadError::Pax { offset, source })
+    }
+
+    fn global_pax(&mut self, offset: u64, header: &ParsedHeader) -> Result<PaxExtensions, ReadError> {
+        let body = self.body(offset, header, "global pax header", self.limits.global_body_bytes)?;
+        PaxExtensions::parse_global(&body).map_err(|source| ReadError::Pax { offset, source })
     }
 
     fn gnu_name(&mut self, offset: u64, header: &ParsedHeader) -> Result<Vec<u8>, ReadError> {
@@ -269,16 +253,126 @@ impl<S: Source> Reader<S> {
         Ok(())
     }
 
-    fn entry(&mut self, header_offset: u64, header: ParsedHeader, pending: Pending) -> Result<Entry, ReadError> {
-        let offset = self.next - TAR_BLOCK;
-        let mut extensions = pending.local.or(&self.global);
-        extensions.path = extensions.path.or(pending.path);
-        extensions.linkpath = extensions.linkpath.or(pending.linkname);
-        let member = member(offset, header, extensions)?;
+    fn entry(
+        &mut self,
+        offset: u64,
+        block: &Block,
+        header: ParsedHeader,
+        pending: Pending,
+    ) -> Result<Entry, ReadError> {
+        let header_offset = pending.header_offset;
+        let mut extensions = pending.into_extensions(&self.global);
+        let records = extensions.sparse.take();
+        let is_old_sparse = header.typeflag == b'S';
+        let mut stored_len = self.stored_len(&header, extensions.size)?;
+        let mut member = member(offset, header, extensions)?;
+        let mut sparse = None;
+        if let Kind::Regular { size } = &mut member.kind {
+            let map = match records {
+                _ if is_old_sparse => self.old_map(block, stored_len),
+                Some(records) => self.pax_map(records, &mut stored_len),
+                None => Ok(None),
+            };
+            let map = map.map_err(|failure| failure.of(offset, &member.path))?;
+            (*size, sparse) = map.map_or((stored_len, None), |(size, spans)| (size, Some(spans)));
+        }
         let data_offset = self.next;
-        let stored_len = member.size();
         self.skip_data(stored_len)?;
-        Ok(Entry { member, header_offset, data_offset, stored_len, sparse: None })
+        Ok(Entry { member, header_offset, data_offset, stored_len, sparse })
+    }
+
+    /// Bytes of data that follow `header`.
+    fn stored_len(&mut self, header: &ParsedHeader, size_record: Option<u64>) -> Result<u64, ReadError> {
+        let size = size_record.unwrap_or(header.size);
+        let is_doubtful = match header.typeflag {
+            b'1'..=b'4' | b'6' => size_record.is_none(),
+            typeflag => typeflag == b'5',
+        };
+        let has_none = is_doubtful && size > 0 && self.header_follows()?;
+        Ok(if has_none { 0 } else { size })
+    }
+
+    /// Whether the next block is a header, or the end of the archive.
+    fn header_follows(&mut self) -> Result<bool, ReadError> {
+        self.lookahead = self.next_block()?;
+        let follows = self.lookahead.as_ref().is_none_or(|block| parse(block).is_ok());
+        if !follows {
+            self.lookahead = None;
+        }
+        Ok(follows)
+    }
+
+    /// Size and map of a typeflag `S` member; steps over its extension blocks.
+    fn old_map(&mut self, header: &Block, stored_len: u64) -> Result<SizeAndMap, MapFailure> {
+        let mut map = OldMap::begin(header, self.limits.sparse_spans)?;
+        while map.is_extended {
+            map.extend(&self.map_block()?)?;
+        }
+        Ok(Some((map.real_size, checked(map.spans, map.real_size, stored_len)?)))
+    }
+
+    /// Size and map of a member with `GNU.sparse.*` records; steps over a map in the data.
+    fn pax_map(&mut self, records: SparseRecords, stored_len: &mut u64) -> Result<SizeAndMap, MapFailure> {
+        let spans = match records.version {
+            (0, _) => records.map,
+            (1, 0) => Some(self.map_lines(stored_len)?),
+            version => return Err(SparseError::Version(version).into()),
+        };
+        let Some(spans) = spans else { return Ok(None) };
+        let size = records.real_size.unwrap_or(*stored_len);
+        let limit = self.limits.sparse_spans;
+        if spans.len() as u64 > limit {
+            return Err(SparseError::TooManySpans { limit }.into());
+        }
+        Ok(Some((size, checked(spans, size, *stored_len)?)))
+    }
+
+    fn map_lines(&mut self, stored_len: &mut u64) -> Result<Vec<DataSpan>, MapFailure> {
+        let mut map = MapLines::default();
+        loop {
+            let is_whole = map.feed(&self.map_block()?, self.limits.sparse_spans)?;
+            *stored_len = stored_len.checked_sub(TAR_BLOCK).ok_or(SparseError::Cut)?;
+            if is_whole {
+                return Ok(map.spans);
+            }
+        }
+    }
+
+    fn map_block(&mut self) -> Result<Block, ReadError> {
+        let offset = self.next;
+        let block = self.next_block()?.ok_or(ReadError::Truncated { offset })?;
+        self.next = offset + TAR_BLOCK;
+        Ok(block)
+    }
+}
+
+/// Size of a sparse file and where its data belongs; `None` if it is not sparse.
+type SizeAndMap = Option<(u64, Vec<DataSpan>)>;
+
+/// Why there is no map: the archive cannot be read, or it makes no sense.
+enum MapFailure {
+    Read(ReadError),
+    Sparse(SparseError),
+}
+
+impl From<ReadError> for MapFailure {
+    fn from(error: ReadError) -> Self {
+        MapFailure::Read(error)
+    }
+}
+
+impl From<SparseError> for MapFailure {
+    fn from(error: SparseError) -> Self {
+        MapFailure::Sparse(error)
+    }
+}
+
+impl MapFailure {
+    fn of(self, offset: u64, path: &[u8]) -> ReadError {
+        match self {
+            MapFailure::Read(error) => error,
+            MapFailure::Sparse(source) => ReadError::Sparse { offset, path: crate::writer::lossy(path), source },
+        }
     }
 }
 
@@ -289,125 +383,5 @@ impl<S: Source> Iterator for Reader<S> {
         let entry = self.next_entry().transpose();
         self.ended |= matches!(entry, Some(Err(_)));
         entry
-    }
-}
-
-/// Extensions that wait for the member they belong to.
-#[derive(Default)]
-struct Pending {
-    local: PaxExtensions,
-    path: Option<Vec<u8>>,
-    linkname: Option<Vec<u8>>,
-}
-
-fn member(offset: u64, header: ParsedHeader, extensions: PaxExtensions) -> Result<Member, ReadError> {
-    let mut path = extensions.path.unwrap_or(header.path);
-    let unsupported =
-        |path: &[u8], what: String| ReadError::Unsupported { offset, path: crate::writer::lossy(path), what };
-    if extensions.gnu_sparse {
-        return Err(unsupported(&path, "sparse file in a GNU pax format".into()));
-    }
-    let linkname = extensions.linkpath.unwrap_or(header.linkname);
-    let size = extensions.size.unwrap_or(header.size);
-    let (major, minor) = (header.devmajor, header.devminor);
-    let kind = match header.typeflag {
-        // v7 had no typeflag for directories, only the slash.
-        0 | b'0' if path.ends_with(b"/") => Kind::Directory,
-        0 | b'0' | b'7' => Kind::Regular { size },
-        b'1' => Kind::HardLink { target: trim_slashes(linkname) },
-        b'2' => Kind::Symlink { target: linkname },
-        b'3' => Kind::CharDevice { major, minor },
-        b'4' => Kind::BlockDevice { major, minor },
-        b'5' => Kind::Directory,
-        b'6' => Kind::Fifo,
-        typeflag => return Err(unsupported(&path, format!("typeflag {:?}", typeflag as char))),
-    };
-    path = trim_slashes(path);
-    let mtime = extensions.mtime.unwrap_or(Timestamp { secs: header.mtime, nanos: 0 });
-    let (uid, gid) = (extensions.uid.unwrap_or(header.uid), extensions.gid.unwrap_or(header.gid));
-    Ok(Member {
-        path,
-        kind,
-        mode: header.mode,
-        uid,
-        gid,
-        uname: extensions.uname.unwrap_or(header.uname),
-        gname: extensions.gname.unwrap_or(header.gname),
-        mtime,
-        xattrs: extensions.xattrs,
-        records: extensions.records,
-    })
-}
-
-/// Without slashes at the end, and without `./` in front; what is left of the root itself is `.`.
-fn trim_slashes(path: Vec<u8>) -> Vec<u8> {
-    let mut trimmed = &path[..];
-    while let Some(shorter) = trimmed.strip_suffix(b"/") {
-        trimmed = shorter;
-    }
-    while let Some(shorter) = trimmed.strip_prefix(b"./") {
-        trimmed = shorter;
-    }
-    if trimmed.is_empty() && !path.is_empty() { b".".to_vec() } else { trimmed.to_vec() }
-}
-
-/// The data of one member, holes as zeros.
-#[derive(Debug)]
-pub struct EntryData<'r, S> {
-    source: &'r mut S,
-    entry: &'r Entry,
-    /// In the file, bytes.
-    offset: u64,
-    /// In the archive, bytes: the data that comes next.
-    stored_offset: u64,
-    /// Spans of the sparse map that lie before `offset`.
-    spans_done: usize,
-}
-
-impl<S> EntryData<'_, S> {
-    /// What comes next in the file: whether it is a hole, and up to where it goes.
-    fn run(&mut self) -> (bool, u64) {
-        let size = self.entry.member.size();
-        let Some(spans) = &self.entry.sparse else { return (false, size) };
-        while spans.get(self.spans_done).is_some_and(|span| span.offset + span.length <= self.offset) {
-            self.spans_done += 1;
-        }
-        match spans.get(self.spans_done) {
-            Some(span) if span.offset <= self.offset => (false, span.offset + span.length),
-            Some(span) => (true, span.offset),
-            None => (true, size),
-        }
-    }
-}
-
-impl<S: Source> Read for EntryData<'_, S> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let (is_hole, end) = self.run();
-        let len = buffer.len().min(usize::try_from(end - self.offset).unwrap_or(usize::MAX));
-        if is_hole {
-            buffer[..len].fill(0);
-        } else {
-            self.source.read_exact_at(&mut buffer[..len], self.stored_offset)?;
-            self.stored_offset += len as u64;
-        }
-        self.offset += len as u64;
-        Ok(len)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::StreamSource;
-
-    #[test]
-    fn holes_are_read_as_zeros() {
-        let member = Member::new("sparse", Kind::Regular { size: 12 }, 0o644);
-        let sparse = Some([(1, 2), (3, 0), (5, 3)].map(|(offset, length)| DataSpan { offset, length }).to_vec());
-        let entry = Entry { member, header_offset: 0, data_offset: 4, stored_len: 5, sparse };
-        let mut reader = Reader::new(StreamSource::new(&b"....abcdefgh"[..]), Limits::default());
-        let mut data = Vec::new();
-        reader.data(&entry).read_to_end(&mut data).unwrap();
-        assert_eq!(data, b"\0ab\0\0cde\0\0\0\0");
     }
 }

@@ -6,26 +6,45 @@ use std::os::unix::fs::FileExt;
 
 /// Bytes of an archive by their offsets.
 pub trait Source {
+    /// Fills `buffer` with the bytes from `offset` as far as the archive goes, and gives how many they are.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the archive ends before `offset`; what the medium says else.
+    fn read_up_to_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
     /// Fills `buffer` with the bytes from `offset`.
     ///
     /// # Errors
-    /// `UnexpectedEof` if the archive ends before; what the medium says else.
-    fn read_exact_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// `UnexpectedEof` if the archive ends before the buffer is full; what the medium says else.
+    fn read_exact_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        match self.read_up_to_at(buffer, offset)? {
+            len if len == buffer.len() => Ok(()),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
 
     /// Length in bytes, where it is known beforehand.
     fn archive_len(&self) -> Option<u64>;
 }
 
-/// Bytes read at once, in the hope that the next headers are among them.
-const WINDOW: usize = 64 * 1024;
+/// Bytes of the window behind a jump: the headers of one member, and of the next if they are small.
+const FIRST_WINDOW: usize = 8 * 1024;
+
+/// Bytes of the window where it has been read on without jumps; past that, a call costs less than the bytes it reads.
+const LARGEST_WINDOW: usize = 256 * 1024;
 
 /// An archive in a file; headers are read through a window, so that small members cost no call each.
+///
+/// The window grows while one read follows the other and shrinks when data is jumped over, so that neither many small
+/// members nor a few large ones cost more than they must.
 #[derive(Debug)]
 pub struct FileSource<'f> {
     file: &'f File,
     len: u64,
     window: Vec<u8>,
     window_offset: u64,
+    /// Bytes to be read next time.
+    window_size: usize,
 }
 
 impl<'f> FileSource<'f> {
@@ -34,11 +53,23 @@ impl<'f> FileSource<'f> {
     /// # Errors
     /// What fstat(2) says.
     pub fn new(file: &'f File) -> io::Result<Self> {
-        Ok(FileSource { file, len: file.metadata()?.len(), window: Vec::new(), window_offset: 0 })
+        let len = file.metadata()?.len();
+        Ok(FileSource { file, len, window: Vec::new(), window_offset: 0, window_size: FIRST_WINDOW })
+    }
+
+    /// Where `offset` is in the window, if all of `len` bytes are.
+    fn in_window(&self, offset: u64, len: usize) -> Option<usize> {
+        let at = usize::try_from(offset.checked_sub(self.window_offset)?).ok()?;
+        (at.checked_add(len)? <= self.window.len()).then_some(at)
     }
 
     fn fill_window(&mut self, offset: u64) -> io::Result<()> {
-        let want = self.len.saturating_sub(offset).min(WINDOW as u64) as usize;
+        let window_end = self.window_offset + self.window.len() as u64;
+        let jump = offset.saturating_sub(window_end);
+        let is_near = (self.window_offset..=window_end).contains(&offset) || jump < self.window_size as u64;
+        self.window_size =
+            if self.window.is_empty() || !is_near { FIRST_WINDOW } else { (2 * self.window_size).min(LARGEST_WINDOW) };
+        let want = self.len.saturating_sub(offset).min(self.window_size as u64) as usize;
         self.window.resize(want, 0);
         self.window_offset = offset;
         let filled = self.file.read_exact_at(&mut self.window, offset);
@@ -50,23 +81,20 @@ impl<'f> FileSource<'f> {
 }
 
 impl Source for FileSource<'_> {
-    fn read_exact_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        if buffer.len() >= WINDOW {
-            return self.file.read_exact_at(buffer, offset);
+    fn read_up_to_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let left = self.len.checked_sub(offset).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let len = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let buffer = &mut buffer[..len];
+        if len > FIRST_WINDOW && self.in_window(offset, len).is_none() {
+            return self.file.read_exact_at(buffer, offset).map(|()| len);
         }
-        let holds = |source: &Self| {
-            let at = offset.checked_sub(source.window_offset)? as usize;
-            source.window.get(at..at.checked_add(buffer.len())?).map(|_| at)
-        };
-        let at = match holds(self) {
-            Some(at) => at,
-            None => {
-                self.fill_window(offset)?;
-                holds(self).ok_or(io::ErrorKind::UnexpectedEof)?
-            }
-        };
-        buffer.copy_from_slice(&self.window[at..at + buffer.len()]);
-        Ok(())
+        if self.in_window(offset, len).is_none() {
+            self.fill_window(offset)?;
+        }
+        // The window starts at `offset` and has at least `FIRST_WINDOW` bytes, or all that are left.
+        let at = self.in_window(offset, len).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(&self.window[at..at + len]);
+        Ok(len)
     }
 
     fn archive_len(&self) -> Option<u64> {
@@ -75,6 +103,8 @@ impl Source for FileSource<'_> {
 }
 
 /// An archive that arrives: a pipe, or a decompressor. What is skipped is read and dropped.
+///
+/// It is read in pieces of 512 bytes where there are many headers: a pipe belongs into a [`std::io::BufReader`] first.
 #[derive(Debug)]
 pub struct StreamSource<R> {
     stream: R,
@@ -97,16 +127,24 @@ impl<R: Read> StreamSource<R> {
 }
 
 impl<R: Read> Source for StreamSource<R> {
-    fn read_exact_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    fn read_up_to_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let skip = offset.checked_sub(self.position).ok_or(io::ErrorKind::NotSeekable)?;
         let skipped = io::copy(&mut self.stream.by_ref().take(skip), &mut io::sink())?;
         self.position += skipped;
         if skipped < skip {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.stream.read_exact(buffer)?;
-        self.position += buffer.len() as u64;
-        Ok(())
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.stream.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(len) => filled += len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.position += filled as u64;
+        Ok(filled)
     }
 
     fn archive_len(&self) -> Option<u64> {

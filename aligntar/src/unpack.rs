@@ -15,9 +15,9 @@ use rustix::io::Errno;
 
 use crate::align::{AlignError, Alignment};
 use crate::beneath::{self, SafePath};
+use crate::entry::Entry;
 use crate::inode::{XattrFilter, by_descriptor, os};
 use crate::member::{Kind, Member};
-use crate::reader::Entry;
 use crate::transfer::{ClonePolicy, TransferError, Transferred, transfer};
 use crate::writer::lossy;
 pub use parents::{Parents, PlainParents};

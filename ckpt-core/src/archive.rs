@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use aligntar::{Entry, Kind, ReadError, Reader};
+use aligntar::{EndMarker, Entry, Kind, ReadError, Reader};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -219,7 +219,7 @@ impl CheckpointArchive {
         entry: &Entry,
     ) -> Result<impl Iterator<Item = Result<Entry, ArchiveError>> + use<'_>, ArchiveError> {
         let read_error = |source| ArchiveError::Read { path: self.path.clone(), source };
-        let reader = Reader::open_nested(&self.file, entry).map_err(read_error)?;
+        let reader = Reader::open_nested(&self.file, entry).map_err(read_error)?.with_end_marker(EndMarker::Required);
         Ok(reader.map(move |entry| entry.map_err(read_error)))
     }
 
@@ -285,7 +285,9 @@ fn is_plain(entry: &Entry) -> bool {
 fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveError> {
     let read_error = |source| ArchiveError::Read { path: path.to_owned(), source };
     let mut entries = BTreeMap::new();
-    for entry in Reader::open(file).map_err(read_error)? {
+    // A checkpoint that lost its end may have lost members as well.
+    let reader = Reader::open(file).map_err(read_error)?.with_end_marker(EndMarker::Required);
+    for entry in reader {
         let entry = entry.map_err(read_error)?;
         let member = || String::from_utf8_lossy(&entry.member.path).into_owned();
         if !is_plain(&entry) {

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aligntar::{Limits, Reader, StreamSource, Timestamp, WriteOptions, Writer, Written};
+use aligntar::{EndMarker, Limits, Reader, StreamSource, Timestamp, WriteOptions, Writer, Written};
 use jiff::Timestamp as Now;
 
 use super::capture::{Captured, capture, file};
@@ -191,7 +191,7 @@ impl<'r> Run<'r> {
 /// podman fail after it has stopped the container.
 fn export(stream: File, captured: Option<&Captured>, writer: &mut Writer<'_>) -> Result<(), DumpError> {
     let source = StreamSource::new(BufReader::with_capacity(1 << 20, stream));
-    let mut reader = Reader::new(source, Limits::default());
+    let mut reader = Reader::new(source, Limits::default()).with_end_marker(EndMarker::Required);
     let taken = take_metadata(&mut reader, captured, writer);
     let drained = reader.into_source().drain();
     taken?;

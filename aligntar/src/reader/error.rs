@@ -1,0 +1,89 @@
+//! Why an archive cannot be read on.
+
+use std::io;
+
+use crate::parse::HeaderError;
+use crate::pax::PaxError;
+use crate::sparse::SparseError;
+
+/// Why an archive cannot be read on; offsets count bytes from the start of the file.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The very first block is no header.
+    #[error("not a tar archive")]
+    NotAnArchive(#[source] HeaderError),
+    /// A block that should be a header is none.
+    #[error("damaged header at offset {offset}")]
+    Header {
+        /// Where the block is.
+        offset: u64,
+        /// What is wrong.
+        #[source]
+        source: HeaderError,
+    },
+    /// An extended header is broken.
+    #[error("damaged pax header at offset {offset}")]
+    Pax {
+        /// Where its header block is.
+        offset: u64,
+        /// What is wrong.
+        #[source]
+        source: PaxError,
+    },
+    /// A sparse member whose map cannot be used.
+    #[error("sparse member {path:?} at offset {offset}")]
+    Sparse {
+        /// Where its header block is.
+        offset: u64,
+        /// The member's path.
+        path: String,
+        /// What is wrong.
+        #[source]
+        source: SparseError,
+    },
+    /// The archive ends inside a member, or without an end marker that was asked for.
+    #[error("truncated: the archive ends at offset {offset}, in the middle of a member or without its end marker")]
+    Truncated {
+        /// Where bytes are missing.
+        offset: u64,
+    },
+    /// Something is longer than [`crate::Limits`] allow.
+    #[error("{what} of {len} bytes at offset {offset} is over the limit of {limit} bytes")]
+    TooLong {
+        /// Where its header block is.
+        offset: u64,
+        /// What it is.
+        what: &'static str,
+        /// Its length.
+        len: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// More than [`crate::Limits::headers_per_member`] headers without a member.
+    #[error("at offset {offset}, {limit} headers have come without a member, which is the limit")]
+    TooManyHeaders {
+        /// Where the header is that is one too many.
+        offset: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A member of a kind that is not read.
+    #[error("member {path:?} at offset {offset} is of a kind that cannot be read: {what}")]
+    Unsupported {
+        /// Where its header block is.
+        offset: u64,
+        /// The member's path.
+        path: String,
+        /// The kind.
+        what: String,
+    },
+    /// The medium failed.
+    #[error("read at offset {offset}")]
+    Io {
+        /// Where.
+        offset: u64,
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+}

@@ -1,0 +1,119 @@
+//! A member put together from its header and the extensions before it.
+
+use super::ReadError;
+use crate::member::{Kind, Member, Timestamp};
+use crate::parse::ParsedHeader;
+use crate::pax::PaxExtensions;
+use crate::writer::lossy;
+
+/// Extensions that wait for the member they belong to.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// Where the first header of the member is.
+    pub(super) header_offset: u64,
+    /// From `x`; of several in a row the last counts, as in GNU tar.
+    pub(super) local: Option<PaxExtensions>,
+    /// From GNU `L`.
+    pub(super) path: Option<Vec<u8>>,
+    /// From GNU `K`.
+    pub(super) linkname: Option<Vec<u8>>,
+}
+
+impl Pending {
+    pub(super) fn at(header_offset: u64) -> Self {
+        Pending { header_offset, ..Pending::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.local.is_none() && self.path.is_none() && self.linkname.is_none()
+    }
+
+    /// All of them as one; pax wins over GNU names, and the name of a sparse file over its path, as in GNU tar.
+    pub(super) fn into_extensions(self, global: &PaxExtensions) -> PaxExtensions {
+        let mut extensions = self.local.unwrap_or_default().or(global);
+        let sparse_name = extensions.sparse.as_mut().and_then(|sparse| sparse.name.take());
+        extensions.path = sparse_name.or(extensions.path).or(self.path);
+        extensions.linkpath = extensions.linkpath.or(self.linkname);
+        extensions
+    }
+}
+
+/// The member of `header`, at `offset`. The size of a regular file is that of its stored data.
+pub(super) fn member(offset: u64, header: ParsedHeader, extensions: PaxExtensions) -> Result<Member, ReadError> {
+    let path = extensions.path.unwrap_or(header.path);
+    let linkname = extensions.linkpath.unwrap_or(header.linkname);
+    let size = extensions.size.unwrap_or(header.size);
+    let (major, minor) = (header.devmajor, header.devminor);
+    let kind = match header.typeflag {
+        // v7 had no typeflag for directories, only the slash.
+        0 | b'0' | b'7' if path.ends_with(b"/") => Kind::Directory,
+        b'1' => Kind::HardLink { target: trim_slashes(linkname) },
+        b'2' => Kind::Symlink { target: linkname },
+        b'3' => Kind::CharDevice { major, minor },
+        b'4' => Kind::BlockDevice { major, minor },
+        // `D` has the names in the directory as its data, for incremental backups of GNU tar.
+        b'5' | b'D' => Kind::Directory,
+        b'6' => Kind::Fifo,
+        b'M' => {
+            let what = "the rest of a file that begins on another volume".to_owned();
+            return Err(ReadError::Unsupported { offset, path: lossy(&path), what });
+        }
+        // POSIX: a typeflag that is not known is to be taken for a regular file.
+        _ => Kind::Regular { size },
+    };
+    Ok(Member {
+        path: trim_slashes(path),
+        kind,
+        mode: header.mode,
+        uid: extensions.uid.unwrap_or(header.uid),
+        gid: extensions.gid.unwrap_or(header.gid),
+        uname: extensions.uname.unwrap_or(header.uname),
+        gname: extensions.gname.unwrap_or(header.gname),
+        mtime: extensions.mtime.unwrap_or(Timestamp { secs: header.mtime, nanos: 0 }),
+        xattrs: extensions.xattrs,
+        records: extensions.records,
+    })
+}
+
+/// Without slashes at the end, and without `./` in front; what is left of the root itself is `.`.
+fn trim_slashes(mut path: Vec<u8>) -> Vec<u8> {
+    let was_empty = path.is_empty();
+    let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+    path.truncate(end);
+    let start = path.len() - without_dots(&path).len();
+    path.drain(..start);
+    if path.is_empty() && !was_empty {
+        path.push(b'.');
+    }
+    path
+}
+
+fn without_dots(mut path: &[u8]) -> &[u8] {
+    while let Some(shorter) = path.strip_prefix(b"./") {
+        path = shorter;
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lose_what_says_nothing() {
+        let cases: [(&str, &str); 9] = [
+            ("a", "a"),
+            ("a/", "a"),
+            ("./a//", "a"),
+            ("././a/b", "a/b"),
+            ("./", "."),
+            (".", "."),
+            ("/", "."),
+            ("/a", "/a"),
+            ("", ""),
+        ];
+        for (path, trimmed) in cases {
+            assert_eq!(trim_slashes(path.into()), trimmed.as_bytes(), "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Reading: archives of every dialect, and archives that are none.
+
+mod dialects;
+mod limits;
+mod odd;
+mod sparse;
