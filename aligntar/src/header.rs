@@ -77,8 +77,9 @@ pub(crate) fn member_header(member: &Member) -> Block {
     let (prefix, name) = split_path(&path).unwrap_or((b"", &path[..NAME_LEN.min(path.len())]));
     set_name(&mut header, name, prefix);
     header.set_mode(member.mode);
-    header.set_uid(member.uid);
-    header.set_gid(member.gid);
+    // Eight bytes hold no larger number in base-256, and the record wins.
+    header.set_uid(member.uid.min(u32::MAX.into()));
+    header.set_gid(member.gid.min(u32::MAX.into()));
     header.set_size(member.size());
     header.set_mtime((member.mtime.secs.max(0) as u64).min(OCTAL_11));
     set_kind(&mut header, &member.kind);
@@ -203,5 +204,15 @@ mod tests {
         let header = Header::from_byte_slice(&block);
         assert_eq!(block[124], 0x80);
         assert_eq!(header.size().unwrap(), 1 << 40);
+    }
+
+    #[test]
+    fn ids_beyond_any_field_do_not_break_the_header() {
+        let mut member = Member::new("n", Kind::Fifo, 0o600);
+        (member.uid, member.gid) = (u64::MAX, 1 << 60);
+        let block = member_header(&member);
+        let header = Header::from_byte_slice(&block);
+        assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (u32::MAX.into(), u32::MAX.into()));
+        assert!(pax_records(&member).as_bytes().starts_with(b"28 uid=18446744073709551615\n"));
     }
 }

@@ -65,7 +65,9 @@ impl<'l> Loader<'l> {
     fn load(&self, found: Found, bytes: &mut Vec<u8>) -> Result<Loaded, InodeError> {
         let Found { parent, name, path, file_type } = found;
         let inode = read_inode_of(file_type, &parent, os(name.to_bytes()), path, self.options.keep_xattr)?;
-        let Some(file) = self.data_to_copy(&inode) else { return Ok(Loaded::Inode { inode: inode.into(), data: None }) };
+        let Some(file) = self.data_to_copy(&inode) else {
+            return Ok(Loaded::Inode { inode: inode.into(), data: None });
+        };
         let start = bytes.len();
         if self.is_placeless(&inode)
             && let Some(changed) = self.encode(&inode, file, bytes)?

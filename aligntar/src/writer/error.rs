@@ -65,6 +65,16 @@ pub enum WriteError {
         /// The member's path.
         path: String,
     },
+    /// A device number that a header cannot hold.
+    #[error("member {path:?} is device {major}:{minor}, tar archives hold numbers below {}", 1 << 21)]
+    DeviceNumber {
+        /// The member's path.
+        path: String,
+        /// Its major number.
+        major: u32,
+        /// Its minor number.
+        minor: u32,
+    },
     /// Extended attributes, a path and a link target that together are more than readers take.
     #[error("member {path:?} has extended attributes of {len} bytes, readers of pax headers stop at {limit}")]
     ExtensionsTooLong {

@@ -37,6 +37,7 @@ impl Layout {
     /// Data smaller than the alignment is not aligned, so its headers are the same at any offset.
     pub(crate) fn push_headers(self, member: &Member, offset: u64, bytes: &mut Vec<u8>) -> Result<Block, WriteError> {
         check_path(member)?;
+        check_device(member)?;
         let mut records = header::pax_records(member);
         if self.aligns(member) {
             let too_large = || WriteError::TooLarge { path: lossy(&member.path) };
@@ -93,6 +94,16 @@ fn check_path(member: &Member) -> Result<(), WriteError> {
         return Err(WriteError::BadPath { path: lossy(&member.path) });
     }
     Ok(())
+}
+
+/// Seven octal digits. Linux' numbers are smaller, 12 and 20 bits (linux/kdev_t.h), and no record says larger ones.
+fn check_device(member: &Member) -> Result<(), WriteError> {
+    match member.kind {
+        Kind::CharDevice { major, minor } | Kind::BlockDevice { major, minor } if major.max(minor) >= 1 << 21 => {
+            Err(WriteError::DeviceNumber { path: lossy(&member.path), major, minor })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
