@@ -7,8 +7,9 @@ use anyhow::{Context, Result, ensure};
 use crate::cargo::{self, Workspace};
 use crate::test::{self, TestOptions};
 
-const STEPS: [&[&str]; 3] = [
+const STEPS: [&[&str]; 4] = [
     &["fmt", "--all", "--check"],
+    &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"],
     &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
     &["doc", "--workspace", "--no-deps"],
 ];

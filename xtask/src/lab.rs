@@ -41,7 +41,7 @@ use crate::cargo::Workspace;
 use cgroups::LabGroups;
 pub(crate) use cgroups::on_host as cgroups_on_host;
 pub(crate) use entry::{EntrySpec, join};
-pub(crate) use host::is_root;
+pub(crate) use host::{install_missing, is_root};
 use images::Images;
 pub(crate) use init::init;
 

@@ -1,4 +1,4 @@
-//! The project's own scripts: `cargo xtask lab`, `demo`, `test`, `ci` and `bench`.
+//! The project's own scripts: `cargo xtask lab`, `demo`, `test`, `fuzz`, `ci` and `bench`.
 
 #![forbid(unsafe_code)]
 
@@ -6,6 +6,7 @@ mod bench;
 mod cargo;
 mod ci;
 mod demo;
+mod fuzz;
 mod lab;
 mod test;
 
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use bench::{BenchTask, Workload};
 use demo::DemoOptions;
+use fuzz::FuzzOptions;
 use lab::{EntrySpec, FileSystem, Lab, LabOptions};
 use test::{Runs, TestOptions};
 
@@ -39,6 +41,8 @@ enum Task {
     },
     /// Run every test; as root, those that need it too, in the lab
     Test(TestOptions),
+    /// Try inputs of any kind on the parsers, with what libFuzzer learns from each; stops at the first that breaks one
+    Fuzz(FuzzOptions),
     /// Check format, lints, documentation and all tests
     Ci,
     /// Show the main job: freeze a container with gigabytes of changed files, bring back a copy, compare
@@ -85,6 +89,7 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Lab { options, command } => run_in_lab(&options, command),
         Task::Test(options) => test::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Ci => ci::run(),
         Task::Demo(options) => demo::run(&options),
         Task::LabDemo { gigabytes, fs } => demo::run_inside(gigabytes, fs),

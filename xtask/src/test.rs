@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo test --workspace          what runs anywhere, doc tests included
+//! every fuzz target               some thousand inputs, see `fuzz`
 //! every program --ignored --list  what needs the lab, see `plan`
 //! one lab for each file system    runs those, new file systems each time
 //! ```
@@ -20,6 +21,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 
 use crate::cargo::{self, Workspace};
+use crate::fuzz::{self, Fuzzer};
 use crate::lab::{self, FileSystem, Lab, LabOptions};
 pub(crate) use plan::Runs;
 use plan::{Plan, Run};
@@ -41,6 +43,7 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     let plan = Plan::new(programs::ignored_tests(&programs, filter)?);
     let mut tally = Tally::default();
     unprivileged(&workspace, filter, &plan, &mut tally)?;
+    fuzz_shortly(&workspace, filter, &mut tally);
     if lab::is_root() {
         privileged(&workspace, &plan, filter, &mut tally);
     } else {
@@ -60,6 +63,20 @@ fn unprivileged(workspace: &Workspace, filter: Option<&str>, plan: &Plan, tally:
         tally.fail(format!("cargo test: {status}"));
     }
     Ok(())
+}
+
+/// Each target tries the same inputs every time, so that a failure is the change's.
+fn fuzz_shortly(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) {
+    if fuzz::selected(filter).next().is_none() {
+        return;
+    }
+    let fuzzer = match Fuzzer::build(workspace) {
+        Ok(fuzzer) => fuzzer,
+        Err(error) => return tally.check("fuzz", Err(error)),
+    };
+    for (name, target, inputs) in fuzz::selected(filter) {
+        tally.check(&name, fuzzer.run(target, &fuzz::Run::Short { inputs }));
+    }
 }
 
 fn privileged(workspace: &Workspace, plan: &Plan, filter: Option<&str>, tally: &mut Tally) {

@@ -37,16 +37,22 @@ pub(super) fn require_root() -> Result<()> {
     Ok(())
 }
 
+/// Installs what the lab itself needs.
 pub(super) fn install_missing_tools() -> Result<()> {
+    install_missing(&NEEDED)
+}
+
+/// Installs the packages of those programs that are not there.
+pub(crate) fn install_missing(needed: &[(&str, &'static str)]) -> Result<()> {
     let mut packages: Vec<&str> =
-        NEEDED.iter().filter(|(program, _)| !exists(program)).map(|&(_, package)| package).collect();
+        needed.iter().filter(|(program, _)| !exists(program)).map(|&(_, package)| package).collect();
     packages.dedup();
     if packages.is_empty() {
         return Ok(());
     }
     ensure!(
-        exists("apt-get"),
-        "this host has no apt-get; install the programs of these Debian packages by hand: {}",
+        is_root() && exists("apt-get"),
+        "not root, or a host without apt-get: install the programs of these Debian packages by hand: {}",
         packages.join(" ")
     );
     eprintln!("xtask: installing {}", packages.join(" "));

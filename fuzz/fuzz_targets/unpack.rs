@@ -1,0 +1,36 @@
+//! Archives of any bytes, unpacked: nothing outside the target folder changes, whatever comes of it.
+#![no_main]
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use aligntar::{ClonePolicy, PlainParents, Reader, UnpackOptions, Unpacker};
+use aligntar_fuzz::{Bounded, Outside, with_valid_checksums};
+use libfuzzer_sys::fuzz_target;
+use rustix::fs::{MemfdFlags, memfd_create};
+
+#[global_allocator]
+static ALLOCATOR: Bounded = Bounded;
+
+fuzz_target!(|archive: &[u8]| {
+    let outside = Outside::new();
+    let archive = with_valid_checksums(&outside.with_absolute_paths(archive));
+    let mut file = File::from(memfd_create("archive", MemfdFlags::CLOEXEC).unwrap());
+    file.write_all(&archive).unwrap();
+    unpack(&file, &outside);
+    outside.assert_untouched();
+});
+
+/// A member that is refused does not keep the others from being tried.
+fn unpack(archive: &File, outside: &Outside) {
+    let target = File::open(outside.target()).unwrap();
+    let keep_xattr = |name: &[u8]| name.starts_with(b"user.");
+    let options = UnpackOptions { owner: false, keep_xattr: &keep_xattr, clone_policy: ClonePolicy::IfPossible };
+    let mut parents = PlainParents;
+    let mut unpacker = Unpacker::new(archive, target.as_fd(), options, &mut parents).unwrap();
+    for entry in Reader::open(archive).unwrap().map_while(Result::ok) {
+        let _ = unpacker.unpack(&entry);
+    }
+    let _ = unpacker.finish();
+}
