@@ -79,7 +79,7 @@ impl<'p, 'f> Packer<'p, 'f> {
         let mut walk = Walk::new(root.as_fd(), prefix, self.options)?;
         let load = batch::Loader::new(self.options, self.writer.layout(), self.writer.clone_policy());
         pipeline::run(
-            self.options.threads,
+            self.options.readers,
             |batch: &mut Batch| batch.refill(&mut walk),
             |batch| batch.load(&load),
             |batch| self.append_batch(batch),

@@ -4,6 +4,7 @@ mod checkpoint;
 mod inspect;
 mod pack;
 mod restore;
+mod target;
 mod unpack;
 
 use std::process::ExitCode;
@@ -27,7 +28,7 @@ impl Command {
             Command::Checkpoint(arguments) => checkpoint::run(arguments),
             Command::Restore(arguments) => restore::run(arguments),
             Command::Inspect(arguments) => inspect::run(arguments),
-            Command::Pack(arguments) => pack::run(arguments),
+            Command::Pack(arguments) => return pack::run(arguments),
             Command::Unpack(arguments) => unpack::run(arguments),
         }?;
         Ok(ExitCode::SUCCESS)

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use aligntar::{ClonePolicy, Transferred};
 
+pub use crate::compression::Compression;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::podman::Podman;
@@ -27,18 +28,6 @@ pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
 use plan::CheckpointPlan;
 use run::{Run, after_dump};
-
-/// How an archive is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all: data lies on blocks and can be cloned.
-    #[default]
-    None,
-    /// gzip.
-    Gzip,
-    /// zstd, on all cores.
-    Zstd,
-}
 
 /// What to checkpoint, and how; names and meanings are podman's.
 #[derive(Clone, Debug, Default)]

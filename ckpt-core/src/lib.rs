@@ -33,6 +33,7 @@
 pub mod archive;
 pub mod checkpoint;
 mod child;
+pub mod compression;
 pub mod criu_hook;
 mod diagnosis;
 mod external;

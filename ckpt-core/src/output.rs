@@ -1,8 +1,9 @@
 //! A file that has no name until it is whole.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
@@ -64,6 +65,18 @@ impl Output {
     /// # Errors
     /// [`OutputError`], for a folder that is not there among others.
     pub fn create(path: &Path) -> Result<Self, OutputError> {
+        Output::with_mode(path, Mode::RUSR | Mode::WUSR)
+    }
+
+    /// As [`Output::create`], with the mode that other programs' new files get: 0666 less the umask.
+    ///
+    /// # Errors
+    /// As [`Output::create`].
+    pub fn create_with_umask(path: &Path) -> Result<Self, OutputError> {
+        Output::with_mode(path, Mode::from_raw_mode(0o666))
+    }
+
+    fn with_mode(path: &Path, mode: Mode) -> Result<Self, OutputError> {
         let no_name = || OutputError::NoFileName { path: path.to_owned() };
         path.file_name().ok_or_else(no_name)?;
         let path = destination(path)?;
@@ -71,7 +84,7 @@ impl Output {
         if !folder.is_dir() {
             return Err(OutputError::NoFolder { folder: folder.to_owned() });
         }
-        let draft = draft_in(folder).map_err(|source| call("create a file in", folder, source))?;
+        let draft = draft_in(folder, mode).map_err(|source| call("create a file in", folder, source))?;
         Ok(Output { draft, path })
     }
 
@@ -98,13 +111,22 @@ impl Output {
     pub fn publish(self) -> Result<(), OutputError> {
         let folder = self.path.parent().expect("create() saw the parent").to_owned();
         self.file().sync_all().map_err(|source| call("sync", &self.path, source))?;
+        self.publish_unsynced()?;
+        File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|source| call("sync", &folder, source))
+    }
+
+    /// As [`Output::publish`], leaving it to the kernel when the file gets to the disk: a crash of the machine within
+    /// the next half minute may lose it.
+    ///
+    /// # Errors
+    /// As [`Output::publish`].
+    pub fn publish_unsynced(self) -> Result<(), OutputError> {
         match self.draft {
-            Draft::Unnamed(file) => link(&file, &self.path)?,
+            Draft::Unnamed(file) => link(&file, &self.path),
             Draft::Named(file) => {
-                drop(file.persist(&self.path).map_err(|error| call("rename", &self.path, error.error))?)
+                file.persist(&self.path).map(drop).map_err(|error| call("rename", &self.path, error.error))
             }
         }
-        File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|source| call("sync", &folder, source))
     }
 }
 
@@ -118,13 +140,15 @@ fn destination(path: &Path) -> Result<PathBuf, OutputError> {
     }
 }
 
-fn draft_in(folder: &Path) -> io::Result<Draft> {
+fn draft_in(folder: &Path, mode: Mode) -> io::Result<Draft> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    match open(folder, flags, Mode::RUSR | Mode::WUSR) {
+    match open(folder, flags, mode) {
         Ok(file) => Ok(Draft::Unnamed(file.into())),
         // open(2): no O_TMPFILE in this file system, or in this kernel.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-            tempfile::Builder::new().prefix(".ckpt-").suffix(".partial").tempfile_in(folder).map(Draft::Named)
+            let permissions = Permissions::from_mode(mode.as_raw_mode());
+            let mut named = tempfile::Builder::new();
+            named.prefix(".ckpt-").suffix(".partial").permissions(permissions).tempfile_in(folder).map(Draft::Named)
         }
         Err(errno) => Err(errno.into()),
     }

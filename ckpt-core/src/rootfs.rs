@@ -8,8 +8,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use aligntar::{
-    ClonePolicy, Entry, Inode, InodeError, PackError, PackOptions, Packer, Parents, SocketPolicy, Transferred, UnpackError,
-    UnpackOptions, Unpacker, WriteError, Writer, XattrFilter, read_inode,
+    ClonePolicy, Entry, Inode, InodeError, PackError, PackOptions, Packer, Parents, SocketPolicy, Transferred,
+    UnpackError, UnpackOptions, Unpacker, WriteError, Writer, XattrFilter, read_inode,
 };
 use layerfs::{ApplyError, Change, DataSource, DiffError, Layers, Present, Upperdir, WalkError, XattrNamespace, walk};
 
@@ -75,7 +75,11 @@ pub(crate) fn capture_diff(
     let keep = keep_stored(layers.xattr_ns);
     let mut beside = BesideMembers::default();
     let mut report = |path: &[u8], moved| progress.member(path, moved);
-    let mut packer = Packer::new(writer, PackOptions { keep_xattr: &keep, sockets: SocketPolicy::Omit, ..PackOptions::default() }, &mut report);
+    let mut packer = Packer::new(
+        writer,
+        PackOptions { keep_xattr: &keep, sockets: SocketPolicy::Omit, ..PackOptions::default() },
+        &mut report,
+    );
     let walked = walk(layers, |change| match change {
         Change::Deleted { path } => absolute(path).map(|path| beside.deleted.push(path)),
         Change::Present(present) => match inode_of(present, layers.xattr_ns, &keep) {
@@ -122,7 +126,8 @@ pub(crate) fn capture_tree(
 ) -> Result<Vec<String>, CaptureError> {
     let opened = File::open(root).map_err(|source| CaptureError::Open { path: root.to_owned(), source })?;
     let mut report = |path: &[u8], moved| progress.member(path, moved);
-    let mut packer = Packer::new(writer, PackOptions { sockets: SocketPolicy::Omit, ..PackOptions::default() }, &mut report);
+    let mut packer =
+        Packer::new(writer, PackOptions { sockets: SocketPolicy::Omit, ..PackOptions::default() }, &mut report);
     packer.pack_tree(&opened, prefix)?;
     Ok(packer.omitted_sockets().iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect())
 }

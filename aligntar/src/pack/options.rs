@@ -1,7 +1,5 @@
 //! What of a tree is packed, and how.
 
-use std::num::NonZeroUsize;
-
 use crate::inode::XattrFilter;
 use crate::member::{Member, Timestamp};
 
@@ -53,8 +51,8 @@ pub struct PackOptions<'p> {
     pub owner: Option<(u64, u64)>,
     /// Times are kept by default.
     pub mtime: MtimePolicy,
-    /// Threads that read the tree, the calling one included, which writes. By default 1: no other thread.
-    pub threads: NonZeroUsize,
+    /// Threads that read files beside the calling one, which writes. By default none.
+    pub readers: usize,
 }
 
 impl Default for PackOptions<'_> {
@@ -66,7 +64,7 @@ impl Default for PackOptions<'_> {
             changes: ChangePolicy::default(),
             owner: None,
             mtime: MtimePolicy::default(),
-            threads: NonZeroUsize::MIN,
+            readers: 0,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Work in batches: filled and drained in order by the calling thread, and in between worked on by as many threads as
 //! were asked for.
 
-use std::num::NonZeroUsize;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
@@ -11,14 +10,13 @@ const AHEAD: usize = 3;
 /// Runs `work` between `fill`, which says whether there was anything left, and `drain`. Both see the batches in one
 /// order, and drained ones are filled again.
 ///
-/// With one thread, everything happens in the calling one.
+/// Without workers, everything happens in the calling thread.
 pub(super) fn run<B: Default + Send, E>(
-    threads: NonZeroUsize,
+    workers: usize,
     mut fill: impl FnMut(&mut B) -> Result<bool, E>,
     work: impl Fn(&mut B) + Sync,
     mut drain: impl FnMut(&mut B) -> Result<(), E>,
 ) -> Result<(), E> {
-    let workers = threads.get() - 1;
     if workers == 0 {
         let mut batch = B::default();
         while fill(&mut batch)? {
@@ -73,10 +71,10 @@ pub(super) fn run<B: Default + Send, E>(
 mod tests {
     use super::*;
 
-    fn squares(threads: usize, count: u64, fail_at: Option<u64>) -> Result<Vec<u64>, u64> {
+    fn squares(workers: usize, count: u64, fail_at: Option<u64>) -> Result<Vec<u64>, u64> {
         let (mut next, mut squares) = (0, Vec::new());
         run(
-            NonZeroUsize::new(threads).unwrap(),
+            workers,
             |batch: &mut u64| {
                 *batch = next;
                 next += 1;
@@ -92,19 +90,18 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_kept_whatever_the_threads() {
-        for threads in [1, 2, 3, 8] {
+    fn the_order_is_kept_whatever_the_workers() {
+        for workers in [0, 1, 2, 7] {
             for count in [0, 1, 5, 1000] {
-                assert_eq!(squares(threads, count, None), Ok((0..count).map(|number| number * number).collect()));
+                assert_eq!(squares(workers, count, None), Ok((0..count).map(|number| number * number).collect()));
             }
-            assert_eq!(squares(threads, 1000, Some(49)), Err(49));
+            assert_eq!(squares(workers, 1000, Some(49)), Err(49));
         }
     }
 
     #[test]
     #[should_panic(expected = "a scoped thread panicked")]
     fn a_panic_of_a_worker_comes_out() {
-        let two = NonZeroUsize::new(2).unwrap();
-        let _ = run(two, |_: &mut u8| Ok(true), |_| panic!("broken"), |_| Ok::<(), ()>(()));
+        let _ = run(2, |_: &mut u8| Ok(true), |_| panic!("broken"), |_| Ok::<(), ()>(()));
     }
 }

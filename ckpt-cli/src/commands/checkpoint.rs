@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use ckpt_core::checkpoint::{CheckpointOptions, CheckpointReport, Compression, checkpoint};
-use clap::{Args, ValueEnum};
+use ckpt_core::checkpoint::{CheckpointOptions, CheckpointReport, checkpoint};
+use clap::Args;
 use serde_json::json;
 
+use super::target::CompressionArgument;
 use super::{CloneArgument, merge};
 use crate::display::{Display, Summary, say};
 use crate::signals;
@@ -46,23 +47,6 @@ pub(crate) struct Arguments {
     print_stats: bool,
     #[command(flatten)]
     clone: CloneArgument,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum CompressionArgument {
-    None,
-    Gzip,
-    Zstd,
-}
-
-impl From<CompressionArgument> for Compression {
-    fn from(argument: CompressionArgument) -> Self {
-        match argument {
-            CompressionArgument::None => Compression::None,
-            CompressionArgument::Gzip => Compression::Gzip,
-            CompressionArgument::Zstd => Compression::Zstd,
-        }
-    }
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {

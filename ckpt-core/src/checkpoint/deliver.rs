@@ -1,12 +1,10 @@
 //! The last way of a staged archive: copied, or compressed, to where the user wants it.
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
-
-use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
-use flate2::write::GzEncoder;
+use std::io::{self, Seek};
 
 use super::Compression;
+use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
 
 /// Why a staged archive did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -19,15 +17,11 @@ pub enum DeliverError {
     Compress(#[from] io::Error),
 }
 
-/// zstd's and gzip's own middle way, as podman uses them.
-const ZSTD_LEVEL: i32 = 3;
-
 /// Writes what is in `stage` to the empty file `target`.
-pub(crate) fn deliver(stage: &File, target: &File, compress: Compression) -> Result<(), DeliverError> {
-    match compress {
+pub(crate) fn deliver(stage: &File, target: &File, compression: Compression) -> Result<(), DeliverError> {
+    match compression {
         Compression::None => copy(stage, target),
-        Compression::Gzip => gzip(stage, target).map_err(Into::into),
-        Compression::Zstd => zstd(stage, target).map_err(Into::into),
+        compression => compress(stage, target, compression).map_err(Into::into),
     }
 }
 
@@ -40,17 +34,9 @@ fn copy(stage: &File, target: &File) -> Result<(), DeliverError> {
     Ok(())
 }
 
-fn gzip(mut stage: &File, target: &File) -> io::Result<()> {
+fn compress(mut stage: &File, target: &File, compression: Compression) -> io::Result<()> {
     stage.rewind()?;
-    let mut encoder = GzEncoder::new(target, flate2::Compression::default());
+    let mut encoder = compression.encoder(target)?;
     io::copy(&mut stage, &mut encoder)?;
-    encoder.finish()?.flush()
-}
-
-fn zstd(mut stage: &File, target: &File) -> io::Result<()> {
-    stage.rewind()?;
-    let mut encoder = zstd::Encoder::new(target, ZSTD_LEVEL)?;
-    encoder.multithread(std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32))?;
-    io::copy(&mut stage, &mut encoder)?;
-    encoder.finish()?.flush()
+    encoder.finish().map(drop)
 }

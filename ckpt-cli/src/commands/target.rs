@@ -1,0 +1,165 @@
+//! Where an archive goes: a file that gets its name once it is whole, or standard output; compressed on the way.
+
+use std::fs::File;
+use std::io::{IsTerminal, stdout};
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use aligntar::{Alignment, ClonePolicy, Padding, WriteOptions, Writer, Written};
+use anyhow::{Context, Result, ensure};
+use ckpt_core::compression::Compression;
+use ckpt_core::output::Output;
+use clap::{Args, ValueEnum};
+
+use super::CloneArgument;
+
+/// How an archive is laid out, for all commands that make one.
+#[derive(Args)]
+pub(super) struct TargetArguments {
+    /// Block size that file data is laid out on: a power of two from 512 to 65536, or auto for the output's file system
+    #[arg(long, value_name = "BYTES", default_value = "auto", value_parser = alignment)]
+    align: AlignArgument,
+    /// What fills the gap in front of aligned data: a record that all readers ignore, a vendor's record (GNU tar warns),
+    /// or headers without a name (most readers fail)
+    #[arg(long, value_enum, default_value_t = PaddingArgument::Comment)]
+    padding: PaddingArgument,
+    /// Compression; by default what the name of the archive says (.zst, .tzst, .gz, .tgz)
+    #[arg(long, value_enum)]
+    compress: Option<CompressionArgument>,
+    /// Wait until the archive is on the disk
+    #[arg(long)]
+    sync: bool,
+    #[command(flatten)]
+    clone: CloneArgument,
+}
+
+#[derive(Clone, Copy)]
+struct AlignArgument(Option<Alignment>);
+
+fn alignment(text: &str) -> Result<AlignArgument> {
+    if text == "auto" {
+        return Ok(AlignArgument(None));
+    }
+    let bytes = text.parse().context("a number of bytes, or auto")?;
+    Ok(AlignArgument(Some(Alignment::new(bytes)?)))
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PaddingArgument {
+    Comment,
+    Vendor,
+    Dummy,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum CompressionArgument {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl From<CompressionArgument> for Compression {
+    fn from(argument: CompressionArgument) -> Self {
+        match argument {
+            CompressionArgument::None => Compression::None,
+            CompressionArgument::Gzip => Compression::Gzip,
+            CompressionArgument::Zstd => Compression::Zstd,
+        }
+    }
+}
+
+impl TargetArguments {
+    fn write_options(&self) -> WriteOptions {
+        let padding = match self.padding {
+            PaddingArgument::Comment => Padding::Comment,
+            PaddingArgument::Vendor => Padding::Vendor,
+            PaddingArgument::Dummy => Padding::DummyHeaders,
+        };
+        WriteOptions { alignment: self.align.0, padding, clone_policy: self.clone.policy() }
+    }
+
+    /// Makes the archive `path`, or writes it to standard output for `-`, with what `fill` appends.
+    ///
+    /// What was at `path` stays until the new one is whole.
+    pub(super) fn write(&self, path: &Path, fill: impl FnOnce(&mut Writer<'_>) -> Result<()>) -> Result<Written> {
+        let target = Target::open(path)?;
+        let options = self.write_options();
+        let compression = self.compress.map_or_else(|| Compression::of_name(path), Compression::from);
+        let written = if compression == Compression::None {
+            filled(Writer::new(target.file(), options)?, fill)?
+        } else {
+            ensure!(options.clone_policy != ClonePolicy::Required, "a compressed archive cannot be made of clones");
+            let mut encoder = compression.encoder(target.file()).context("start the compressor")?;
+            let written = filled(Writer::to_stream(&mut encoder, options)?, fill)?;
+            encoder.finish().with_context(|| format!("write {}", path.display()))?;
+            written
+        };
+        target.publish(self.sync)?;
+        Ok(written)
+    }
+}
+
+fn filled(mut writer: Writer<'_>, fill: impl FnOnce(&mut Writer<'_>) -> Result<()>) -> Result<Written> {
+    fill(&mut writer)?;
+    Ok(writer.finish()?)
+}
+
+enum Target {
+    File(Output),
+    Stdout(File),
+}
+
+impl Target {
+    fn open(path: &Path) -> Result<Self> {
+        if path != Path::new("-") {
+            return Ok(Target::File(Output::create_with_umask(path)?));
+        }
+        ensure!(
+            !stdout().is_terminal(),
+            "an archive is nothing for a terminal: redirect standard output, or use -f FILE"
+        );
+        let stdout = stdout().as_fd().try_clone_to_owned().context("use standard output")?;
+        Ok(Target::Stdout(stdout.into()))
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            Target::File(output) => output.file(),
+            Target::Stdout(file) => file,
+        }
+    }
+
+    fn publish(self, sync: bool) -> Result<()> {
+        match self {
+            Target::File(output) if sync => output.publish()?,
+            Target::File(output) => output.publish_unsynced()?,
+            // Pipes and terminals have nothing to be synced.
+            Target::Stdout(file) => drop(if sync { file.sync_all() } else { Ok(()) }),
+        }
+        Ok(())
+    }
+}
+
+/// How many threads a command may use.
+#[derive(Args)]
+pub(super) struct JobsArgument {
+    /// Threads that read or write files; by default one for each core
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+}
+
+impl JobsArgument {
+    pub(super) fn count(&self) -> usize {
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.jobs.unwrap_or_else(cores).get()
+    }
+}
+
+/// The archive to make.
+#[derive(Args)]
+pub(super) struct FileArgument {
+    /// The archive to make; - for standard output
+    #[arg(short, long, value_name = "ARCHIVE")]
+    pub(super) file: PathBuf,
+}
