@@ -12,6 +12,7 @@ use aligntar::{ClonePolicy, PackOptions, Packer, PlainParents, Reader, UnpackOpt
 use aligntar::{Transferred, Written};
 use rustix::fs::{FileType, Mode, Timespec, Timestamps, XattrFlags};
 
+#[allow(unused_imports)]
 pub(crate) use describe::describe;
 
 /// Bytes of the largest file in [`make`].
