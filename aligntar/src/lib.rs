@@ -25,6 +25,7 @@
 //! | write members, or nested archives | [`Writer`] |
 //! | pack a directory tree | [`Packer`] |
 //! | read members, from a file or a stream | [`Reader`], [`Source`] |
+//! | read a compressed archive | [`Decompressed`] |
 //! | unpack, safely | [`Unpacker`] |
 //! | move data between files | [`transfer()`], [`ClonePolicy`], [`Transferred`] |
 //! | see which blocks a file shares | [`extents`] |
@@ -32,6 +33,7 @@
 
 mod align;
 mod beneath;
+mod compressed;
 mod entry;
 mod header;
 mod inode;
@@ -48,6 +50,7 @@ mod unpack;
 mod writer;
 
 pub use align::{AlignError, Alignment, TAR_BLOCK, padded_len};
+pub use compressed::{Compression, Decompressed};
 pub use entry::{DataSpan, Entry};
 pub use inode::{Inode, InodeError, XattrFilter, read_inode};
 pub use member::{Kind, Member, Record, Timestamp, Xattr};

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 
 use crate::align::{TAR_BLOCK, padded_len};
+use crate::compressed::Compression;
 use crate::entry::{DataSpan, Entry};
 use crate::header::Block;
 use crate::member::Kind;
@@ -162,9 +163,10 @@ impl<S: Source> Reader<S> {
             None => return Err(ReadError::Truncated { offset }),
             Some(block) => {
                 self.next = offset + TAR_BLOCK;
-                let parsed = parse(&block).map_err(|source| match offset == self.start {
-                    true => ReadError::NotAnArchive(source),
-                    false => ReadError::Header { offset, source },
+                let parsed = parse(&block).map_err(|source| match Compression::of(&block) {
+                    _ if offset != self.start => ReadError::Header { offset, source },
+                    Some(compression) => ReadError::Compressed(compression),
+                    None => ReadError::NotAnArchive(source),
                 })?;
                 parsed.map(|header| (block, header))
             }
@@ -185,7 +187,10 @@ impl<S: Source> Reader<S> {
         match self.read_up_to(&mut block, self.next)? {
             0 => Ok(None),
             len if len == block.len() => Ok(Some(block)),
-            len => Err(ReadError::Truncated { offset: self.next + len as u64 }),
+            len => Err(match Compression::of(&block[..len]) {
+                Some(compression) if self.next == self.start => ReadError::Compressed(compression),
+                _ => ReadError::Truncated { offset: self.next + len as u64 },
+            }),
         }
     }
 

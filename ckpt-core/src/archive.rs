@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use aligntar::{EndMarker, Entry, Kind, ReadError, Reader};
+use aligntar::{Decompressed, EndMarker, Entry, Kind, ReadError, Reader};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -177,11 +177,9 @@ impl CheckpointArchive {
     pub fn open(path: &Path, spool: &Path) -> Result<Self, ArchiveError> {
         let io_error = |call| move |source| ArchiveError::Io { call, path: path.to_owned(), source };
         let opened = File::open(path).map_err(io_error("open"))?;
-        let mut magic = [0; 4];
-        let known = (&opened).read(&mut magic).map_err(io_error("read"))?;
-        (&opened).rewind().map_err(io_error("read"))?;
-        let spooled = match decompressor(&magic[..known], &opened).map_err(io_error("read"))? {
-            Some(stream) => Some(spool_into(spool, stream, path)?),
+        let stream = Decompressed::new(&opened).map_err(io_error("read"))?;
+        let spooled = match stream.compression() {
+            Some(_) => Some(spool_into(spool, stream, path)?),
             None => None,
         };
         let compressed = spooled.is_some();
@@ -302,15 +300,6 @@ fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveEr
         }
     }
     Ok(entries)
-}
-
-/// The first bytes of a zstd frame, RFC 8878, and of a gzip member, RFC 1952.
-fn decompressor<'f>(magic: &[u8], file: &'f File) -> io::Result<Option<Box<dyn Read + 'f>>> {
-    Ok(match magic {
-        [0x28, 0xb5, 0x2f, 0xfd] => Some(Box::new(zstd::Decoder::new(file)?)),
-        [0x1f, 0x8b, ..] => Some(Box::new(flate2::read::MultiGzDecoder::new(file))),
-        _ => None,
-    })
 }
 
 /// Unit in which zeros become holes, bytes.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::compressed::Compression;
 use crate::parse::HeaderError;
 use crate::pax::PaxError;
 use crate::sparse::SparseError;
@@ -12,6 +13,9 @@ pub enum ReadError {
     /// The very first block is no header.
     #[error("not a tar archive")]
     NotAnArchive(#[source] HeaderError),
+    /// The file is compressed, and was given as it is; zstd and gzip are read through [`crate::Decompressed`].
+    #[error("compressed with {}: decompress it first", .0.name())]
+    Compressed(Compression),
     /// A block that should be a header is none.
     #[error("damaged header at offset {offset}")]
     Header {

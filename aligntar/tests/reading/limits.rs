@@ -1,8 +1,8 @@
 //! Limits hold, and what breaks one is an error that says where; the end of an archive is found.
 
-use aligntar::{EndMarker, Limits, ReadError, Reader, StreamSource};
+use aligntar::{Decompressed, EndMarker, Limits, ReadError, Reader, StreamSource};
 
-use crate::odd::{Archive, Header};
+use crate::odd::{Archive, Header, Steps};
 
 fn read_with(archive: &Archive, limits: Limits) -> Result<usize, ReadError> {
     let members: Result<Vec<_>, _> = Reader::new(StreamSource::new(&archive.0[..]), limits).collect();
@@ -130,4 +130,30 @@ fn archives_that_are_cut_inside_a_member_are_truncated() {
             }
         }
     }
+}
+
+#[test]
+fn compressed_files_are_named_as_such() {
+    for (magic, name) in [(&b"\xfd7zXZ\0"[..], "xz"), (b"BZh9", "bzip2"), (b"\x28\xb5\x2f\xfd", "zstd")] {
+        for archive in [Archive::default().raw(magic), Archive::default().data(magic)] {
+            let error = archive.read().unwrap_err().to_string();
+            assert_eq!(error, format!("compressed with {name}: decompress it first"));
+        }
+    }
+}
+
+#[test]
+fn compressed_archives_are_read_as_streams() {
+    let archive = Archive::default().file("one", b"data").file("two", &[b'x'; 100_000]).end();
+    let compressed = zstd::encode_all(&archive.0[..], 3).unwrap();
+    let mut step = 1;
+    while step < 2 * compressed.len() {
+        let stream = Decompressed::new(Steps { bytes: &compressed, step }).unwrap();
+        let members: Result<Vec<_>, _> = Reader::new(stream.into_source(), Limits::default()).collect();
+        assert_eq!(members.unwrap(), archive.read().unwrap());
+        step *= 2;
+    }
+    let stream = Decompressed::new(&compressed[..compressed.len() - 5]).unwrap();
+    let members: Result<Vec<_>, _> = Reader::new(stream.into_source(), Limits::default()).collect();
+    assert!(matches!(members, Err(ReadError::Truncated { .. })), "{members:?}");
 }
