@@ -180,7 +180,7 @@ fn a_file_that_changes_is_named_and_the_archive_stays_whole() {
     let folder = folder();
     for size in [3, 5000, 100_000] {
         let shrunk = stale(folder.path(), size, |file| file.set_len(2).unwrap());
-        let grown = stale(&folder.path().to_owned(), size, |file| file.set_len(200_000).unwrap());
+        let grown = stale(folder.path(), size, |file| file.set_len(200_000).unwrap());
         let rewritten = stale(folder.path(), size, |file| file.write_all_at(b"y", 0).unwrap());
         let mut outcomes = Vec::new();
         let archive = packed(WriteOptions::default(), PackOptions::default(), |packer| {
