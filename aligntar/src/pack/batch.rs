@@ -3,10 +3,13 @@
 use std::fs::File;
 use std::ops::Range;
 
+use rustix::buffer::spare_capacity;
+use rustix::io::pread;
+
 use super::walk::{Found, Walk};
 use super::{PackError, PackOptions};
 use crate::inode::{Inode, InodeError, os, read_inode_of};
-use crate::transfer::{ClonePolicy, read_exact_at};
+use crate::transfer::ClonePolicy;
 use crate::writer::{CLONE_FROM, Layout, filling};
 
 /// Names in one batch; each of them may keep a file open.
@@ -64,7 +67,8 @@ impl<'l> Loader<'l> {
 
     fn load(&self, found: Found, bytes: &mut Vec<u8>) -> Result<Loaded, InodeError> {
         let Found { parent, name, path, file_type } = found;
-        let inode = read_inode_of(file_type, &parent, os(name.to_bytes()), path, self.options.keep_xattr)?;
+        let mut inode = read_inode_of(file_type, &parent, os(name.to_bytes()), path, self.options.keep_xattr)?;
+        self.options.apply(&mut inode.member);
         let Some(file) = self.data_to_copy(&inode) else {
             return Ok(Loaded::Inode { inode: inode.into(), data: None });
         };
@@ -95,19 +99,27 @@ impl<'l> Loader<'l> {
 
     /// Appends the whole member to `bytes` and says whether it changed meanwhile; `None` if that could not be done.
     fn encode(&self, inode: &Inode, file: &File, bytes: &mut Vec<u8>) -> Result<Option<bool>, InodeError> {
-        let mut member = inode.member.clone();
-        self.options.apply(&mut member);
-        if self.layout.push_headers(&member, 0, bytes).is_err() || !read_data(file, member.size(), bytes) {
+        let size = inode.member.size();
+        if self.layout.push_headers(&inode.member, 0, bytes).is_err() || !read_data(file, size, bytes) {
             return Ok(None);
         }
-        bytes.extend_from_slice(filling(member.size()));
+        bytes.extend_from_slice(filling(size));
         inode.has_changed().map(Some)
     }
 }
 
 /// Appends `size` bytes of `file`; whether they were there.
 fn read_data(file: &File, size: u64, bytes: &mut Vec<u8>) -> bool {
-    let start = bytes.len();
-    bytes.resize(start + size as usize, 0);
-    read_exact_at(file, &mut bytes[start..], 0).is_ok()
+    let end = bytes.len() + size as usize;
+    let mut offset = 0;
+    while bytes.len() < end {
+        // Memory that a read fills need not be zeros before.
+        bytes.reserve(end - bytes.len());
+        match pread(file, spare_capacity(bytes), offset) {
+            Ok(0) | Err(_) => return false,
+            Ok(read) => offset += read as u64,
+        }
+    }
+    bytes.truncate(end);
+    true
 }
