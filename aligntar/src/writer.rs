@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 use crate::align::{Alignment, TAR_BLOCK};
+use crate::entry::Entry;
 use crate::header;
 use crate::member::{Kind, Member};
 use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, read_exact_at, transfer};
@@ -145,6 +146,14 @@ impl<'f> Writer<'f> {
         self.output.zeros_until(start + size)?;
         self.output.push(filling(size))?;
         taken.map_err(|source| data_error(member, source))
+    }
+
+    /// Appends a member of the archive in `archive`: data by clone where it lies on blocks, sparse files sparse.
+    ///
+    /// # Errors
+    /// As [`Writer::append_file`].
+    pub fn append_entry(&mut self, entry: &Entry, archive: &File) -> Result<(), WriteError> {
+        self.append_spans(&entry.member, archive, &entry.data_spans().collect::<Vec<_>>())
     }
 
     /// Appends a regular file with the next `member.size()` bytes of `source`, copied.

@@ -1,7 +1,10 @@
 //! One file per subcommand.
 
+mod align;
 mod checkpoint;
+mod input;
 mod inspect;
+mod ls;
 mod pack;
 mod restore;
 mod target;
@@ -20,6 +23,8 @@ pub(crate) enum Command {
     Inspect(inspect::Arguments),
     Pack(pack::Arguments),
     Unpack(unpack::Arguments),
+    Align(align::Arguments),
+    Ls(ls::Arguments),
 }
 
 impl Command {
@@ -29,6 +34,8 @@ impl Command {
             Command::Restore(arguments) => restore::run(arguments),
             Command::Inspect(arguments) => inspect::run(arguments),
             Command::Pack(arguments) => return pack::run(arguments),
+            Command::Align(arguments) => return align::run(arguments),
+            Command::Ls(arguments) => ls::run(arguments),
             Command::Unpack(arguments) => unpack::run(arguments),
         }?;
         Ok(ExitCode::SUCCESS)

@@ -1,0 +1,45 @@
+//! An archive to read: a file, whose members can be reached in place, or a stream, which only goes forward.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Seek, stdin};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use aligntar::{Compression, Decompressed, StreamSource};
+use anyhow::{Context, Result, ensure};
+
+/// The stream of an [`Input`], decompressed.
+pub(super) type Stream = StreamSource<io::BufReader<Decompressed<File>>>;
+
+pub(super) enum Input {
+    File(File),
+    /// A pipe, or compressed.
+    Stream(Box<Stream>),
+}
+
+impl Input {
+    /// Opens the archive at `path`, or standard input for `-`.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+        if is_stdin {
+            ensure!(!stdin().is_terminal(), "an archive is expected on standard input: redirect it, or name a file");
+        }
+        let opened = if is_stdin { stdin().as_fd().try_clone_to_owned().map(File::from) } else { File::open(path) };
+        let file = opened.with_context(|| format!("open {name}"))?;
+        Input::of(file).with_context(|| format!("read {name}"))
+    }
+
+    fn of(mut file: File) -> io::Result<Self> {
+        // A file that was read from already, as a shell's commands do in turn, goes on from there.
+        if file.metadata()?.is_file() && file.stream_position()? == 0 {
+            let mut magic = Vec::new();
+            file.by_ref().take(Compression::MAGIC_LEN as u64).read_to_end(&mut magic)?;
+            file.rewind()?;
+            if Compression::of(&magic).is_none() {
+                return Ok(Input::File(file));
+            }
+        }
+        Ok(Input::Stream(Box::new(Decompressed::new(file)?.into_source())))
+    }
+}

@@ -1,0 +1,213 @@
+//! `ckpt ls`.
+
+use std::io::{self, BufWriter, Write, stdout};
+use std::path::PathBuf;
+
+use aligntar::{Entry, Kind, Limits, Reader, Source, Timestamp};
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::input::Input;
+
+/// List the members of any tar archive, compressed with zstd or gzip or not.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The archive; - for standard input
+    archive: PathBuf,
+    /// With mode, owner, size and time as well
+    #[arg(short, long)]
+    long: bool,
+    /// One name a line, or one JSON object a line with everything that is known of the member
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
+    let listed = match Input::open(&arguments.archive)? {
+        Input::File(file) => list(&arguments, Reader::open(&file)?),
+        Input::Stream(stream) => list(&arguments, Reader::new(*stream, Limits::default())),
+    };
+    match listed {
+        // Who closed standard output has seen enough.
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        listed => listed.with_context(|| arguments.archive.display().to_string()),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn list<S: Source>(arguments: &Arguments, mut reader: Reader<S>) -> Result<()> {
+    let mut out = BufWriter::new(stdout().lock());
+    let mut failed = None;
+    loop {
+        match reader.next_entry() {
+            Ok(Some(entry)) => writeln!(out, "{}", line(arguments, &entry))?,
+            Ok(None) => break,
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    // What was there before the damage is shown.
+    out.flush()?;
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn line(arguments: &Arguments, entry: &Entry) -> String {
+    match (arguments.format, arguments.long) {
+        (Format::Json, _) => as_json(entry).to_string(),
+        (Format::Text, false) => printable(&entry.member.path),
+        (Format::Text, true) => as_long_line(entry),
+    }
+}
+
+/// As `ls -l` and `tar -tv` have it: mode, owner/group, size or device, time (UTC), name and target.
+fn as_long_line(entry: &Entry) -> String {
+    let member = &entry.member;
+    let name = |name: &[u8], id: u64| if name.is_empty() { id.to_string() } else { printable(name) };
+    let (kind, size, target) = match &member.kind {
+        Kind::Regular { size } => ('-', size.to_string(), String::new()),
+        Kind::HardLink { target } => ('h', "0".into(), format!(" link to {}", printable(target))),
+        Kind::Symlink { target } => ('l', "0".into(), format!(" -> {}", printable(target))),
+        Kind::CharDevice { major, minor } => ('c', format!("{major},{minor}"), String::new()),
+        Kind::BlockDevice { major, minor } => ('b', format!("{major},{minor}"), String::new()),
+        Kind::Directory => ('d', "0".into(), String::new()),
+        Kind::Fifo => ('p', "0".into(), String::new()),
+    };
+    format!(
+        "{kind}{}{} {}/{} {size:>12} {} {}{target}",
+        permissions(member.mode),
+        if member.xattrs.is_empty() { ' ' } else { '+' },
+        name(&member.uname, member.uid),
+        name(&member.gname, member.gid),
+        time(member.mtime),
+        printable(&member.path),
+    )
+}
+
+/// The nine letters of ls(1); set-id and sticky bits stand in place of `x`.
+fn permissions(mode: u32) -> String {
+    let triple = |shift: u32, special: bool, letter: char| {
+        let bits = mode >> shift & 7;
+        let execute = match (bits & 1 != 0, special) {
+            (true, true) => letter,
+            (false, true) => letter.to_ascii_uppercase(),
+            (true, false) => 'x',
+            (false, false) => '-',
+        };
+        [if bits & 4 != 0 { 'r' } else { '-' }, if bits & 2 != 0 { 'w' } else { '-' }, execute]
+    };
+    let (setuid, setgid, sticky) = (mode & 0o4000 != 0, mode & 0o2000 != 0, mode & 0o1000 != 0);
+    [triple(6, setuid, 's'), triple(3, setgid, 's'), triple(0, sticky, 't')].concat().iter().collect()
+}
+
+fn time(time: Timestamp) -> String {
+    match jiff::Timestamp::from_second(time.secs) {
+        Ok(timestamp) => timestamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        // Years beyond 9999.
+        Err(_) => format!("@{}", time.secs),
+    }
+}
+
+/// A name that keeps to its line: what is no printable text is escaped as in C.
+fn printable(name: &[u8]) -> String {
+    name.utf8_chunks().fold(String::new(), |mut text, chunk| {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => text.push_str("\\\\"),
+                character if character.is_control() => text.extend(character.escape_default()),
+                character => text.push(character),
+            }
+        }
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+        text
+    })
+}
+
+/// Bytes that are no UTF-8 are no JSON string: they are in hexadecimal then, under `{"hex": …}`.
+fn bytes(bytes: &[u8]) -> Value {
+    match str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
+    }
+}
+
+fn as_json(entry: &Entry) -> Value {
+    let member = &entry.member;
+    let (kind, detail) = match &member.kind {
+        Kind::Regular { .. } => ("file", Value::Null),
+        Kind::HardLink { target } => ("link", bytes(target)),
+        Kind::Symlink { target } => ("symlink", bytes(target)),
+        Kind::CharDevice { major, minor } => ("char", json!([major, minor])),
+        Kind::BlockDevice { major, minor } => ("block", json!([major, minor])),
+        Kind::Directory => ("directory", Value::Null),
+        Kind::Fifo => ("fifo", Value::Null),
+    };
+    let mut line = json!({
+        "path": bytes(&member.path),
+        "type": kind,
+        "mode": format!("{:04o}", member.mode),
+        "uid": member.uid,
+        "gid": member.gid,
+        "size": member.size(),
+        "mtime": [member.mtime.secs, i64::from(member.mtime.nanos)],
+        "header_offset": entry.header_offset,
+        "data_offset": entry.data_offset,
+        "stored": entry.stored_len,
+    });
+    let mut add = |key: &str, value: Value| drop(line.as_object_mut().expect("an object").insert(key.into(), value));
+    match kind {
+        "link" | "symlink" => add("target", detail),
+        "char" | "block" => add("device", detail),
+        _ => {}
+    }
+    for (key, name) in [("user", &member.uname), ("group", &member.gname)] {
+        if !name.is_empty() {
+            add(key, bytes(name));
+        }
+    }
+    if !member.xattrs.is_empty() {
+        let xattrs =
+            member.xattrs.iter().map(|xattr| json!({ "name": bytes(&xattr.name), "value": bytes(&xattr.value) }));
+        add("xattrs", xattrs.collect());
+    }
+    if let Some(spans) = &entry.sparse {
+        add("sparse", spans.iter().map(|span| json!([span.offset, span.length])).collect());
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_to_their_line() {
+        for (name, expected) in
+            [(&b"plain name"[..], "plain name"), (b"a\nb\\", "a\\nb\\\\"), (b"caf\xe9\x1b", "caf\\xe9\\u{1b}")]
+        {
+            assert_eq!(printable(name), expected);
+        }
+        assert_eq!(bytes(b"caf\xe9"), json!({ "hex": "636166e9" }));
+    }
+
+    #[test]
+    fn permissions_are_those_of_ls() {
+        for (mode, expected) in
+            [(0o755, "rwxr-xr-x"), (0o4711, "rws--x--x"), (0o6644, "rwSr-Sr--"), (0o1777, "rwxrwxrwt")]
+        {
+            assert_eq!(permissions(mode), expected);
+        }
+    }
+}
