@@ -1,37 +1,67 @@
 //! Paths from an untrusted archive, resolved below an open directory and never outside it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat};
 use rustix::io::Errno;
 
 use crate::inode::os;
 
+/// PATH_MAX of linux/limits.h, the final NUL included: no system call takes a longer path.
+const PATH_MAX: usize = 4096;
+
+/// Why a path from an archive is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPath {
+    /// It has no bytes.
+    #[error("it is empty")]
+    Empty,
+    /// It holds a NUL byte, which no name can.
+    #[error("it holds a NUL byte")]
+    Nul,
+    /// One of its components is `..`.
+    #[error("it has a component \"..\"")]
+    DotDot,
+    /// It does not fit in PATH_MAX.
+    #[error("it is longer than 4095 bytes")]
+    TooLong,
+}
+
 /// A path of plain names below the root: relative, without `.`, `..`, empty components or NUL; empty for the root.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SafePath(Vec<u8>);
 
 impl SafePath {
-    /// `path` with leading slashes and `.` taken off, as GNU tar does; `None` if it holds `..` or NUL, or is empty.
-    pub(crate) fn new(path: &[u8]) -> Option<Self> {
-        if path.is_empty() || path.contains(&0) {
-            return None;
+    /// `path` with leading slashes and `.` taken off, as GNU tar does.
+    pub(crate) fn new(path: &[u8]) -> Result<Self, BadPath> {
+        if path.is_empty() {
+            return Err(BadPath::Empty);
         }
-        let names = path.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
-        if names.clone().any(|name| name == b"..") {
-            return None;
+        if path.contains(&0) {
+            return Err(BadPath::Nul);
         }
-        Some(SafePath(names.collect::<Vec<_>>().join(&b'/')))
+        let mut plain = Vec::with_capacity(path.len().min(PATH_MAX));
+        for name in path.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b".")) {
+            if name == b".." {
+                return Err(BadPath::DotDot);
+            }
+            if !plain.is_empty() {
+                plain.push(b'/');
+            }
+            plain.extend_from_slice(name);
+        }
+        if plain.len() >= PATH_MAX { Err(BadPath::TooLong) } else { Ok(SafePath(plain)) }
     }
 
     /// Directory and name; `None` for the root.
-    pub(crate) fn split(&self) -> Option<(SafePath, &[u8])> {
+    pub(crate) fn split(&self) -> Option<(&[u8], &[u8])> {
         if self.0.is_empty() {
             return None;
         }
         match self.0.iter().rposition(|&byte| byte == b'/') {
-            Some(slash) => Some((SafePath(self.0[..slash].to_vec()), &self.0[slash + 1..])),
-            None => Some((SafePath(Vec::new()), &self.0)),
+            Some(slash) => Some((&self.0[..slash], &self.0[slash + 1..])),
+            None => Some((b"", &self.0)),
         }
     }
 
@@ -40,15 +70,46 @@ impl SafePath {
     }
 }
 
-/// Opens `path` below `root` without following any symbolic link.
-///
-/// `LOOP` means a symbolic link is on the way, `NOTDIR` another kind of file. RESOLVE_BENEATH says `AGAIN` when names
-/// move while it looks (openat2(2)); it is asked again.
-pub(crate) fn open(root: impl AsFd, path: &SafePath, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let path = if path.0.is_empty() { b"." } else { path.as_bytes() };
+/// How directories are found below a root without following any symbolic link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolver {
+    /// openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS, Linux 5.6.
+    Openat2,
+    /// One openat(2) with O_NOFOLLOW for each component.
+    Components,
+}
+
+impl Resolver {
+    /// The first that works here, found out once.
+    ///
+    /// Kernels before 5.6 answer `ENOSYS`, and seccomp filters that do not know the call `EPERM`.
+    pub fn of_kernel() -> Self {
+        static FOUND: OnceLock<Resolver> = OnceLock::new();
+        *FOUND.get_or_init(|| match openat2(CWD, "/", OFlags::PATH, Mode::empty(), ResolveFlags::empty()) {
+            Err(Errno::NOSYS | Errno::PERM) => Resolver::Components,
+            _ => Resolver::Openat2,
+        })
+    }
+
+    /// Opens the directory `path`, plain names below `root` or nothing for `root` itself, with `access` (O_PATH or
+    /// O_RDONLY).
+    ///
+    /// `LOOP` means a symbolic link is on the way, `NOTDIR` another kind of file.
+    pub(crate) fn open(self, root: BorrowedFd<'_>, path: &[u8], access: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = access | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let path = if path.is_empty() { b"." } else { path };
+        match self {
+            Resolver::Openat2 => open_at_once(root, path, flags),
+            Resolver::Components => open_one_by_one(root, path, flags),
+        }
+    }
+}
+
+/// RESOLVE_BENEATH says `AGAIN` when names move while it looks (openat2(2)); it is asked again.
+fn open_at_once(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     for _ in 0..16 {
-        match openat2(root.as_fd(), os(path), flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+        match openat2(root, os(path), flags, Mode::empty(), resolve) {
             Err(Errno::AGAIN | Errno::INTR) => {}
             opened => return opened,
         }
@@ -56,36 +117,94 @@ pub(crate) fn open(root: impl AsFd, path: &SafePath, flags: OFlags) -> Result<Ow
     Err(Errno::AGAIN)
 }
 
+fn open_one_by_one(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let on_the_way = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut above: Option<OwnedFd> = None;
+    let mut names = path.split(|&byte| byte == b'/').peekable();
+    while let Some(name) = names.next() {
+        let parent = above.as_ref().map_or(root, |above| above.as_fd());
+        let flags = if names.peek().is_some() { on_the_way } else { flags };
+        let opened = openat(parent, os(name), flags | OFlags::NOFOLLOW, Mode::empty());
+        above = Some(opened.map_err(|errno| if errno == Errno::NOTDIR { no_directory(parent, name) } else { errno })?);
+    }
+    above.ok_or(Errno::NOENT)
+}
+
+/// O_DIRECTORY answers `NOTDIR` to a link that is not followed as to any other file; this tells them apart.
+fn no_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Errno {
+    match statat(parent, os(name), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => Errno::LOOP,
+        _ => Errno::NOTDIR,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::{self, File};
+    use std::os::unix::fs::{MetadataExt, symlink};
 
     #[test]
     fn paths_lose_what_leads_nowhere() {
-        let cases: [(&[u8], Option<&[u8]>); 9] = [
-            (b"a/b", Some(b"a/b")),
-            (b"/a//./b/", Some(b"a/b")),
-            (b".", Some(b"")),
-            (b"/", Some(b"")),
-            (b"..", None),
-            (b"a/../b", None),
-            (b"", None),
-            (b"a\0b", None),
-            (b"..a/b..", Some(b"..a/b..")),
+        let long = vec![b'x'; 5000];
+        type Case<'a> = (&'a [u8], Result<&'a [u8], BadPath>);
+        let cases: [Case<'_>; 11] = [
+            (b"a/b", Ok(b"a/b")),
+            (b"/a//./b/", Ok(b"a/b")),
+            (b".", Ok(b"")),
+            (b"/", Ok(b"")),
+            (b"..", Err(BadPath::DotDot)),
+            (b"a/../b", Err(BadPath::DotDot)),
+            (b"", Err(BadPath::Empty)),
+            (b"a\0b", Err(BadPath::Nul)),
+            (b"..a/b..", Ok(b"..a/b..")),
+            (&long, Err(BadPath::TooLong)),
+            (&long[..4095], Ok(&long[..4095])),
         ];
         for (path, expected) in cases {
-            assert_eq!(SafePath::new(path).as_ref().map(SafePath::as_bytes), expected, "{path:?}");
+            assert_eq!(SafePath::new(path).as_ref().map(SafePath::as_bytes).map_err(|bad| *bad), expected, "{path:?}");
         }
     }
 
     #[test]
-    fn symbolic_links_are_not_followed() {
-        let root = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/", root.path().join("out")).unwrap();
-        std::fs::create_dir(root.path().join("in")).unwrap();
-        let root = std::fs::File::open(root.path()).unwrap();
-        let open = |path: &str| open(&root, &SafePath::new(path.as_bytes()).unwrap(), OFlags::PATH | OFlags::DIRECTORY);
-        assert_eq!(open("out/etc").unwrap_err(), Errno::LOOP);
-        assert!(open("in").is_ok());
+    fn both_resolvers_stay_below_and_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("root/in/deeper")).unwrap();
+        fs::create_dir(path("outside")).unwrap();
+        fs::write(path("root/file"), b"").unwrap();
+        symlink("/", path("root/slash")).unwrap();
+        symlink("../outside", path("root/up")).unwrap();
+        symlink("in", path("root/link")).unwrap();
+        symlink("nothing", path("root/in/dangling")).unwrap();
+        symlink("/proc/self/cwd", path("root/magic")).unwrap();
+        let cases = [
+            ("", Ok("root")),
+            ("in", Ok("root/in")),
+            ("in/deeper", Ok("root/in/deeper")),
+            ("slash", Err(Errno::LOOP)),
+            ("slash/etc", Err(Errno::LOOP)),
+            ("up", Err(Errno::LOOP)),
+            ("link", Err(Errno::LOOP)),
+            ("link/deeper", Err(Errno::LOOP)),
+            ("in/dangling", Err(Errno::LOOP)),
+            ("in/dangling/x", Err(Errno::LOOP)),
+            ("magic/x", Err(Errno::LOOP)),
+            ("file", Err(Errno::NOTDIR)),
+            ("file/x", Err(Errno::NOTDIR)),
+            ("missing", Err(Errno::NOENT)),
+            ("missing/x", Err(Errno::NOENT)),
+        ];
+        let root = File::open(path("root")).unwrap();
+        for resolver in [Resolver::Openat2, Resolver::Components] {
+            for access in [OFlags::PATH, OFlags::RDONLY] {
+                for (asked, expected) in cases {
+                    let opened = resolver.open(root.as_fd(), asked.as_bytes(), access);
+                    let inode = opened.map(|opened| File::from(opened).metadata().unwrap().ino());
+                    let expected = expected.map(|name| fs::metadata(path(name)).unwrap().ino());
+                    assert_eq!(inode, expected, "{resolver:?} {access:?} {asked}");
+                }
+            }
+        }
     }
 }

@@ -50,6 +50,7 @@ mod unpack;
 mod writer;
 
 pub use align::{AlignError, Alignment, TAR_BLOCK, padded_len};
+pub use beneath::{BadPath, Resolver};
 pub use compressed::{Compression, Decompressed};
 pub use entry::{DataSpan, Entry};
 pub use inode::{Inode, InodeError, XattrFilter, read_inode};
@@ -62,5 +63,5 @@ pub use source::{FileSource, Source, StreamSource};
 pub use sparse::SparseError;
 pub use sys::{Extent, extents};
 pub use transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
-pub use unpack::{Parents, PlainParents, UnpackError, UnpackOptions, Unpacker};
+pub use unpack::{Parents, PlainParents, Refusal, UnpackError, UnpackOptions, Unpacker};
 pub use writer::{Padding, WriteError, WriteOptions, Writer, Written};

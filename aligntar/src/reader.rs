@@ -149,6 +149,11 @@ impl<S: Source> Reader<S> {
         EntryData::new(&mut self.source, entry)
     }
 
+    /// The source, for who takes data from it otherwise than [`Reader::data`] does: [`Unpacker`](crate::Unpacker).
+    pub fn source_mut(&mut self) -> &mut S {
+        &mut self.source
+    }
+
     /// The source, to be used again.
     pub fn into_source(self) -> S {
         self.source

@@ -25,6 +25,11 @@ pub trait Source {
 
     /// Length in bytes, where it is known beforehand.
     fn archive_len(&self) -> Option<u64>;
+
+    /// The file, where the archive is one as it is: data can be cloned from it.
+    fn file(&self) -> Option<&File> {
+        None
+    }
 }
 
 /// Bytes of the window behind a jump: the headers of one member, and of the next if they are small.
@@ -99,6 +104,10 @@ impl Source for FileSource<'_> {
 
     fn archive_len(&self) -> Option<u64> {
         Some(self.len)
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(self.file)
     }
 }
 

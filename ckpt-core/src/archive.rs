@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use aligntar::{Decompressed, EndMarker, Entry, Kind, ReadError, Reader};
+use aligntar::{Decompressed, EndMarker, Entry, FileSource, Kind, ReadError, Reader};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -191,6 +191,14 @@ impl CheckpointArchive {
     /// The archive's file, decompressed; entries' offsets count in it.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// As [`CheckpointArchive::file`], to take members' data from.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`] if the file's size is unknown.
+    pub fn source(&self) -> Result<FileSource<'_>, ArchiveError> {
+        FileSource::new(&self.file).map_err(|source| ArchiveError::Io { call: "stat", path: self.path.clone(), source })
     }
 
     /// Whether the file at the path was compressed.

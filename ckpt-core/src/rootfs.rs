@@ -8,8 +8,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use aligntar::{
-    ClonePolicy, Entry, Inode, InodeError, PackError, PackOptions, Packer, Parents, SocketPolicy, Transferred,
-    UnpackError, UnpackOptions, Unpacker, WriteError, Writer, XattrFilter, read_inode,
+    ClonePolicy, Entry, FileSource, Inode, InodeError, PackError, PackOptions, Packer, Parents, SocketPolicy,
+    Transferred, UnpackError, UnpackOptions, Unpacker, WriteError, Writer, XattrFilter, read_inode,
 };
 use layerfs::{ApplyError, Change, DataSource, DiffError, Layers, Present, Upperdir, WalkError, XattrNamespace, walk};
 
@@ -198,14 +198,15 @@ pub(crate) fn place_diff(
         // Names are escaped before they get here, so that none of them is a marker.
         let keep = |name: &[u8]| name != b"security.selinux";
         let root = open_directory(&layers.upperdir)?;
-        let mut unpacker = unpacker(archive, &root, &keep, clone_policy, &mut parents)?;
+        let mut unpacker = unpacker(&root, &keep, clone_policy, &mut parents)?;
+        let mut source = archive.source()?;
         for entry in archive.nested(diff)? {
             let mut entry = entry?;
             for xattr in &mut entry.member.xattrs {
                 xattr.name = layers.xattr_ns.stored_xattr_name(&xattr.name);
             }
             upperdir.borrow_mut().keep_times_of(&relative(&entry.member.path));
-            moved += unpack_one(&mut unpacker, &entry, progress)?;
+            moved += unpack_one(&mut unpacker, &entry, &mut source, progress)?;
         }
         unpacker.finish()?;
     }
@@ -226,32 +227,33 @@ pub(crate) fn place_tree(
 ) -> Result<Transferred, PlaceError> {
     let root = open_directory(target)?;
     let mut parents = aligntar::PlainParents;
-    let mut unpacker = unpacker(archive, &root, &keep_plain, clone_policy, &mut parents)?;
+    let mut unpacker = unpacker(&root, &keep_plain, clone_policy, &mut parents)?;
+    let mut source = archive.source()?;
     let mut moved = Transferred::default();
     for entry in entries {
-        moved += unpack_one(&mut unpacker, &entry?, progress)?;
+        moved += unpack_one(&mut unpacker, &entry?, &mut source, progress)?;
     }
     unpacker.finish()?;
     Ok(moved)
 }
 
 fn unpacker<'a>(
-    archive: &'a CheckpointArchive,
     root: &'a File,
     keep_xattr: XattrFilter<'a>,
     clone_policy: ClonePolicy,
     parents: &'a mut dyn Parents,
 ) -> Result<Unpacker<'a>, UnpackError> {
-    let options = UnpackOptions { owner: true, keep_xattr, clone_policy };
-    Unpacker::new(archive.file(), root.as_fd(), options, parents)
+    let options = UnpackOptions { owner: true, keep_xattr, clone_policy, ..UnpackOptions::default() };
+    Unpacker::new(root.as_fd(), options, parents)
 }
 
 fn unpack_one(
     unpacker: &mut Unpacker<'_>,
     entry: &Entry,
+    source: &mut FileSource<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Transferred, PlaceError> {
-    let moved = unpacker.unpack(entry)?;
+    let moved = unpacker.unpack(entry, source)?;
     progress.member(&entry.member.path, moved);
     Ok(moved)
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
 
-use aligntar::{ClonePolicy, PlainParents, Reader, UnpackOptions, Unpacker};
+use aligntar::{PlainParents, Reader, UnpackOptions, Unpacker};
 use aligntar_fuzz::{Bounded, Outside, with_valid_checksums};
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -25,12 +25,11 @@ fuzz_target!(|archive: &[u8]| {
 /// A member that is refused does not keep the others from being tried.
 fn unpack(archive: &File, outside: &Outside) {
     let target = File::open(outside.target()).unwrap();
-    let keep_xattr = |name: &[u8]| name.starts_with(b"user.");
-    let options = UnpackOptions { owner: false, keep_xattr: &keep_xattr, clone_policy: ClonePolicy::IfPossible };
     let mut parents = PlainParents;
-    let mut unpacker = Unpacker::new(archive, target.as_fd(), options, &mut parents).unwrap();
-    for entry in Reader::open(archive).unwrap().map_while(Result::ok) {
-        let _ = unpacker.unpack(&entry);
+    let mut unpacker = Unpacker::new(target.as_fd(), UnpackOptions::default(), &mut parents).unwrap();
+    let mut reader = Reader::open(archive).unwrap();
+    while let Ok(Some(entry)) = reader.next_entry() {
+        let _ = unpacker.unpack(&entry, reader.source_mut());
     }
     let _ = unpacker.finish();
 }

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, Dir, FileType, OFlags, statat};
 use rustix::io::Errno;
 
 use super::{ChangePolicy, PackError, PackOptions};
-use crate::beneath::{self, SafePath};
+use crate::beneath::Resolver;
 use crate::writer::lossy;
 
 /// One name in a tree.
@@ -108,8 +108,7 @@ impl Directory {
 }
 
 fn open_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
-    let path = SafePath::new(if path.is_empty() { b"." } else { path }).ok_or(Errno::INVAL)?;
-    beneath::open(root, &path, OFlags::RDONLY | OFlags::DIRECTORY)
+    Resolver::of_kernel().open(root, path, OFlags::RDONLY)
 }
 
 /// What is in `directory` but `.` and `..`.

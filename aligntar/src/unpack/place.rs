@@ -1,14 +1,14 @@
 //! Where a member goes, and what is said if it cannot.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
-use rustix::fs::{AtFlags, FileType, Gid, OFlags, Uid};
+use rustix::fs::{AtFlags, FileType, Stat, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::UnpackError;
-use crate::beneath::{self, SafePath};
+use super::error::{Refusal, UnpackError};
+use crate::entry::Entry;
 use crate::inode::os;
-use crate::member::Member;
+use crate::transfer::TransferError;
 use crate::writer::lossy;
 
 /// Which member is at work, for errors.
@@ -19,36 +19,30 @@ pub(super) struct Context<'m> {
 }
 
 impl Context<'_> {
-    pub(super) fn safe(self, path: &[u8]) -> Result<SafePath, UnpackError> {
-        SafePath::new(path).ok_or_else(|| self.unsafe_path("\"..\" or an empty name"))
+    pub(super) fn refused(self, why: Refusal) -> UnpackError {
+        UnpackError::Refused { path: lossy(self.path), offset: self.offset, why }
     }
 
-    pub(super) fn open(self, root: BorrowedFd<'_>, path: &SafePath, flags: OFlags) -> Result<OwnedFd, UnpackError> {
-        beneath::open(root, path, flags).map_err(|errno| self.resolve_error(errno))
-    }
-
-    pub(super) fn resolve_error(self, errno: Errno) -> UnpackError {
+    /// What [`Resolver::open`](crate::beneath::Resolver::open) said of a directory.
+    pub(super) fn unresolved(self, errno: Errno) -> UnpackError {
         match errno {
-            Errno::LOOP | Errno::XDEV => self.unsafe_path("a symbolic link"),
+            Errno::LOOP | Errno::XDEV => self.refused(Refusal::ThroughSymlink),
+            Errno::NOTDIR => self.refused(Refusal::ThroughFile),
             errno => self.failed("open its directory")(errno),
         }
     }
 
-    pub(super) fn owner(self, member: &Member) -> Result<(Uid, Gid), UnpackError> {
-        // -1 means "leave as it is" to chown(2).
-        let id = |id: u64| u32::try_from(id).ok().filter(|&id| id != u32::MAX).ok_or(Errno::OVERFLOW);
-        let uid = id(member.uid).map_err(self.failed("chown"))?;
-        let gid = id(member.gid).map_err(self.failed("chown"))?;
-        Ok((Uid::from_raw(uid), Gid::from_raw(gid)))
-    }
-
-    pub(super) fn unsafe_path(self, through: &'static str) -> UnpackError {
-        UnpackError::UnsafePath { path: lossy(self.path), offset: self.offset, through }
-    }
-
     pub(super) fn failed(self, call: &'static str) -> impl FnOnce(Errno) -> UnpackError {
-        let (path, offset) = (lossy(self.path), self.offset);
-        move |source| UnpackError::Call { path, offset, call, source }
+        move |source| UnpackError::Call { path: lossy(self.path), offset: self.offset, call, source }
+    }
+
+    /// The archive itself could not be used.
+    pub(super) fn unreadable(self, entry: &Entry, source: std::io::Error) -> UnpackError {
+        self.data_error(TransferError::Read { offset: entry.data_offset, source })
+    }
+
+    pub(super) fn data_error(self, source: TransferError) -> UnpackError {
+        UnpackError::Data { path: lossy(self.path), offset: self.offset, source }
     }
 }
 
@@ -62,16 +56,30 @@ pub(super) struct Place<'p> {
 
 impl Place<'_> {
     pub(super) fn is_directory(self) -> Result<bool, UnpackError> {
-        let stat = self.stat(self.parent, self.name)?;
+        let stat = statat(self.parent, os(self.name), AtFlags::SYMLINK_NOFOLLOW).map_err(self.at.failed("stat"))?;
         Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
     }
 
-    pub(super) fn is_same_inode(self, directory: &OwnedFd, name: &[u8]) -> Result<bool, UnpackError> {
-        let (one, other) = (self.stat(self.parent, self.name)?, self.stat(directory.as_fd(), name)?);
-        Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+    /// Whether the name is one of `inode` already.
+    pub(super) fn is(self, inode: InodeId) -> bool {
+        let stat = statat(self.parent, os(self.name), AtFlags::SYMLINK_NOFOLLOW);
+        stat.is_ok_and(|stat| InodeId::of(&stat) == inode)
     }
 
-    fn stat(self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<rustix::fs::Stat, UnpackError> {
-        rustix::fs::statat(directory, os(name), AtFlags::SYMLINK_NOFOLLOW).map_err(self.at.failed("stat"))
+    /// Takes a half-made file away, unless the name has become another's; what went wrong before is the error to tell.
+    pub(super) fn discard(self, inode: InodeId) {
+        if self.is(inode) {
+            let _ = unlinkat(self.parent, os(self.name), AtFlags::empty());
+        }
+    }
+}
+
+/// Device and inode number: what stays the same whatever the names are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InodeId(u64, u64);
+
+impl InodeId {
+    pub(super) fn of(stat: &Stat) -> Self {
+        InodeId(stat.st_dev, stat.st_ino)
     }
 }

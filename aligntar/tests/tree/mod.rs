@@ -64,10 +64,11 @@ pub(crate) fn pack(root: &Path, archive: &File, policy: ClonePolicy) -> Written 
 pub(crate) fn unpack(archive: &File, root: &Path, policy: ClonePolicy) -> Transferred {
     let root = File::open(root).unwrap();
     let mut parents = PlainParents;
-    let options = UnpackOptions { owner: true, keep_xattr: &|name| name.starts_with(b"user."), clone_policy: policy };
-    let mut unpacker = Unpacker::new(archive, std::os::fd::AsFd::as_fd(&root), options, &mut parents).unwrap();
-    for entry in Reader::open(archive).unwrap() {
-        unpacker.unpack(&entry.unwrap()).unwrap();
+    let options = UnpackOptions { owner: true, clone_policy: policy, ..UnpackOptions::default() };
+    let mut unpacker = Unpacker::new(std::os::fd::AsFd::as_fd(&root), options, &mut parents).unwrap();
+    let mut reader = Reader::open(archive).unwrap();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        unpacker.unpack(&entry, reader.source_mut()).unwrap();
     }
     unpacker.finish().unwrap()
 }

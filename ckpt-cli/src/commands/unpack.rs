@@ -1,6 +1,7 @@
 //! `ckpt unpack`.
 
 use std::fs::File;
+use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -38,14 +39,18 @@ fn unpack(arguments: &Arguments, display: &mut Display) -> Result<Transferred> {
     let name = || archive.display().to_string();
     let target = File::open(directory).with_context(|| format!("open {}", directory.display()))?;
     let archive = File::open(archive).with_context(name)?;
-    // What only root may give: owners, devices' owners, and attributes of the namespaces that are root's.
-    let is_root = rustix::process::geteuid().is_root();
-    let keep = |attribute: &[u8]| attribute.starts_with(b"user.") || attribute.starts_with(b"system.posix_acl_");
-    let options = UnpackOptions { owner: is_root, keep_xattr: &keep, clone_policy: clone.policy() };
+    let options = UnpackOptions {
+        // Only root may give files away.
+        owner: rustix::process::geteuid().is_root(),
+        clone_policy: clone.policy(),
+        threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        ..UnpackOptions::default()
+    };
     let mut parents = PlainParents;
-    let mut unpacker = Unpacker::new(&archive, target.as_fd(), options, &mut parents)?;
-    for entry in Reader::open(&archive).with_context(name)? {
-        display.count(unpacker.unpack(&entry.with_context(name)?)?);
+    let mut unpacker = Unpacker::new(target.as_fd(), options, &mut parents)?;
+    let mut reader = Reader::open(&archive).with_context(name)?;
+    while let Some(entry) = reader.next_entry().with_context(name)? {
+        display.count(unpacker.unpack(&entry, reader.source_mut())?);
     }
     Ok(unpacker.finish()?)
 }

@@ -1,0 +1,148 @@
+//! Which way a member's data takes, decided before anything is made.
+
+use super::error::Refusal;
+use crate::align::Alignment;
+use crate::entry::Entry;
+use crate::source::Source;
+use crate::transfer::ClonePolicy;
+
+/// Data from this length on is cloned under [`ClonePolicy::IfPossible`], shorter data is copied. In bytes.
+const CLONE_FROM: u64 = 16 * 1024;
+
+/// Data of up to this length that cannot be cloned is held in memory as a whole, so that any thread can write it and a
+/// read that fails leaves nothing behind. In bytes.
+const MEMORY: u64 = 256 * 1024;
+
+/// How a member's data gets into its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Read as a whole, then written.
+    Memory,
+    /// From one file to the other, span by span; holes stay holes.
+    Spans,
+    /// Read and written in pieces, while the source waits.
+    Stream,
+}
+
+impl Way {
+    pub(super) fn of<S: Source + ?Sized>(
+        entry: &Entry,
+        source: &S,
+        fs_block: Alignment,
+        policy: ClonePolicy,
+    ) -> Result<Self, Refusal> {
+        check(entry, source.archive_len())?;
+        let (len, is_sparse) = (entry.stored_len, entry.sparse.is_some());
+        let is_file = source.file().is_some();
+        if policy == ClonePolicy::Required && len >= fs_block.bytes() {
+            return if is_file { Ok(Way::Spans) } else { Err(Refusal::NotCloneable) };
+        }
+        let is_short = len < if is_file && fs_block.is_aligned(entry.data_offset) { CLONE_FROM } else { MEMORY + 1 };
+        Ok(match (is_short && !is_sparse, is_file) {
+            (true, _) => Way::Memory,
+            (false, true) => Way::Spans,
+            (false, false) => Way::Stream,
+        })
+    }
+}
+
+/// Everything that is added up later on, added up once with care.
+fn check(entry: &Entry, archive_len: Option<u64>) -> Result<(), Refusal> {
+    let (size, stored_len, data_offset) = (entry.member.size(), entry.stored_len, entry.data_offset);
+    let archive_len = archive_len.unwrap_or(u64::MAX);
+    let is_inside = data_offset.checked_add(stored_len).is_some_and(|end| end <= archive_len);
+    let is_whole = entry.sparse.is_some() || stored_len == size;
+    if i64::try_from(size).is_err() || !is_inside || !is_whole {
+        return Err(Refusal::Length { size, stored_len, data_offset });
+    }
+    check_sparse(entry)
+}
+
+fn check_sparse(entry: &Entry) -> Result<(), Refusal> {
+    let Some(spans) = &entry.sparse else { return Ok(()) };
+    let mut end = 0;
+    let mut sum = 0u64;
+    for (index, span) in spans.iter().enumerate() {
+        let span_end = span.offset.checked_add(span.length).filter(|&end| end <= entry.member.size());
+        end = span_end.filter(|_| span.offset >= end).ok_or(Refusal::SparseMap { index })?;
+        // Spans that do not overlap add up to no more than the size.
+        sum += span.length;
+    }
+    if sum == entry.stored_len { Ok(()) } else { Err(Refusal::SparseMap { index: spans.len() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::DataSpan;
+    use crate::member::{Kind, Member};
+    use crate::source::{FileSource, StreamSource};
+
+    fn entry(size: u64, data_offset: u64, spans: Option<&[(u64, u64)]>) -> Entry {
+        let sparse: Option<Vec<_>> =
+            spans.map(|spans| spans.iter().map(|&(offset, length)| DataSpan { offset, length }).collect());
+        let stored_len = sparse.iter().flatten().fold(0u64, |sum, span: &DataSpan| sum.wrapping_add(span.length));
+        let stored_len = if spans.is_some() { stored_len } else { size };
+        Entry {
+            member: Member::new("a", Kind::Regular { size }, 0o600),
+            header_offset: 0,
+            data_offset,
+            stored_len,
+            sparse,
+        }
+    }
+
+    #[test]
+    fn lengths_and_maps_that_do_not_fit_are_refused() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(10_000).unwrap();
+        let source = FileSource::new(&file).unwrap();
+        let length = |entry: &Entry| Refusal::Length {
+            size: entry.member.size(),
+            stored_len: entry.stored_len,
+            data_offset: entry.data_offset,
+        };
+        let map = |index| move |_: &Entry| Refusal::SparseMap { index };
+        type Expected<'a> = &'a dyn Fn(&Entry) -> Refusal;
+        let cases: [(Entry, Option<Expected<'_>>); 12] = [
+            (entry(9_000, 1_000, None), None),
+            (entry(9_001, 1_000, None), Some(&length)),
+            (entry(1 << 63, 0, None), Some(&length)),
+            (entry(10, u64::MAX - 5, None), Some(&length)),
+            (entry(1 << 40, 1_000, Some(&[(0, 10), (10, 5), (1 << 39, 0)])), None),
+            (entry(100, 0, Some(&[])), None),
+            (entry(100, 0, Some(&[(0, 10), (9, 5)])), Some(&map(1))),
+            (entry(100, 0, Some(&[(50, 10), (0, 5)])), Some(&map(1))),
+            (entry(100, 0, Some(&[(99, 2)])), Some(&map(0))),
+            (entry(100, 0, Some(&[(u64::MAX, 1)])), Some(&map(0))),
+            (entry(1 << 40, 0, Some(&[(0, 1 << 39)])), Some(&length)),
+            (Entry { stored_len: 4, ..entry(100, 0, Some(&[(0, 5)])) }, Some(&map(1))),
+        ];
+        for (entry, expected) in cases {
+            let way = Way::of(&entry, &source, Alignment::DEFAULT, ClonePolicy::IfPossible);
+            assert_eq!(way.err(), expected.map(|expected| expected(&entry)), "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn short_data_goes_through_memory_and_long_data_does_not() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 30).unwrap();
+        let source = FileSource::new(&file).unwrap();
+        let stream = StreamSource::new(&b""[..]);
+        let policies = [ClonePolicy::Never, ClonePolicy::IfPossible, ClonePolicy::Required];
+        let of_file = |size, offset| {
+            policies.map(|policy| Way::of(&entry(size, offset, None), &source, Alignment::DEFAULT, policy).unwrap())
+        };
+        assert_eq!(of_file(0, 4096), [Way::Memory; 3]);
+        assert_eq!(of_file(CLONE_FROM - 1, 4096), [Way::Memory, Way::Memory, Way::Spans]);
+        assert_eq!(of_file(CLONE_FROM, 4096), [Way::Spans; 3]);
+        assert_eq!(of_file(MEMORY, 512), [Way::Memory, Way::Memory, Way::Spans]);
+        assert_eq!(of_file(MEMORY + 1, 512), [Way::Spans; 3]);
+        let of_stream =
+            |size| policies.map(|policy| Way::of(&entry(size, 4096, None), &stream, Alignment::DEFAULT, policy));
+        assert_eq!(of_stream(4095), [Ok(Way::Memory); 3]);
+        assert_eq!(of_stream(MEMORY), [Ok(Way::Memory), Ok(Way::Memory), Err(Refusal::NotCloneable)]);
+        assert_eq!(of_stream(MEMORY + 1), [Ok(Way::Stream), Ok(Way::Stream), Err(Refusal::NotCloneable)]);
+    }
+}

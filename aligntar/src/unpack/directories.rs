@@ -1,0 +1,99 @@
+//! Directories whose attributes wait until everything is in them.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::OFlags;
+
+use super::attributes::Attributes;
+use super::error::{Refusal, UnpackError};
+use super::place::Context;
+use crate::beneath::{Resolver, SafePath};
+
+struct Pending {
+    offset: u64,
+    attributes: Attributes,
+}
+
+/// By path, so that a directory which an archive has many times takes its room once; the last one counts.
+pub(super) struct Directories {
+    pending: BTreeMap<SafePath, Pending>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Directories {
+    /// Takes at most `limit` bytes of memory.
+    pub(super) fn new(limit: usize) -> Self {
+        Directories { pending: BTreeMap::new(), bytes: 0, limit }
+    }
+
+    pub(super) fn add(&mut self, at: Context<'_>, path: SafePath, attributes: Attributes) -> Result<(), UnpackError> {
+        self.remove(&path);
+        let pending = Pending { offset: at.offset, attributes };
+        self.bytes += bytes(&path, &pending);
+        if self.bytes > self.limit {
+            return Err(at.refused(Refusal::TooManyDirectories { limit: self.limit }));
+        }
+        self.pending.insert(path, pending);
+        Ok(())
+    }
+
+    /// Forgets a directory that is there no longer.
+    pub(super) fn remove(&mut self, path: &SafePath) {
+        if let Some(pending) = self.pending.remove(path) {
+            self.bytes -= bytes(path, &pending);
+        }
+    }
+
+    /// Gives all of them their attributes, those below before those above: the mode of one above may shut it.
+    pub(super) fn finish(self, root: BorrowedFd<'_>, resolver: Resolver) -> Result<(), UnpackError> {
+        for (path, pending) in self.pending.into_iter().rev() {
+            let name = if path.as_bytes().is_empty() { b"." } else { path.as_bytes() };
+            let at = Context { path: name, offset: pending.offset };
+            let directory =
+                resolver.open(root, path.as_bytes(), OFlags::RDONLY).map_err(|errno| at.unresolved(errno))?;
+            let stat = rustix::fs::fstat(&directory).map_err(at.failed("fstat"))?;
+            pending.attributes.give(at, directory.as_fd(), &stat)?;
+        }
+        Ok(())
+    }
+}
+
+/// What one entry takes: itself and what it points to; the map's nodes are at least half full.
+fn bytes(path: &SafePath, pending: &Pending) -> usize {
+    2 * (size_of::<SafePath>() + size_of::<Pending>()) + path.as_bytes().len() + pending.attributes.heap_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::member::{Kind, Member};
+    use crate::unpack::UnpackOptions;
+
+    fn add(directories: &mut Directories, path: &str) -> Result<(), UnpackError> {
+        let at = Context { path: path.as_bytes(), offset: 512 };
+        let member = Member::new(path, Kind::Directory, 0o755);
+        let attributes = Attributes::of(at, &member, &UnpackOptions::default()).unwrap();
+        directories.add(at, SafePath::new(path.as_bytes()).unwrap(), attributes)
+    }
+
+    #[test]
+    fn the_same_directory_takes_its_room_once() {
+        let mut directories = Directories::new(4096);
+        for _ in 0..100_000 {
+            add(&mut directories, "a/b").unwrap();
+        }
+        directories.remove(&SafePath::new(b"a/b").unwrap());
+        assert_eq!((directories.bytes, directories.pending.len()), (0, 0));
+    }
+
+    #[test]
+    fn too_many_directories_are_refused() {
+        let mut directories = Directories::new(1 << 20);
+        let error = (0..100_000).find_map(|number| add(&mut directories, &format!("d{number}")).err()).unwrap();
+        let expected = Refusal::TooManyDirectories { limit: 1 << 20 };
+        assert!(matches!(error, UnpackError::Refused { why, .. } if why == expected), "{error}");
+        assert!(directories.pending.len() > 2000, "{}", directories.pending.len());
+    }
+}

@@ -1,0 +1,118 @@
+//! What can go wrong with a member, and why one is refused.
+
+use rustix::io::Errno;
+
+use crate::align::AlignError;
+use crate::beneath::BadPath;
+use crate::transfer::TransferError;
+
+/// Why a member could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The block size of the target's file system is unknown.
+    #[error(transparent)]
+    Alignment(#[from] AlignError),
+    /// A thread could not be started.
+    #[error("start a thread")]
+    Thread(#[source] std::io::Error),
+    /// What the archive asks for is not done; nothing was made for it.
+    #[error("member {path:?} at offset {offset} is refused: {why}")]
+    Refused {
+        /// The member's path.
+        path: String,
+        /// Its header's offset in the archive.
+        offset: u64,
+        /// The reason.
+        why: Refusal,
+    },
+    /// A system call failed.
+    #[error("member {path:?} at offset {offset}: {call}")]
+    Call {
+        /// The member's path.
+        path: String,
+        /// Its header's offset in the archive.
+        offset: u64,
+        /// The system call.
+        call: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// The data could not be moved.
+    #[error("member {path:?} at offset {offset}")]
+    Data {
+        /// The member's path.
+        path: String,
+        /// Its header's offset in the archive.
+        offset: u64,
+        /// What happened.
+        #[source]
+        source: TransferError,
+    },
+    /// A parent directory is missing, and [`Parents`](super::Parents) could not make it.
+    #[error("member {path:?} at offset {offset}: its parent directory cannot be made")]
+    Parent {
+        /// The member's path.
+        path: String,
+        /// Its header's offset in the archive.
+        offset: u64,
+        /// What [`Parents::make`](super::Parents::make) said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Why a member is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Its path is none that can lie below the target.
+    #[error("its path cannot be used, {0}")]
+    Path(BadPath),
+    /// A hard link to a path that cannot lie below the target.
+    #[error("it links to a path that cannot be used, {0}")]
+    LinkTarget(BadPath),
+    /// A component of its path, or of its hard link's target, is a symbolic link.
+    #[error("its path leads through a symbolic link")]
+    ThroughSymlink,
+    /// A component of its path, or of its hard link's target, is neither a directory nor a symbolic link.
+    #[error("its path leads through a file that is no directory")]
+    ThroughFile,
+    /// A hard link to a directory, which Linux does not have.
+    #[error("it is a hard link to a directory")]
+    LinkToDirectory,
+    /// It would take the place of the target directory, or be another name of it.
+    #[error("it would replace the target directory itself")]
+    Root,
+    /// Its owner or group is no 32-bit number, or 2^32 - 1, which means "none" to chown(2).
+    #[error("its owner or group is no number that Linux has")]
+    Owner,
+    /// Major number over 4095 or minor number over 1,048,575 (linux/kdev_t.h).
+    #[error("its device number is none that Linux has")]
+    DeviceNumber,
+    /// Its size is over 2^63 - 1 bytes, or its data ends past what can be counted or past the end of the archive.
+    #[error("its data does not fit: {size} bytes, of which {stored_len} from offset {data_offset}")]
+    Length {
+        /// Of the file, bytes.
+        size: u64,
+        /// In the archive, bytes.
+        stored_len: u64,
+        /// Where they start.
+        data_offset: u64,
+    },
+    /// Spans of its sparse map overlap, do not rise, end past its size, or do not add up to its data.
+    #[error("span {index} of its sparse map does not fit")]
+    SparseMap {
+        /// The first span that is wrong, from 0; the number of spans where only the sum is.
+        index: usize,
+    },
+    /// [`ClonePolicy::Required`](crate::ClonePolicy::Required), and an archive that is a stream.
+    #[error("its data comes from a stream, which cannot be cloned")]
+    NotCloneable,
+    /// Directories that wait for their attributes take more than
+    /// [`UnpackOptions::pending_bytes`](super::UnpackOptions::pending_bytes).
+    #[error("the directories before it take more than the limit of {limit} bytes of memory")]
+    TooManyDirectories {
+        /// The limit.
+        limit: usize,
+    },
+}

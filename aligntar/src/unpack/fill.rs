@@ -1,0 +1,149 @@
+//! Data into a file that was just made.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use rustix::fs::Stat;
+
+use super::attributes::Attributes;
+use super::error::UnpackError;
+use super::place::{Context, InodeId, Place};
+use crate::align::Alignment;
+use crate::entry::Entry;
+use crate::source::Source;
+use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
+
+/// Runs of zeros of this length, at multiples of it, become holes where data goes through memory. In bytes: well over
+/// any file system's block, and short enough that looking for them costs nothing beside the writing.
+const HOLE: usize = 64 * 1024;
+static ZEROS: [u8; HOLE] = [0; HOLE];
+
+/// Data that is there to be written.
+pub(super) enum Data {
+    Memory(Vec<u8>),
+    Spans { archive: File, spans: Vec<Span> },
+}
+
+/// How data moves.
+#[derive(Clone, Copy)]
+pub(super) struct Means {
+    pub(super) fs_block: Alignment,
+    pub(super) clone_policy: ClonePolicy,
+}
+
+/// A new, empty file, where it is, and what it shall become. It owns all it needs, so that any thread can complete it.
+pub(super) struct Made {
+    pub(super) path: Vec<u8>,
+    pub(super) offset: u64,
+    pub(super) parent: Arc<OwnedFd>,
+    pub(super) name: Vec<u8>,
+    pub(super) file: File,
+    /// As it was created.
+    pub(super) stat: Stat,
+    pub(super) size: u64,
+    pub(super) attributes: Attributes,
+}
+
+impl Made {
+    fn at(&self) -> Context<'_> {
+        Context { path: &self.path, offset: self.offset }
+    }
+
+    pub(super) fn inode(&self) -> InodeId {
+        InodeId::of(&self.stat)
+    }
+
+    /// Nothing half-written stays under its final name.
+    pub(super) fn discard(&self) {
+        Place { at: self.at(), parent: self.parent.as_fd(), name: &self.name }.discard(self.inode());
+    }
+
+    /// Everything but the name: data, then attributes.
+    pub(super) fn complete(&self, data: &Data, means: Means) -> Result<Transferred, UnpackError> {
+        let moved = match data {
+            Data::Memory(bytes) => self.write(bytes, 0)?,
+            Data::Spans { archive, spans } => self.move_spans(archive, spans, means)?,
+        };
+        self.finish(moved)
+    }
+
+    /// As [`Made::complete`], with data that is read while it is written.
+    pub(super) fn complete_from<S: Source + ?Sized>(
+        &self,
+        entry: &Entry,
+        source: &mut S,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Transferred, UnpackError> {
+        let mut moved = Transferred::default();
+        for span in entry.data_spans() {
+            let mut done = 0;
+            while done < span.length {
+                let len = (span.length - done).min(4 * HOLE as u64) as usize;
+                read(source, buffer, span.source_offset + done, len).map_err(|error| self.at().data_error(error))?;
+                moved += self.write(buffer, span.target_offset + done)?;
+                done += len as u64;
+            }
+        }
+        self.finish(moved)
+    }
+
+    fn move_spans(&self, archive: &File, spans: &[Span], means: Means) -> Result<Transferred, UnpackError> {
+        let mut moved = Transferred::default();
+        for &span in spans {
+            moved += transfer(archive, &self.file, span, means.fs_block, means.clone_policy)
+                .map_err(|error| self.at().data_error(error))?;
+        }
+        Ok(moved)
+    }
+
+    /// Writes `bytes`, but for long runs of zeros.
+    fn write(&self, bytes: &[u8], offset: u64) -> Result<Transferred, UnpackError> {
+        let mut moved = Transferred::default();
+        let mut at = 0;
+        while at < bytes.len() {
+            let is_hole = is_zero(bytes, at);
+            let mut end = at;
+            while end < bytes.len() && is_zero(bytes, end) == is_hole {
+                end = bytes.len().min(end + HOLE);
+            }
+            if is_hole {
+                moved.hole_bytes += (end - at) as u64;
+            } else {
+                let offset = offset + at as u64;
+                let written = self.file.write_all_at(&bytes[at..end], offset);
+                written.map_err(|source| self.at().data_error(TransferError::Write { offset, source }))?;
+                moved.copied_bytes += (end - at) as u64;
+            }
+            at = end;
+        }
+        Ok(moved)
+    }
+
+    /// What did not move are holes: the file may still be too short for one at its end.
+    fn finish(&self, mut moved: Transferred) -> Result<Transferred, UnpackError> {
+        moved.hole_bytes = self.size - moved.cloned_bytes - moved.copied_bytes;
+        if moved.hole_bytes > 0 {
+            rustix::fs::ftruncate(&self.file, self.size).map_err(self.at().failed("ftruncate"))?;
+        }
+        self.attributes.give(self.at(), self.file.as_fd(), &self.stat)?;
+        Ok(moved)
+    }
+}
+
+fn is_zero(bytes: &[u8], at: usize) -> bool {
+    let piece = &bytes[at..bytes.len().min(at + HOLE)];
+    piece == &ZEROS[..piece.len()]
+}
+
+/// Makes `buffer` the `len` bytes of the archive from `offset`.
+pub(super) fn read<S: Source + ?Sized>(
+    source: &mut S,
+    buffer: &mut Vec<u8>,
+    offset: u64,
+    len: usize,
+) -> Result<(), TransferError> {
+    buffer.resize(len, 0);
+    source.read_exact_at(buffer, offset).map_err(|source| TransferError::Read { offset, source })
+}

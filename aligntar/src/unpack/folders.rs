@@ -1,0 +1,62 @@
+//! The directories of the last members, kept open: members most often lie where one of those before them did.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::attributes::Owner;
+
+/// Descriptors that are kept. A walk comes back to a few directories above the one it is in.
+const KEPT: usize = 8;
+
+/// An open directory.
+pub(super) struct Folder {
+    path: Vec<u8>,
+    pub(super) descriptor: Arc<OwnedFd>,
+    /// Who owns a file that was made here: that hangs on the process, the directory (set-group-ID) and the mount
+    /// (`grpid`, ID mapping), so the first one tells.
+    pub(super) created_owner: Option<Owner>,
+}
+
+/// Open directories by path, the last one used in front.
+#[derive(Default)]
+pub(super) struct Folders(Vec<Folder>);
+
+impl Folders {
+    /// The directory that was kept as `path`.
+    pub(super) fn get(&mut self, path: &[u8]) -> Option<&mut Folder> {
+        let at = self.0.iter().position(|folder| folder.path == path)?;
+        self.0[..=at].rotate_right(1);
+        self.0.first_mut()
+    }
+
+    pub(super) fn keep(&mut self, path: &[u8], descriptor: OwnedFd) -> &mut Folder {
+        self.0.truncate(KEPT - 1);
+        self.0.insert(0, Folder { path: path.to_vec(), descriptor: Arc::new(descriptor), created_owner: None });
+        &mut self.0[0]
+    }
+
+    /// After a directory was removed, its path may be another's.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_used_stay() {
+        let mut folders = Folders::default();
+        let open = || OwnedFd::from(std::fs::File::open("/").unwrap());
+        for name in 0..KEPT as u8 {
+            folders.keep(&[name], open());
+        }
+        folders.get(&[0]).unwrap().created_owner = Some((1, 2));
+        folders.keep(b"new", open());
+        assert!(folders.get(&[1]).is_none());
+        assert_eq!(folders.get(&[0]).unwrap().created_owner, Some((1, 2)));
+        folders.forget();
+        assert!(folders.get(b"new").is_none());
+    }
+}

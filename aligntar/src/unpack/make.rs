@@ -1,0 +1,221 @@
+//! Makes names: a new directory entry for each member, in place of what has the name.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::Unpacker;
+use super::attributes::Attributes;
+use super::data::Way;
+use super::error::{Refusal, UnpackError};
+use super::fill::{self, Data, Made};
+use super::pipeline::Job;
+use super::place::{Context, InodeId, Place};
+use crate::beneath::SafePath;
+use crate::entry::Entry;
+use crate::inode::os;
+use crate::member::{Kind, Member};
+use crate::source::Source;
+
+/// Largest major and minor number, linux/kdev_t.h: mknod(2) would cut off the rest and make another device.
+const DEVICE_MAX: (u32, u32) = (0xfff, 0xf_ffff);
+
+impl Unpacker<'_> {
+    /// Shut to others until it gets its mode, and open to whoever unpacks.
+    pub(super) fn directory(&mut self, place: Place<'_>, path: &SafePath, member: &Member) -> Result<(), UnpackError> {
+        let attributes = Attributes::of(place.at, member, &self.options)?;
+        let make = || mkdirat(place.parent, os(place.name), Mode::from_raw_mode(0o700));
+        match make() {
+            Err(Errno::EXIST) if place.is_directory()? => {}
+            Err(Errno::EXIST) => {
+                self.remove(place, path)?;
+                make().map_err(place.at.failed("mkdir"))?;
+            }
+            made => made.map_err(place.at.failed("mkdir"))?,
+        }
+        self.directories.add(place.at, path.clone(), attributes)
+    }
+
+    pub(super) fn regular<S: Source + ?Sized>(
+        &mut self,
+        place: Place<'_>,
+        path: &SafePath,
+        parent: &Arc<OwnedFd>,
+        entry: &Entry,
+        source: &mut S,
+    ) -> Result<(), UnpackError> {
+        let at = place.at;
+        let attributes = Attributes::of(at, &entry.member, &self.options)?;
+        let data = self.data(at, entry, source)?;
+        let file = self.create(place, path, &attributes)?;
+        let stat = rustix::fs::fstat(&file).map_err(at.failed("fstat"))?;
+        if let Some(folder) = path.split().and_then(|(folder, _)| self.folders.get(folder)) {
+            folder.created_owner = Some((stat.st_uid, stat.st_gid));
+        }
+        let (parent, name, size) = (parent.clone(), place.name.to_vec(), entry.member.size());
+        let made = Made { path: at.path.to_vec(), offset: at.offset, parent, name, file, stat, size, attributes };
+        match data {
+            Some(data) => self.complete(Job { made, data }),
+            None => self.complete_from(&made, entry, source),
+        }
+    }
+
+    /// The data, or a way to it, where it can be had without the source; `None` where it must be read piece by piece.
+    fn data<S: Source + ?Sized>(
+        &mut self,
+        at: Context<'_>,
+        entry: &Entry,
+        source: &mut S,
+    ) -> Result<Option<Data>, UnpackError> {
+        let way =
+            Way::of(entry, source, self.means.fs_block, self.means.clone_policy).map_err(|why| at.refused(why))?;
+        let archive = source.file();
+        Ok(match (way, archive) {
+            (Way::Memory, _) => {
+                let mut bytes = std::mem::take(&mut self.buffer);
+                fill::read(source, &mut bytes, entry.data_offset, entry.stored_len as usize)
+                    .map_err(|error| at.data_error(error))?;
+                Some(Data::Memory(bytes))
+            }
+            (Way::Spans, Some(archive)) => {
+                let archive = archive.as_fd().try_clone_to_owned();
+                let archive = File::from(archive.map_err(|error| at.unreadable(entry, error))?);
+                Some(Data::Spans { archive, spans: entry.data_spans().collect() })
+            }
+            _ => None,
+        })
+    }
+
+    fn create(&mut self, place: Place<'_>, path: &SafePath, attributes: &Attributes) -> Result<File, UnpackError> {
+        let owner = path.split().and_then(|(folder, _)| self.folders.get(folder)?.created_owner);
+        let mode = attributes.creation_mode(owner);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.make_anew(place, path, "create", || openat(place.parent, os(place.name), flags, mode)).map(File::from)
+    }
+
+    fn complete(&mut self, job: Job) -> Result<(), UnpackError> {
+        let job = match &mut self.pipeline {
+            Some(pipeline) => pipeline.submit(job),
+            None => Some(job),
+        };
+        let Some(Job { made, data }) = job else { return Ok(()) };
+        match made.complete(&data, self.means) {
+            Ok(moved) => self.moved += moved,
+            Err(error) => {
+                made.discard();
+                return Err(error);
+            }
+        }
+        if let Data::Memory(bytes) = data {
+            self.buffer = bytes;
+        }
+        Ok(())
+    }
+
+    fn complete_from<S: Source + ?Sized>(
+        &mut self,
+        made: &Made,
+        entry: &Entry,
+        source: &mut S,
+    ) -> Result<(), UnpackError> {
+        let completed = made.complete_from(entry, source, &mut self.buffer);
+        self.moved += completed.inspect_err(|_| made.discard())?;
+        Ok(())
+    }
+
+    /// The target resolves like any path: a link can only name what lies below the root.
+    pub(super) fn hard_link(&mut self, place: Place<'_>, path: &SafePath, target: &[u8]) -> Result<(), UnpackError> {
+        let at = place.at;
+        let target = SafePath::new(target).map_err(|bad| at.refused(Refusal::LinkTarget(bad)))?;
+        let (directory, name) = target.split().ok_or_else(|| at.refused(Refusal::Root))?;
+        let directory = match self.folders.get(directory) {
+            Some(folder) => folder.descriptor.clone(),
+            None => {
+                let opened = self.options.resolver.open(self.root, directory, OFlags::PATH);
+                Arc::new(opened.map_err(|errno| at.unresolved(errno))?)
+            }
+        };
+        let stat = statat(&directory, os(name), AtFlags::SYMLINK_NOFOLLOW).map_err(at.failed("stat its target"))?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            return Err(at.refused(Refusal::LinkToDirectory));
+        }
+        let inode = InodeId::of(&stat);
+        self.wait_for(inode)?;
+        let link = || linkat(&directory, os(name), place.parent, os(place.name), AtFlags::empty());
+        match link() {
+            Err(Errno::EXIST) if place.is(inode) => Ok(()),
+            Err(Errno::EXIST) => {
+                self.remove(place, path)?;
+                link().map_err(at.failed("link"))
+            }
+            linked => linked.map_err(at.failed("link")),
+        }
+    }
+
+    /// A file that a thread fills can still fail, and then has to go; another name of it would stay.
+    fn wait_for(&mut self, inode: InodeId) -> Result<(), UnpackError> {
+        let outcomes = self.pipeline.as_mut().map(|pipeline| pipeline.wait_for(inode));
+        self.settle(outcomes.unwrap_or_default())
+    }
+
+    /// Symbolic links, FIFOs and devices: made by name, then given their attributes without following anything.
+    pub(super) fn special(&mut self, place: Place<'_>, path: &SafePath, member: &Member) -> Result<(), UnpackError> {
+        let Place { at, parent, name } = place;
+        if let Kind::CharDevice { major, minor } | Kind::BlockDevice { major, minor } = member.kind
+            && (major > DEVICE_MAX.0 || minor > DEVICE_MAX.1)
+        {
+            return Err(at.refused(Refusal::DeviceNumber));
+        }
+        let attributes = Attributes::of(at, member, &self.options)?;
+        let mode = attributes.creation_mode(None);
+        let node = |kind, device| mknodat(parent, os(name), kind, mode, device);
+        self.make_anew(place, path, "make the node", || match &member.kind {
+            Kind::Symlink { target } => symlinkat(os(target), parent, os(name)),
+            Kind::CharDevice { major, minor } => node(FileType::CharacterDevice, makedev(*major, *minor)),
+            Kind::BlockDevice { major, minor } => node(FileType::BlockDevice, makedev(*major, *minor)),
+            _ => node(FileType::Fifo, 0),
+        })?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = openat(parent, os(name), flags, Mode::empty()).map_err(at.failed("open"))?;
+        let stat = rustix::fs::fstat(&made).map_err(at.failed("fstat"))?;
+        let is_symlink = matches!(member.kind, Kind::Symlink { .. });
+        let given = attributes.give_special(place, made.as_fd(), &stat, is_symlink);
+        given.inspect_err(|_| place.discard(InodeId::of(&stat)))
+    }
+
+    /// Makes a file with `make`, which fails with `EXIST` where there is one; that is removed first.
+    fn make_anew<T>(
+        &mut self,
+        place: Place<'_>,
+        path: &SafePath,
+        call: &'static str,
+        make: impl Fn() -> Result<T, Errno>,
+    ) -> Result<T, UnpackError> {
+        match make() {
+            Err(Errno::EXIST) => {
+                self.remove(place, path)?;
+                make()
+            }
+            made => made,
+        }
+        .map_err(place.at.failed(call))
+    }
+
+    /// Removes a file or an empty directory; a directory with content is not for an archive to remove.
+    fn remove(&mut self, place: Place<'_>, path: &SafePath) -> Result<(), UnpackError> {
+        match unlinkat(place.parent, os(place.name), AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) if place.is_directory()? => {
+                unlinkat(place.parent, os(place.name), AtFlags::REMOVEDIR).map_err(place.at.failed("rmdir"))?;
+                self.folders.forget();
+                self.directories.remove(path);
+                Ok(())
+            }
+            removed => removed.map_err(place.at.failed("unlink")),
+        }
+    }
+}

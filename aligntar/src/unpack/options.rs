@@ -1,0 +1,39 @@
+//! What of a member is restored, and how.
+
+use std::num::NonZeroUsize;
+
+use crate::beneath::Resolver;
+use crate::inode::XattrFilter;
+use crate::transfer::ClonePolicy;
+
+/// What of a member is restored, and how; all defaults are for who has no rights and trusts no archive.
+#[derive(Clone, Copy)]
+pub struct UnpackOptions<'a> {
+    /// Give owner and group back; needs CAP_CHOWN. By default not, and then set-id bits are dropped as well.
+    pub owner: bool,
+    /// Which extended attributes to restore. By default those of the namespace `user` and POSIX ACLs, none that the
+    /// kernel acts upon for others: `security.*`, `trusted.*`.
+    pub keep_xattr: XattrFilter<'a>,
+    /// Whether data may, or must, be cloned. Under [`ClonePolicy::IfPossible`], data of less than 16 KiB is copied,
+    /// which is faster.
+    pub clone_policy: ClonePolicy,
+    /// Threads that fill files, the calling one included, which alone makes names. By default 1: no other thread.
+    pub threads: NonZeroUsize,
+    /// How directories are found. By default what the kernel can do best.
+    pub resolver: Resolver,
+    /// Bytes of memory for directories that wait for their attributes. By default 256 MiB, about a million directories.
+    pub pending_bytes: usize,
+}
+
+impl Default for UnpackOptions<'_> {
+    fn default() -> Self {
+        UnpackOptions {
+            owner: false,
+            keep_xattr: &|name| name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_"),
+            clone_policy: ClonePolicy::default(),
+            threads: NonZeroUsize::MIN,
+            resolver: Resolver::of_kernel(),
+            pending_bytes: 256 << 20,
+        }
+    }
+}
