@@ -52,7 +52,7 @@ mod writer;
 pub use align::{AlignError, Alignment, TAR_BLOCK, padded_len};
 pub use beneath::{BadPath, Resolver};
 pub use compressed::{Compression, Decompressed};
-pub use entry::{DataSpan, Entry};
+pub use entry::{CloneToError, DataSpan, Entry};
 pub use inode::{Inode, InodeError, XattrFilter, read_inode};
 pub use member::{Kind, Member, Record, Timestamp, Xattr};
 pub use pack::{ChangePolicy, MtimePolicy, OnMember, PackError, PackOptions, Packer, SocketPolicy};

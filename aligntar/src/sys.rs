@@ -1,6 +1,7 @@
 //! The two ioctls that rustix does not have: FICLONERANGE and FIEMAP. All `unsafe` of the workspace is here.
 #![allow(unsafe_code)]
 
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::io::Errno;
@@ -112,13 +113,18 @@ pub struct Extent {
 ///
 /// # Errors
 /// `OPNOTSUPP` where the file system keeps no extents (tmpfs), `IO` and others as the kernel gives them.
-pub fn extents(file: impl AsFd, mut visit: impl FnMut(Extent)) -> Result<(), Errno> {
-    let mut start = 0;
-    loop {
+pub fn extents(file: impl AsFd, visit: impl FnMut(Extent)) -> Result<(), Errno> {
+    extents_in(file, 0..u64::MAX, visit)
+}
+
+/// As [`extents`], but only those that have bytes in `range`; the first and the last may go beyond it.
+pub(crate) fn extents_in(file: impl AsFd, range: Range<u64>, mut visit: impl FnMut(Extent)) -> Result<(), Errno> {
+    let mut start = range.start;
+    while start < range.end {
         let mut map = Fiemap {
             header: FiemapHeader {
                 start,
-                length: u64::MAX - start,
+                length: range.end - start,
                 flags: FIEMAP_FLAG_SYNC,
                 extent_count: EXTENTS_PER_CALL as u32,
                 ..FiemapHeader::default()
@@ -138,9 +144,10 @@ pub fn extents(file: impl AsFd, mut visit: impl FnMut(Extent)) -> Result<(), Err
         }
         match found.last() {
             Some(last) if last.flags & FIEMAP_EXTENT_LAST == 0 => start = last.logical + last.length,
-            _ => return Ok(()),
+            _ => break,
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
