@@ -137,7 +137,7 @@ pub struct PaxExtensions {
     /// What has no meaning here, in the order it stands; paddings are dropped.
     pub records: Vec<Record>,
     /// `GNU.sparse.*`, if there is any.
-    pub sparse: Option<SparseRecords>,
+    pub sparse: Option<Box<SparseRecords>>,
 }
 
 impl PaxExtensions {
@@ -259,7 +259,8 @@ fn parse_timestamp(value: &[u8]) -> Option<Timestamp> {
         return None;
     }
     let secs: i64 = whole.parse().ok()?;
-    let nanos: u32 = format!("{fraction:0<9.9}").parse().ok()?;
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let nanos = digits.fold(0, |nanos, digit| 10 * nanos + u32::from(digit - b'0'));
     if negative && nanos > 0 {
         return Some(Timestamp { secs: secs.checked_sub(1)?, nanos: 1_000_000_000 - nanos });
     }

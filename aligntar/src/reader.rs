@@ -63,8 +63,10 @@ pub struct Reader<S> {
     /// Offset behind the archive, where it is known.
     end: Option<u64>,
     global: PaxExtensions,
-    /// The block at `next`, read before its time.
-    lookahead: Option<Block>,
+    /// The block that was read last.
+    block: Block,
+    /// Whether that is the one at `next`, read before its time.
+    is_ahead: bool,
     ended: bool,
 }
 
@@ -96,7 +98,18 @@ impl<S: Source> Reader<S> {
     pub fn new(source: S, limits: Limits) -> Self {
         let end = source.archive_len();
         let (global, end_marker) = (PaxExtensions::default(), EndMarker::default());
-        Reader { source, limits, end_marker, next: 0, start: 0, end, global, lookahead: None, ended: false }
+        Reader {
+            source,
+            limits,
+            end_marker,
+            next: 0,
+            start: 0,
+            end,
+            global,
+            block: [0; 512],
+            is_ahead: false,
+            ended: false,
+        }
     }
 
     /// The same with other limits.
@@ -118,7 +131,7 @@ impl<S: Source> Reader<S> {
         let mut headers = 0;
         while !self.ended {
             let offset = self.next;
-            let Some((block, header)) = self.next_header(&pending)? else {
+            let Some(header) = self.next_header(&pending)? else {
                 self.ended = true;
                 break;
             };
@@ -133,7 +146,7 @@ impl<S: Source> Reader<S> {
                 }
                 // The padding of podman pull request 25050: a device without a name.
                 b'3' if header.path.is_empty() && pending.is_empty() => pending = Pending::at(self.next),
-                _ => return self.entry(offset, &block, header, pending).map(Some),
+                _ => return self.entry(offset, header, pending).map(Some),
             }
             headers += 1;
             if headers > self.limits.headers_per_member {
@@ -160,20 +173,19 @@ impl<S: Source> Reader<S> {
     }
 
     /// The next header; `None` at the end of the archive.
-    fn next_header(&mut self, pending: &Pending) -> Result<Option<(Block, ParsedHeader)>, ReadError> {
+    fn next_header(&mut self, pending: &Pending) -> Result<Option<ParsedHeader>, ReadError> {
         let offset = self.next;
         let may_end = offset > self.start && self.end_marker == EndMarker::Optional;
         let header = match self.next_block()? {
-            None if may_end => None,
-            None => return Err(ReadError::Truncated { offset }),
-            Some(block) => {
+            false if may_end => None,
+            false => return Err(ReadError::Truncated { offset }),
+            true => {
                 self.next = offset + TAR_BLOCK;
-                let parsed = parse(&block).map_err(|source| match Compression::of(&block) {
+                parse(&self.block).map_err(|source| match Compression::of(&self.block) {
                     _ if offset != self.start => ReadError::Header { offset, source },
                     Some(compression) => ReadError::Compressed(compression),
                     None => ReadError::NotAnArchive(source),
-                })?;
-                parsed.map(|header| (block, header))
+                })?
             }
         };
         match header {
@@ -183,16 +195,18 @@ impl<S: Source> Reader<S> {
         }
     }
 
-    /// The block at `next`; `None` if the archive ends right before it.
-    fn next_block(&mut self) -> Result<Option<Block>, ReadError> {
-        if let Some(block) = self.lookahead.take() {
-            return Ok(Some(block));
+    /// Reads the block at `next`; `false` if the archive ends right before it.
+    fn next_block(&mut self) -> Result<bool, ReadError> {
+        if std::mem::take(&mut self.is_ahead) {
+            return Ok(true);
         }
-        let mut block = [0; TAR_BLOCK as usize];
-        match self.read_up_to(&mut block, self.next)? {
-            0 => Ok(None),
-            len if len == block.len() => Ok(Some(block)),
-            len => Err(match Compression::of(&block[..len]) {
+        let offset = self.next;
+        let len = TAR_BLOCK.min(self.left(offset)) as usize;
+        let read = self.source.read_up_to_at(&mut self.block[..len], offset);
+        match read.map_err(|source| io_error(offset, source))? {
+            0 => Ok(false),
+            len if len == self.block.len() => Ok(true),
+            len => Err(match Compression::of(&self.block[..len]) {
                 Some(compression) if self.next == self.start => ReadError::Compressed(compression),
                 _ => ReadError::Truncated { offset: self.next + len as u64 },
             }),
@@ -200,20 +214,12 @@ impl<S: Source> Reader<S> {
     }
 
     fn read(&mut self, buffer: &mut [u8], offset: u64) -> Result<(), ReadError> {
-        match self.read_up_to(buffer, offset)? {
-            len if len == buffer.len() => Ok(()),
-            len => Err(ReadError::Truncated { offset: offset + len as u64 }),
-        }
+        self.source.read_exact_at(buffer, offset).map_err(|source| io_error(offset, source))
     }
 
-    /// Fills `buffer` as far as the archive goes.
-    fn read_up_to(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
-        let left = self.end.map_or(u64::MAX, |end| end.saturating_sub(offset));
-        let len = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        self.source.read_up_to_at(&mut buffer[..len], offset).map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => ReadError::Truncated { offset },
-            _ => ReadError::Io { offset, source },
-        })
+    /// Bytes of the archive from `offset` on, as far as they are known.
+    fn left(&self, offset: u64) -> u64 {
+        self.end.map_or(u64::MAX, |end| end.saturating_sub(offset))
     }
 
     /// Reads the data behind an extension's header, which must be short, and steps over it.
@@ -263,13 +269,7 @@ impl<S: Source> Reader<S> {
         Ok(())
     }
 
-    fn entry(
-        &mut self,
-        offset: u64,
-        block: &Block,
-        header: ParsedHeader,
-        pending: Pending,
-    ) -> Result<Entry, ReadError> {
+    fn entry(&mut self, offset: u64, header: ParsedHeader, pending: Pending) -> Result<Entry, ReadError> {
         let header_offset = pending.header_offset;
         let mut extensions = pending.into_extensions(&self.global);
         let records = extensions.sparse.take();
@@ -279,8 +279,8 @@ impl<S: Source> Reader<S> {
         let mut sparse = None;
         if let Kind::Regular { size } = &mut member.kind {
             let map = match records {
-                _ if is_old_sparse => self.old_map(block, stored_len),
-                Some(records) => self.pax_map(records, &mut stored_len),
+                _ if is_old_sparse => self.old_map(stored_len),
+                Some(records) => self.pax_map(*records, &mut stored_len),
                 None => Ok(None),
             };
             let map = map.map_err(|failure| failure.of(offset, &member.path))?;
@@ -304,19 +304,16 @@ impl<S: Source> Reader<S> {
 
     /// Whether the next block is a header, or the end of the archive.
     fn header_follows(&mut self) -> Result<bool, ReadError> {
-        self.lookahead = self.next_block()?;
-        let follows = self.lookahead.as_ref().is_none_or(|block| parse(block).is_ok());
-        if !follows {
-            self.lookahead = None;
-        }
-        Ok(follows)
+        let is_block = self.next_block()?;
+        self.is_ahead = is_block && parse(&self.block).is_ok();
+        Ok(self.is_ahead || !is_block)
     }
 
     /// Size and map of a typeflag `S` member; steps over its extension blocks.
-    fn old_map(&mut self, header: &Block, stored_len: u64) -> Result<SizeAndMap, MapFailure> {
-        let mut map = OldMap::begin(header, self.limits.sparse_spans)?;
+    fn old_map(&mut self, stored_len: u64) -> Result<SizeAndMap, MapFailure> {
+        let mut map = OldMap::begin(&self.block, self.limits.sparse_spans)?;
         while map.is_extended {
-            map.extend(&self.map_block()?)?;
+            map.extend(self.map_block()?)?;
         }
         Ok(Some((map.real_size, checked(map.spans, map.real_size, stored_len)?)))
     }
@@ -339,8 +336,9 @@ impl<S: Source> Reader<S> {
 
     fn map_lines(&mut self, stored_len: &mut u64) -> Result<Vec<DataSpan>, MapFailure> {
         let mut map = MapLines::default();
+        let limit = self.limits.sparse_spans;
         loop {
-            let is_whole = map.feed(&self.map_block()?, self.limits.sparse_spans)?;
+            let is_whole = map.feed(self.map_block()?, limit)?;
             *stored_len = stored_len.checked_sub(TAR_BLOCK).ok_or(SparseError::Cut)?;
             if is_whole {
                 return Ok(map.spans);
@@ -348,11 +346,21 @@ impl<S: Source> Reader<S> {
         }
     }
 
-    fn map_block(&mut self) -> Result<Block, ReadError> {
+    fn map_block(&mut self) -> Result<&Block, ReadError> {
         let offset = self.next;
-        let block = self.next_block()?.ok_or(ReadError::Truncated { offset })?;
+        if !self.next_block()? {
+            return Err(ReadError::Truncated { offset });
+        }
         self.next = offset + TAR_BLOCK;
-        Ok(block)
+        Ok(&self.block)
+    }
+}
+
+/// A source that ended too early is an archive that did.
+fn io_error(offset: u64, source: io::Error) -> ReadError {
+    match source.kind() {
+        io::ErrorKind::UnexpectedEof => ReadError::Truncated { offset },
+        _ => ReadError::Io { offset, source },
     }
 }
 
