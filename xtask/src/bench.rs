@@ -1,13 +1,16 @@
-//! `cargo xtask bench`: how fast `ckpt` is, and how much of that is podman's own time.
+//! `cargo xtask bench`: how fast `ckpt` is, beside others and beside the least that its work costs.
 
+mod cells;
 mod container;
 mod disk;
 mod interrupt;
 mod machine;
 mod measure;
 mod program;
+mod report;
 mod seed;
 mod spread;
+mod verdict;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustix::param::clock_ticks_per_second;
 
 /// How often the memory is looked at. The mark only rises, so what is missed is
 /// a rise in the last moments of the process.
@@ -18,13 +19,27 @@ pub(crate) struct Measured {
     /// Highest resident memory of the process itself, without its children:
     /// that is why it is not taken from getrusage(2), which mixes them.
     pub(crate) peak_memory_bytes: u64,
+    /// Of the process and its children, in user and kernel mode, to 10 ms: it says more than `elapsed` where others
+    /// use the machine as well.
+    pub(crate) cpu: Duration,
     pub(crate) stdout: String,
+}
+
+impl Measured {
+    pub(crate) fn elapsed_us(&self) -> u64 {
+        microseconds(self.elapsed)
+    }
+
+    pub(crate) fn cpu_us(&self) -> u64 {
+        microseconds(self.cpu)
+    }
 }
 
 /// Runs `command` to its end; it has to succeed.
 pub(crate) fn measure(command: &mut Command) -> Result<Measured> {
     let name = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let cpu_before = cpu_of_children()?;
     let started = Instant::now();
     let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
     let (status, ended) = (format!("/proc/{}/status", child.id()), AtomicBool::new(false));
@@ -43,7 +58,8 @@ pub(crate) fn measure(command: &mut Command) -> Result<Measured> {
         String::from_utf8_lossy(&output.stderr).trim_end()
     );
     let stdout = String::from_utf8(output.stdout).with_context(|| format!("{name} printed no UTF-8"))?;
-    Ok(Measured { elapsed, peak_memory_bytes, stdout })
+    let cpu = cpu_of_children()?.saturating_sub(cpu_before);
+    Ok(Measured { elapsed, peak_memory_bytes, cpu, stdout })
 }
 
 fn highest_mark(status: &str, ended: &AtomicBool) -> u64 {
@@ -63,6 +79,24 @@ fn high_water_mark(status: &str) -> Option<u64> {
     Some(kilobytes.parse::<u64>().ok()? * 1024)
 }
 
+/// Of the children that ended and were waited for.
+fn cpu_of_children() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
+    let ticks = children_ticks(&stat).with_context(|| format!("/proc/self/stat says {stat:?}"))?;
+    Ok(Duration::from_micros(ticks * 1_000_000 / clock_ticks_per_second()))
+}
+
+/// Fields 16 and 17, `cutime` and `cstime`, see proc_pid_stat(5). Field 2 is in parentheses and may have any character.
+fn children_ticks(stat: &str) -> Option<u64> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    Some(number(16)? + number(17)?)
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +105,13 @@ mod tests {
     fn reads_the_high_water_mark() {
         assert_eq!(high_water_mark("Name:\tckpt\nVmHWM:\t    5204 kB\nVmRSS:\t 10 kB\n"), Some(5204 << 10));
         assert_eq!(high_water_mark("Name:\tzombie\n"), None);
+    }
+
+    #[test]
+    fn finds_the_ticks_of_children() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 11 12 130 14 20 0 1 0 99";
+        assert_eq!(children_ticks(stat), Some(144));
+        assert_eq!(children_ticks("7 (short) S 1"), None);
     }
 
     #[test]

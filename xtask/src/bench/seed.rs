@@ -13,19 +13,17 @@ mod rounds;
 mod table;
 mod verdict;
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::machine;
+use super::{machine, report};
 use crate::cargo::Workspace;
-use crate::lab::{FileSystem, Lab, LabOptions};
-use results::{SeedReport, SeedResults};
+use crate::lab::FileSystem;
+use results::SeedReport;
 
 /// The two on which files can be cloned.
 #[derive(Clone, Copy, ValueEnum)]
@@ -105,39 +103,14 @@ pub(super) fn run(options: &SeedOptions) -> Result<ExitCode> {
         None => vec![FileSystem::Btrfs, FileSystem::Xfs],
     };
     for fs in file_systems {
-        let results = in_lab(fs, &options.workload)?;
+        let Workload { files, megabytes, .. } = options.workload;
+        eprintln!("A container with {files} changed files of {megabytes} MB on {fs}");
+        let results = report::in_lab(fs, "lab-bench-seed", &options.workload)?;
         let report = SeedReport::new(fs, commit.clone(), options.workload.clone(), results);
         println!("{}", table::render(&report));
-        println!("written to {}\n", write(&workspace, &report)?.display());
+        println!("written to {}\n", report::write(&workspace, "seed", fs, &report)?.display());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// On a new file system, so that its age is no part of the result.
-fn in_lab(fs: FileSystem, workload: &Workload) -> Result<SeedResults> {
-    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true })?;
-    eprintln!("A container with {} changed files of {} MB on {fs}", workload.files, workload.megabytes);
-    // The lab's first process is this very program.
-    let output = lab
-        .command("/proc/1/exe")
-        .arg("lab-bench-seed")
-        .arg(serde_json::to_string(workload).context("a workload is UTF-8")?)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot enter the lab")?;
-    ensure!(output.status.success(), "the benchmark on {fs} failed, see above");
-    serde_json::from_slice(&output.stdout).context("cannot read what the benchmark found")
-}
-
-fn write(workspace: &Workspace, report: &SeedReport) -> Result<PathBuf> {
-    let folder = workspace.target.join("bench");
-    let path = folder.join(format!("seed-{}.json", report.fs));
-    let json = serde_json::to_string_pretty(report).context("a report is JSON")?;
-    fs::create_dir_all(&folder)
-        .and_then(|()| fs::write(&path, json + "\n"))
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
 }
 
 /// What runs inside the lab; the results go to standard output.

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Workload;
 use super::contender::Contender;
-use super::verdict::{Verdict, verdicts};
+use super::verdict::verdicts;
 use crate::bench::machine::Machine;
 use crate::bench::spread::Spread;
+use crate::bench::verdict::Verdict;
 use crate::lab::FileSystem;
 
 /// One timed command.

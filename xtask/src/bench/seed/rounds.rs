@@ -104,7 +104,7 @@ impl<'w> Bench<'w> {
         let stats: Value = serde_json::from_str(&measured.stdout).context("the statistics are no JSON")?;
         let number = |pointer: &str| stats.pointer(pointer).and_then(Value::as_u64);
         Ok(Sample {
-            elapsed_us: microseconds(measured.elapsed),
+            elapsed_us: measured.elapsed_us(),
             files_us: number("/ckpt/capture_us").or_else(|| number("/ckpt/place_us")),
             freezing_us: number("/container_statistics/0/criu_statistics/freezing_time"),
             frozen_us: number("/container_statistics/0/criu_statistics/frozen_time"),
@@ -123,9 +123,9 @@ impl<'w> Bench<'w> {
         let mut cp = Command::new("cp");
         cp.arg("--reflink=always");
         cp.args((1..=self.workload.files).map(|number| source.join(format!("file{number}")))).arg(&target);
-        let elapsed = measure(&mut cp)?.elapsed;
+        let elapsed_us = measure(&mut cp)?.elapsed_us();
         fs::remove_dir_all(&target).context("cannot remove the clones")?;
-        Ok(microseconds(elapsed))
+        Ok(elapsed_us)
     }
 
     fn remove(&self) -> Result<()> {
@@ -133,10 +133,6 @@ impl<'w> Bench<'w> {
         self.subject.remove()?;
         fs::remove_dir_all(&self.folder).context("cannot remove the benchmark's folder")
     }
-}
-
-fn microseconds(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn show(number: u32, round: &Round) {

@@ -1,11 +1,10 @@
 //! The report as people read it.
 
-use comfy_table::presets::UTF8_BORDERS_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 
 use super::contender::Contender;
 use super::results::{SeedReport, SeedResults, Verb};
-use super::verdict::Verdict;
+use crate::bench::cells::{mebibytes, milliseconds, new_table, seconds, targets};
 use crate::bench::spread::Spread;
 
 pub(super) fn render(report: &SeedReport) -> String {
@@ -92,45 +91,6 @@ fn limits(results: &SeedResults, files: u32) -> String {
     parts.collect::<Vec<_>>().join("\n")
 }
 
-fn targets(verdicts: &[Verdict]) -> Table {
-    let mut table = new_table(&["target", "at most", "measured", ""]);
-    for Verdict { what, unit, limit, measured, met } in verdicts {
-        let verdict = if *met { "met" } else { "MISSED" };
-        table.add_row([(*what).to_owned(), format!("{limit} {unit}"), format!("{measured:.2}"), verdict.to_owned()]);
-    }
-    table
-}
-
-/// Words to the left, numbers to the right.
-fn new_table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-fn seconds(spread: &Spread) -> String {
-    with_range(spread, |us| format!("{:.3}", us as f64 / 1e6))
-}
-
-fn milliseconds(spread: &Spread) -> String {
-    with_range(spread, |us| format!("{:.1}", us as f64 / 1e3)) + " ms"
-}
-
-fn with_range(spread: &Spread, show: impl Fn(u64) -> String) -> String {
-    let Spread { min, median, max } = *spread;
-    if min == max {
-        return show(median);
-    }
-    format!("{} ({} – {})", show(median), show(min), show(max))
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::results::tests::results;
@@ -142,12 +102,6 @@ mod tests {
         let expected = ["podman", "30.000", "150.00", "0.50 %", "30.000", "150.00", "0.50 %", "8.0 MiB"];
         assert_eq!(row, expected);
         assert_eq!(contender_row(&results(), Contender::StockUncompressed, 1).len(), 1);
-    }
-
-    #[test]
-    fn several_rounds_show_their_range() {
-        assert_eq!(milliseconds(&Spread { min: 1000, median: 2500, max: 9990 }), "2.5 (1.0 – 10.0) ms");
-        assert_eq!(milliseconds(&Spread { min: 1000, median: 1000, max: 1000 }), "1.0 ms");
     }
 
     #[test]

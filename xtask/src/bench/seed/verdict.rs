@@ -1,31 +1,14 @@
 //! The targets, and whether a run met them.
 
-use serde::Serialize;
-
 use super::contender::Contender;
 use super::results::{SeedResults, Verb};
+use crate::bench::verdict::{Bound, Verdict};
 
 /// Times the floor of the same run.
 const RATIO_LIMIT: f64 = 1.25;
 const CAPTURE_LIMIT_MS: f64 = 25.0;
 const MEMORY_LIMIT_MIB: f64 = 32.0;
 const GROWTH_LIMIT_PERCENT: f64 = 1.0;
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Verdict {
-    pub(super) what: &'static str,
-    pub(super) unit: &'static str,
-    /// The measured value may not be above it.
-    pub(super) limit: f64,
-    pub(super) measured: f64,
-    pub(super) met: bool,
-}
-
-impl Verdict {
-    fn new(what: &'static str, unit: &'static str, limit: f64, measured: f64) -> Self {
-        Self { what, unit, limit, measured, met: measured <= limit }
-    }
-}
 
 pub(super) fn verdicts(results: &SeedResults, data_bytes: u64) -> Vec<Verdict> {
     let ratio = |verb| {
@@ -44,19 +27,15 @@ pub(super) fn verdicts(results: &SeedResults, data_bytes: u64) -> Vec<Verdict> {
         ("space for the restored files, highest", "% of the data", GROWTH_LIMIT_PERCENT, growth(Verb::Restore)),
     ];
     let found = found.into_iter();
-    found.filter_map(|(what, unit, limit, measured)| Some(Verdict::new(what, unit, limit, measured?))).collect()
+    found
+        .filter_map(|(what, unit, limit, measured)| Some(Verdict::new(what, unit, Bound::AtMost(limit), measured?)))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::results::tests::results;
     use super::*;
-
-    #[test]
-    fn a_limit_may_be_reached_but_not_passed() {
-        assert!(Verdict::new("x", "ms", 25.0, 25.0).met);
-        assert!(!Verdict::new("x", "ms", 25.0, 25.1).met);
-    }
 
     #[test]
     fn verdicts_come_from_medians_and_extremes() {

@@ -1,0 +1,40 @@
+//! The way of a benchmark: into a lab, back with results, into a file.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cargo::Workspace;
+use crate::lab::{FileSystem, Lab, LabOptions};
+
+/// Runs this program once more inside a lab: `subcommand` is told `what` in JSON and prints its results in JSON. On a
+/// new file system, so that its age is no part of the result.
+pub(crate) fn in_lab<R: DeserializeOwned>(fs: FileSystem, subcommand: &str, what: &impl Serialize) -> Result<R> {
+    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true })?;
+    // The lab's first process is this very program.
+    let output = lab
+        .command("/proc/1/exe")
+        .arg(subcommand)
+        .arg(serde_json::to_string(what).context("what to measure is UTF-8")?)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot enter the lab")?;
+    ensure!(output.status.success(), "the benchmark on {fs} failed, see above");
+    serde_json::from_slice(&output.stdout).context("cannot read what the benchmark found")
+}
+
+/// `target/bench/NAME-FS.json`.
+pub(crate) fn write(workspace: &Workspace, name: &str, fs: FileSystem, report: &impl Serialize) -> Result<PathBuf> {
+    let folder = workspace.target.join("bench");
+    let path = folder.join(format!("{name}-{fs}.json"));
+    let json = serde_json::to_string_pretty(report).context("a report is JSON")?;
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&path, json + "\n"))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
