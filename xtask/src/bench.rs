@@ -10,6 +10,7 @@ mod program;
 mod report;
 mod seed;
 mod spread;
+mod tree;
 mod verdict;
 
 use std::process::ExitCode;
@@ -24,15 +25,20 @@ pub(crate) use measure::measure;
 pub(crate) use program::run as run_program;
 use seed::SeedOptions;
 pub(crate) use seed::{Workload, run_inside as run_seed_inside};
+use tree::TreeOptions;
+pub(crate) use tree::{TreePlan, run_inside as run_tree_inside};
 
 #[derive(Subcommand)]
 pub(crate) enum BenchTask {
     /// Checkpoint and restore a container with gigabytes of changed files, against podman and its floor
     Seed(SeedOptions),
+    /// Pack and unpack trees of files, against other tools and the least that clones cost
+    Tree(TreeOptions),
 }
 
 pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
     match task {
         BenchTask::Seed(options) => seed::run(options),
+        BenchTask::Tree(options) => tree::run(options),
     }
 }

@@ -34,14 +34,27 @@ impl Workspace {
         self.target.join("release/ckpt")
     }
 
+    /// What `cargo xtask bench tree` takes for the limit, built or not.
+    pub(crate) fn clone_loop(&self) -> PathBuf {
+        self.target.join("release/clone-loop")
+    }
+
     pub(crate) fn build_ckpt(&self) -> Result<()> {
+        self.build_release("ckpt-cli", "ckpt")
+    }
+
+    pub(crate) fn build_clone_loop(&self) -> Result<()> {
+        self.build_release("benches", "clone-loop")
+    }
+
+    fn build_release(&self, package: &str, program: &str) -> Result<()> {
         let status = command()
-            .args(["build", "--quiet", "--release", "--package", "ckpt-cli"])
+            .args(["build", "--quiet", "--release", "--package", package, "--bin", program])
             .current_dir(&self.root)
             .stdout(Stdio::null())
             .status()
             .context("cannot start cargo build")?;
-        ensure!(status.success(), "cargo build of ckpt: {status}");
+        ensure!(status.success(), "cargo build of {program}: {status}");
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use bench::{BenchTask, Workload};
+use bench::{BenchTask, TreePlan, Workload};
 use demo::DemoOptions;
 use fuzz::FuzzOptions;
 use lab::{EntrySpec, FileSystem, Lab, LabOptions};
@@ -47,7 +47,7 @@ enum Task {
     Ci,
     /// Show the main job: freeze a container with gigabytes of changed files, bring back a copy, compare
     Demo(DemoOptions),
-    /// Measure `ckpt` against podman, in the lab
+    /// Measure `ckpt` against podman and other tools, in the lab
     #[command(subcommand)]
     Bench(BenchTask),
     /// First process of the lab: enters the lab's cgroups
@@ -70,6 +70,9 @@ enum Task {
     /// Inside the lab: measures
     #[command(hide = true)]
     LabBenchSeed { workload: Workload },
+    /// Inside the lab: measures
+    #[command(hide = true)]
+    LabBenchTree { plan: TreePlan },
     /// Inside the lab: shows
     #[command(hide = true)]
     LabDemo { gigabytes: u32, fs: FileSystem },
@@ -95,6 +98,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::LabDemo { gigabytes, fs } => demo::run_inside(gigabytes, fs),
         Task::Bench(task) => bench::run(&task),
         Task::LabBenchSeed { workload } => bench::run_seed_inside(&workload),
+        Task::LabBenchTree { plan } => bench::run_tree_inside(&plan),
         Task::LabTests { runs } => test::run_inside(&runs),
         Task::LabJoin { spec, command } => match lab::join(&spec, &command)? {},
         Task::LabInit { spec, command } => Ok(lab::init(&spec, &command)),
