@@ -1,5 +1,9 @@
 //! One 512-byte header block, written as POSIX ustar and read in every dialect: bytes in, bytes out, no I/O.
 
+mod field;
+
+use std::borrow::Cow;
+
 use tar::{EntryType, Header};
 
 use crate::align::TAR_BLOCK;
@@ -61,13 +65,13 @@ pub(crate) fn pax_header(body: &PaxBody) -> Block {
     let mut header = Header::new_ustar();
     set_name(&mut header, b"././@PaxHeader", b"");
     header.set_entry_type(EntryType::XHeader);
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header.set_size(body.as_bytes().len() as u64);
-    header.set_cksum();
-    *header.as_bytes()
+    let ustar = header.as_ustar_mut().expect("the header was made as ustar");
+    field::number(&mut ustar.mode, 0o644);
+    field::number(&mut ustar.uid, 0);
+    field::number(&mut ustar.gid, 0);
+    field::number(&mut ustar.mtime, 0);
+    field::number(&mut ustar.size, body.as_bytes().len() as u64);
+    finished(header)
 }
 
 /// The header of `member`. What does not fit is cut here and stands in full in [`pax_records`].
@@ -76,35 +80,38 @@ pub(crate) fn member_header(member: &Member) -> Block {
     let path = archived_path(member);
     let (prefix, name) = split_path(&path).unwrap_or((b"", &path[..NAME_LEN.min(path.len())]));
     set_name(&mut header, name, prefix);
-    header.set_mode(member.mode);
-    // Eight bytes hold no larger number in base-256, and the record wins.
-    header.set_uid(member.uid.min(u32::MAX.into()));
-    header.set_gid(member.gid.min(u32::MAX.into()));
-    header.set_size(member.size());
-    header.set_mtime((member.mtime.secs.max(0) as u64).min(OCTAL_11));
     set_kind(&mut header, &member.kind);
     let ustar = header.as_ustar_mut().expect("the header was made as ustar");
+    field::number(&mut ustar.mode, member.mode.into());
+    // Eight bytes hold no larger number in base-256, and the record wins.
+    field::number(&mut ustar.uid, member.uid.min(u32::MAX.into()));
+    field::number(&mut ustar.gid, member.gid.min(u32::MAX.into()));
+    field::number(&mut ustar.size, member.size());
+    field::number(&mut ustar.mtime, (member.mtime.secs.max(0) as u64).min(OCTAL_11));
     fill(&mut ustar.uname[..OWNER_NAME_LEN], &member.uname);
     fill(&mut ustar.gname[..OWNER_NAME_LEN], &member.gname);
-    header.set_cksum();
-    *header.as_bytes()
+    finished(header)
 }
 
 /// `header` once more, for data of `size` bytes (base-256 where eleven octal digits do not hold it).
 pub(crate) fn with_size(header: &Block, size: u64) -> Block {
     let mut header = Header::from_byte_slice(header).clone();
-    header.set_size(size);
-    header.set_cksum();
+    field::number(&mut header.as_old_mut().size, size);
+    finished(header)
+}
+
+/// The block of a header that has everything but its checksum.
+fn finished(mut header: Header) -> Block {
+    field::set_checksum(header.as_mut_bytes());
     *header.as_bytes()
 }
 
 /// The path as it stands in the archive: directories end in a slash.
-fn archived_path(member: &Member) -> Vec<u8> {
-    let mut path = member.path.clone();
-    if member.kind == Kind::Directory {
-        path.push(b'/');
+fn archived_path(member: &Member) -> Cow<'_, [u8]> {
+    match member.kind {
+        Kind::Directory => [&member.path, &b"/"[..]].concat().into(),
+        _ => (&member.path[..]).into(),
     }
-    path
 }
 
 fn set_kind(header: &mut Header, kind: &Kind) {
@@ -122,8 +129,8 @@ fn set_kind(header: &mut Header, kind: &Kind) {
     match kind {
         Kind::HardLink { target } | Kind::Symlink { target } => fill(&mut ustar.linkname, target),
         Kind::CharDevice { major, minor } | Kind::BlockDevice { major, minor } => {
-            ustar.set_device_major(*major);
-            ustar.set_device_minor(*minor);
+            field::number(&mut ustar.dev_major, (*major).into());
+            field::number(&mut ustar.dev_minor, (*minor).into());
         }
         _ => {}
     }

@@ -1,5 +1,7 @@
 //! An extended header's body, written: records, and the padding that aligns the data behind it.
 
+use std::io::Write;
+
 use super::{COMMENT, SCHILY_XATTR};
 use crate::align::{Alignment, TAR_BLOCK, padded_len};
 use crate::member::{Timestamp, Xattr};
@@ -19,7 +21,7 @@ impl PaxBody {
         while framed + decimal_digits(length) != length {
             length = framed + decimal_digits(length);
         }
-        self.bytes.extend_from_slice(format!("{length} ").as_bytes());
+        write!(self.bytes, "{length} ").expect("memory takes any bytes");
         self.bytes.extend_from_slice(keyword);
         self.bytes.push(b'=');
         self.bytes.extend_from_slice(value);
@@ -103,7 +105,9 @@ pub(super) fn format_timestamp(time: Timestamp) -> String {
     if nanos == 0 {
         return format!("{sign}{secs}");
     }
-    format!("{sign}{secs}.{nanos:09}").trim_end_matches('0').to_owned()
+    let mut text = format!("{sign}{secs}.{nanos:09}");
+    text.truncate(text.trim_end_matches('0').len());
+    text
 }
 
 /// `=` would end the keyword too early: GNU tar writes it as `%3D`, and `%` as `%25` (its xheader.c).
