@@ -26,6 +26,7 @@
 //! | pack a directory tree | [`Packer`] |
 //! | read members, from a file or a stream | [`Reader`], [`Source`] |
 //! | read a compressed archive | [`Decompressed`] |
+//! | look for damage | [`verify()`], [`verify_file`] |
 //! | unpack, safely | [`Unpacker`] |
 //! | move data between files | [`transfer()`], [`ClonePolicy`], [`Transferred`] |
 //! | see which blocks a file shares | [`extents`] |
@@ -47,6 +48,7 @@ mod sparse;
 mod sys;
 mod transfer;
 mod unpack;
+mod verify;
 mod writer;
 
 pub use align::{AlignError, Alignment, TAR_BLOCK, padded_len};
@@ -64,4 +66,5 @@ pub use sparse::SparseError;
 pub use sys::{Extent, extents};
 pub use transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
 pub use unpack::{Parents, PlainParents, Refusal, UnpackError, UnpackOptions, Unpacker};
+pub use verify::{Problem, ProblemKind, Report, Sharing, Unaligned, VerifyOptions, verify, verify_file};
 pub use writer::{Padding, WriteError, WriteOptions, Writer, Written};

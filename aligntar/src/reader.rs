@@ -67,6 +67,7 @@ pub struct Reader<S> {
     block: Block,
     /// Whether that is the one at `next`, read before its time.
     is_ahead: bool,
+    end_marker_offset: Option<u64>,
     ended: bool,
 }
 
@@ -85,11 +86,7 @@ impl<'f> Reader<FileSource<'f>> {
     /// # Errors
     /// [`ReadError::Io`] if the file's size is unknown.
     pub fn open_nested(file: &'f File, entry: &Entry) -> Result<Self, ReadError> {
-        let mut reader = Reader::open(file)?;
-        reader.start = entry.data_offset;
-        reader.next = entry.data_offset;
-        reader.end = Some(entry.data_offset + entry.stored_len);
-        Ok(reader)
+        Ok(Reader::open(file)?.within(entry))
     }
 }
 
@@ -108,6 +105,7 @@ impl<S: Source> Reader<S> {
             global,
             block: [0; 512],
             is_ahead: false,
+            end_marker_offset: None,
             ended: false,
         }
     }
@@ -120,6 +118,21 @@ impl<S: Source> Reader<S> {
     /// The same, and whether the archive must have an end marker.
     pub fn with_end_marker(self, end_marker: EndMarker) -> Self {
         Reader { end_marker, ..self }
+    }
+
+    /// The same source, but the archive is the data of `entry`.
+    fn within(mut self, entry: &Entry) -> Self {
+        self.start = entry.data_offset;
+        self.next = entry.data_offset;
+        self.end = Some(entry.data_offset + entry.stored_len);
+        self
+    }
+
+    /// The archive that is the data of `entry`, which [`Reader::next_entry`] gave last; when that is read, this reader
+    /// goes on behind it. Any depth of them is of one type.
+    pub(crate) fn nested(&mut self, entry: &Entry) -> Reader<&mut dyn Source> {
+        let source: &mut dyn Source = &mut self.source;
+        Reader::new(source, self.limits).within(entry)
     }
 
     /// The next member; `None` behind the last one.
@@ -172,6 +185,22 @@ impl<S: Source> Reader<S> {
         self.source
     }
 
+    /// Where the next member's first header is; behind the last one, where the archive ends.
+    pub fn offset(&self) -> u64 {
+        self.next
+    }
+
+    /// Where the block of zeros is that has ended the archive; `None` if there was none.
+    pub fn end_marker_offset(&self) -> Option<u64> {
+        self.end_marker_offset
+    }
+
+    /// Whether the archive begins with a header, or with its end marker.
+    pub(crate) fn begins_with_header(&mut self) -> Result<bool, ReadError> {
+        self.is_ahead = self.next_block()?;
+        Ok(self.is_ahead && parse(&self.block).is_ok())
+    }
+
     /// The next header; `None` at the end of the archive.
     fn next_header(&mut self, pending: &Pending) -> Result<Option<ParsedHeader>, ReadError> {
         let offset = self.next;
@@ -191,6 +220,10 @@ impl<S: Source> Reader<S> {
         match header {
             // Extensions without a member: that one is missing.
             None if !pending.is_empty() => Err(ReadError::Truncated { offset }),
+            None => {
+                self.end_marker_offset = (self.next > offset).then_some(offset);
+                Ok(None)
+            }
             header => Ok(header),
         }
     }
@@ -215,6 +248,12 @@ impl<S: Source> Reader<S> {
 
     fn read(&mut self, buffer: &mut [u8], offset: u64) -> Result<(), ReadError> {
         self.source.read_exact_at(buffer, offset).map_err(|source| io_error(offset, source))
+    }
+
+    /// Fills `buffer` from `offset` as far as the archive goes.
+    pub(crate) fn read_up_to(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+        let len = buffer.len().min(usize::try_from(self.left(offset)).unwrap_or(usize::MAX));
+        self.source.read_up_to_at(&mut buffer[..len], offset).map_err(|source| io_error(offset, source))
     }
 
     /// Bytes of the archive from `offset` on, as far as they are known.

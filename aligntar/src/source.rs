@@ -32,6 +32,16 @@ pub trait Source {
     }
 }
 
+impl<S: Source + ?Sized> Source for &mut S {
+    fn read_up_to_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        (**self).read_up_to_at(buffer, offset)
+    }
+
+    fn archive_len(&self) -> Option<u64> {
+        (**self).archive_len()
+    }
+}
+
 /// Bytes of the window behind a jump: the headers of one member, and of the next if they are small.
 const FIRST_WINDOW: usize = 8 * 1024;
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use aligntar::{ClonePolicy, Entry, Kind, Member, Reader, WriteOptions, Writer};
+use aligntar::{ClonePolicy, Entry, Kind, Member, Reader, VerifyOptions, WriteOptions, Writer, verify_file};
 
 const SIZE: u64 = 1_000_000;
 
@@ -57,6 +57,10 @@ fn a_member_is_cloned_and_its_blocks_are_shared(file_system: &str) {
     };
     // The file system may tell of sharing by whole extents, never of less.
     assert!(shared_bytes(&entries[1]) >= moved.cloned_bytes);
+    let report = verify_file(&archive, &VerifyOptions::default()).unwrap();
+    assert!(report.problems.is_empty(), "{report:?}");
+    assert_eq!((report.members, report.aligned_members, report.unaligned_members), (3, 3, 0));
+    assert!(report.sharing.unwrap().shared_bytes >= moved.cloned_bytes, "{report:?}");
 }
 
 #[test]

@@ -91,3 +91,20 @@ pub enum ReadError {
         source: io::Error,
     },
 }
+
+impl ReadError {
+    /// Where in the archive, bytes.
+    pub fn offset(&self) -> u64 {
+        match *self {
+            ReadError::NotAnArchive(_) | ReadError::Compressed(_) => 0,
+            ReadError::Header { offset, .. }
+            | ReadError::Pax { offset, .. }
+            | ReadError::Sparse { offset, .. }
+            | ReadError::Truncated { offset }
+            | ReadError::TooLong { offset, .. }
+            | ReadError::TooManyHeaders { offset, .. }
+            | ReadError::Unsupported { offset, .. }
+            | ReadError::Io { offset, .. } => offset,
+        }
+    }
+}

@@ -4,3 +4,4 @@ mod dialects;
 mod limits;
 mod odd;
 mod sparse;
+mod splits;
