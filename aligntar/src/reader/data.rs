@@ -42,6 +42,10 @@ impl<S: Source> Read for EntryData<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (is_hole, end) = self.run();
         let len = buffer.len().min(usize::try_from(end - self.offset).unwrap_or(usize::MAX));
+        if len == 0 {
+            // A stream may be past the place where data would be: the reader looked for a header there.
+            return Ok(0);
+        }
         if is_hole {
             buffer[..len].fill(0);
         } else {
@@ -69,5 +73,14 @@ mod tests {
         let mut data = Vec::new();
         EntryData::new(&mut source, &entry).read_to_end(&mut data).unwrap();
         assert_eq!(data, b"\0ab\0\0cde\0\0\0\0");
+    }
+
+    #[test]
+    fn no_data_is_nowhere() {
+        let mut source = StreamSource::new(&b"header"[..]);
+        source.read_exact_at(&mut [0; 6], 0).unwrap();
+        let member = Member::new("fifo", Kind::Fifo, 0o644);
+        let entry = Entry { member, header_offset: 0, data_offset: 3, stored_len: 0, sparse: None };
+        assert_eq!(EntryData::new(&mut source, &entry).read(&mut [0; 9]).unwrap(), 0);
     }
 }

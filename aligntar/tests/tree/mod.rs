@@ -13,7 +13,7 @@ use aligntar::{Transferred, Written};
 use rustix::fs::{FileType, Mode, Timespec, Timestamps, XattrFlags};
 
 #[allow(unused_imports)]
-pub(crate) use describe::describe;
+pub(crate) use describe::{Facts, describe, facts_below};
 
 /// Bytes of the largest file in [`make`].
 pub(crate) const LARGE: usize = 1_234_567;
