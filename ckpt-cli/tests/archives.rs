@@ -114,6 +114,38 @@ fn archives_go_to_files_and_pipes_alike() {
 }
 
 #[test]
+fn trees_come_back_from_files_pipes_and_compressed() {
+    let folder = Folder::new();
+    for (archive, words) in [
+        ("x.tar", "unpack x.tar -C target"),
+        ("x.tar.zst", "unpack x.tar.zst -C target --jobs 1"),
+        ("x.tar", "unpack - -C target"),
+        ("x.tar.gz", "unpack - -C target --jobs 3"),
+    ] {
+        folder.ckpt(&format!("pack tree -f {archive}"));
+        fs::create_dir(folder.path("target")).unwrap();
+        match words.starts_with("unpack -") {
+            true => drop(folder.pipe(words, &fs::read(folder.path(archive)).unwrap())),
+            false => drop(folder.ckpt(words)),
+        }
+        folder.run("diff", "-r --no-dereference tree target");
+        fs::remove_dir_all(folder.path("target")).unwrap();
+    }
+}
+
+#[test]
+fn single_members_are_unpacked_on_request() {
+    let folder = Folder::new();
+    folder.ckpt("pack tree -f x.tar");
+    fs::create_dir(folder.path("target")).unwrap();
+    folder.ckpt("unpack x.tar -C target a/b soft");
+    assert!(folder.path("target/a/b/large").exists() && !folder.path("target/a/note.txt").exists());
+    let error = folder.fails("unpack x.tar -C target a/note.txt nothing");
+    assert!(error.contains("no member nothing") && folder.path("target/a/note.txt").exists(), "{error}");
+    assert!(folder.fails("unpack x.tar -C nowhere").contains("nowhere: No such file"));
+}
+
+#[test]
 fn owner_and_time_can_be_told() {
     let folder = Folder::new();
     folder.ckpt("pack tree -f x.tar --owner 5:6 --mtime 100 --clamp-mtime");
