@@ -8,7 +8,9 @@ mod ls;
 mod pack;
 mod restore;
 mod target;
+mod text;
 mod unpack;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ pub(crate) enum Command {
     Unpack(unpack::Arguments),
     Align(align::Arguments),
     Ls(ls::Arguments),
+    Verify(verify::Arguments),
 }
 
 impl Command {
@@ -35,6 +38,7 @@ impl Command {
             Command::Inspect(arguments) => inspect::run(arguments),
             Command::Pack(arguments) => return pack::run(arguments),
             Command::Align(arguments) => return align::run(arguments),
+            Command::Verify(arguments) => return verify::run(arguments),
             Command::Ls(arguments) => ls::run(arguments),
             Command::Unpack(arguments) => unpack::run(arguments),
         }?;

@@ -169,6 +169,38 @@ fn any_tar_archive_is_aligned() {
 }
 
 #[test]
+fn what_is_wrong_is_told_with_its_offset() {
+    let folder = Folder::new();
+    folder.ckpt("pack tree -f inner.tar --align 4096");
+    folder.ckpt("pack tree/a inner.tar -f x.tar --align 4096");
+    let sound = String::from_utf8(folder.ckpt("verify x.tar --aligned")).unwrap();
+    assert!(sound.contains("1 nested archives") && sound.contains("sound"), "{sound}");
+    folder.run("tar", "-cf plain.tar tree");
+    folder.ckpt("verify plain.tar");
+    assert!(folder.fails("verify plain.tar --aligned").contains("does not lie on a block"));
+
+    let whole = fs::read(folder.path("x.tar")).unwrap();
+    let line = String::from_utf8(folder.ckpt("ls x.tar --format json")).unwrap();
+    let inner = line.lines().find(|line| line.contains("inner.tar")).unwrap();
+    let data_offset = serde_json::from_str::<serde_json::Value>(inner).unwrap()["data_offset"].as_u64().unwrap();
+    let mut damaged = whole.clone();
+    damaged[data_offset as usize + 1024 + 3] ^= 1;
+    let cases = [
+        (damaged, format!("at offset {} in inner.tar", data_offset + 1024)),
+        (whole[..whole.len() - 1024].to_vec(), format!("at offset {}", whole.len() - 1024)),
+        ([&whole[..], b"more"].concat(), format!("at offset {}", whole.len())),
+    ];
+    for (bytes, said) in cases {
+        fs::write(folder.path("y.tar"), bytes).unwrap();
+        let error = folder.fails("verify y.tar");
+        assert!(error.contains(&said), "{said}: {error}");
+        let json = folder.try_ckpt("verify y.tar --format json").stdout;
+        let report: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert!(said.starts_with(&format!("at offset {}", report["problems"][0]["offset"])), "{report}");
+    }
+}
+
+#[test]
 fn nested_archives_are_aligned_on_request() {
     let folder = Folder::new();
     folder.run("tar", "-cf inner.tar -C tree .");

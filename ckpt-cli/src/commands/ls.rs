@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::input::Input;
+use super::text::{json_bytes, printable};
 
 /// List the members of any tar archive, compressed with zstd or gzip or not.
 #[derive(Args)]
@@ -120,42 +121,19 @@ fn time(time: Timestamp) -> String {
     }
 }
 
-/// A name that keeps to its line: what is no printable text is escaped as in C.
-fn printable(name: &[u8]) -> String {
-    name.utf8_chunks().fold(String::new(), |mut text, chunk| {
-        for character in chunk.valid().chars() {
-            match character {
-                '\\' => text.push_str("\\\\"),
-                character if character.is_control() => text.extend(character.escape_default()),
-                character => text.push(character),
-            }
-        }
-        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
-        text
-    })
-}
-
-/// Bytes that are no UTF-8 are no JSON string: they are in hexadecimal then, under `{"hex": …}`.
-fn bytes(bytes: &[u8]) -> Value {
-    match str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
-    }
-}
-
 fn as_json(entry: &Entry) -> Value {
     let member = &entry.member;
     let (kind, detail) = match &member.kind {
         Kind::Regular { .. } => ("file", Value::Null),
-        Kind::HardLink { target } => ("link", bytes(target)),
-        Kind::Symlink { target } => ("symlink", bytes(target)),
+        Kind::HardLink { target } => ("link", json_bytes(target)),
+        Kind::Symlink { target } => ("symlink", json_bytes(target)),
         Kind::CharDevice { major, minor } => ("char", json!([major, minor])),
         Kind::BlockDevice { major, minor } => ("block", json!([major, minor])),
         Kind::Directory => ("directory", Value::Null),
         Kind::Fifo => ("fifo", Value::Null),
     };
     let mut line = json!({
-        "path": bytes(&member.path),
+        "path": json_bytes(&member.path),
         "type": kind,
         "mode": format!("{:04o}", member.mode),
         "uid": member.uid,
@@ -174,12 +152,14 @@ fn as_json(entry: &Entry) -> Value {
     }
     for (key, name) in [("user", &member.uname), ("group", &member.gname)] {
         if !name.is_empty() {
-            add(key, bytes(name));
+            add(key, json_bytes(name));
         }
     }
     if !member.xattrs.is_empty() {
-        let xattrs =
-            member.xattrs.iter().map(|xattr| json!({ "name": bytes(&xattr.name), "value": bytes(&xattr.value) }));
+        let xattrs = member
+            .xattrs
+            .iter()
+            .map(|xattr| json!({ "name": json_bytes(&xattr.name), "value": json_bytes(&xattr.value) }));
         add("xattrs", xattrs.collect());
     }
     if let Some(spans) = &entry.sparse {
@@ -191,16 +171,6 @@ fn as_json(entry: &Entry) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_keep_to_their_line() {
-        for (name, expected) in
-            [(&b"plain name"[..], "plain name"), (b"a\nb\\", "a\\nb\\\\"), (b"caf\xe9\x1b", "caf\\xe9\\u{1b}")]
-        {
-            assert_eq!(printable(name), expected);
-        }
-        assert_eq!(bytes(b"caf\xe9"), json!({ "hex": "636166e9" }));
-    }
 
     #[test]
     fn permissions_are_those_of_ls() {

@@ -1,0 +1,111 @@
+//! `ckpt verify`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use aligntar::{Alignment, Report, VerifyOptions, verify, verify_file};
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use indicatif::HumanBytes;
+use serde_json::{Value, json};
+
+use super::input::Input;
+use super::text::{json_bytes, printable};
+use crate::display::say;
+
+/// Look at everything in a tar archive that a reader could stumble over: every header, every pax record, nested
+/// archives, the end, and where data lies. Exit status 1 and the offset where something is wrong.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The archive, compressed with zstd or gzip or not; - for standard input
+    archive: PathBuf,
+    /// Data that does not lie on blocks is wrong as well
+    #[arg(long)]
+    aligned: bool,
+    /// Block size that data should lie on; by default that of the archive's file system
+    #[arg(long, value_name = "BYTES")]
+    align: Option<u64>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+    let report = report(&arguments).with_context(|| arguments.archive.display().to_string())?;
+    match arguments.format {
+        Format::Json => say(serde_json::to_string_pretty(&as_json(&report))?),
+        Format::Text => print(&arguments, &report),
+    }
+    let is_sound = report.problems.is_empty() && !(arguments.aligned && report.unaligned_members > 0);
+    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn report(arguments: &Arguments) -> Result<Report> {
+    let mut options = VerifyOptions::default();
+    let asked = arguments.align.map(Alignment::new).transpose()?;
+    Ok(match Input::open(&arguments.archive)? {
+        Input::File(file) => {
+            options.alignment = asked.map_or_else(|| Alignment::of(&file), Ok)?;
+            verify_file(&file, &options)?
+        }
+        Input::Stream(mut stream) => {
+            options.alignment = asked.unwrap_or(options.alignment);
+            verify(&mut *stream, &options)
+        }
+    })
+}
+
+fn print(arguments: &Arguments, report: &Report) {
+    for problem in &report.problems {
+        let within = problem.within.as_deref().map(|path| format!(" in {}", printable(path))).unwrap_or_default();
+        eprintln!("Error: at offset {}{within}: {}", problem.offset, problem.kind);
+    }
+    if arguments.aligned
+        && let Some(first) = &report.first_unaligned
+    {
+        let path = printable(&first.path);
+        eprintln!("Error: the data of {path} at offset {} does not lie on a block: ckpt align", first.data_offset);
+    }
+    let shared = report.sharing.map(|sharing| format!(", {} shared", HumanBytes(sharing.shared_bytes)));
+    say(format_args!(
+        "{}: {} members, {} nested archives, {}{}; {} of {} larger files on blocks; {}",
+        arguments.archive.display(),
+        report.members,
+        report.nested_archives,
+        HumanBytes(report.bytes),
+        shared.unwrap_or_default(),
+        report.aligned_members,
+        report.aligned_members + report.unaligned_members,
+        match report.problems.len() {
+            0 => "sound".to_owned(),
+            1 => "1 problem".to_owned(),
+            count => format!("{count} problems"),
+        },
+    ));
+}
+
+fn as_json(report: &Report) -> Value {
+    let problems = report.problems.iter().map(|problem| {
+        let within = problem.within.as_deref().map(json_bytes);
+        json!({ "offset": problem.offset, "within": within, "what": problem.kind.to_string() })
+    });
+    json!({
+        "members": report.members,
+        "nested_archives": report.nested_archives,
+        "bytes": report.bytes,
+        "aligned_members": report.aligned_members,
+        "unaligned_members": report.unaligned_members,
+        "first_unaligned": report.first_unaligned.as_ref().map(
+            |first| json!({ "path": json_bytes(&first.path), "data_offset": first.data_offset })
+        ),
+        "mapped_bytes": report.sharing.map(|sharing| sharing.mapped_bytes),
+        "shared_bytes": report.sharing.map(|sharing| sharing.shared_bytes),
+        "problems": problems.collect::<Vec<_>>(),
+    })
+}
