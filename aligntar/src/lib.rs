@@ -20,6 +20,34 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Trees go in and out as a whole:
+//!
+//! ```
+//! use aligntar::{PackOptions, Packer, PlainParents, Reader, UnpackOptions, Unpacker, WriteOptions, Writer};
+//! use std::fs::{self, File};
+//! use std::os::fd::AsFd;
+//!
+//! # let (source, target) = (tempfile::tempdir()?, tempfile::tempdir()?);
+//! fs::write(source.path().join("note"), "text")?;
+//! let archive = tempfile::tempfile()?;
+//! let mut writer = Writer::new(&archive, WriteOptions::default())?;
+//! let mut progress = |path: &[u8], moved: aligntar::Transferred| assert!(moved.clone_calls == 0 || !path.is_empty());
+//! let mut packer = Packer::new(&mut writer, PackOptions::default(), &mut progress);
+//! packer.pack_tree(File::open(source.path())?, b".")?;
+//! writer.finish()?;
+//!
+//! let root = File::open(target.path())?;
+//! let mut parents = PlainParents;
+//! let mut unpacker = Unpacker::new(root.as_fd(), UnpackOptions::default(), &mut parents)?;
+//! let mut reader = Reader::open(&archive)?;
+//! while let Some(entry) = reader.next_entry()? {
+//!     unpacker.unpack(&entry, reader.source_mut())?;
+//! }
+//! unpacker.finish()?;
+//! assert_eq!(fs::read_to_string(target.path().join("note"))?, "text");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! | to | see |
 //! |---|---|
 //! | write members, or nested archives | [`Writer`] |
@@ -30,6 +58,16 @@
 //! | unpack, safely | [`Unpacker`] |
 //! | move data between files | [`transfer()`], [`ClonePolicy`], [`Transferred`] |
 //! | see which blocks a file shares | [`extents`] |
+//!
+//! # Kernel features
+//!
+//! | what | since Linux | without it |
+//! |---|---|---|
+//! | FICLONERANGE, ioctl_ficlonerange(2) | 4.5, on BTRFS, XFS and others | data is copied, or an error under [`ClonePolicy::Required`] |
+//! | copy_file_range(2) | 4.5 | read and write |
+//! | SEEK_DATA, SEEK_HOLE, lseek(2) | 3.1 | file systems without them show no holes |
+//! | openat2(2) | 5.6 | one component after the other, see [`Resolver`] |
+//! | FS_IOC_FIEMAP | 2.6.28, on file systems with extents | [`extents`] says so |
 #![warn(missing_docs)]
 
 mod align;
