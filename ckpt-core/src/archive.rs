@@ -10,6 +10,9 @@ use aligntar::{Decompressed, EndMarker, Entry, FileSource, Kind, ReadError, Read
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::manifest::Manifest;
+use crate::rootfs::BesideMembers;
+
 /// podman's description of the container.
 pub const CONFIG_DUMP: &str = "config.dump";
 /// The OCI runtime configuration.
@@ -261,6 +264,16 @@ impl CheckpointArchive {
     /// As [`CheckpointArchive::json`].
     pub fn config(&self) -> Result<ContainerConfig, ArchiveError> {
         self.json(CONFIG_DUMP)?.ok_or_else(|| self.missing(CONFIG_DUMP))
+    }
+
+    /// What the archive says of the root filesystem beside the members of `rootfs-diff.tar`.
+    ///
+    /// # Errors
+    /// As [`CheckpointArchive::json`].
+    pub fn beside_diff(&self) -> Result<BesideMembers, ArchiveError> {
+        let deleted: Vec<String> = self.json(DELETED_FILES)?.unwrap_or_default();
+        let manifest: Option<Manifest> = self.json(MANIFEST)?;
+        Ok(BesideMembers::join(deleted, manifest.unwrap_or_default().rootfs))
     }
 
     fn check(self) -> Result<Self, ArchiveError> {

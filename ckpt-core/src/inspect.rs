@@ -5,9 +5,7 @@ use std::path::Path;
 use aligntar::{Entry, Extent, Kind, extents};
 use serde::Serialize;
 
-use crate::archive::{
-    ArchiveError, CHECKPOINT, CheckpointArchive, DELETED_FILES, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES,
-};
+use crate::archive::{ArchiveError, CHECKPOINT, CheckpointArchive, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::manifest::Manifest;
 
 /// What an archive holds.
@@ -66,7 +64,7 @@ pub struct Blocks {
 pub fn inspect(path: &Path, spool: &Path) -> Result<Inspection, ArchiveError> {
     let archive = CheckpointArchive::open(path, spool)?;
     let config = archive.config()?;
-    let deleted: Vec<String> = archive.json(DELETED_FILES)?.unwrap_or_default();
+    let deleted = archive.beside_diff()?.deleted;
     let metadata =
         archive.file().metadata().map_err(|source| ArchiveError::Io { call: "stat", path: path.into(), source })?;
     Ok(Inspection {

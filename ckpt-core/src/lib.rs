@@ -31,11 +31,13 @@
 #![warn(missing_docs)]
 
 pub mod archive;
+mod byte_path;
 pub mod checkpoint;
 mod child;
 pub mod compression;
 pub mod criu_hook;
 mod diagnosis;
+pub mod diff;
 mod external;
 pub mod inspect;
 pub mod interrupt;
@@ -44,13 +46,14 @@ pub mod output;
 mod podman;
 pub mod progress;
 pub mod restore;
-mod rootfs;
+pub mod rootfs;
 mod session;
 mod storage;
+pub mod subject;
 
+pub use byte_path::BytePath;
 pub use child::ChildError;
 pub use external::ExternalError;
 pub use podman::PodmanError;
-pub use rootfs::{CaptureError, PlaceError};
 pub use session::SessionError;
 pub use storage::StorageError;

@@ -3,6 +3,8 @@
 use aligntar::Transferred;
 use serde::{Deserialize, Serialize};
 
+use crate::rootfs::ManifestRootfs;
+
 /// Version of the archive's layout that this program writes.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -32,7 +34,9 @@ pub struct Manifest {
     pub copied_bytes: u64,
     /// Bytes of holes.
     pub hole_bytes: u64,
-    /// Sockets that were left out: paths in the container, or `volume:path`.
+    /// What `rootfs-diff.tar` and `deleted.files` cannot say.
+    pub rootfs: ManifestRootfs,
+    /// Sockets in volumes, which were left out: `volume:path`.
     pub sockets: Vec<String>,
     /// Options of the checkpoint that were given.
     pub flags: Vec<String>,

@@ -8,6 +8,7 @@
 
 mod copy_up;
 mod error;
+mod socket;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -17,11 +18,13 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
-use crate::beneath::{AccessError, Handle, Root};
+use crate::beneath::{AccessError, Root};
+use crate::handle::Handle;
 use crate::lower::{Lowers, Node, Part};
 use crate::overlay::{self, Marker, OPAQUE_VALUE, Opacity, XattrNamespace};
 use crate::store::Layers;
 pub use error::ApplyError;
+pub use socket::NodeAttributes;
 
 /// How [`Upperdir::delete`] took a path out of the merged tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,14 +3,15 @@
 //! `openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV` (Linux 5.6): no `..`, no symlink and no
 //! mount inside a layer leads anywhere else. Overlayfs itself does not look into mounts inside a layer either.
 
-use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use crate::handle::Handle;
 use crate::overlay::{Marker, Opacity, Redirect, XattrNamespace, file_type};
 
 /// A file or directory of a layer could not be looked at.
@@ -51,6 +52,14 @@ pub enum AccessError {
         /// The kernel's answer.
         source: Errno,
     },
+    /// Listing the xattrs failed.
+    #[error("cannot list the xattrs of {}", path.display())]
+    ListXattrs {
+        /// Whose xattrs.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: Errno,
+    },
     /// `overlay.redirect` has a value the kernel refuses too.
     #[error("{} has the redirect {value:?}, which is neither a name nor a clean absolute path", path.display())]
     BadRedirect {
@@ -60,9 +69,6 @@ pub enum AccessError {
         value: OsString,
     },
 }
-
-/// Longest xattr value Linux stores (`XATTR_SIZE_MAX`, `linux/limits.h`).
-const XATTR_SIZE_MAX: usize = 65536;
 
 /// The root directory of one layer.
 #[derive(Debug)]
@@ -145,7 +151,7 @@ impl Entry {
         file_type(&self.stat) == FileType::RegularFile
     }
 
-    fn handle(&self) -> Handle<'_> {
+    pub(crate) fn handle(&self) -> Handle<'_> {
         Handle { dir: self.fd.as_fd(), name: None, path: &self.path }
     }
 
@@ -159,76 +165,6 @@ impl Entry {
 
     pub(crate) fn has_marker(&self, ns: XattrNamespace, marker: Marker) -> Result<bool, AccessError> {
         self.handle().has_marker(ns, marker)
-    }
-}
-
-/// A file whose markers are read without opening it: a directory's descriptor and a name in it, or a descriptor alone.
-///
-/// The path through `/proc/self/fd` reaches `O_PATH` descriptors, symlinks and devices alike, with one system call
-/// (`getxattrat` would too, from Linux 6.13 on).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Handle<'a> {
-    pub(crate) dir: BorrowedFd<'a>,
-    pub(crate) name: Option<&'a OsStr>,
-    /// For messages.
-    pub(crate) path: &'a Path,
-}
-
-impl Handle<'_> {
-    pub(crate) fn opacity(self, ns: XattrNamespace) -> Result<Opacity, AccessError> {
-        Ok(Opacity::from_xattr(self.marker(ns, Marker::Opaque)?.as_deref()))
-    }
-
-    pub(crate) fn redirect(self, ns: XattrNamespace) -> Result<Option<Redirect>, AccessError> {
-        let Some(value) = self.marker(ns, Marker::Redirect)? else { return Ok(None) };
-        match Redirect::from_xattr(&value) {
-            Some(redirect) => Ok(Some(redirect)),
-            None => Err(AccessError::BadRedirect { path: self.path.into(), value: OsString::from_vec(value) }),
-        }
-    }
-
-    pub(crate) fn has_marker(self, ns: XattrNamespace, marker: Marker) -> Result<bool, AccessError> {
-        Ok(self.marker(ns, marker)?.is_some())
-    }
-
-    fn marker(self, ns: XattrNamespace, marker: Marker) -> Result<Option<Vec<u8>>, AccessError> {
-        let name = ns.name(marker);
-        self.xattr(&name).map_err(|source| AccessError::Xattr { path: self.path.into(), name, source })
-    }
-
-    fn xattr(self, xattr: &str) -> rustix::io::Result<Option<Vec<u8>>> {
-        // Almost every file has none of the markers: ask with a small buffer first, which is one call.
-        let mut small = [0_u8; 256];
-        match self.getxattr(xattr, &mut small) {
-            Ok(len) => Ok(Some(small[..len].to_vec())),
-            // A filesystem without xattrs has no markers.
-            Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
-            Err(Errno::RANGE) => {
-                let mut large = vec![0; XATTR_SIZE_MAX];
-                let len = self.getxattr(xattr, &mut large)?;
-                large.truncate(len);
-                Ok(Some(large))
-            }
-            Err(errno) => Err(errno),
-        }
-    }
-
-    fn getxattr(self, xattr: &str, buffer: &mut [u8]) -> rustix::io::Result<usize> {
-        let path = self.proc_path();
-        match self.name {
-            Some(_) => rustix::fs::lgetxattr(path, xattr, buffer),
-            // The descriptor's own magic link must be followed; it ends at the file even if that is a symlink.
-            None => rustix::fs::getxattr(path, xattr, buffer),
-        }
-    }
-
-    fn proc_path(self) -> Vec<u8> {
-        let mut path = format!("/proc/self/fd/{}", self.dir.as_raw_fd()).into_bytes();
-        if let Some(name) = self.name {
-            path.push(b'/');
-            path.extend_from_slice(name.as_bytes());
-        }
-        path
     }
 }
 

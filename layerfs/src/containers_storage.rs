@@ -27,7 +27,7 @@ use crate::overlay::XattrNamespace;
 use crate::storage_conf::{StorageConf, StorageConfError};
 use crate::store::{LayerStore, Layers, StoreError};
 pub use error::ContainersStorageError;
-use layer_dir::LayerDirs;
+pub(crate) use layer_dir::LayerDirs;
 use records::Record;
 
 /// The only driver whose layers this crate understands.

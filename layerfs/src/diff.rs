@@ -28,7 +28,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Stat;
 
 use crate::beneath::AccessError;
-use crate::lower::{LowerError, Lowers};
+use crate::handle::{Handle, Xattr};
+use crate::lower::{LowerError, Lowers, Part};
+use crate::overlay::XattrNamespace;
 use crate::store::Layers;
 use walker::Walker;
 
@@ -41,6 +43,8 @@ pub enum Change<'a> {
     Deleted {
         /// Relative to the root of the merged tree.
         path: &'a Path,
+        /// What the lower layers show there.
+        stat: Stat,
     },
 }
 
@@ -59,6 +63,43 @@ pub struct Present<'a> {
     pub stat: Stat,
     /// Where its content is.
     pub data: DataSource,
+    ns: XattrNamespace,
+    base: Base<'a>,
+}
+
+/// The place in the lower layers that a change took.
+#[derive(Clone, Copy, Debug)]
+struct Base<'a> {
+    lowers: &'a Lowers,
+    /// The lower directories at the path of the change's parent.
+    dir: &'a [Part],
+    /// None for the root.
+    name: Option<&'a OsStr>,
+}
+
+impl Present<'_> {
+    /// What the lower layers show at this path, `None` if nothing: then this file is new, else it is changed.
+    ///
+    /// # Errors
+    /// [`LowerError`] when they cannot be read.
+    pub fn replaced(&self) -> Result<Option<Stat>, LowerError> {
+        let Base { lowers, dir, name } = self.base;
+        let node = match name {
+            Some(name) => lowers.child(dir, name)?,
+            None => lowers.root_node()?,
+        };
+        Ok(node.map(|node| node.entry.stat))
+    }
+
+    /// Its xattrs as the merged tree shows them: without the overlay's own, escaped ones unescaped.
+    ///
+    /// # Errors
+    /// [`AccessError`] when they cannot be read.
+    pub fn xattrs(&self) -> Result<Vec<Xattr>, AccessError> {
+        let stored = Handle { dir: self.parent, name: Some(self.name), path: self.path }.xattrs()?;
+        let merged = |Xattr { name, value }| Some(Xattr { name: self.ns.merged_xattr_name(&name)?, value });
+        Ok(stored.into_iter().filter_map(merged).collect())
+    }
 }
 
 /// Where the content of a [`Present`] regular file is.
@@ -129,7 +170,7 @@ pub enum WalkError<E> {
 /// layerfs::walk(&layers, |change| {
 ///     match change {
 ///         Change::Present(present) => println!("C {}", present.path.display()),
-///         Change::Deleted { path } => println!("D {}", path.display()),
+///         Change::Deleted { path, .. } => println!("D {}", path.display()),
 ///     }
 ///     Ok::<(), std::io::Error>(())
 /// })?;

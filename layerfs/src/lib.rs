@@ -1,7 +1,7 @@
 //! Overlay layers: from a merged mount point to the directories behind it, and the exact difference between them.
 //!
 //! - A [`LayerStore`] answers which host directories make up a merged mount point: [`OverlayMounts`] asks the mount
-//!   table, [`ContainersStorage`] reads the storage of podman, buildah and CRI-O.
+//!   table, [`ContainersStorage`] reads the storage of podman, buildah and CRI-O, [`DockerOverlay2`] that of Docker.
 //! - [`walk`] says exactly what an upperdir changes, at a cost in proportion to the changes.
 //! - [`Upperdir`] makes an upperdir say it again.
 //! - [`Lowers`] looks up single paths in the lower layers.
@@ -19,7 +19,7 @@
 //! let stats = layerfs::walk(&layers, |change| {
 //!     match change {
 //!         Change::Present(present) => println!("C /{}", present.path.display()),
-//!         Change::Deleted { path } => println!("D /{}", path.display()),
+//!         Change::Deleted { path, .. } => println!("D /{}", path.display()),
 //!     }
 //!     Ok::<(), std::io::Error>(())
 //! })?;
@@ -40,17 +40,21 @@ mod beneath;
 mod bounded_read;
 mod containers_storage;
 mod diff;
+mod docker;
+mod handle;
 mod lower;
 mod mountinfo;
 mod overlay;
 mod storage_conf;
 mod store;
 
-pub use apply::{ApplyError, Deletion, Upperdir};
+pub use apply::{ApplyError, Deletion, NodeAttributes, Upperdir};
 pub use beneath::AccessError;
 pub use bounded_read::ReadError;
 pub use containers_storage::{Container, ContainersStorage, ContainersStorageError, Image};
 pub use diff::{Change, DataSource, DiffError, DiffStats, Present, WalkError, walk};
+pub use docker::{DockerContainer, DockerError, DockerOverlay2};
+pub use handle::Xattr;
 pub use lower::{LowerEntry, LowerError, Lowers};
 pub use mountinfo::{MountsError, OverlayMounts};
 pub use overlay::{XattrNamespace, is_whiteout};

@@ -14,7 +14,8 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{FileType, Stat};
 
-use crate::beneath::{self, AccessError, Entry, Handle, Name, Root};
+use crate::beneath::{self, AccessError, Entry, Name, Root};
+use crate::handle::Handle;
 use crate::overlay::{self, Marker, Opacity, Redirect, XattrNamespace};
 use crate::store::Layers;
 use probe::Search;
@@ -129,7 +130,7 @@ impl Lowers {
         Ok(node)
     }
 
-    fn root_node(&self) -> Result<Option<Node>, LowerError> {
+    pub(crate) fn root_node(&self) -> Result<Option<Node>, LowerError> {
         let Some(top) = self.layers[..self.merging].first() else { return Ok(None) };
         let entry = top.entry(Path::new(""))?;
         Ok(entry.map(|entry| Node { parts: self.root_parts(), entry, lacks_data: false }))

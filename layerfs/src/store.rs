@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::containers_storage::ContainersStorageError;
+use crate::docker::DockerError;
 use crate::mountinfo::MountsError;
 use crate::overlay::XattrNamespace;
 
@@ -42,4 +43,7 @@ pub enum StoreError {
     /// From [`ContainersStorage`](crate::ContainersStorage).
     #[error(transparent)]
     ContainersStorage(#[from] ContainersStorageError),
+    /// From [`DockerOverlay2`](crate::DockerOverlay2).
+    #[error(transparent)]
+    Docker(#[from] DockerError),
 }

@@ -10,7 +10,7 @@ use super::plan::CheckpointPlan;
 use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF, VOLUMES};
 use crate::podman::bundle;
 use crate::progress::Progress;
-use crate::rootfs::{self, CaptureError};
+use crate::rootfs::{self, CaptureError, ManifestRootfs};
 
 /// What went into the archive while the container was frozen.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct Captured {
     /// Paths of members that podman's export has as well: CRIU's images, and what the container printed. The latter
     /// grows again before podman exports it, if the container is left running.
     pub(crate) taken: BTreeSet<Vec<u8>>,
+    pub(crate) rootfs: ManifestRootfs,
+    /// Those of volumes.
     pub(crate) sockets: Vec<String>,
 }
 
@@ -41,8 +43,9 @@ pub(crate) fn capture(
     if !options.ignore_rootfs {
         let beside = writer
             .append_nested(&file(ROOTFS_DIFF, now, 0), |writer| rootfs::capture_diff(&plan.layers, writer, progress))?;
-        captured.sockets.extend(beside.sockets);
-        append_deleted(&beside.deleted, now, writer)?;
+        let (deleted, for_manifest) = beside.split();
+        append_deleted(&deleted, now, writer)?;
+        captured.rootfs = for_manifest;
     }
     for volume in &plan.volumes {
         let member = file(&format!("{VOLUMES}{}.tar", volume.name), now, 0);

@@ -126,6 +126,7 @@ impl<'r> Run<'r> {
         }
         exported?;
         manifest.sockets = captured.sockets;
+        manifest.rootfs = captured.rootfs;
         Ok(said)
     }
 

@@ -6,13 +6,13 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::Path;
 
 use aligntar::{Entry, Transferred};
-use layerfs::Container;
+use layerfs::{Container, Layers};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
 use super::plan::RestorePlan;
 use super::{PlaceAllError, RestoreOptions};
-use crate::archive::{ArchiveError, CHECKPOINT, DELETED_FILES, LOG, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{ArchiveError, CHECKPOINT, LOG, ROOTFS_DIFF, VOLUMES};
 use crate::progress::Progress;
 use crate::rootfs::{place_diff, place_tree};
 
@@ -32,12 +32,23 @@ pub(crate) fn place(
     let mut moved = place_bundle(plan, options, container, progress)?;
     if !options.ignore_rootfs {
         let layers = plan.storage.layers_of(&container.layer)?;
-        let deleted: Vec<String> = plan.archive.json(DELETED_FILES)?.unwrap_or_default();
-        let diff = plan.archive.entry(ROOTFS_DIFF);
-        moved += place_diff(&plan.archive, diff, &deleted, &layers, options.clone_policy, progress)?;
+        moved += place_rootfs(plan, options, &layers, progress)?;
     }
     moved += place_volumes(plan, options, progress)?;
     Ok(moved)
+}
+
+fn place_rootfs(
+    plan: &RestorePlan,
+    options: &RestoreOptions,
+    layers: &Layers,
+    progress: &mut dyn Progress,
+) -> Result<Transferred, PlaceAllError> {
+    let archive = &plan.archive;
+    let members = archive.entry(ROOTFS_DIFF).map(|diff| archive.nested(diff)).transpose()?;
+    let beside = archive.beside_diff()?;
+    let members = members.into_iter().flatten();
+    Ok(place_diff(&mut archive.source()?, members, &beside, layers, options.clone_policy, progress)?)
 }
 
 fn place_bundle(
@@ -48,7 +59,7 @@ fn place_bundle(
 ) -> Result<Transferred, PlaceAllError> {
     let bundle = plan.storage.userdata_dir(container);
     let log = plan.archive.entry(LOG).into_iter().map(|entry| Ok(entry.clone()));
-    let mut moved = place_tree(&plan.archive, log, &bundle, options.clone_policy, progress)?;
+    let mut moved = place_tree(&mut plan.archive.source()?, log, &bundle, options.clone_policy, progress)?;
     let image_dir = bundle.join(CHECKPOINT);
     let image_error = |source| PlaceAllError::Images { path: image_dir.clone(), source };
     DirBuilder::new().mode(0o700).create(&image_dir).map_err(image_error)?;
@@ -58,7 +69,7 @@ fn place_bundle(
         entry.member.path = name.to_vec();
         Ok::<_, ArchiveError>(entry)
     });
-    moved += place_tree(&plan.archive, members, &image_dir, options.clone_policy, progress)?;
+    moved += place_tree(&mut plan.archive.source()?, members, &image_dir, options.clone_policy, progress)?;
     move_to_own_cgroup(&image_dir.join(CGROUP_IMG), &plan.config.id, &container.id).map_err(image_error)?;
     Ok(moved)
 }
@@ -113,7 +124,7 @@ fn place_volumes(
     for (name, data) in plan.podman.volume_mountpoints(&plan.volumes)? {
         let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{name}.tar")) else { continue };
         let members = plan.archive.nested(entry)?;
-        moved += place_tree(&plan.archive, members, &data, options.clone_policy, progress)?;
+        moved += place_tree(&mut plan.archive.source()?, members, &data, options.clone_policy, progress)?;
     }
     Ok(moved)
 }

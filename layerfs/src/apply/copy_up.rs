@@ -1,14 +1,14 @@
 //! Directories that appear in the upperdir on the way to something else.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, XattrFlags};
-use rustix::io::Errno;
 
 use super::{ApplyError, OpenDir, Upperdir, times_of};
 use crate::beneath::Entry;
+use crate::handle::Xattr;
 use crate::lower::Node;
 use crate::overlay;
 
@@ -76,37 +76,11 @@ impl Upperdir {
 
     /// All but the overlay's own; the escaped ones of an overlay within stay escaped.
     fn copy_xattrs(&self, fd: &OwnedFd, path: &Path, lower: &Entry) -> Result<(), ApplyError> {
-        let source = format!("/proc/self/fd/{}", lower.fd.as_raw_fd());
-        let names = list_xattrs(&source).map_err(self.refused("list the xattrs copied to", path))?;
-        for name in names.split(|byte| *byte == 0).filter(|name| self.ns.merged_xattr_name(name).is_some()) {
-            if name.is_empty() {
-                continue;
-            }
-            let value = get_xattr(&source, name).map_err(self.refused("read an xattr copied to", path))?;
-            rustix::fs::fsetxattr(fd, name, &value, XattrFlags::empty())
+        let xattrs = lower.handle().xattrs()?;
+        for Xattr { name, value } in xattrs.iter().filter(|xattr| self.ns.merged_xattr_name(&xattr.name).is_some()) {
+            rustix::fs::fsetxattr(fd, &name[..], value, XattrFlags::empty())
                 .map_err(self.refused("set an xattr of", path))?;
         }
         Ok(())
     }
-}
-
-/// Longest list and longest value Linux gives (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`, `linux/limits.h`).
-const XATTR_MAX: usize = 65536;
-
-fn list_xattrs(path: &str) -> rustix::io::Result<Vec<u8>> {
-    let mut list = vec![0; XATTR_MAX];
-    let len = match rustix::fs::listxattr(path, &mut list[..]) {
-        Ok(len) => len,
-        Err(Errno::NOTSUP) => 0,
-        Err(errno) => return Err(errno),
-    };
-    list.truncate(len);
-    Ok(list)
-}
-
-fn get_xattr(path: &str, name: &[u8]) -> rustix::io::Result<Vec<u8>> {
-    let mut value = vec![0; XATTR_MAX];
-    let len = rustix::fs::getxattr(path, name, &mut value[..])?;
-    value.truncate(len);
-    Ok(value)
 }

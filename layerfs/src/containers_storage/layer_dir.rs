@@ -20,18 +20,18 @@ const LINK_LIMIT: u64 = 4096;
 const LINK_DIR: &str = "l";
 
 /// The `overlay` folders of a store: its own first, then those of image stores.
-pub(super) struct LayerDirs {
+pub(crate) struct LayerDirs {
     homes: Vec<PathBuf>,
     /// Short name to layer directory, from the `link` files; made when a link is missing.
     by_link_file: OnceCell<HashMap<String, PathBuf>>,
 }
 
 impl LayerDirs {
-    pub(super) fn new(homes: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(homes: Vec<PathBuf>) -> Self {
         Self { homes, by_link_file: OnceCell::new() }
     }
 
-    pub(super) fn layers_of(&self, layer_id: &str) -> Result<Layers, ContainersStorageError> {
+    pub(crate) fn layers_of(&self, layer_id: &str) -> Result<Layers, ContainersStorageError> {
         let dir = self.layer_dir(layer_id)?;
         check_composefs(&dir)?;
         let mut lowerdirs = extra_diffs(&dir);

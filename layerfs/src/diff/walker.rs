@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
-use super::{Change, DataSource, DiffError, DiffStats, Present, WalkError};
-use crate::beneath::{self, AccessError, Handle, Root};
+use super::{Base, Change, DataSource, DiffError, DiffStats, Present, WalkError};
+use crate::beneath::{self, AccessError, Entry, Root};
+use crate::handle::Handle;
 use crate::lower::{Lowers, Node, Part};
 use crate::overlay::{self, Marker, Opacity, XattrNamespace};
 
@@ -79,9 +80,10 @@ where
         let root = Root::open(upperdir).map_err(DiffError::from)?;
         let stat = stat_at(root.as_fd(), OsStr::new("."), upperdir)?;
         let upper = root.open_dir(Path::new("")).map_err(DiffError::from)?;
-        self.present(Path::new(""), upper.as_fd(), OsStr::new("."), stat, DataSource::Itself)?;
         // The kernel merges the roots whatever they are marked as.
         let parts = self.lowers.root_parts();
+        let base = Base { lowers: self.lowers, dir: &parts, name: None };
+        self.present(Path::new(""), upper.as_fd(), OsStr::new("."), stat, DataSource::Itself, base)?;
         let host_path = upperdir.to_owned();
         self.enter(Dir { path: PathBuf::new(), host_path, upper: Some(upper), merged: parts.clone(), base: parts })
     }
@@ -111,7 +113,8 @@ where
     fn visit_name(&mut self, dir: &Dir, name: &OsStr, origin: Origin) -> Result<Option<Dir>, WalkError<E>> {
         match (origin, &dir.upper) {
             (Origin::Upper, Some(upper)) => self.visit_upper(dir, upper.as_fd(), name),
-            (Origin::Vanished, _) => self.deleted(&dir.path.join(name)).map(|()| None),
+            // Listed as shown, so the lookup finds it, as for a whiteout.
+            (Origin::Vanished, _) => self.visit_whiteout(dir, name).map(|()| None),
             _ => self.visit_lower(dir, name),
         }
     }
@@ -123,22 +126,23 @@ where
             return self.visit_whiteout(dir, name).map(|()| None);
         }
         let path = dir.path.join(name);
+        let base = Base { lowers: self.lowers, dir: &dir.base, name: Some(name) };
         match overlay::file_type(&stat) {
             FileType::Directory => {
-                self.present(&path, upper, name, stat, DataSource::Itself)?;
+                self.present(&path, upper, name, stat, DataSource::Itself, base)?;
                 Ok(Some(self.upper_dir(dir, upper, name, path, host_path)?))
             }
             FileType::RegularFile => {
                 let data = self.upper_data(dir, Handle { dir: upper, name: Some(name), path: &host_path })?;
-                self.present(&path, upper, name, stat, data).map(|()| None)
+                self.present(&path, upper, name, stat, data, base).map(|()| None)
             }
-            _ => self.present(&path, upper, name, stat, DataSource::Itself).map(|()| None),
+            _ => self.present(&path, upper, name, stat, DataSource::Itself, base).map(|()| None),
         }
     }
 
     fn visit_whiteout(&mut self, dir: &Dir, name: &OsStr) -> Step<E> {
         match self.lowers.child(&dir.base, name).map_err(DiffError::from)? {
-            Some(_) => self.deleted(&dir.path.join(name)),
+            Some(node) => self.deleted(&dir.path.join(name), &node.entry),
             None => Ok(()),
         }
     }
@@ -184,7 +188,8 @@ where
         let path = dir.path.join(name);
         let data = self.lower_data(&node)?;
         let (parent, lower_name) = self.lowers.open_parent(node.top()).map_err(DiffError::from)?;
-        self.present(&path, parent.as_fd(), lower_name, node.entry.stat, data)?;
+        let base = Base { lowers: self.lowers, dir: &dir.base, name: Some(name) };
+        self.present(&path, parent.as_fd(), lower_name, node.entry.stat, data, base)?;
         if !node.entry.is_dir() {
             return Ok(None);
         }
@@ -198,7 +203,15 @@ where
         Ok(if is_metacopy { DataSource::Lower(self.lowers.open_data(node)?) } else { DataSource::Itself })
     }
 
-    fn present(&mut self, path: &Path, parent: BorrowedFd<'_>, name: &OsStr, stat: Stat, data: DataSource) -> Step<E> {
+    fn present(
+        &mut self,
+        path: &Path,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        stat: Stat,
+        data: DataSource,
+        base: Base<'_>,
+    ) -> Step<E> {
         match overlay::file_type(&stat) {
             FileType::Directory => self.stats.directories += 1,
             FileType::RegularFile => {
@@ -207,12 +220,13 @@ where
             }
             _ => self.stats.files += 1,
         }
-        (self.visit)(Change::Present(Present { path, parent, name, stat, data })).map_err(WalkError::Visit)
+        (self.visit)(Change::Present(Present { path, parent, name, stat, data, ns: self.ns, base }))
+            .map_err(WalkError::Visit)
     }
 
-    fn deleted(&mut self, path: &Path) -> Step<E> {
+    fn deleted(&mut self, path: &Path, base: &Entry) -> Step<E> {
         self.stats.deleted += 1;
-        (self.visit)(Change::Deleted { path }).map_err(WalkError::Visit)
+        (self.visit)(Change::Deleted { path, stat: base.stat }).map_err(WalkError::Visit)
     }
 }
 

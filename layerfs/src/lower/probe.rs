@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{LowerError, Lowers, Node, Part};
 use crate::beneath::{Entry, Root};
-use crate::overlay::{self, Marker, Opacity, Redirect};
+use crate::overlay::{self, Marker, Opacity, Redirect, XattrNamespace};
 
 /// A search for one name. What it asks the next layer for changes with the redirects it meets.
 pub(super) struct Search<'a> {
@@ -71,7 +71,7 @@ impl<'a> Search<'a> {
 
     pub(super) fn run(mut self) -> Result<Option<Node>, LowerError> {
         while let Some(part) = self.queue.pop_front() {
-            let answer = self.ask(&part)?;
+            let answer = self.ask(&part, self.queue.is_empty())?;
             self.take(part.layer, answer.hit);
             if answer.stop {
                 break;
@@ -112,7 +112,7 @@ impl<'a> Search<'a> {
     }
 
     /// Walks the wanted names within one layer.
-    fn ask(&self, part: &Part) -> Result<Answer, LowerError> {
+    fn ask(&self, part: &Part, is_last_part: bool) -> Result<Answer, LowerError> {
         let root = &self.lowers.layers[part.layer];
         let mut path = if self.wanted.absolute { PathBuf::new() } else { part.path.clone() };
         let mut answer = Answer { hit: None, stop: false, next: self.wanted.clone() };
@@ -129,7 +129,11 @@ impl<'a> Search<'a> {
                 answer.stop = true;
                 return Ok(answer);
             }
-            let above = self.below(&entry, &mut answer, last - index)?;
+            let above = if self.is_bottom(part, is_last_part, &entry) {
+                if entry.is_dir() { Above::Directory } else { Above::Nothing }
+            } else {
+                self.below(&entry, &mut answer, last - index)?
+            };
             if is_last {
                 answer.hit = Some((path, entry, above));
                 break;
@@ -146,6 +150,17 @@ impl<'a> Search<'a> {
             Above::Nothing => true,
             Above::Directory => entry.is_dir(),
             Above::Metacopy => entry.is_regular(),
+        }
+    }
+
+    /// Whether no layer below can add to the file, so that the kernel does not read its markers, which may be anything
+    /// (`ovl_lookup_data.last`): the bottom layer, where no data-only ones lie below it; with `userxattr`, for which
+    /// redirects are not followed, also the last layer that the directory has.
+    fn is_bottom(&self, part: &Part, is_last_part: bool, entry: &Entry) -> bool {
+        let Lowers { layers, merging, ns } = self.lowers;
+        match ns {
+            XattrNamespace::User => is_last_part,
+            XattrNamespace::Trusted => part.layer + 1 == *merging && (entry.is_dir() || *merging == layers.len()),
         }
     }
 

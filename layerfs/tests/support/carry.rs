@@ -34,7 +34,7 @@ fn carry(source: &Layers, target: &Layers) -> Result<Vec<PathBuf>> {
     let mut directories = Vec::new();
     layerfs::walk(source, |change| {
         match change {
-            Change::Deleted { path } => deleted.push(path.to_owned()),
+            Change::Deleted { path, .. } => deleted.push(path.to_owned()),
             Change::Present(present) => {
                 copy(&present, target).with_context(|| present.path.display().to_string())?;
                 if FileType::from_raw_mode(present.stat.st_mode) == FileType::Directory {

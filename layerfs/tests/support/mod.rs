@@ -37,7 +37,7 @@ pub(crate) fn changes(layers: &Layers) -> Result<Vec<String>> {
                 let letter = if matches!(present.data, DataSource::Lower(_)) { 'L' } else { 'P' };
                 format!("{letter} {}", present.path.display())
             }
-            Change::Deleted { path } => format!("D {}", path.display()),
+            Change::Deleted { path, .. } => format!("D {}", path.display()),
         });
         Ok::<(), anyhow::Error>(())
     })?;

@@ -1,13 +1,13 @@
 //! Overlay mounts over fresh layers on a given filesystem.
 
+use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use layerfs::{Layers, XattrNamespace};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
-
-use super::run;
 
 /// Layers in a folder of their own.
 pub(crate) struct Overlay {
@@ -110,7 +110,10 @@ pub(crate) struct Mounted {
 
 impl Mounted {
     pub(crate) fn new(path: PathBuf, options: &str) -> Result<Self> {
-        run("mount", ["-t", "overlay", "overlay", "-o", options, &path.display().to_string()])?;
+        // Not by mount(8): starting a program costs more than the mount.
+        let data = CString::new(options)?;
+        mount("overlay", &path, "overlay", MountFlags::empty(), data.as_c_str())
+            .with_context(|| format!("mount {options}"))?;
         Ok(Self { path })
     }
 
@@ -121,8 +124,8 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        if let Err(error) = run("umount", [&self.path]) {
-            eprintln!("{error:#}");
+        if let Err(errno) = unmount(&self.path, UnmountFlags::empty()) {
+            eprintln!("unmount {}: {errno}", self.path.display());
         }
     }
 }

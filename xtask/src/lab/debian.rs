@@ -27,6 +27,8 @@ const PACKAGES: &[&str] = &[
     "conmon",
     "criu",
     "crun",
+    "docker-cli",
+    "docker.io",
     "e2fsprogs",
     "iproute2",
     "iptables",

@@ -1,0 +1,135 @@
+//! `diff`: what a container changed, or what lies between two checkpoints.
+//!
+//! | of | compared with | costs |
+//! |---|---|---|
+//! | a container, or a merged directory | its image | one walk of the upperdir |
+//! | an archive | its image, if that is in the storage | one pass over the headers |
+//! | anything | anything else | both of these, and both lists in memory |
+//!
+//! Paths come in the order of a walk: parents before children, names in byte order. A deleted directory is one line.
+//! Between two snapshots a file counts as changed if any attribute that an archive keeps is another: kind, size, mode,
+//! owner, time (ns), extended attributes, link target, device number. Content is not read.
+
+mod between;
+mod of_image;
+mod snapshot;
+
+use std::path::{Path, PathBuf};
+
+use layerfs::{ContainersStorageError, DiffError, LowerError, StorageConfError};
+use serde::Serialize;
+
+use crate::archive::ArchiveError;
+use crate::byte_path::BytePath;
+use crate::rootfs::CaptureError;
+use crate::subject::Subject;
+use snapshot::Snapshot;
+
+/// How a path differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Letter {
+    /// Added.
+    A,
+    /// Changed.
+    C,
+    /// Deleted.
+    D,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Added, changed or deleted.
+    pub change: Letter,
+    /// Absolute, in the container.
+    pub path: BytePath,
+    /// Bytes of a regular file before; none for other kinds, for what was not there, and where it is not known.
+    pub old_size: Option<u64>,
+    /// Bytes of a regular file now.
+    pub size: Option<u64>,
+}
+
+/// What was compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiffReport {
+    /// The image of an archive is not in this host's storage, so what was added is reported as changed.
+    pub image_missing: bool,
+}
+
+/// Why there is no diff.
+#[derive(Debug, thiserror::Error)]
+pub enum DifferenceError<E> {
+    /// The overlay could not be read.
+    #[error(transparent)]
+    Diff(#[from] DiffError),
+    /// The image's layers could not be read.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// A file could not be read.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The archive could not be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The configuration of the container storage cannot be read.
+    #[error(transparent)]
+    StorageConf(#[from] StorageConfError),
+    /// The storage that should have the image cannot be read.
+    #[error(transparent)]
+    Storage(#[from] ContainersStorageError),
+    /// The visitor returned this.
+    #[error("{0}")]
+    Visit(E),
+}
+
+/// What podman puts into every container, as its own `diff` leaves it out (`initInodes` in `libpod/diff.go`).
+const PODMANS_OWN: [&str; 11] = [
+    "dev",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/mtab",
+    "etc/resolv.conf",
+    "proc",
+    "run",
+    "run/.containerenv",
+    "run/notify",
+    "run/secrets",
+    "sys",
+];
+
+fn is_podmans_own(path: &Path) -> bool {
+    PODMANS_OWN.iter().any(|own| Path::new(own) == path)
+}
+
+/// Hands every difference between `subject` and its image to `visit`. A compressed archive is unpacked in `spool`.
+///
+/// # Errors
+/// [`DifferenceError`].
+pub fn of_image<E>(
+    subject: &Subject,
+    spool: &Path,
+    visit: &mut dyn FnMut(Difference) -> Result<(), E>,
+) -> Result<DiffReport, DifferenceError<E>> {
+    match subject {
+        Subject::Layers { layers, .. } => of_image::container(layers, visit).map(|()| DiffReport::default()),
+        Subject::Archive(path) => of_image::archive(path, spool, visit),
+    }
+}
+
+/// Hands every difference that leads from `old` to `new` to `visit`; both are of the same image.
+///
+/// # Errors
+/// [`DifferenceError`].
+pub fn between<E>(
+    old: &Subject,
+    new: &Subject,
+    spool: &Path,
+    visit: &mut dyn FnMut(Difference) -> Result<(), E>,
+) -> Result<DiffReport, DifferenceError<E>> {
+    let (old, new) = (Snapshot::take(old, spool)?, Snapshot::take(new, spool)?);
+    between::compare(&old, &new, visit)
+}
+
+fn absolute(path: &Path) -> BytePath {
+    BytePath(PathBuf::from("/").join(path))
+}

@@ -1,0 +1,143 @@
+//! Trees in: a container's changes, and whole trees, become members.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use aligntar::{
+    Inode, InodeError, Member, PackError, PackOptions, Packer, SocketPolicy, WriteError, Writer, XattrFilter,
+    read_inode,
+};
+use layerfs::{AccessError, Change, DataSource, DiffError, Layers, Present, WalkError, XattrNamespace, walk};
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use super::beside::{BesideMembers, Sockets};
+use super::keep_stored;
+use crate::progress::Progress;
+
+/// Why the root filesystem could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The overlay could not be read.
+    #[error(transparent)]
+    Diff(#[from] DiffError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The archive could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A socket could not be read.
+    #[error(transparent)]
+    Socket(#[from] AccessError),
+    /// A directory could not be opened.
+    #[error("open {}", path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Appends what `layers.upperdir` changes as members, in the order of the walk, and gives what tar cannot say.
+///
+/// # Errors
+/// [`CaptureError`] for whatever cannot be taken: nothing is left out silently.
+pub fn capture_diff(
+    layers: &Layers,
+    writer: &mut Writer<'_>,
+    progress: &mut dyn Progress,
+) -> Result<BesideMembers, CaptureError> {
+    let keep = keep_stored(layers.xattr_ns);
+    let mut report = |path: &[u8], moved| progress.member(path, moved);
+    let options = PackOptions { keep_xattr: &keep, ..PackOptions::default() };
+    let mut packer = Packer::new(writer, options, &mut report);
+    walk_inodes(layers, &keep, &mut |inode| packer.append(inode).map(drop).map_err(CaptureError::from))
+}
+
+/// Hands the members that [`capture_diff`] would write to `visit`, in the same order, and gives the rest. Further names
+/// of a file are members of their own here.
+///
+/// # Errors
+/// [`CaptureError`].
+pub(crate) fn diff_members(layers: &Layers, visit: &mut dyn FnMut(Member)) -> Result<BesideMembers, CaptureError> {
+    walk_inodes(layers, &keep_stored(layers.xattr_ns), &mut |inode| {
+        visit(inode.member);
+        Ok(())
+    })
+}
+
+fn walk_inodes(
+    layers: &Layers,
+    keep: XattrFilter<'_>,
+    take: &mut dyn FnMut(Inode) -> Result<(), CaptureError>,
+) -> Result<BesideMembers, CaptureError> {
+    let (mut deleted, mut sockets) = (Vec::new(), Sockets::default());
+    let walked = walk(layers, |change| match change {
+        Change::Deleted { path, .. } => {
+            deleted.push(path.to_owned());
+            Ok(())
+        }
+        Change::Present(present) if is_socket(&present) => Ok(sockets.add(&present)?),
+        Change::Present(present) => take(inode_of(present, layers.xattr_ns, keep).map_err(PackError::from)?),
+    });
+    match walked {
+        Ok(_) => Ok(BesideMembers { deleted, sockets: sockets.into_inner() }),
+        Err(WalkError::Diff(error)) => Err(error.into()),
+        Err(WalkError::Visit(error)) => Err(error),
+    }
+}
+
+fn is_socket(present: &Present<'_>) -> bool {
+    FileType::from_raw_mode(present.stat.st_mode) == FileType::Socket
+}
+
+fn inode_of(present: Present<'_>, ns: XattrNamespace, keep: XattrFilter<'_>) -> Result<Inode, InodeError> {
+    let path = if present.path.as_os_str().is_empty() { Path::new(".") } else { present.path };
+    let mut inode = read_inode(present.parent, present.name, path.as_os_str().as_bytes().to_vec(), keep)?;
+    for xattr in &mut inode.member.xattrs {
+        if let Some(merged) = ns.merged_xattr_name(&xattr.name) {
+            xattr.name = merged;
+        }
+    }
+    if let DataSource::Lower(data) = present.data {
+        inode.data = Some(File::from(data));
+    }
+    Ok(inode)
+}
+
+/// Appends the tree below `root` as a nested archive's members.
+pub(crate) fn capture_tree(
+    root: &Path,
+    prefix: &[u8],
+    writer: &mut Writer<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Vec<String>, CaptureError> {
+    let opened = File::open(root).map_err(|source| CaptureError::Open { path: root.to_owned(), source })?;
+    let mut report = |path: &[u8], moved| progress.member(path, moved);
+    let mut packer =
+        Packer::new(writer, PackOptions { sockets: SocketPolicy::Omit, ..PackOptions::default() }, &mut report);
+    packer.pack_tree(&opened, prefix)?;
+    Ok(packer.omitted_sockets().iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect())
+}
+
+/// Appends the file `name` of the directory `parent` under that name; nothing if it is not there.
+pub(crate) fn capture_file_optional(
+    parent: &Path,
+    name: &str,
+    writer: &mut Writer<'_>,
+    progress: &mut dyn Progress,
+) -> Result<(), CaptureError> {
+    let opened = File::open(parent).map_err(|source| CaptureError::Open { path: parent.to_owned(), source })?;
+    let mut report = |path: &[u8], moved| progress.member(path, moved);
+    let mut packer = Packer::new(writer, PackOptions::default(), &mut report);
+    match packer.pack_one(&opened, OsStr::new(name), name.as_bytes().to_vec()) {
+        Ok(_) => Ok(()),
+        Err(PackError::Inode(InodeError::Call { source: Errno::NOENT, .. })) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,134 @@
+//! Trees out: members become an upperdir, or a plain tree.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use aligntar::{
+    ClonePolicy, Entry, FileSource, Parents, Transferred, UnpackError, UnpackOptions, Unpacker, XattrFilter,
+};
+use layerfs::{ApplyError, Layers, Upperdir};
+
+use super::beside::BesideMembers;
+use super::{keep_plain, relative};
+use crate::archive::ArchiveError;
+use crate::progress::Progress;
+
+/// Why files could not be put in their places.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// The archive could not be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A member could not be made.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// The upperdir could not be made to say it.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// A directory could not be opened.
+    #[error("open {}", path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Builds the empty `layers.upperdir` so that the merged tree is the one that the diff was taken from.
+///
+/// `members` are those of the diff's archive, whose data lies in `archive`.
+///
+/// # Errors
+/// [`PlaceError`]; the upperdir is incomplete then. Members and deletions that lead outside of it are refused.
+pub fn place_diff(
+    archive: &mut FileSource<'_>,
+    members: impl IntoIterator<Item = Result<Entry, ArchiveError>>,
+    beside: &BesideMembers,
+    layers: &Layers,
+    clone_policy: ClonePolicy,
+    progress: &mut dyn Progress,
+) -> Result<Transferred, PlaceError> {
+    let upperdir = RefCell::new(Upperdir::open(layers)?);
+    let mut parents = CopyUp(&upperdir);
+    // Names are escaped before they get here, so that none of them is a marker.
+    let keep = |name: &[u8]| name != b"security.selinux";
+    let root = open_directory(&layers.upperdir)?;
+    let mut unpacker = unpacker(&root, &keep, clone_policy, &mut parents)?;
+    let mut moved = Transferred::default();
+    for entry in members {
+        let mut entry = entry?;
+        for xattr in &mut entry.member.xattrs {
+            xattr.name = layers.xattr_ns.stored_xattr_name(&xattr.name);
+        }
+        upperdir.borrow_mut().keep_times_of(&relative(&entry.member.path));
+        moved += unpack_one(&mut unpacker, &entry, archive, progress)?;
+    }
+    for socket in &beside.sockets {
+        socket.make(&mut upperdir.borrow_mut())?;
+    }
+    unpacker.finish()?;
+    for path in &beside.deleted {
+        upperdir.borrow_mut().delete(path)?;
+    }
+    upperdir.into_inner().finish()?;
+    Ok(moved)
+}
+
+/// Directories that the archive does not have look as the image's do.
+struct CopyUp<'u>(&'u RefCell<Upperdir>);
+
+impl Parents for CopyUp<'_> {
+    fn make(&mut self, _root: BorrowedFd<'_>, path: &[u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let path = PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()));
+        self.0.borrow_mut().copy_up_dir(&path).map_err(Into::into)
+    }
+}
+
+/// Makes the members that `entries` yields below the existing directory `target`.
+pub(crate) fn place_tree(
+    archive: &mut FileSource<'_>,
+    entries: impl Iterator<Item = Result<Entry, ArchiveError>>,
+    target: &Path,
+    clone_policy: ClonePolicy,
+    progress: &mut dyn Progress,
+) -> Result<Transferred, PlaceError> {
+    let root = open_directory(target)?;
+    let mut parents = aligntar::PlainParents;
+    let mut unpacker = unpacker(&root, &keep_plain, clone_policy, &mut parents)?;
+    let mut moved = Transferred::default();
+    for entry in entries {
+        moved += unpack_one(&mut unpacker, &entry?, archive, progress)?;
+    }
+    unpacker.finish()?;
+    Ok(moved)
+}
+
+fn unpacker<'a>(
+    root: &'a File,
+    keep_xattr: XattrFilter<'a>,
+    clone_policy: ClonePolicy,
+    parents: &'a mut dyn Parents,
+) -> Result<Unpacker<'a>, UnpackError> {
+    let options = UnpackOptions { owner: true, keep_xattr, clone_policy, ..UnpackOptions::default() };
+    Unpacker::new(root.as_fd(), options, parents)
+}
+
+fn unpack_one(
+    unpacker: &mut Unpacker<'_>,
+    entry: &Entry,
+    archive: &mut FileSource<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Transferred, PlaceError> {
+    let moved = unpacker.unpack(entry, archive)?;
+    progress.member(&entry.member.path, moved);
+    Ok(moved)
+}
+
+fn open_directory(path: &Path) -> Result<File, PlaceError> {
+    File::open(path).map_err(|source| PlaceError::Open { path: path.to_owned(), source })
+}

@@ -1,0 +1,51 @@
+//! Diff, archive, restore, comparison.
+
+use std::process::Command;
+
+use aligntar::{ClonePolicy, FileSource, Reader, WriteOptions, Writer};
+use anyhow::{Context, Result, ensure};
+use ckpt_core::archive::ArchiveError;
+use ckpt_core::progress::Silent;
+use ckpt_core::rootfs::{BesideMembers, capture_diff, place_diff};
+use layerfs::Layers;
+
+use crate::support::overlay::{Mounted, Overlay};
+use crate::support::tree;
+
+/// Takes the changes in upperdir `from` through an archive into a new upperdir `to` over the same lower layers, and
+/// compares what the two mounts show. Every deletion must be of something the lower layers show.
+pub(crate) fn round_trip(overlay: &Overlay, from: &str, to: &str) -> Result<()> {
+    let beside = carry(&overlay.layers(from)?, &overlay.layers(to)?)?;
+    let (source, target) = (overlay.mount(from)?, overlay.mount(to)?);
+    let differences = tree::differences(&tree::read(source.path())?, &tree::read(target.path())?);
+    ensure!(differences.is_empty(), "{}", differences.join("\n"));
+    rsync_is_content(&source, &target)?;
+    let base = tree::read(overlay.mount("unchanged")?.path())?;
+    let needless: Vec<_> = beside.deleted.iter().filter(|path| !base.contains_key(*path)).collect();
+    ensure!(needless.is_empty(), "deleted, but shown by no lower layer: {needless:?}");
+    Ok(())
+}
+
+fn carry(source: &Layers, target: &Layers) -> Result<BesideMembers> {
+    let folder = source.upperdir.parent().context("the upperdir has a parent")?;
+    let archive = tempfile::tempfile_in(folder)?;
+    let mut writer = Writer::new(&archive, WriteOptions::default())?;
+    let beside = capture_diff(source, &mut writer, &mut Silent).context("capture")?;
+    writer.finish()?;
+    let reader = Reader::open(&archive)?;
+    let members = reader.map(|entry| entry.map_err(|source| ArchiveError::Read { path: "the archive".into(), source }));
+    place_diff(&mut FileSource::new(&archive)?, members, &beside, target, ClonePolicy::Required, &mut Silent)
+        .context("place")?;
+    Ok(beside)
+}
+
+fn rsync_is_content(source: &Mounted, target: &Mounted) -> Result<()> {
+    let output = Command::new("rsync")
+        .args(["-aHAXn", "--delete", "--itemize-changes"])
+        .args([source.path().join(""), target.path().join("")])
+        .output()
+        .context("start rsync")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success() && said.is_empty(), "rsync: {said}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
