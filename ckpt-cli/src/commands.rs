@@ -2,8 +2,10 @@
 
 mod align;
 mod checkpoint;
+mod diff;
 mod input;
 mod inspect;
+mod layers;
 mod ls;
 mod pack;
 mod restore;
@@ -12,6 +14,8 @@ mod text;
 mod unpack;
 mod verify;
 
+use std::env;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aligntar::ClonePolicy;
@@ -23,6 +27,8 @@ pub(crate) enum Command {
     Checkpoint(checkpoint::Arguments),
     Restore(restore::Arguments),
     Inspect(inspect::Arguments),
+    Diff(diff::Arguments),
+    Layers(layers::Arguments),
     Pack(pack::Arguments),
     Unpack(unpack::Arguments),
     Align(align::Arguments),
@@ -36,6 +42,8 @@ impl Command {
             Command::Checkpoint(arguments) => checkpoint::run(arguments),
             Command::Restore(arguments) => restore::run(arguments),
             Command::Inspect(arguments) => inspect::run(arguments),
+            Command::Diff(arguments) => diff::run(arguments),
+            Command::Layers(arguments) => layers::run(arguments),
             Command::Pack(arguments) => return pack::run(arguments),
             Command::Align(arguments) => return align::run(arguments),
             Command::Verify(arguments) => return verify::run(arguments),
@@ -44,6 +52,18 @@ impl Command {
         }?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// Where a compressed archive is unpacked: on a disk, for /tmp may be memory.
+fn spool_folder() -> PathBuf {
+    env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from)
 }
 
 /// Whether files may be copied where they cannot be cloned.

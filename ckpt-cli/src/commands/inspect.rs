@@ -1,14 +1,14 @@
 //! `ckpt inspect`.
 
-use std::env;
 use std::path::PathBuf;
 
 use ckpt_core::inspect::{Inspection, inspect};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::HumanBytes;
 
+use super::{Format, spool_folder};
 use crate::display::say;
 
 /// Show what is in an archive, and how much of its data is shared with other files.
@@ -21,12 +21,6 @@ pub(crate) struct Arguments {
     format: Format,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
-
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let inspection = inspect(&arguments.archive, &spool_folder())?;
     match arguments.format {
@@ -34,11 +28,6 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Format::Table => print_tables(&inspection),
     }
     Ok(())
-}
-
-/// Where a compressed archive is unpacked: on a disk, for /tmp may be memory.
-fn spool_folder() -> PathBuf {
-    env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from)
 }
 
 fn print_tables(inspection: &Inspection) {

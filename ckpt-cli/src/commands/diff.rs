@@ -1,0 +1,176 @@
+//! `ckpt diff`.
+
+use std::ffi::OsStr;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use ckpt_core::diff::{DiffReport, Difference, DifferenceError, between, of_image};
+use ckpt_core::subject::Subject;
+use clap::Args;
+
+use super::{Format, spool_folder};
+
+/// Show what a container changed, or what lies between two checkpoints: A added, C changed, D deleted
+///
+/// The number is the size of a file in bytes: the new one, or for a deleted file the old one.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// A container of podman or Docker, a merged directory, or an archive
+    #[arg(value_name = "NAME|PATH|ARCHIVE")]
+    subject: String,
+    /// Show what leads from the first to this one, of the same image, instead of from the image to the first
+    #[arg(value_name = "NAME|PATH|ARCHIVE")]
+    newer: Option<String>,
+    /// PATH is a mount point as this process sees it
+    #[arg(long, value_name = "PID", conflicts_with = "newer")]
+    pid: Option<u32>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut lines =
+        Lines { out: BufWriter::with_capacity(1 << 16, io::stdout().lock()), format: arguments.format, count: 0 };
+    let reported = report(&arguments, &mut lines).and_then(|report| {
+        lines.finish()?;
+        Ok(report)
+    });
+    match reported {
+        // Who closed the pipe has seen enough.
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        Err(error) => Err(error),
+        Ok(report) => {
+            if report.image_missing {
+                eprintln!("Warning: the image is not in this host's storage: what was added is shown as changed");
+            }
+            Ok(())
+        }
+    }
+}
+
+fn report(arguments: &Arguments, lines: &mut Lines<impl Write>) -> anyhow::Result<DiffReport> {
+    let subject = match arguments.pid {
+        Some(pid) => Subject::of_process(pid, Path::new(&arguments.subject))?,
+        None => Subject::find(&arguments.subject)?,
+    };
+    let mut visit = |difference| lines.add(&difference);
+    Ok(match &arguments.newer {
+        Some(newer) => between(&subject, &Subject::find(newer)?, &spool_folder(), &mut visit)?,
+        None => of_image(&subject, &spool_folder(), &mut visit)?,
+    })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let written = match error.downcast_ref() {
+        Some(DifferenceError::Visit(error)) => Some(error),
+        _ => error.downcast_ref::<io::Error>(),
+    };
+    written.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Differences on their way out, one line each in both formats.
+struct Lines<W> {
+    out: W,
+    format: Format,
+    count: u64,
+}
+
+impl<W: Write> Lines<W> {
+    fn add(&mut self, difference: &Difference) -> io::Result<()> {
+        match self.format {
+            Format::Table => self.add_text(difference)?,
+            Format::Json => {
+                self.out.write_all(if self.count == 0 { b"[\n" } else { b",\n" })?;
+                serde_json::to_writer(&mut self.out, difference)?;
+            }
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    fn add_text(&mut self, difference: &Difference) -> io::Result<()> {
+        let size = difference.size.or(difference.old_size).map(|size| size.to_string()).unwrap_or_default();
+        write!(self.out, "{:?} {size:>12} ", difference.change)?;
+        write_escaped(&mut self.out, difference.path.0.as_os_str())?;
+        self.out.write_all(b"\n")
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if let Format::Json = self.format {
+            self.out.write_all(if self.count == 0 { b"[]\n" } else { b"\n]\n" })?;
+        }
+        self.out.flush()
+    }
+}
+
+/// One path stays one line, and a terminal is told nothing else than characters: other bytes are octal escapes, as `ls
+/// -b` has them.
+fn write_escaped(out: &mut impl Write, path: &OsStr) -> io::Result<()> {
+    for chunk in path.as_bytes().utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => out.write_all(b"\\\\")?,
+                control if control.is_control() => write_octal(out, control.encode_utf8(&mut [0; 4]).as_bytes())?,
+                other => write!(out, "{other}")?,
+            }
+        }
+        write_octal(out, chunk.invalid())?;
+    }
+    Ok(())
+}
+
+fn write_octal(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    bytes.iter().try_for_each(|byte| write!(out, "\\{byte:03o}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use ckpt_core::BytePath;
+    use ckpt_core::diff::Letter;
+
+    use super::*;
+
+    fn printed(format: Format, differences: &[Difference]) -> anyhow::Result<String> {
+        let mut lines = Lines { out: Vec::new(), format, count: 0 };
+        for difference in differences {
+            lines.add(difference)?;
+        }
+        lines.finish()?;
+        Ok(String::from_utf8(lines.out)?)
+    }
+
+    fn difference(change: Letter, path: &[u8], old_size: Option<u64>, size: Option<u64>) -> Difference {
+        Difference { change, path: BytePath(PathBuf::from(OsStr::from_bytes(path))), old_size, size }
+    }
+
+    #[test]
+    fn each_difference_is_one_line_whatever_its_path() -> anyhow::Result<()> {
+        let differences = [
+            difference(Letter::C, b"/etc", None, None),
+            difference(Letter::A, b"/new\n\x1b[2J\xff\\", None, Some(17)),
+            difference(Letter::D, "/käse".as_bytes(), Some(3), None),
+        ];
+        let text = "C              /etc\nA           17 /new\\012\\033[2J\\377\\\\\nD            3 /käse\n";
+        assert_eq!(printed(Format::Table, &differences)?, text);
+        Ok(())
+    }
+
+    #[test]
+    fn json_is_one_list() -> anyhow::Result<()> {
+        assert_eq!(printed(Format::Json, &[])?, "[]\n");
+        let differences = [difference(Letter::C, b"/a", Some(1), Some(2)), difference(Letter::D, b"/\xff", None, None)];
+        let list: serde_json::Value = serde_json::from_str(&printed(Format::Json, &differences)?)?;
+        assert_eq!(
+            list,
+            serde_json::json!([
+                { "change": "C", "path": "/a", "old_size": 1, "size": 2 },
+                { "change": "D", "path": { "hex": "2fff" }, "old_size": null, "size": null },
+            ])
+        );
+        Ok(())
+    }
+}

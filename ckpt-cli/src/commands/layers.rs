@@ -1,0 +1,78 @@
+//! `ckpt layers`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use ckpt_core::subject::{Layers, Store, Subject, XattrNamespace};
+use clap::Args;
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use serde_json::json;
+
+use super::Format;
+use crate::display::say;
+
+/// Show the layers of a container or of an overlay mount, top first
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// A container of podman or Docker, or a merged directory
+    #[arg(value_name = "NAME|PATH")]
+    subject: String,
+    /// PATH is a mount point as this process sees it
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let subject = match arguments.pid {
+        Some(pid) => Subject::of_process(pid, Path::new(&arguments.subject))?,
+        None => Subject::find(&arguments.subject)?,
+    };
+    let Subject::Layers { store, layers } = subject else {
+        bail!("{} is an archive, which has no layers: `ckpt inspect` says what is in it", arguments.subject);
+    };
+    match arguments.format {
+        Format::Json => say(serde_json::to_string_pretty(&to_json(store, &layers))?),
+        Format::Table => say(table(store, &layers)),
+    }
+    Ok(())
+}
+
+fn to_json(store: Store, layers: &Layers) -> serde_json::Value {
+    let path = |path: &PathBuf| json!(ckpt_core::BytePath(path.clone()));
+    let paths = |paths: &[PathBuf]| paths.iter().map(path).collect::<Vec<_>>();
+    json!({
+        "store": store.to_string(),
+        "merged": layers.merged.as_ref().map(path),
+        "upperdir": path(&layers.upperdir),
+        "lowerdirs": paths(&layers.lowerdirs),
+        "data_only_lowerdirs": paths(&layers.data_only_lowerdirs),
+        "workdir": layers.workdir.as_ref().map(path),
+        "userxattr": layers.xattr_ns == XattrNamespace::User,
+    })
+}
+
+fn table(store: Store, layers: &Layers) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["layer", &format!("directory ({store})")]);
+    let mut add = |layer: String, path: &Path| {
+        table.add_row([layer, path.display().to_string()]);
+    };
+    if let Some(merged) = &layers.merged {
+        add("merged".into(), merged);
+    }
+    add("upper".into(), &layers.upperdir);
+    for (index, path) in layers.lowerdirs.iter().enumerate() {
+        add(format!("lower {}", index + 1), path);
+    }
+    for (index, path) in layers.data_only_lowerdirs.iter().enumerate() {
+        add(format!("data {}", index + 1), path);
+    }
+    if let Some(workdir) = &layers.workdir {
+        add("work".into(), workdir);
+    }
+    table
+}
