@@ -169,6 +169,19 @@ fn any_tar_archive_is_aligned() {
 }
 
 #[test]
+fn an_archive_does_not_hold_its_older_self() {
+    let folder = Folder::new();
+    for (words, name) in [("pack tree -f tree/a/x.tar", "a/x.tar"), ("pack -C . tree -f tree/a/x.tar", "tree/a/x.tar")]
+    {
+        for _ in 0..2 {
+            folder.ckpt(words);
+        }
+        let names = folder.names("tree/a/x.tar");
+        assert!(names.len() == 7 && !names.contains(&name.to_owned()), "{names:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_offset() {
     let folder = Folder::new();
     folder.ckpt("pack tree -f inner.tar --align 4096");

@@ -68,8 +68,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
 fn pack(arguments: &Arguments, display: &mut Display) -> Result<(Written, Vec<String>)> {
     let operands = operands(arguments)?;
     let excluded = excluded(&arguments.exclude)?;
+    let older = older_archive(&operands, &arguments.file.file);
     let options = PackOptions {
-        exclude: &|path| is_excluded(&excluded, path),
+        exclude: &|path| is_excluded(&excluded, path) || older.as_deref() == Some(path),
         sockets: if arguments.skip_sockets { SocketPolicy::Omit } else { SocketPolicy::Error },
         changes: ChangePolicy::List,
         owner: arguments.owner,
@@ -128,6 +129,15 @@ fn operands(arguments: &Arguments) -> Result<Vec<Operand>> {
         operands.push(Operand { path, name });
     }
     Ok(operands)
+}
+
+/// The archive that the new one will replace, as a member, if it lies in what is packed: it shall not grow by itself.
+fn older_archive(operands: &[Operand], archive: &Path) -> Option<Vec<u8>> {
+    let archive = archive.canonicalize().ok()?;
+    operands.iter().find_map(|operand| {
+        let below = archive.strip_prefix(operand.path.canonicalize().ok()?).ok()?.as_os_str().as_bytes();
+        Some(if operand.name == b"." { below.to_vec() } else { [&operand.name, &b"/"[..], below].concat() })
+    })
 }
 
 /// The path without a root and without `.`: what leads upwards could not be unpacked.
