@@ -104,13 +104,12 @@ const BSDTAR: Peer = Peer {
     loss: Loss { root_time: true, ..NONE },
 };
 
-/// It knows paths, link targets and sizes of records only as far as they fit a ustar header, and gives a symbolic link
-/// neither owner nor time.
+/// Of records it knows paths and link targets only. It gives a symbolic link neither owner nor time.
 const BUSYBOX: Peer = Peer {
     name: "busybox",
     program: "busybox",
     arguments: &["tar", "-xpf", "x.tar", "-C", "target"],
-    shape: Shape::ustar,
+    shape: busybox,
     loss: Loss { directory_times: true, symlink_times: true, symlink_owners: true, ..WITHOUT_RECORDS },
 };
 
@@ -232,4 +231,9 @@ fn libarchive_gnu() -> Shape {
 /// The same for ids.
 fn libarchive_ustar() -> Shape {
     Shape { largest_id: Some((1 << 18) - 1), devices: false, ..Shape::ustar() }
+}
+
+/// Times past eleven octal digits are in records, and those before 1970 too.
+fn busybox() -> Shape {
+    Shape { mtimes: Shape::ustar().mtimes, ..Shape::full() }
 }

@@ -1,5 +1,10 @@
 //! Writes the inputs to start from: `seeds FOLDER` makes a folder in it for each target.
 
+#[path = "../../../aligntar/tests/corpus/archive.rs"]
+mod archive;
+#[path = "../../../aligntar/tests/corpus/cases.rs"]
+mod cases;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -12,9 +17,13 @@ fn main() {
     let folder = PathBuf::from(std::env::args_os().nth(1).expect("usage: seeds FOLDER"));
     for target in ["reader", "unpack"] {
         let folder = made(&folder, target);
-        archive(&folder.join("every-kind"), &every_kind(), 512);
-        archive(&folder.join("aligned"), &every_kind(), 4096);
-        archive(&folder.join("escapes"), &escapes(), 512);
+        write(&folder.join("every-kind"), &every_kind(), 512);
+        write(&folder.join("aligned"), &every_kind(), 4096);
+        write(&folder.join("escapes"), &escapes(), 512);
+        for case in cases::CASES {
+            fs::write(folder.join(case.name.replace(|letter: char| !letter.is_alphanumeric(), "-")), (case.archive)())
+                .unwrap();
+        }
     }
     fs::write(made(&folder, "pax").join("records"), records().as_bytes()).unwrap();
     // Members are taken from any bytes; long inputs give many of them.
@@ -31,7 +40,7 @@ fn made(folder: &Path, target: &str) -> PathBuf {
     folder
 }
 
-fn archive(path: &Path, members: &[Member], alignment: u64) {
+fn write(path: &Path, members: &[Member], alignment: u64) {
     let file = File::create(path).unwrap();
     let alignment = Some(aligntar::Alignment::new(alignment).unwrap());
     let mut writer = Writer::new(&file, WriteOptions { alignment, ..WriteOptions::default() }).unwrap();
