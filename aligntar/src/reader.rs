@@ -1,27 +1,25 @@
 //! Reads an archive's members: where each header and its data lie, and what they say.
 
+mod blocks;
 mod data;
 mod error;
 mod limits;
+mod maps;
 mod member;
 
 use std::fs::File;
-use std::io;
 
-use crate::align::{TAR_BLOCK, padded_len};
 use crate::compressed::Compression;
-use crate::entry::{DataSpan, Entry};
-use crate::header::Block;
+use crate::entry::Entry;
 use crate::member::Kind;
 use crate::parse::{ParsedHeader, parse};
-use crate::pax::{PaxExtensions, SparseRecords};
+use crate::pax::PaxExtensions;
 use crate::source::{FileSource, Source};
-use crate::sparse::lines::MapLines;
-use crate::sparse::old::OldMap;
-use crate::sparse::{SparseError, checked};
+use blocks::Blocks;
 pub use data::EntryData;
 pub use error::ReadError;
 pub use limits::Limits;
+use maps::{old_map, pax_map};
 use member::{Pending, member};
 
 /// Whether an archive may end without the blocks of zeros that POSIX wants there.
@@ -55,18 +53,10 @@ pub enum EndMarker {
 /// A block of zeros ends the archive, whatever follows it.
 #[derive(Debug)]
 pub struct Reader<S> {
-    source: S,
+    blocks: Blocks<S>,
     limits: Limits,
     end_marker: EndMarker,
-    next: u64,
-    start: u64,
-    /// Offset behind the archive, where it is known.
-    end: Option<u64>,
     global: PaxExtensions,
-    /// The block that was read last.
-    block: Block,
-    /// Whether that is the one at `next`, read before its time.
-    is_ahead: bool,
     end_marker_offset: Option<u64>,
     ended: bool,
 }
@@ -93,21 +83,8 @@ impl<'f> Reader<FileSource<'f>> {
 impl<S: Source> Reader<S> {
     /// The archive that `source` starts with.
     pub fn new(source: S, limits: Limits) -> Self {
-        let end = source.archive_len();
-        let (global, end_marker) = (PaxExtensions::default(), EndMarker::default());
-        Reader {
-            source,
-            limits,
-            end_marker,
-            next: 0,
-            start: 0,
-            end,
-            global,
-            block: [0; 512],
-            is_ahead: false,
-            end_marker_offset: None,
-            ended: false,
-        }
+        let (end_marker, global) = (EndMarker::default(), PaxExtensions::default());
+        Reader { blocks: Blocks::new(source), limits, end_marker, global, end_marker_offset: None, ended: false }
     }
 
     /// The same with other limits.
@@ -121,17 +98,14 @@ impl<S: Source> Reader<S> {
     }
 
     /// The same source, but the archive is the data of `entry`.
-    fn within(mut self, entry: &Entry) -> Self {
-        self.start = entry.data_offset;
-        self.next = entry.data_offset;
-        self.end = Some(entry.data_offset + entry.stored_len);
-        self
+    fn within(self, entry: &Entry) -> Self {
+        Reader { blocks: self.blocks.within(entry.data_offset, entry.stored_len), ..self }
     }
 
     /// The archive that is the data of `entry`, which [`Reader::next_entry`] gave last; when that is read, this reader
     /// goes on behind it. Any depth of them is of one type.
     pub(crate) fn nested(&mut self, entry: &Entry) -> Reader<&mut dyn Source> {
-        let source: &mut dyn Source = &mut self.source;
+        let source: &mut dyn Source = &mut self.blocks.source;
         Reader::new(source, self.limits).within(entry)
     }
 
@@ -140,10 +114,10 @@ impl<S: Source> Reader<S> {
     /// # Errors
     /// [`ReadError`]; the reader is of no use after one.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
-        let mut pending = Pending::at(self.next);
+        let mut pending = Pending::at(self.blocks.next);
         let mut headers = 0;
         while !self.ended {
-            let offset = self.next;
+            let offset = self.blocks.next;
             let Some(header) = self.next_header(&pending)? else {
                 self.ended = true;
                 break;
@@ -154,11 +128,11 @@ impl<S: Source> Reader<S> {
                 b'L' => pending.path = Some(self.gnu_name(offset, &header)?),
                 b'K' => pending.linkname = Some(self.gnu_name(offset, &header)?),
                 b'V' => {
-                    self.skip_data(header.size)?;
-                    pending = Pending::at(self.next);
+                    self.blocks.skip_data(header.size)?;
+                    pending = Pending::at(self.blocks.next);
                 }
                 // The padding of podman pull request 25050: a device without a name.
-                b'3' if header.path.is_empty() && pending.is_empty() => pending = Pending::at(self.next),
+                b'3' if header.path.is_empty() && pending.is_empty() => pending = Pending::at(self.blocks.next),
                 _ => return self.entry(offset, header, pending).map(Some),
             }
             headers += 1;
@@ -172,22 +146,22 @@ impl<S: Source> Reader<S> {
     /// Reads the data of `entry`; from a stream only before the next entry is asked for, and only once.
     /// Holes read as zeros.
     pub fn data<'r>(&'r mut self, entry: &'r Entry) -> EntryData<'r, S> {
-        EntryData::new(&mut self.source, entry)
+        EntryData::new(&mut self.blocks.source, entry)
     }
 
     /// The source, for who takes data from it otherwise than [`Reader::data`] does: [`Unpacker`](crate::Unpacker).
     pub fn source_mut(&mut self) -> &mut S {
-        &mut self.source
+        &mut self.blocks.source
     }
 
     /// The source, to be used again.
     pub fn into_source(self) -> S {
-        self.source
+        self.blocks.source
     }
 
     /// Where the next member's first header is; behind the last one, where the archive ends.
     pub fn offset(&self) -> u64 {
-        self.next
+        self.blocks.next
     }
 
     /// Where the block of zeros is that has ended the archive; `None` if there was none.
@@ -197,115 +171,54 @@ impl<S: Source> Reader<S> {
 
     /// Whether the archive begins with a header, or with its end marker.
     pub(crate) fn begins_with_header(&mut self) -> Result<bool, ReadError> {
-        self.is_ahead = self.next_block()?;
-        Ok(self.is_ahead && parse(&self.block).is_ok())
+        Ok(self.blocks.header_follows()?.unwrap_or(false))
+    }
+
+    /// Fills `buffer` from `offset` as far as the archive goes.
+    pub(crate) fn read_up_to(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+        self.blocks.read_up_to(buffer, offset)
     }
 
     /// The next header; `None` at the end of the archive.
     fn next_header(&mut self, pending: &Pending) -> Result<Option<ParsedHeader>, ReadError> {
-        let offset = self.next;
-        let may_end = offset > self.start && self.end_marker == EndMarker::Optional;
-        let header = match self.next_block()? {
-            false if may_end => None,
-            false => return Err(ReadError::Truncated { offset }),
-            true => {
-                self.next = offset + TAR_BLOCK;
-                parse(&self.block).map_err(|source| match Compression::of(&self.block) {
-                    _ if offset != self.start => ReadError::Header { offset, source },
-                    Some(compression) => ReadError::Compressed(compression),
-                    None => ReadError::NotAnArchive(source),
-                })?
-            }
+        let offset = self.blocks.next;
+        let start = self.blocks.start;
+        let may_end = offset > start && self.end_marker == EndMarker::Optional;
+        let header = match self.blocks.advance()? {
+            None if may_end => None,
+            None => return Err(ReadError::Truncated { offset }),
+            Some(block) => parse(block).map_err(|source| match Compression::of(block) {
+                _ if offset != start => ReadError::Header { offset, source },
+                Some(compression) => ReadError::Compressed(compression),
+                None => ReadError::NotAnArchive(source),
+            })?,
         };
         match header {
             // Extensions without a member: that one is missing.
             None if !pending.is_empty() => Err(ReadError::Truncated { offset }),
             None => {
-                self.end_marker_offset = (self.next > offset).then_some(offset);
+                self.end_marker_offset = (self.blocks.next > offset).then_some(offset);
                 Ok(None)
             }
             header => Ok(header),
         }
     }
 
-    /// Reads the block at `next`; `false` if the archive ends right before it.
-    fn next_block(&mut self) -> Result<bool, ReadError> {
-        if std::mem::take(&mut self.is_ahead) {
-            return Ok(true);
-        }
-        let offset = self.next;
-        let len = TAR_BLOCK.min(self.left(offset)) as usize;
-        let read = self.source.read_up_to_at(&mut self.block[..len], offset);
-        match read.map_err(|source| io_error(offset, source))? {
-            0 => Ok(false),
-            len if len == self.block.len() => Ok(true),
-            len => Err(match Compression::of(&self.block[..len]) {
-                Some(compression) if self.next == self.start => ReadError::Compressed(compression),
-                _ => ReadError::Truncated { offset: self.next + len as u64 },
-            }),
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8], offset: u64) -> Result<(), ReadError> {
-        self.source.read_exact_at(buffer, offset).map_err(|source| io_error(offset, source))
-    }
-
-    /// Fills `buffer` from `offset` as far as the archive goes.
-    pub(crate) fn read_up_to(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
-        let len = buffer.len().min(usize::try_from(self.left(offset)).unwrap_or(usize::MAX));
-        self.source.read_up_to_at(&mut buffer[..len], offset).map_err(|source| io_error(offset, source))
-    }
-
-    /// Bytes of the archive from `offset` on, as far as they are known.
-    fn left(&self, offset: u64) -> u64 {
-        self.end.map_or(u64::MAX, |end| end.saturating_sub(offset))
-    }
-
-    /// Reads the data behind an extension's header, which must be short, and steps over it.
-    fn body(
-        &mut self,
-        offset: u64,
-        header: &ParsedHeader,
-        what: &'static str,
-        limit: u64,
-    ) -> Result<Vec<u8>, ReadError> {
-        let len = header.size;
-        if len > limit {
-            return Err(ReadError::TooLong { offset, what, len, limit });
-        }
-        let data_offset = self.next;
-        self.skip_data(len)?;
-        let mut body = vec![0; len as usize];
-        self.read(&mut body, data_offset)?;
-        Ok(body)
-    }
-
     fn pax(&mut self, offset: u64, header: &ParsedHeader) -> Result<PaxExtensions, ReadError> {
-        let body = self.body(offset, header, "pax header", self.limits.pax_body_bytes)?;
+        let body = self.blocks.body(offset, header, "pax header", self.limits.pax_body_bytes)?;
         PaxExtensions::parse(&body).map_err(|source| ReadError::Pax { offset, source })
     }
 
     fn global_pax(&mut self, offset: u64, header: &ParsedHeader) -> Result<PaxExtensions, ReadError> {
-        let body = self.body(offset, header, "global pax header", self.limits.global_body_bytes)?;
+        let body = self.blocks.body(offset, header, "global pax header", self.limits.global_body_bytes)?;
         PaxExtensions::parse_global(&body).map_err(|source| ReadError::Pax { offset, source })
     }
 
     fn gnu_name(&mut self, offset: u64, header: &ParsedHeader) -> Result<Vec<u8>, ReadError> {
-        let mut name = self.body(offset, header, "GNU long name", self.limits.gnu_name_bytes)?;
+        let mut name = self.blocks.body(offset, header, "GNU long name", self.limits.gnu_name_bytes)?;
         let len = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
         name.truncate(len);
         Ok(name)
-    }
-
-    /// Steps over `size` bytes of data and their filling; they must lie inside the archive.
-    fn skip_data(&mut self, size: u64) -> Result<(), ReadError> {
-        let offset = self.next;
-        let end = padded_len(size).and_then(|len| offset.checked_add(len)).ok_or(ReadError::Truncated { offset })?;
-        if self.end.is_some_and(|archive_end| end > archive_end) {
-            return Err(ReadError::Truncated { offset });
-        }
-        self.next = end;
-        Ok(())
     }
 
     fn entry(&mut self, offset: u64, header: ParsedHeader, pending: Pending) -> Result<Entry, ReadError> {
@@ -315,18 +228,18 @@ impl<S: Source> Reader<S> {
         let is_old_sparse = header.typeflag == b'S';
         let mut stored_len = self.stored_len(&header, extensions.size)?;
         let mut member = member(offset, header, extensions)?;
-        let mut sparse = None;
+        let (mut sparse, limit) = (None, self.limits.sparse_spans);
         if let Kind::Regular { size } = &mut member.kind {
             let map = match records {
-                _ if is_old_sparse => self.old_map(stored_len),
-                Some(records) => self.pax_map(*records, &mut stored_len),
+                _ if is_old_sparse => old_map(&mut self.blocks, stored_len, limit),
+                Some(records) => pax_map(&mut self.blocks, *records, &mut stored_len, limit),
                 None => Ok(None),
             };
             let map = map.map_err(|failure| failure.of(offset, &member.path))?;
             (*size, sparse) = map.map_or((stored_len, None), |(size, spans)| (size, Some(spans)));
         }
-        let data_offset = self.next;
-        self.skip_data(stored_len)?;
+        let data_offset = self.blocks.next;
+        self.blocks.skip_data(stored_len)?;
         Ok(Entry { member, header_offset, data_offset, stored_len, sparse })
     }
 
@@ -337,99 +250,8 @@ impl<S: Source> Reader<S> {
             b'1'..=b'4' | b'6' => size_record.is_none(),
             typeflag => typeflag == b'5',
         };
-        let has_none = is_doubtful && size > 0 && self.header_follows()?;
+        let has_none = is_doubtful && size > 0 && self.blocks.header_follows()?.unwrap_or(true);
         Ok(if has_none { 0 } else { size })
-    }
-
-    /// Whether the next block is a header, or the end of the archive.
-    fn header_follows(&mut self) -> Result<bool, ReadError> {
-        let is_block = self.next_block()?;
-        self.is_ahead = is_block && parse(&self.block).is_ok();
-        Ok(self.is_ahead || !is_block)
-    }
-
-    /// Size and map of a typeflag `S` member; steps over its extension blocks.
-    fn old_map(&mut self, stored_len: u64) -> Result<SizeAndMap, MapFailure> {
-        let mut map = OldMap::begin(&self.block, self.limits.sparse_spans)?;
-        while map.is_extended {
-            map.extend(self.map_block()?)?;
-        }
-        Ok(Some((map.real_size, checked(map.spans, map.real_size, stored_len)?)))
-    }
-
-    /// Size and map of a member with `GNU.sparse.*` records; steps over a map in the data.
-    fn pax_map(&mut self, records: SparseRecords, stored_len: &mut u64) -> Result<SizeAndMap, MapFailure> {
-        let spans = match records.version {
-            (0, _) => records.map,
-            (1, 0) => Some(self.map_lines(stored_len)?),
-            version => return Err(SparseError::Version(version).into()),
-        };
-        let Some(spans) = spans else { return Ok(None) };
-        let size = records.real_size.unwrap_or(*stored_len);
-        let limit = self.limits.sparse_spans;
-        if spans.len() as u64 > limit {
-            return Err(SparseError::TooManySpans { limit }.into());
-        }
-        Ok(Some((size, checked(spans, size, *stored_len)?)))
-    }
-
-    fn map_lines(&mut self, stored_len: &mut u64) -> Result<Vec<DataSpan>, MapFailure> {
-        let mut map = MapLines::default();
-        let limit = self.limits.sparse_spans;
-        loop {
-            let is_whole = map.feed(self.map_block()?, limit)?;
-            *stored_len = stored_len.checked_sub(TAR_BLOCK).ok_or(SparseError::Cut)?;
-            if is_whole {
-                return Ok(map.spans);
-            }
-        }
-    }
-
-    fn map_block(&mut self) -> Result<&Block, ReadError> {
-        let offset = self.next;
-        if !self.next_block()? {
-            return Err(ReadError::Truncated { offset });
-        }
-        self.next = offset + TAR_BLOCK;
-        Ok(&self.block)
-    }
-}
-
-/// A source that ended too early is an archive that did.
-fn io_error(offset: u64, source: io::Error) -> ReadError {
-    match source.kind() {
-        io::ErrorKind::UnexpectedEof => ReadError::Truncated { offset },
-        _ => ReadError::Io { offset, source },
-    }
-}
-
-/// Size of a sparse file and where its data belongs; `None` if it is not sparse.
-type SizeAndMap = Option<(u64, Vec<DataSpan>)>;
-
-/// Why there is no map: the archive cannot be read, or it makes no sense.
-enum MapFailure {
-    Read(ReadError),
-    Sparse(SparseError),
-}
-
-impl From<ReadError> for MapFailure {
-    fn from(error: ReadError) -> Self {
-        MapFailure::Read(error)
-    }
-}
-
-impl From<SparseError> for MapFailure {
-    fn from(error: SparseError) -> Self {
-        MapFailure::Sparse(error)
-    }
-}
-
-impl MapFailure {
-    fn of(self, offset: u64, path: &[u8]) -> ReadError {
-        match self {
-            MapFailure::Read(error) => error,
-            MapFailure::Sparse(source) => ReadError::Sparse { offset, path: crate::writer::lossy(path), source },
-        }
     }
 }
 
