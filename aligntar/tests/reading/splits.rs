@@ -68,6 +68,9 @@ fn archive(members: &[(Member, Vec<u8>)]) -> Archive {
 }
 
 proptest! {
+    // Each case writes and reads some dozens of KiB, partly byte by byte.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn splits_change_nothing(
         members in prop::collection::vec(member(), 0..5),

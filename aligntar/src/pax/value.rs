@@ -1,0 +1,101 @@
+//! The values of records: paths, numbers, times and the names of extended attributes.
+
+use super::{PaxError, PaxRecord};
+use crate::member::Timestamp;
+
+pub(super) fn bad_value(record: PaxRecord<'_>) -> PaxError {
+    let shown = &record.value[..record.value.len().min(40)];
+    PaxError::BadValue {
+        keyword: String::from_utf8_lossy(record.keyword).into_owned(),
+        value: String::from_utf8_lossy(shown).into_owned(),
+    }
+}
+
+pub(super) fn path(record: PaxRecord<'_>) -> Result<Option<Vec<u8>>, PaxError> {
+    if record.value.contains(&0) {
+        return Err(bad_value(record));
+    }
+    Ok((!record.value.is_empty()).then(|| record.value.to_vec()))
+}
+
+pub(super) fn number(record: PaxRecord<'_>) -> Result<Option<u64>, PaxError> {
+    if record.value.is_empty() {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(record.value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    text.and_then(|text| text.parse().ok()).map(Some).ok_or_else(|| bad_value(record))
+}
+
+/// Decimal seconds with an optional fraction, which is cut after nine digits; `-1.5` is half a second after -2.
+pub(super) fn timestamp(record: PaxRecord<'_>) -> Result<Option<Timestamp>, PaxError> {
+    if record.value.is_empty() {
+        return Ok(None);
+    }
+    parse_timestamp(record.value).map(Some).ok_or_else(|| bad_value(record))
+}
+
+fn parse_timestamp(value: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let negative = whole.starts_with('-');
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits.is_empty() || !is_number(digits) || !is_number(fraction) {
+        return None;
+    }
+    let secs: i64 = whole.parse().ok()?;
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let nanos = digits.fold(0, |nanos, digit| 10 * nanos + u32::from(digit - b'0'));
+    if negative && nanos > 0 {
+        return Some(Timestamp { secs: secs.checked_sub(1)?, nanos: 1_000_000_000 - nanos });
+    }
+    Some(Timestamp { secs, nanos })
+}
+
+pub(super) fn decode_xattr_name(name: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let (byte, tail) = match rest {
+            [b'%', b'3', b'D', tail @ ..] => (b'=', tail),
+            [b'%', b'2', b'5', tail @ ..] => (b'%', tail),
+            _ => (byte, tail),
+        };
+        decoded.push(byte);
+        rest = tail;
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::body::{encode_xattr_name, format_timestamp};
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn times_before_the_epoch_count_backwards() {
+        let cases =
+            [("-0.7", -1, 300_000_000), ("-1", -1, 0), ("1.5", 1, 500_000_000), ("2.1234567899", 2, 123_456_789)];
+        for (text, secs, nanos) in cases {
+            assert_eq!(parse_timestamp(text.as_bytes()), Some(Timestamp { secs, nanos }), "{text}");
+        }
+        assert_eq!(format_timestamp(Timestamp { secs: -1, nanos: 300_000_000 }), "-0.7");
+        for text in ["", "-", ".", ".5", "1.x", "+1", "--1", "99999999999999999999"] {
+            assert_eq!(parse_timestamp(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn times_come_back(secs in i64::MIN + 1..i64::MAX, nanos in 0u32..1_000_000_000) {
+            let time = Timestamp { secs, nanos };
+            prop_assert_eq!(parse_timestamp(format_timestamp(time).as_bytes()), Some(time));
+        }
+
+        #[test]
+        fn xattr_names_come_back(name in prop::collection::vec(1u8..=255, 1..40)) {
+            prop_assert_eq!(decode_xattr_name(&encode_xattr_name(&name)), name);
+        }
+    }
+}
