@@ -95,8 +95,10 @@ impl Plot<'_> {
             }
             let file = File::create(&path)?;
             if self.tree == Tree::Sparse {
-                self.places().try_for_each(|offset| data.write(&file, leaf.number, offset, PLACE_BYTES))?;
+                // First, so that no write extends the file: XFS allocates ahead of those, and what is left of that
+                // looks like data.
                 file.set_len(leaf.bytes)?;
+                self.places().try_for_each(|offset| data.write(&file, leaf.number, offset, PLACE_BYTES))?;
             } else {
                 data.write(&file, leaf.number, 0, leaf.bytes)?;
             }

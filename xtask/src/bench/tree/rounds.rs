@@ -13,19 +13,13 @@ use super::grow::Plot;
 use super::plan::{Tree, TreePlan, Workload};
 use super::results::{Round, Sample, Subject, TreeResults};
 use crate::bench::machine::Machine;
-use crate::bench::{Disk, Interrupt, measure, run_program};
+use crate::bench::{Disk, Interrupt, measure};
 
 /// All rounds; leaves no tree and no archive, whatever happens.
 pub(super) fn run(plan: &TreePlan) -> Result<TreeResults> {
     let folder = Path::new("/mnt").join(plan.fs.name()).join("bench");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let bench = Bench {
-        plan,
-        disk: Disk::of(&folder)?,
-        folder: folder.clone(),
-        interrupt: Interrupt::listen()?,
-        has_jobs: has_option("pack", "--jobs")? && has_option("unpack", "--jobs")?,
-    };
+    let bench = Bench { plan, disk: Disk::of(&folder)?, folder: folder.clone(), interrupt: Interrupt::listen()? };
     let results = bench.results();
     let removed = fs::remove_dir_all(&folder).context("cannot remove the benchmark's folder");
     let results = results?;
@@ -38,8 +32,6 @@ struct Bench<'p> {
     folder: PathBuf,
     disk: Disk,
     interrupt: Interrupt,
-    /// Whether `ckpt` can be told how many cores to use.
-    has_jobs: bool,
 }
 
 /// A tree on disk.
@@ -96,8 +88,7 @@ impl<'p> Bench<'p> {
     fn contenders(&self, workload: Workload, number: u32) -> Vec<Contender> {
         let TreePlan { fs, scale, .. } = self.plan;
         let rounds = |who: Contender| scale.rounds(workload, who.is_reference(workload, *fs));
-        let possible = |who: Contender| who != Contender::CkptOneJob || self.has_jobs;
-        let takes_part = |&who: &Contender| possible(who) && who.takes_part(workload, *fs) && number < rounds(who);
+        let takes_part = |who: &Contender| who.takes_part(workload, *fs) && number < rounds(*who);
         let mut contenders: Vec<Contender> = Contender::ALL.into_iter().filter(takes_part).collect();
         let first = number as usize % contenders.len().max(1);
         contenders.rotate_left(first);
@@ -130,10 +121,6 @@ impl<'p> Bench<'p> {
             grown_bytes: after.cast_signed().wrapping_sub(before.cast_signed()),
         })
     }
-}
-
-fn has_option(verb: &str, option: &str) -> Result<bool> {
-    Ok(run_program(Command::new("ckpt").args([verb, "--help"]))?.contains(option))
 }
 
 /// Reads everything once, so that no contender finds less of it in memory than another.

@@ -49,7 +49,7 @@ fn times(results: &TreeResults, tree: Tree) -> Table {
 /// Only the title if the contender took no part.
 fn row(results: &TreeResults, tree: Tree, contender: Contender) -> Vec<String> {
     let title = match results.holes_kept(contender) {
-        Some(false) => format!("{} (fills holes)", contender.title()),
+        Some(false) if tree == Tree::Sparse => format!("{} (fills holes)", contender.title()),
         _ => contender.title().to_owned(),
     };
     let cells = Verb::ALL.into_iter().filter_map(|verb| {
@@ -81,8 +81,9 @@ mod tests {
     }
 
     #[test]
-    fn who_fills_holes_is_named() {
+    fn who_fills_holes_is_named_where_there_are_holes() {
         assert_eq!(row(&results(), Tree::Sparse, Contender::Bsdtar)[0], "bsdtar (fills holes)");
+        assert_eq!(row(&results(), Tree::Small, Contender::Bsdtar)[0], "bsdtar");
         assert_eq!(row(&results(), Tree::Sparse, Contender::Ckpt)[0], "ckpt");
     }
 }
