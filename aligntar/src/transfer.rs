@@ -174,7 +174,7 @@ fn first_segment(source: &File, span: Span) -> io::Result<(Span, bool)> {
 }
 
 /// Whether `file` has fewer blocks than its size needs. Compressed files look sparse too; that costs two seeks.
-fn may_have_holes(file: &File) -> io::Result<bool> {
+pub(crate) fn may_have_holes(file: &File) -> io::Result<bool> {
     // st_blocks counts 512-byte units, stat(2).
     file.metadata().map(|metadata| metadata.blocks() * 512 < metadata.size())
 }

@@ -11,7 +11,7 @@ use crate::align::{Alignment, TAR_BLOCK};
 use crate::entry::Entry;
 use crate::header;
 use crate::member::{Kind, Member};
-use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, read_exact_at, transfer};
+use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, may_have_holes, read_exact_at, transfer};
 pub use error::WriteError;
 pub(crate) use error::lossy;
 pub use layout::Padding;
@@ -47,7 +47,7 @@ pub struct Writer<'f> {
 
 impl<'f> Writer<'f> {
     /// An archive in a file that the caller opened, from the position it is at to the file's end: what was behind the
-    /// position is cut off. Until [`Writer::finish`] the file is up to 1 GiB longer than what it holds, without blocks.
+    /// position is cut off.
     ///
     /// A pipe, a device, or a file opened with O_APPEND is written as [`Writer::to_stream`] does.
     ///
@@ -212,8 +212,8 @@ impl<'f> Writer<'f> {
         Ok(())
     }
 
-    /// Writes the end-of-archive marker and everything still in memory. A file is cut there, and its position is
-    /// behind the archive. Nothing is synced.
+    /// Writes the end-of-archive marker and everything still in memory. A file's position is behind the archive then.
+    /// Nothing is synced.
     ///
     /// # Errors
     /// [`WriteError::Output`].
@@ -275,7 +275,8 @@ impl<'f> Writer<'f> {
         let in_place = if self.goes_in_place(length) { self.fs_block.align_down(length) } else { 0 };
         if in_place > 0 {
             let (fs_block, policy) = (self.fs_block, self.clone_policy);
-            let placed = self.output.place(in_place, |output, target_offset| {
+            let has_holes = may_have_holes(source).unwrap_or(true);
+            let placed = self.output.place(in_place, has_holes, |output, target_offset| {
                 let span = Span { source_offset: offset, target_offset, length: in_place };
                 transfer(source, output, span, fs_block, policy)
             })?;

@@ -17,9 +17,6 @@ pub(super) const BUFFER: usize = 256 * 1024;
 /// What is at least this long is written from where it lies, not collected.
 const DIRECT: usize = 64 * 1024;
 
-/// By how many bytes a file's length stays ahead of what is written, see `Output::stay_ahead`; it is cut in the end.
-const AHEAD: u64 = 1 << 30;
-
 /// Zeros from this many bytes on become a hole, where the output can have one.
 const HOLE: u64 = 64 * 1024;
 
@@ -33,18 +30,14 @@ pub(super) struct Output<'f> {
 }
 
 enum Sink<'f> {
-    File {
-        file: &'f File,
-        /// Length of the file, which may be more than what is written so far.
-        len: u64,
-    },
+    File(&'f File),
     Stream(Box<dyn Write + 'f>),
 }
 
 impl fmt::Debug for Sink<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Sink::File { file, len } => formatter.debug_struct("File").field("file", file).field("len", len).finish(),
+            Sink::File(file) => file.fmt(formatter),
             Sink::Stream(_) => formatter.write_str("Stream"),
         }
     }
@@ -62,7 +55,7 @@ impl<'f> Output<'f> {
         }
         let position = seek(file.as_fd(), SeekFrom::Current(0))?;
         file.set_len(position)?;
-        Ok(Output::new(Sink::File { file, len: position }, position))
+        Ok(Output::new(Sink::File(file), position))
     }
 
     pub(super) fn of_stream(stream: impl Write + 'f) -> Self {
@@ -79,7 +72,7 @@ impl<'f> Output<'f> {
     }
 
     pub(super) fn is_file(&self) -> bool {
-        matches!(self.sink, Sink::File { .. })
+        matches!(self.sink, Sink::File(_))
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
@@ -120,7 +113,7 @@ impl<'f> Output<'f> {
         let gap = end.saturating_sub(self.offset());
         if self.is_file() && gap >= HOLE {
             self.flush()?;
-            self.stay_ahead(gap)?;
+            self.drop_preallocation()?;
             self.written += gap;
             return Ok(());
         }
@@ -131,16 +124,19 @@ impl<'f> Output<'f> {
         Ok(())
     }
 
-    /// Lets `place` put `length` bytes at an offset of the file, by whatever means; they count as written whatever
-    /// it gives. `None` if the output is no file.
+    /// Lets `place` put `length` bytes at an offset of the file, by whatever means, perhaps `with_holes`; they count as
+    /// written whatever it gives. `None` if the output is no file.
     pub(super) fn place<T>(
         &mut self,
         length: u64,
+        with_holes: bool,
         place: impl FnOnce(&File, u64) -> T,
     ) -> Result<Option<T>, WriteError> {
         self.flush()?;
-        self.stay_ahead(length)?;
-        let Sink::File { file, .. } = self.sink else { return Ok(None) };
+        if with_holes {
+            self.drop_preallocation()?;
+        }
+        let Sink::File(file) = self.sink else { return Ok(None) };
         let placed = place(file, self.written);
         self.written += length;
         Ok(Some(placed))
@@ -162,21 +158,19 @@ impl<'f> Output<'f> {
                 self.buffer[at as usize..][..block.len()].copy_from_slice(block);
                 Ok(())
             }
-            (None, Sink::File { file, .. }) => {
+            (None, Sink::File(file)) => {
                 file.write_all_at(block, offset).map_err(|source| WriteError::Output { offset, source })
             }
             (None, Sink::Stream(_)) => Err(WriteError::NotAFile { what: "a nested archive" }),
         }
     }
 
-    /// Writes everything, cuts a file behind it and leaves its position there; gives the offset.
+    /// Writes everything, and leaves a file's position behind it; gives the offset.
     pub(super) fn finish(mut self) -> Result<u64, WriteError> {
         self.flush()?;
         let offset = self.written;
         let finished = match self.sink {
-            Sink::File { file, .. } => file
-                .set_len(offset)
-                .and_then(|()| seek(file.as_fd(), SeekFrom::Start(offset)).map(drop).map_err(io::Error::from)),
+            Sink::File(file) => seek(file.as_fd(), SeekFrom::Start(offset)).map(drop).map_err(io::Error::from),
             Sink::Stream(mut stream) => stream.flush(),
         };
         finished.map(|()| offset).map_err(|source| WriteError::Output { offset, source })
@@ -187,9 +181,8 @@ impl<'f> Output<'f> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.stay_ahead(bytes.len() as u64)?;
         let written = match &mut self.sink {
-            Sink::File { file, .. } => file.write_all_at(bytes, self.written),
+            Sink::File(file) => file.write_all_at(bytes, self.written),
             Sink::Stream(stream) => stream.write_all(bytes),
         };
         written.map_err(|source| WriteError::Output { offset: self.written, source })?;
@@ -197,19 +190,13 @@ impl<'f> Output<'f> {
         Ok(())
     }
 
-    /// Makes a file longer than the next `length` bytes need.
+    /// Gives blocks back that a file system holds ready behind what is written, before a hole takes their place.
     ///
-    /// XFS allocates some 10 MB ahead of a write that extends a file. Clones take the place of those blocks; where a
-    /// hole follows instead they would stay, unused. So no write may be the one that extends.
-    fn stay_ahead(&mut self, length: u64) -> Result<(), WriteError> {
-        let offset = self.written;
-        if let Sink::File { file, len } = &mut self.sink
-            && offset + length > *len
-        {
-            *len = offset + length + AHEAD;
-            file.set_len(*len).map_err(|source| WriteError::Output { offset, source })?;
-        }
-        Ok(())
+    /// XFS allocates some 10 MB ahead of a write that extends a file: clones replace those blocks, holes would leave
+    /// them in the file. It also starts writing a file out that is cut when it is closed, so nothing is cut otherwise.
+    fn drop_preallocation(&mut self) -> Result<(), WriteError> {
+        let Sink::File(file) = self.sink else { return Ok(()) };
+        file.set_len(self.written).map_err(|source| WriteError::Output { offset: self.written, source })
     }
 }
 
