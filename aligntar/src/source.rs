@@ -40,6 +40,10 @@ impl<S: Source + ?Sized> Source for &mut S {
     fn archive_len(&self) -> Option<u64> {
         (**self).archive_len()
     }
+
+    fn file(&self) -> Option<&File> {
+        (**self).file()
+    }
 }
 
 /// Bytes of the window behind a jump: the headers of one member, and of the next if they are small.

@@ -46,7 +46,7 @@ fn run(filesystem: &str, options: &str) -> Result<()> {
     let defaults = Config::default();
     let seed = if defaults.rng_seed == RngSeed::Random { RngSeed::Fixed(SEED) } else { defaults.rng_seed };
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { defaults.cases } else { SEQUENCES };
-    let config = Config { cases, rng_seed: seed, failure_persistence: None, max_shrink_iters: 2000, ..defaults };
+    let config = Config { cases, rng_seed: seed, failure_persistence: None, max_shrink_iters: 500, ..defaults };
     TestRunner::new(config)
         .run(&sequences(), |sequence| check(filesystem, options, &sequence).map_err(|error| fail(&error)))
         .map_err(|error| anyhow!("PROPTEST_RNG_SEED={seed}: {error}"))

@@ -29,7 +29,9 @@ pub(crate) fn round_trip(overlay: &Overlay, from: &str, to: &str) -> Result<()> 
 fn carry(source: &Layers, target: &Layers) -> Result<BesideMembers> {
     let folder = source.upperdir.parent().context("the upperdir has a parent")?;
     let archive = tempfile::tempfile_in(folder)?;
-    let mut writer = Writer::new(&archive, WriteOptions::default())?;
+    // Small files would be copied otherwise, holes and all.
+    let options = WriteOptions { clone_policy: ClonePolicy::Required, ..WriteOptions::default() };
+    let mut writer = Writer::new(&archive, options)?;
     let beside = capture_diff(source, &mut writer, &mut Silent).context("capture")?;
     writer.finish()?;
     let reader = Reader::open(&archive)?;
