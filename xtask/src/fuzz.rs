@@ -30,8 +30,9 @@ const RUSTFLAGS: &str = "--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module 
     -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-/// Bounds of one input: seconds, and MiB of the whole process.
-const LIMITS: [&str; 2] = ["-timeout=20", "-rss_limit_mb=1024"];
+/// Bounds of one input: seconds, so many that a machine which stood still for a while is no failure, and MiB of the
+/// whole process.
+const LIMITS: [&str; 2] = ["-timeout=120", "-rss_limit_mb=1024"];
 
 #[derive(Args)]
 pub(crate) struct FuzzOptions {
