@@ -27,9 +27,7 @@ pub trait Source {
     fn archive_len(&self) -> Option<u64>;
 
     /// The file, where the archive is one as it is: data can be cloned from it.
-    fn file(&self) -> Option<&File> {
-        None
-    }
+    fn file(&self) -> Option<&File>;
 }
 
 impl<S: Source + ?Sized> Source for &mut S {
@@ -173,6 +171,10 @@ impl<R: Read> Source for StreamSource<R> {
     }
 
     fn archive_len(&self) -> Option<u64> {
+        None
+    }
+
+    fn file(&self) -> Option<&File> {
         None
     }
 }
