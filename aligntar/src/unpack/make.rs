@@ -99,18 +99,12 @@ impl Unpacker<'_> {
     }
 
     fn complete(&mut self, job: Job) -> Result<(), UnpackError> {
-        let job = match &mut self.pipeline {
-            Some(pipeline) => pipeline.submit(job),
-            None => Some(job),
-        };
-        let Some(Job { made, data }) = job else { return Ok(()) };
-        match made.complete(&data, self.means) {
-            Ok(moved) => self.moved += moved,
-            Err(error) => {
-                made.discard();
-                return Err(error);
-            }
+        if let Some(pipeline) = &mut self.pipeline {
+            let outcomes = pipeline.submit(job);
+            return self.settle(outcomes);
         }
+        let Job { made, data } = job;
+        self.moved += made.complete(&data, self.means).inspect_err(|_| made.discard())?;
         if let Data::Memory(bytes) = data {
             self.buffer = bytes;
         }
