@@ -19,6 +19,18 @@ pub(crate) use layout::{Layout, filling};
 use output::Output;
 
 /// Data from this many bytes on is cloned under [`ClonePolicy::IfPossible`]; less is copied.
+///
+/// Time for one of 2,000 files of a size, packed with all else that a file costs; µs, best of 7, kernel 6.18, 2 cores:
+///
+/// | KiB | BTRFS, cloned | copied | XFS, cloned | copied |
+/// |---|---|---|---|---|
+/// | 4 | 37 | 21 | 50 | 10 |
+/// | 16 | 41 | 41 | 47 | 15 |
+/// | 32 | 40 | 58 | 46 | 25 |
+/// | 64 | 38 | 102 | 52 | 61 |
+/// | 128 | 40 | 197 | 55 | 79 |
+///
+/// Between the two break-even points the space that a clone saves is worth the rest.
 pub(crate) const CLONE_FROM: u64 = 32 * 1024;
 
 /// How an archive is laid out and its data moved.
