@@ -68,7 +68,7 @@ pub(crate) fn of_container(podman: &Podman, id: &str) -> Result<(ContainersStora
     if let Some(storage) = configured()
         && let Some(container) = storage.container(id)?
     {
-        let layers = storage.layers_of(&container.layer)?;
+        let layers = storage.layers_of_container(&container)?;
         return Ok((storage, layers));
     }
     let facts = podman.store()?;
@@ -76,7 +76,7 @@ pub(crate) fn of_container(podman: &Podman, id: &str) -> Result<(ContainersStora
     let graph_root = storage.graph_root().to_owned();
     let container =
         storage.container(id)?.ok_or_else(|| StorageError::NoContainer { id: id.to_owned(), graph_root })?;
-    let layers = storage.layers_of(&container.layer)?;
+    let layers = storage.layers_of_container(&container)?;
     Ok((storage, layers))
 }
 

@@ -115,7 +115,7 @@ impl Subject {
     fn container(name: &str) -> Result<Self, SubjectError> {
         let storage = ContainersStorage::from_storage_conf()?;
         if let Some(container) = storage.container(name)? {
-            let layers = storage.layers_of(&container.layer)?;
+            let layers = storage.layers_of_container(&container)?;
             return Ok(Self::Layers { store: Store::ContainersStorage, layers: layers.into() });
         }
         let docker = DockerOverlay2::from_daemon_json()?;

@@ -9,6 +9,7 @@
 #[path = "../../layerfs/tests/support/mod.rs"]
 mod support;
 
+mod carry;
 mod random;
 
 use anyhow::{Result, anyhow};

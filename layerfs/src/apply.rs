@@ -20,6 +20,7 @@ use rustix::io::Errno;
 
 use crate::beneath::{AccessError, Root};
 use crate::handle::Handle;
+use crate::ids::IdMap;
 use crate::lower::{Lowers, Node, Part};
 use crate::overlay::{self, Marker, OPAQUE_VALUE, Opacity, XattrNamespace};
 use crate::store::Layers;
@@ -43,6 +44,7 @@ pub struct Upperdir {
     root: Root,
     lowers: Lowers,
     ns: XattrNamespace,
+    ids: IdMap,
     /// Times of directories copied up, set again by [`finish`](Self::finish).
     copied_up: BTreeMap<PathBuf, Timestamps>,
     /// The directory of the last path, since paths usually come in order.
@@ -81,7 +83,7 @@ impl Upperdir {
     pub fn open(layers: &Layers) -> Result<Self, ApplyError> {
         let root = Root::open(&layers.upperdir)?;
         let lowers = Lowers::open(layers)?;
-        Ok(Self { root, lowers, ns: layers.xattr_ns, copied_up: BTreeMap::new(), last: None })
+        Ok(Self { root, lowers, ns: layers.xattr_ns, ids: layers.ids.clone(), copied_up: BTreeMap::new(), last: None })
     }
 
     /// Makes `path` exist as a directory of the upperdir.

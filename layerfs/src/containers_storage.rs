@@ -20,9 +20,12 @@ mod error;
 mod layer_dir;
 mod records;
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use crate::bounded_read;
+use crate::ids::IdMap;
 use crate::overlay::XattrNamespace;
 use crate::storage_conf::{StorageConf, StorageConfError};
 use crate::store::{LayerStore, Layers, StoreError};
@@ -50,6 +53,8 @@ pub struct Container {
     pub layer: String,
     /// The image it was made from; empty for one made from a root filesystem.
     pub image: String,
+    /// Its user namespace.
+    pub ids: IdMap,
 }
 
 /// An image as the store records it.
@@ -103,12 +108,14 @@ impl ContainersStorage {
     /// # Errors
     /// [`ContainersStorageError`] when a record file cannot be read or parsed.
     pub fn container(&self, name_or_id: &str) -> Result<Option<Container>, ContainersStorageError> {
+        Ok(find_record(&self.files("containers"), name_or_id)?.map(Container::from))
+    }
+
+    /// The record files of containers or layers of this store.
+    fn files(&self, what: &str) -> [PathBuf; 2] {
+        let file = |root: &Path, name: String| root.join(format!("{DRIVER}-{what}")).join(name);
         let volatile_root = if self.conf.transient_store { self.run_root() } else { self.graph_root() };
-        let files = [
-            containers_dir(self.graph_root()).join("containers.json"),
-            containers_dir(volatile_root).join("volatile-containers.json"),
-        ];
-        Ok(find_record(&files, name_or_id)?.map(Container::from))
+        [file(self.graph_root(), format!("{what}.json")), file(volatile_root, format!("volatile-{what}.json"))]
     }
 
     /// The image with this full ID or exactly this name, also from the image store and the additional ones.
@@ -126,6 +133,33 @@ impl ContainersStorage {
     /// Below the graph root also for containers of a transient store (`Store.ContainerDirectory`).
     pub fn userdata_dir(&self, container: &Container) -> PathBuf {
         containers_dir(self.graph_root()).join(&container.id).join("userdata")
+    }
+
+    /// The directories of a container, whether mounted or not, with the IDs that its user namespace shifts.
+    ///
+    /// # Errors
+    /// As [`layers_of`](Self::layers_of).
+    pub fn layers_of_container(&self, container: &Container) -> Result<Layers, ContainersStorageError> {
+        let mut layers = self.layers_of(&container.layer)?;
+        if !container.ids.is_identity() {
+            layers.lower_ids = self.lower_ids(&layers.lowerdirs)?;
+            layers.ids = container.ids.clone();
+        }
+        Ok(layers)
+    }
+
+    /// Layers without a map in their record lie on the disk as a container sees them: an idmapped mount shifts them.
+    fn lower_ids(&self, lowerdirs: &[PathBuf]) -> Result<Vec<IdMap>, ContainersStorageError> {
+        let more = self.image_roots().skip(1).map(|root| root.join(format!("{DRIVER}-layers")).join("layers.json"));
+        let mut by_layer = HashMap::new();
+        for record in read_records(&self.files("layers").into_iter().chain(more).collect::<Vec<_>>())? {
+            by_layer.insert(record.id.clone(), record.into_ids());
+        }
+        let ids = |dir: &PathBuf| {
+            let layer = dir.parent().and_then(Path::file_name).and_then(OsStr::to_str);
+            layer.and_then(|layer| by_layer.get(layer)).cloned().unwrap_or_default()
+        };
+        Ok(lowerdirs.iter().map(ids).collect())
     }
 
     /// The directories of a layer and of those below it, whether mounted or not.
@@ -196,7 +230,12 @@ impl ContainersStorage {
 
 impl LayerStore for ContainersStorage {
     fn layers_at(&self, merged: &Path) -> Result<Layers, StoreError> {
-        Ok(self.layers_of(&self.layer_at(merged)?)?)
+        let layer = self.layer_at(merged)?;
+        let containers = read_records(&self.files("containers")).map_err(StoreError::from)?;
+        match containers.into_iter().map(Container::from).find(|container| container.layer == layer) {
+            Some(container) => Ok(self.layers_of_container(&container)?),
+            None => Ok(self.layers_of(&layer)?),
+        }
     }
 }
 
@@ -207,14 +246,19 @@ fn containers_dir(root: &Path) -> PathBuf {
 /// Records grow with the number of containers or images, about 1 KiB each.
 const RECORDS_LIMIT: u64 = 256 << 20;
 
-/// The first record with this ID or name; IDs of all files come before names, as in containers/storage.
-fn find_record(files: &[PathBuf], name_or_id: &str) -> Result<Option<Record>, ContainersStorageError> {
+fn read_records(files: &[PathBuf]) -> Result<Vec<Record>, ContainersStorageError> {
     let mut records = Vec::new();
     for path in files {
         if let Some(bytes) = bounded_read::read_optional(path, RECORDS_LIMIT)? {
             records.extend(Record::parse(&bytes, path)?);
         }
     }
+    Ok(records)
+}
+
+/// The first record with this ID or name; IDs of all files come before names, as in containers/storage.
+fn find_record(files: &[PathBuf], name_or_id: &str) -> Result<Option<Record>, ContainersStorageError> {
+    let mut records = read_records(files)?;
     let index = records.iter().position(|record| record.id == name_or_id);
     let index = index.or_else(|| records.iter().position(|record| record.names.iter().any(|name| name == name_or_id)));
     Ok(index.map(|index| records.swap_remove(index)))

@@ -29,6 +29,7 @@ use rustix::fs::Stat;
 
 use crate::beneath::AccessError;
 use crate::handle::{Handle, Xattr};
+use crate::ids::IdMap;
 use crate::lower::{LowerError, Lowers, Part};
 use crate::overlay::XattrNamespace;
 use crate::store::Layers;
@@ -59,11 +60,12 @@ pub struct Present<'a> {
     /// The file's name in `parent`, `.` for the root. Xattrs and link targets are read there; leave the overlay's own
     /// xattrs out with [`XattrNamespace::merged_xattr_name`](crate::XattrNamespace::merged_xattr_name).
     pub name: &'a OsStr,
-    /// Its metadata, size included.
+    /// Its metadata, size included. Owners are those that the container sees.
     pub stat: Stat,
     /// Where its content is.
     pub data: DataSource,
     ns: XattrNamespace,
+    ids: &'a IdMap,
     base: Base<'a>,
 }
 
@@ -91,14 +93,19 @@ impl Present<'_> {
         Ok(node.map(|node| node.entry.stat))
     }
 
-    /// Its xattrs as the merged tree shows them: without the overlay's own, escaped ones unescaped.
+    /// Its xattrs as the container sees them: without the overlay's own, escaped ones unescaped, IDs shifted.
     ///
     /// # Errors
     /// [`AccessError`] when they cannot be read.
     pub fn xattrs(&self) -> Result<Vec<Xattr>, AccessError> {
         let stored = Handle { dir: self.parent, name: Some(self.name), path: self.path }.xattrs()?;
-        let merged = |Xattr { name, value }| Some(Xattr { name: self.ns.merged_xattr_name(&name)?, value });
-        Ok(stored.into_iter().filter_map(merged).collect())
+        Ok(stored.into_iter().filter_map(|xattr| self.merged_xattr(xattr.name, xattr.value)).collect())
+    }
+
+    /// An xattr as the container sees it, given how its layer stores it; `None` for the overlay's own.
+    pub fn merged_xattr(&self, name: Vec<u8>, value: Vec<u8>) -> Option<Xattr> {
+        let name = self.ns.merged_xattr_name(&name)?;
+        Some(Xattr { value: self.ids.xattr_in_container(&name, value), name })
     }
 }
 
@@ -178,5 +185,5 @@ pub enum WalkError<E> {
 /// ```
 pub fn walk<E>(layers: &Layers, visit: impl FnMut(Change<'_>) -> Result<(), E>) -> Result<DiffStats, WalkError<E>> {
     let lowers = Lowers::open(layers).map_err(DiffError::from)?;
-    Walker::new(&lowers, layers.xattr_ns, visit).run(&layers.upperdir)
+    Walker::new(&lowers, layers, visit).run(&layers.upperdir)
 }

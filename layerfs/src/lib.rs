@@ -42,6 +42,7 @@ mod containers_storage;
 mod diff;
 mod docker;
 mod handle;
+mod ids;
 mod lower;
 mod mountinfo;
 mod overlay;
@@ -55,6 +56,7 @@ pub use containers_storage::{Container, ContainersStorage, ContainersStorageErro
 pub use diff::{Change, DataSource, DiffError, DiffStats, Present, WalkError, walk};
 pub use docker::{DockerContainer, DockerError, DockerOverlay2};
 pub use handle::Xattr;
+pub use ids::{IdMap, IdRange};
 pub use lower::{LowerEntry, LowerError, Lowers};
 pub use mountinfo::{MountsError, OverlayMounts};
 pub use overlay::{XattrNamespace, is_whiteout};

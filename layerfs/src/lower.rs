@@ -16,6 +16,7 @@ use rustix::fs::{FileType, Stat};
 
 use crate::beneath::{self, AccessError, Entry, Name, Root};
 use crate::handle::Handle;
+use crate::ids::IdMap;
 use crate::overlay::{self, Marker, Opacity, Redirect, XattrNamespace};
 use crate::store::Layers;
 use probe::Search;
@@ -49,6 +50,8 @@ pub struct Lowers {
     /// How many of them merge.
     merging: usize,
     ns: XattrNamespace,
+    /// Of the layers, as far as they shift owners.
+    ids: Vec<IdMap>,
 }
 
 /// One layer's contribution to a directory, or the place of a file in its layer.
@@ -102,7 +105,8 @@ impl Lowers {
     pub fn open(layers: &Layers) -> Result<Self, LowerError> {
         let all = layers.lowerdirs.iter().chain(&layers.data_only_lowerdirs);
         let roots = all.map(|path| Root::open(path)).collect::<Result<_, _>>()?;
-        Ok(Self { layers: roots, merging: layers.lowerdirs.len(), ns: layers.xattr_ns })
+        let (merging, ids) = (layers.lowerdirs.len(), layers.lower_ids.clone());
+        Ok(Self { layers: roots, merging, ns: layers.xattr_ns, ids })
     }
 
     /// What the lower layers show at `path` (relative to the root; empty for the root itself), `None` if nothing.
@@ -114,6 +118,12 @@ impl Lowers {
         let Some(node) = self.node(path)? else { return Ok(None) };
         let Part { layer, path } = node.top().clone();
         Ok(Some(LowerEntry { layer, path, fd: node.entry.fd, stat: node.entry.stat }))
+    }
+
+    /// How a layer's owners differ from what the container sees.
+    pub(crate) fn ids(&self, layer: usize) -> &IdMap {
+        static SAME: IdMap = IdMap { uids: Vec::new(), gids: Vec::new() };
+        self.ids.get(layer).unwrap_or(&SAME)
     }
 
     pub(crate) fn node(&self, path: &Path) -> Result<Option<Node>, LowerError> {

@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use crate::bounded_read::{self, ReadError};
+use crate::ids::{IdMap, IdRange, parse_proc_map};
 use crate::store::{LayerStore, Layers, StoreError};
 use options::OverlayOptions;
 
@@ -28,6 +29,12 @@ pub enum MountsError {
     #[error("there is no mount table {}", path.display())]
     NoTable {
         /// The file looked for.
+        path: PathBuf,
+    },
+    /// The map of a user namespace is not as the kernel writes it.
+    #[error("{} is malformed", path.display())]
+    IdMap {
+        /// The file.
         path: PathBuf,
     },
     /// A line has too few fields.
@@ -75,7 +82,9 @@ pub enum MountsError {
 /// The overlay mounts of a process, read anew for each question.
 #[derive(Clone, Debug)]
 pub struct OverlayMounts {
-    table: PathBuf,
+    proc: PathBuf,
+    /// Whether that is another process, in whose user namespace this one may not be.
+    is_other: bool,
 }
 
 /// A mount table is a list of short lines; the kernel's default limit is 100,000 mounts (`fs.mount-max`).
@@ -84,18 +93,35 @@ const TABLE_LIMIT: u64 = 1 << 30;
 impl OverlayMounts {
     /// The mounts this process sees.
     pub fn new() -> Self {
-        Self { table: "/proc/self/mountinfo".into() }
+        Self { proc: "/proc/self".into(), is_other: false }
     }
 
-    /// The mounts another process sees; ask for them by its paths. The layers come out as whoever mounted named them.
+    /// The mounts another process sees; ask for them by its paths. The layers come out as whoever mounted named them,
+    /// owners as its user namespace has them.
     pub fn of_process(pid: u32) -> Self {
-        Self { table: format!("/proc/{pid}/mountinfo").into() }
+        Self { proc: format!("/proc/{pid}").into(), is_other: true }
     }
 
     fn layers(&self, merged: &Path) -> Result<Layers, MountsError> {
-        let table = bounded_read::read_optional(&self.table, TABLE_LIMIT)?
-            .ok_or_else(|| MountsError::NoTable { path: self.table.clone() })?;
-        layers_in(&table, merged, &|path| path.is_dir())
+        let table = self.read("mountinfo")?;
+        let mut layers = layers_in(&table, merged, &|path| path.is_dir())?;
+        if self.is_other {
+            layers.ids = IdMap { uids: self.id_ranges("uid_map")?, gids: self.id_ranges("gid_map")? };
+            // Image layers are chowned, or mounted with the same map.
+            layers.lower_ids = vec![layers.ids.clone(); layers.lowerdirs.len()];
+        }
+        Ok(layers)
+    }
+
+    fn id_ranges(&self, name: &str) -> Result<Vec<IdRange>, MountsError> {
+        let text = self.read(name)?;
+        let ranges = parse_proc_map(&String::from_utf8_lossy(&text));
+        ranges.ok_or_else(|| MountsError::IdMap { path: self.proc.join(name) })
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, MountsError> {
+        let path = self.proc.join(name);
+        bounded_read::read_optional(&path, TABLE_LIMIT)?.ok_or(MountsError::NoTable { path })
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::containers_storage::ContainersStorageError;
 use crate::docker::DockerError;
+use crate::ids::IdMap;
 use crate::mountinfo::MountsError;
 use crate::overlay::XattrNamespace;
 
@@ -22,6 +23,10 @@ pub struct Layers {
     pub workdir: Option<PathBuf>,
     /// Where this overlay keeps its markers.
     pub xattr_ns: XattrNamespace,
+    /// How owners in the upperdir differ from what the container sees.
+    pub ids: IdMap,
+    /// The same for each of `lowerdirs`, in their order; those past the end of the list are as the container sees them.
+    pub lower_ids: Vec<IdMap>,
 }
 
 /// Something that knows which directories lie behind a merged mount point.

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use anyhow::Result;
-use layerfs::{ApplyError, Deletion, Layers, Upperdir, XattrNamespace};
+use layerfs::{ApplyError, Deletion, IdMap, Layers, Upperdir, XattrNamespace};
 use support::overlay::Overlay;
 use support::{set_xattr, shell, tree};
 
@@ -22,6 +22,8 @@ fn plain_layers(dir: &Path) -> Result<Layers> {
         data_only_lowerdirs: Vec::new(),
         workdir: None,
         xattr_ns: XattrNamespace::Trusted,
+        ids: IdMap::default(),
+        lower_ids: Vec::new(),
     })
 }
 

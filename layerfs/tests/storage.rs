@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use layerfs::{Container, ContainersStorage, ContainersStorageError, LayerStore, StorageConf, StoreError};
+use layerfs::{Container, ContainersStorage, ContainersStorageError, IdMap, LayerStore, StorageConf, StoreError};
 use tempfile::TempDir;
 
 /// A graph root with a container `web` on two image layers, and a store with one more layer.
@@ -74,6 +74,7 @@ fn a_container_is_found_by_name_and_id_alone() -> Result<()> {
         names: vec!["web".into()],
         layer: "web-layer".into(),
         image: "image-id".into(),
+        ids: IdMap::default(),
     };
     assert_eq!(storage.container("web")?.as_ref(), Some(&web));
     assert_eq!(storage.container("web-id")?.as_ref(), Some(&web));

@@ -31,7 +31,7 @@ pub(crate) fn place(
 ) -> Result<Transferred, PlaceAllError> {
     let mut moved = place_bundle(plan, options, container, progress)?;
     if !options.ignore_rootfs {
-        let layers = plan.storage.layers_of(&container.layer)?;
+        let layers = plan.storage.layers_of_container(container)?;
         moved += place_rootfs(plan, options, &layers, progress)?;
     }
     moved += place_volumes(plan, options, progress)?;

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use aligntar::{
-    Inode, InodeError, Member, PackError, PackOptions, Packer, SocketPolicy, WriteError, Writer, XattrFilter,
+    Inode, InodeError, Member, PackError, PackOptions, Packer, SocketPolicy, WriteError, Writer, Xattr, XattrFilter,
     read_inode,
 };
-use layerfs::{AccessError, Change, DataSource, DiffError, Layers, Present, WalkError, XattrNamespace, walk};
+use layerfs::{AccessError, Change, DataSource, DiffError, Layers, Present, WalkError, walk};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
@@ -83,7 +83,7 @@ fn walk_inodes(
             Ok(())
         }
         Change::Present(present) if is_socket(&present) => Ok(sockets.add(&present)?),
-        Change::Present(present) => take(inode_of(present, layers.xattr_ns, keep).map_err(PackError::from)?),
+        Change::Present(present) => take(inode_of(present, keep).map_err(PackError::from)?),
     });
     match walked {
         Ok(_) => Ok(BesideMembers { deleted, sockets: sockets.into_inner() }),
@@ -96,14 +96,14 @@ fn is_socket(present: &Present<'_>) -> bool {
     FileType::from_raw_mode(present.stat.st_mode) == FileType::Socket
 }
 
-fn inode_of(present: Present<'_>, ns: XattrNamespace, keep: XattrFilter<'_>) -> Result<Inode, InodeError> {
+/// The inode as the container sees it.
+fn inode_of(present: Present<'_>, keep: XattrFilter<'_>) -> Result<Inode, InodeError> {
     let path = if present.path.as_os_str().is_empty() { Path::new(".") } else { present.path };
     let mut inode = read_inode(present.parent, present.name, path.as_os_str().as_bytes().to_vec(), keep)?;
-    for xattr in &mut inode.member.xattrs {
-        if let Some(merged) = ns.merged_xattr_name(&xattr.name) {
-            xattr.name = merged;
-        }
-    }
+    (inode.member.uid, inode.member.gid) = (present.stat.st_uid.into(), present.stat.st_gid.into());
+    let stored = std::mem::take(&mut inode.member.xattrs).into_iter();
+    let merged = stored.filter_map(|xattr| present.merged_xattr(xattr.name, xattr.value));
+    inode.member.xattrs = merged.map(|layerfs::Xattr { name, value }| Xattr { name, value }).collect();
     if let DataSource::Lower(data) = present.data {
         inode.data = Some(File::from(data));
     }

@@ -1,13 +1,14 @@
 //! Trees out: members become an upperdir, or a plain tree.
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use aligntar::{
-    ClonePolicy, Entry, FileSource, Parents, Transferred, UnpackError, UnpackOptions, Unpacker, XattrFilter,
+    ClonePolicy, Entry, FileSource, Member, Parents, Transferred, UnpackError, UnpackOptions, Unpacker, XattrFilter,
 };
 use layerfs::{ApplyError, Layers, Upperdir};
 
@@ -28,6 +29,22 @@ pub enum PlaceError {
     /// The upperdir could not be made to say it.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// The container's user namespace has no such user or group.
+    #[error("{} belongs to {uid}:{gid}, whom the container's user namespace does not have", path.display())]
+    Owner {
+        /// Relative to the container's root.
+        path: PathBuf,
+        /// The user that the container is to see.
+        uid: u64,
+        /// The group.
+        gid: u64,
+    },
+    /// An ACL or a capability names users or groups that the container's user namespace does not have.
+    #[error("an attribute of {} names IDs that the container's user namespace does not have", path.display())]
+    XattrIds {
+        /// Relative to the container's root.
+        path: PathBuf,
+    },
     /// A directory could not be opened.
     #[error("open {}", path.display())]
     Open {
@@ -62,9 +79,7 @@ pub fn place_diff(
     let mut moved = Transferred::default();
     for entry in members {
         let mut entry = entry?;
-        for xattr in &mut entry.member.xattrs {
-            xattr.name = layers.xattr_ns.stored_xattr_name(&xattr.name);
-        }
+        store_as(&mut entry.member, layers)?;
         upperdir.borrow_mut().keep_times_of(&relative(&entry.member.path));
         moved += unpack_one(&mut unpacker, &entry, archive, progress)?;
     }
@@ -87,6 +102,21 @@ impl Parents for CopyUp<'_> {
         let path = PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()));
         self.0.borrow_mut().copy_up_dir(&path).map_err(Into::into)
     }
+}
+
+/// Turns a member as the container sees it into one as the upperdir holds it.
+fn store_as(member: &mut Member, layers: &Layers) -> Result<(), PlaceError> {
+    let path = || PathBuf::from(OsStr::from_bytes(&member.path));
+    let seen = (u32::try_from(member.uid), u32::try_from(member.gid));
+    let stored = if let (Ok(uid), Ok(gid)) = seen { layers.ids.owner_on_disk((uid, gid)) } else { None };
+    let (uid, gid) = stored.ok_or_else(|| PlaceError::Owner { path: path(), uid: member.uid, gid: member.gid })?;
+    for xattr in &mut member.xattrs {
+        let value = layers.ids.xattr_on_disk(&xattr.name, std::mem::take(&mut xattr.value));
+        xattr.value = value.ok_or_else(|| PlaceError::XattrIds { path: path() })?;
+        xattr.name = layers.xattr_ns.stored_xattr_name(&xattr.name);
+    }
+    (member.uid, member.gid) = (uid.into(), gid.into());
+    Ok(())
 }
 
 /// Makes the members that `entries` yields below the existing directory `target`.

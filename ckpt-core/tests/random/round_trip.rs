@@ -2,13 +2,9 @@
 
 use std::process::Command;
 
-use aligntar::{ClonePolicy, FileSource, Reader, WriteOptions, Writer};
 use anyhow::{Context, Result, ensure};
-use ckpt_core::archive::ArchiveError;
-use ckpt_core::progress::Silent;
-use ckpt_core::rootfs::{BesideMembers, capture_diff, place_diff};
-use layerfs::Layers;
 
+use crate::carry::carry;
 use crate::support::overlay::{Mounted, Overlay};
 use crate::support::tree;
 
@@ -24,21 +20,6 @@ pub(crate) fn round_trip(overlay: &Overlay, from: &str, to: &str) -> Result<()> 
     let needless: Vec<_> = beside.deleted.iter().filter(|path| !base.contains_key(*path)).collect();
     ensure!(needless.is_empty(), "deleted, but shown by no lower layer: {needless:?}");
     Ok(())
-}
-
-fn carry(source: &Layers, target: &Layers) -> Result<BesideMembers> {
-    let folder = source.upperdir.parent().context("the upperdir has a parent")?;
-    let archive = tempfile::tempfile_in(folder)?;
-    // Small files would be copied otherwise, holes and all.
-    let options = WriteOptions { clone_policy: ClonePolicy::Required, ..WriteOptions::default() };
-    let mut writer = Writer::new(&archive, options)?;
-    let beside = capture_diff(source, &mut writer, &mut Silent).context("capture")?;
-    writer.finish()?;
-    let reader = Reader::open(&archive)?;
-    let members = reader.map(|entry| entry.map_err(|source| ArchiveError::Read { path: "the archive".into(), source }));
-    place_diff(&mut FileSource::new(&archive)?, members, &beside, target, ClonePolicy::Required, &mut Silent)
-        .context("place")?;
-    Ok(beside)
 }
 
 fn rsync_is_content(source: &Mounted, target: &Mounted) -> Result<()> {

@@ -7,7 +7,6 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, XattrFlags};
 
 use super::{ApplyError, OpenDir, Upperdir, times_of};
-use crate::beneath::Entry;
 use crate::handle::Xattr;
 use crate::lower::Node;
 use crate::overlay;
@@ -37,8 +36,8 @@ impl Upperdir {
         lower: Node,
     ) -> Result<OpenDir, ApplyError> {
         let fd = self.make_dir(parent, path, name)?;
-        self.copy_owner_and_mode(&fd, path, &lower.entry)?;
-        self.copy_xattrs(&fd, path, &lower.entry)?;
+        self.copy_owner_and_mode(&fd, path, &lower)?;
+        self.copy_xattrs(&fd, path, &lower)?;
         let times = times_of(&lower.entry.stat);
         rustix::fs::futimens(&fd, &times).map_err(self.refused("set the times of", path))?;
         self.copied_up.insert(path.into(), times);
@@ -63,24 +62,47 @@ impl Upperdir {
         let fd = self.open_upper(parent.fd.as_fd(), path, name)?;
         // Whatever the umask says.
         rustix::fs::fchmod(&fd, DEFAULT_MODE).map_err(self.refused("set the mode of", path))?;
+        if !self.ids.is_identity() {
+            self.set_owner(&fd, path, (0, 0))?;
+        }
         Ok(fd)
     }
 
-    fn copy_owner_and_mode(&self, fd: &OwnedFd, path: &Path, lower: &Entry) -> Result<(), ApplyError> {
-        let (uid, gid) = (Uid::from_raw(lower.stat.st_uid), Gid::from_raw(lower.stat.st_gid));
-        rustix::fs::fchown(fd, Some(uid), Some(gid)).map_err(self.refused("set the owner of", path))?;
+    fn copy_owner_and_mode(&self, fd: &OwnedFd, path: &Path, lower: &Node) -> Result<(), ApplyError> {
+        let stat = &lower.entry.stat;
+        let seen = self.lowers.ids(lower.top().layer).owner_in_container((stat.st_uid, stat.st_gid));
+        self.set_owner(fd, path, seen)?;
         // After the owner: chown clears the set-id bits.
-        let mode = Mode::from_raw_mode(lower.stat.st_mode & 0o7777);
+        let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
         rustix::fs::fchmod(fd, mode).map_err(self.refused("set the mode of", path))
     }
 
+    /// `owner` is the one that the container sees.
+    fn set_owner(&self, fd: &OwnedFd, path: &Path, owner: (u32, u32)) -> Result<(), ApplyError> {
+        let (uid, gid) = self.owner_on_disk(owner, path)?;
+        rustix::fs::fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+            .map_err(self.refused("set the owner of", path))
+    }
+
+    pub(super) fn owner_on_disk(&self, owner: (u32, u32), path: &Path) -> Result<(u32, u32), ApplyError> {
+        self.ids.owner_on_disk(owner).ok_or_else(|| ApplyError::Owner { path: path.into(), owner })
+    }
+
     /// All but the overlay's own; the escaped ones of an overlay within stay escaped.
-    fn copy_xattrs(&self, fd: &OwnedFd, path: &Path, lower: &Entry) -> Result<(), ApplyError> {
-        let xattrs = lower.handle().xattrs()?;
-        for Xattr { name, value } in xattrs.iter().filter(|xattr| self.ns.merged_xattr_name(&xattr.name).is_some()) {
-            rustix::fs::fsetxattr(fd, &name[..], value, XattrFlags::empty())
+    fn copy_xattrs(&self, fd: &OwnedFd, path: &Path, lower: &Node) -> Result<(), ApplyError> {
+        let ids = self.lowers.ids(lower.top().layer);
+        let xattrs = lower.entry.handle().xattrs()?;
+        for Xattr { name, value } in xattrs.into_iter().filter(|xattr| self.ns.merged_xattr_name(&xattr.name).is_some())
+        {
+            let value = self.xattr_on_disk(&name, ids.xattr_in_container(&name, value), path)?;
+            rustix::fs::fsetxattr(fd, &name[..], &value, XattrFlags::empty())
                 .map_err(self.refused("set an xattr of", path))?;
         }
         Ok(())
+    }
+
+    pub(super) fn xattr_on_disk(&self, name: &[u8], value: Vec<u8>, path: &Path) -> Result<Vec<u8>, ApplyError> {
+        let xattr = || String::from_utf8_lossy(name).into_owned();
+        self.ids.xattr_on_disk(name, value).ok_or_else(|| ApplyError::XattrIds { path: path.into(), name: xattr() })
     }
 }

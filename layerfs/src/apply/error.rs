@@ -38,6 +38,22 @@ pub enum ApplyError {
         /// What stands there, relative to the container's root.
         path: PathBuf,
     },
+    /// The container's user namespace has no such user or group.
+    #[error("{} belongs to {}:{}, whom the user namespace does not have", path.display(), owner.0, owner.1)]
+    Owner {
+        /// Relative to the container's root.
+        path: PathBuf,
+        /// User and group as the container is to see them.
+        owner: (u32, u32),
+    },
+    /// An xattr names users or groups that the container's user namespace does not have.
+    #[error("{name} of {} names IDs that the user namespace does not have", path.display())]
+    XattrIds {
+        /// Relative to the container's root.
+        path: PathBuf,
+        /// The xattr.
+        name: String,
+    },
     /// The kernel refused a change.
     #[error("cannot {operation} {}", path.display())]
     Change {

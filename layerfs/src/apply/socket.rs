@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTI
 use super::{ApplyError, OpenDir, Upperdir, names_of};
 use crate::handle::Xattr;
 
-/// What a new file looks like.
+/// What a new file looks like to the container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeAttributes {
     /// Permission, set-id and sticky bits.
@@ -75,10 +75,12 @@ impl Upperdir {
 
     /// `made` is a path through the descriptor of the file itself. The owner first: chown clears the set-id bits.
     fn set_attributes(&self, made: &str, path: &Path, attributes: &NodeAttributes) -> Result<(), ApplyError> {
-        let owner = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
-        rustix::fs::chown(made, Some(owner.0), Some(owner.1)).map_err(self.refused("set the owner of", path))?;
+        let (uid, gid) = self.owner_on_disk((attributes.uid, attributes.gid), path)?;
+        rustix::fs::chown(made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+            .map_err(self.refused("set the owner of", path))?;
         for Xattr { name, value } in &attributes.xattrs {
-            rustix::fs::setxattr(made, &self.ns.stored_xattr_name(name)[..], value, XattrFlags::empty())
+            let value = self.xattr_on_disk(name, value.clone(), path)?;
+            rustix::fs::setxattr(made, &self.ns.stored_xattr_name(name)[..], &value, XattrFlags::empty())
                 .map_err(self.refused("set an xattr of", path))?;
         }
         let mode = Mode::from_raw_mode(attributes.mode & 0o7777);

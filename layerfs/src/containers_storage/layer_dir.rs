@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::ContainersStorageError;
 use crate::bounded_read;
+use crate::ids::IdMap;
 use crate::overlay::XattrNamespace;
 use crate::store::Layers;
 
@@ -47,6 +48,8 @@ impl LayerDirs {
             data_only_lowerdirs: Vec::new(),
             workdir: Some(dir.join("work")),
             xattr_ns: XattrNamespace::Trusted,
+            ids: IdMap::default(),
+            lower_ids: Vec::new(),
         })
     }
 

@@ -1,12 +1,13 @@
-//! Container and image records: the fields needed of them.
+//! Container, image and layer records: the fields needed of them.
 
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
 
 use super::{Container, ContainersStorageError, Image};
+use crate::ids::{IdMap, IdRange};
 
-/// A record of `containers.json` or `images.json`; both have these fields.
+/// A record of `containers.json`, `images.json` or `layers.json`; they share these fields.
 #[derive(Debug, Deserialize)]
 pub(super) struct Record {
     pub(super) id: String,
@@ -16,6 +17,10 @@ pub(super) struct Record {
     layer: String,
     #[serde(default)]
     image: String,
+    #[serde(rename = "uidmap", default, deserialize_with = "null_as_default")]
+    uids: Vec<IdRange>,
+    #[serde(rename = "gidmap", default, deserialize_with = "null_as_default")]
+    gids: Vec<IdRange>,
 }
 
 impl Record {
@@ -28,8 +33,15 @@ impl Record {
 }
 
 impl From<Record> for Container {
-    fn from(Record { id, names, layer, image }: Record) -> Self {
-        Self { id, names, layer, image }
+    fn from(Record { id, names, layer, image, uids, gids }: Record) -> Self {
+        Self { id, names, layer, image, ids: IdMap { uids, gids } }
+    }
+}
+
+impl Record {
+    /// Of a layer: how its owners on the disk are shifted.
+    pub(super) fn into_ids(self) -> IdMap {
+        IdMap { uids: self.uids, gids: self.gids }
     }
 }
 
@@ -53,11 +65,14 @@ mod tests {
 
     #[test]
     fn go_s_json_is_read() -> anyhow::Result<()> {
-        let json = br#"[{"id":"aa","names":["web"],"image":"ii","layer":"ll","metadata":"{}","created":"2024-01-01T00:00:00Z"},
+        let json =
+            br#"[{"id":"aa","names":["web"],"image":"ii","layer":"ll","metadata":"{}","created":"2024-01-01T00:00:00Z",
+                        "uidmap":[{"container_id":0,"host_id":7,"size":9}],"gidmap":null},
                         {"id":"bb","names":null,"layer":""}]"#;
         let records = Record::parse(json, Path::new("containers.json"))?;
         let containers: Vec<Container> = records.into_iter().map(Container::from).collect();
-        let web = Container { id: "aa".into(), names: vec!["web".into()], layer: "ll".into(), image: "ii".into() };
+        let ids = IdMap { uids: vec![IdRange { container_id: 0, host_id: 7, size: 9 }], gids: Vec::new() };
+        let web = Container { id: "aa".into(), names: vec!["web".into()], layer: "ll".into(), image: "ii".into(), ids };
         assert_eq!(containers[0], web);
         assert!(containers[1].names.is_empty());
         assert!(Record::parse(b"null", Path::new("x"))?.is_empty());

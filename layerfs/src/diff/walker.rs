@@ -11,13 +11,17 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use super::{Base, Change, DataSource, DiffError, DiffStats, Present, WalkError};
 use crate::beneath::{self, AccessError, Entry, Root};
 use crate::handle::Handle;
+use crate::ids::IdMap;
 use crate::lower::{Lowers, Node, Part};
 use crate::overlay::{self, Marker, Opacity, XattrNamespace};
+use crate::store::Layers;
 
 /// A walk with its visitor.
 pub(super) struct Walker<'a, F> {
     lowers: &'a Lowers,
     ns: XattrNamespace,
+    /// Of the upperdir.
+    ids: &'a IdMap,
     visit: F,
     stats: DiffStats,
     stack: Vec<Frame>,
@@ -43,6 +47,15 @@ struct Dir {
     base: Vec<Part>,
 }
 
+/// A file as it lies in its layer.
+struct Found<'f> {
+    parent: BorrowedFd<'f>,
+    name: &'f OsStr,
+    stat: Stat,
+    data: DataSource,
+    ids: &'f IdMap,
+}
+
 /// Where a name in a directory comes from.
 #[derive(Clone, Copy)]
 enum Origin {
@@ -59,8 +72,8 @@ impl<'a, F, E> Walker<'a, F>
 where
     F: FnMut(Change<'_>) -> Result<(), E>,
 {
-    pub(super) fn new(lowers: &'a Lowers, ns: XattrNamespace, visit: F) -> Self {
-        Self { lowers, ns, visit, stats: DiffStats::default(), stack: Vec::new() }
+    pub(super) fn new(lowers: &'a Lowers, layers: &'a Layers, visit: F) -> Self {
+        Self { lowers, ns: layers.xattr_ns, ids: &layers.ids, visit, stats: DiffStats::default(), stack: Vec::new() }
     }
 
     pub(super) fn run(mut self, upperdir: &Path) -> Result<DiffStats, WalkError<E>> {
@@ -83,7 +96,9 @@ where
         // The kernel merges the roots whatever they are marked as.
         let parts = self.lowers.root_parts();
         let base = Base { lowers: self.lowers, dir: &parts, name: None };
-        self.present(Path::new(""), upper.as_fd(), OsStr::new("."), stat, DataSource::Itself, base)?;
+        let found =
+            Found { parent: upper.as_fd(), name: OsStr::new("."), stat, data: DataSource::Itself, ids: self.ids };
+        self.present(Path::new(""), found, base)?;
         let host_path = upperdir.to_owned();
         self.enter(Dir { path: PathBuf::new(), host_path, upper: Some(upper), merged: parts.clone(), base: parts })
     }
@@ -127,17 +142,18 @@ where
         }
         let path = dir.path.join(name);
         let base = Base { lowers: self.lowers, dir: &dir.base, name: Some(name) };
+        let mut found = Found { parent: upper, name, stat, data: DataSource::Itself, ids: self.ids };
         match overlay::file_type(&stat) {
             FileType::Directory => {
-                self.present(&path, upper, name, stat, DataSource::Itself, base)?;
-                Ok(Some(self.upper_dir(dir, upper, name, path, host_path)?))
+                self.present(&path, found, base)?;
+                return Ok(Some(self.upper_dir(dir, upper, name, path, host_path)?));
             }
             FileType::RegularFile => {
-                let data = self.upper_data(dir, Handle { dir: upper, name: Some(name), path: &host_path })?;
-                self.present(&path, upper, name, stat, data, base).map(|()| None)
+                found.data = self.upper_data(dir, Handle { dir: upper, name: Some(name), path: &host_path })?;
             }
-            _ => self.present(&path, upper, name, stat, DataSource::Itself, base).map(|()| None),
+            _ => {}
         }
+        self.present(&path, found, base).map(|()| None)
     }
 
     fn visit_whiteout(&mut self, dir: &Dir, name: &OsStr) -> Step<E> {
@@ -189,7 +205,9 @@ where
         let data = self.lower_data(&node)?;
         let (parent, lower_name) = self.lowers.open_parent(node.top()).map_err(DiffError::from)?;
         let base = Base { lowers: self.lowers, dir: &dir.base, name: Some(name) };
-        self.present(&path, parent.as_fd(), lower_name, node.entry.stat, data, base)?;
+        let ids = self.lowers.ids(node.top().layer);
+        let found = Found { parent: parent.as_fd(), name: lower_name, stat: node.entry.stat, data, ids };
+        self.present(&path, found, base)?;
         if !node.entry.is_dir() {
             return Ok(None);
         }
@@ -203,15 +221,8 @@ where
         Ok(if is_metacopy { DataSource::Lower(self.lowers.open_data(node)?) } else { DataSource::Itself })
     }
 
-    fn present(
-        &mut self,
-        path: &Path,
-        parent: BorrowedFd<'_>,
-        name: &OsStr,
-        stat: Stat,
-        data: DataSource,
-        base: Base<'_>,
-    ) -> Step<E> {
+    fn present(&mut self, path: &Path, found: Found<'_>, base: Base<'_>) -> Step<E> {
+        let Found { parent, name, mut stat, data, ids } = found;
         match overlay::file_type(&stat) {
             FileType::Directory => self.stats.directories += 1,
             FileType::RegularFile => {
@@ -220,7 +231,8 @@ where
             }
             _ => self.stats.files += 1,
         }
-        (self.visit)(Change::Present(Present { path, parent, name, stat, data, ns: self.ns, base }))
+        (stat.st_uid, stat.st_gid) = ids.owner_in_container((stat.st_uid, stat.st_gid));
+        (self.visit)(Change::Present(Present { path, parent, name, stat, data, ns: self.ns, ids, base }))
             .map_err(WalkError::Visit)
     }
 

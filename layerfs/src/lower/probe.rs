@@ -157,7 +157,7 @@ impl<'a> Search<'a> {
     /// (`ovl_lookup_data.last`): the bottom layer, where no data-only ones lie below it; with `userxattr`, for which
     /// redirects are not followed, also the last layer that the directory has.
     fn is_bottom(&self, part: &Part, is_last_part: bool, entry: &Entry) -> bool {
-        let Lowers { layers, merging, ns } = self.lowers;
+        let Lowers { layers, merging, ns, .. } = self.lowers;
         match ns {
             XattrNamespace::User => is_last_part,
             XattrNamespace::Trusted => part.layer + 1 == *merging && (entry.is_dir() || *merging == layers.len()),

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{MountsError, path_from, unescape_octal};
+use crate::ids::IdMap;
 use crate::overlay::XattrNamespace;
 use crate::store::Layers;
 
@@ -73,6 +74,8 @@ impl OverlayOptions {
             data_only_lowerdirs: self.data_only,
             workdir: self.workdir,
             xattr_ns: if self.userxattr { XattrNamespace::User } else { XattrNamespace::Trusted },
+            ids: IdMap::default(),
+            lower_ids: Vec::new(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use layerfs::{Layers, XattrNamespace};
+use layerfs::{IdMap, Layers, XattrNamespace};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
 
@@ -66,6 +66,8 @@ impl Overlay {
             data_only_lowerdirs: (0..self.data_only).map(|index| self.data_layer(index)).collect(),
             workdir: Some(self.folder.path().join(name).join("work")),
             xattr_ns: if userxattr { XattrNamespace::User } else { XattrNamespace::Trusted },
+            ids: IdMap::default(),
+            lower_ids: Vec::new(),
         })
     }
 

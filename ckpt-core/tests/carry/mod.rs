@@ -1,0 +1,24 @@
+//! From one upperdir into another, as a checkpoint and a restore take the files.
+
+use aligntar::{ClonePolicy, FileSource, Reader, WriteOptions, Writer};
+use anyhow::{Context, Result};
+use ckpt_core::archive::ArchiveError;
+use ckpt_core::progress::Silent;
+use ckpt_core::rootfs::{BesideMembers, capture_diff, place_diff};
+use layerfs::Layers;
+
+/// Everything is cloned, or it is an error.
+pub(crate) fn carry(source: &Layers, target: &Layers) -> Result<BesideMembers> {
+    let folder = source.upperdir.parent().context("the upperdir has a parent")?;
+    let archive = tempfile::tempfile_in(folder)?;
+    // Small files would be copied otherwise, holes and all.
+    let options = WriteOptions { clone_policy: ClonePolicy::Required, ..WriteOptions::default() };
+    let mut writer = Writer::new(&archive, options)?;
+    let beside = capture_diff(source, &mut writer, &mut Silent).context("capture")?;
+    writer.finish()?;
+    let reader = Reader::open(&archive)?;
+    let members = reader.map(|entry| entry.map_err(|source| ArchiveError::Read { path: "the archive".into(), source }));
+    place_diff(&mut FileSource::new(&archive)?, members, &beside, target, ClonePolicy::Required, &mut Silent)
+        .context("place")?;
+    Ok(beside)
+}
