@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Entry ── refused? ── parent directory ── name made anew ── data, owner, xattrs, mode, times ── (directories: last)
-//!          data        folders, beneath    this thread only   fill, attributes; pipeline          directories
+//!          data        folders, beneath    new_file, make    fill, attributes                    directories
+//!                                          └─ regular files: pipeline ─┘
 //! ```
 
 mod attributes;
@@ -12,10 +13,12 @@ mod error;
 mod fill;
 mod folders;
 mod make;
+mod new_file;
 mod options;
 mod parents;
 mod pipeline;
 mod place;
+mod shared_archive;
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -38,8 +41,9 @@ use fill::Means;
 use folders::{Folder, Folders};
 pub use options::UnpackOptions;
 pub use parents::{Parents, PlainParents};
-use pipeline::Pipeline;
+use pipeline::{Done, NotDone, Pipeline};
 use place::{Context, Place};
+use shared_archive::SharedArchive;
 
 /// Makes members below one directory, in the order they are handed in.
 ///
@@ -57,6 +61,7 @@ pub struct Unpacker<'a> {
     folders: Folders,
     directories: Directories,
     pipeline: Option<Pipeline>,
+    archive: SharedArchive,
     buffer: Vec<u8>,
     moved: Transferred,
     /// Of members that were taken as made before their threads came back; one is told at a time.
@@ -82,6 +87,7 @@ impl<'a> Unpacker<'a> {
             folders: Folders::default(),
             directories: Directories::new(options.pending_bytes),
             pipeline: workers.map(|workers| Pipeline::start(workers, means)).transpose()?,
+            archive: SharedArchive::default(),
             buffer: Vec::new(),
             moved: Transferred::default(),
             failed: VecDeque::new(),
@@ -99,8 +105,8 @@ impl<'a> Unpacker<'a> {
     /// begun. The unpacker can go on after an error.
     pub fn unpack<S: Source + ?Sized>(&mut self, entry: &Entry, source: &mut S) -> Result<Transferred, UnpackError> {
         let before = self.moved;
-        let outcomes = self.pipeline.as_mut().map(Pipeline::collect);
-        self.settle(outcomes.unwrap_or_default())?;
+        let done = self.pipeline.as_mut().map(Pipeline::collect);
+        self.settle(done.unwrap_or_default())?;
         self.make(entry, source)?;
         Ok(self.moved - before)
     }
@@ -110,33 +116,64 @@ impl<'a> Unpacker<'a> {
     /// # Errors
     /// [`UnpackError`].
     pub fn finish(mut self) -> Result<Transferred, UnpackError> {
-        let outcomes = self.pipeline.take().map(Pipeline::finish);
-        self.settle(outcomes.unwrap_or_default())?;
+        self.wait()?;
+        if let Some(pipeline) = self.pipeline.take() {
+            pipeline.finish();
+        }
         self.directories.finish(self.root, self.options.resolver)?;
         Ok(self.moved)
     }
 
-    fn settle(&mut self, outcomes: Vec<Result<Transferred, UnpackError>>) -> Result<(), UnpackError> {
-        for outcome in outcomes {
+    /// Waits until no thread has anything to make.
+    fn wait(&mut self) -> Result<(), UnpackError> {
+        let done = self.pipeline.as_mut().map(Pipeline::wait);
+        self.settle(done.unwrap_or_default())
+    }
+
+    /// Waits if a thread is to make `path`.
+    fn wait_for(&mut self, path: &[u8]) -> Result<(), UnpackError> {
+        if self.pipeline.as_ref().is_some_and(|pipeline| pipeline.has(path)) { self.wait() } else { Ok(()) }
+    }
+
+    /// As [`Unpacker::wait_for`], for `path` and all that is above it.
+    fn wait_for_way(&mut self, path: &[u8]) -> Result<(), UnpackError> {
+        for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            self.wait_for(&path[..slash])?;
+        }
+        self.wait_for(path)
+    }
+
+    fn settle(&mut self, done: Vec<Done>) -> Result<(), UnpackError> {
+        self.count(done);
+        self.failed.pop_front().map_or(Ok(()), Err)
+    }
+
+    /// Errors are kept for later: they are of other members than the one at work.
+    fn count(&mut self, done: Vec<Done>) {
+        for Done { outcome, .. } in done {
             match outcome {
                 Ok(moved) => self.moved += moved,
-                Err(error) => self.failed.push_back(error),
+                Err(NotDone::Failed(error)) => self.failed.push_back(error),
+                Err(NotDone::Occupied(job)) => {
+                    let completed = self.complete_anyway(*job);
+                    self.failed.extend(completed.err());
+                }
             }
         }
-        self.failed.pop_front().map_or(Ok(()), Err)
     }
 
     fn make<S: Source + ?Sized>(&mut self, entry: &Entry, source: &mut S) -> Result<(), UnpackError> {
         let at = Context { path: &entry.member.path, offset: entry.header_offset };
         let path = SafePath::new(at.path).map_err(|bad| at.refused(Refusal::Path(bad)))?;
-        let Some((parent, name)) = path.split() else {
+        let Some((_, name)) = path.split() else {
             return self.root_member(at, path, &entry.member);
         };
-        let parent = self.open_parent(at, parent)?.descriptor.clone();
+        self.wait_for(path.as_bytes())?;
+        let parent = self.open_parent(at, &path)?.descriptor.clone();
         let place = Place { at, parent: parent.as_fd(), name };
         match &entry.member.kind {
             Kind::Directory => self.directory(place, &path, &entry.member),
-            Kind::Regular { .. } => self.regular(place, &path, &parent, entry, source),
+            Kind::Regular { .. } => self.regular(at, &path, entry, source),
             Kind::HardLink { target } => self.hard_link(place, &path, target),
             _ => self.special(place, &path, &entry.member),
         }
@@ -150,9 +187,11 @@ impl<'a> Unpacker<'a> {
         self.directories.add(at, path, Attributes::of(at, member, &self.options)?)
     }
 
-    fn open_parent(&mut self, at: Context<'_>, path: &[u8]) -> Result<&mut Folder, UnpackError> {
+    fn open_parent(&mut self, at: Context<'_>, path: &SafePath) -> Result<&mut Folder, UnpackError> {
+        let (path, _) = path.split().expect("the root has no parent, and is seen to before");
         // Looked up twice: a borrow that is returned from one branch lasts through the other.
         if self.folders.get(path).is_none() {
+            self.wait_for_way(path)?;
             let open = |root| self.options.resolver.open(root, path, OFlags::PATH);
             let opened = match open(self.root) {
                 Err(Errno::NOENT) => {

@@ -1,15 +1,15 @@
 //! Data into a file that was just made.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use rustix::fs::Stat;
 
-use super::attributes::Attributes;
 use super::error::UnpackError;
-use super::place::{Context, InodeId, Place};
+use super::new_file::NewFile;
+use super::place::{Context, InodeId};
 use crate::align::Alignment;
 use crate::entry::Entry;
 use crate::source::Source;
@@ -23,7 +23,7 @@ static ZEROS: [u8; HOLE] = [0; HOLE];
 /// Data that is there to be written.
 pub(super) enum Data {
     Memory(Vec<u8>),
-    Spans { archive: File, spans: Vec<Span> },
+    Spans { archive: Arc<File>, spans: Vec<Span> },
 }
 
 /// How data moves.
@@ -33,44 +33,45 @@ pub(super) struct Means {
     pub(super) clone_policy: ClonePolicy,
 }
 
-/// A new, empty file, where it is, and what it shall become. It owns all it needs, so that any thread can complete it.
+/// A new, empty file, and what it shall become.
 pub(super) struct Made {
-    pub(super) path: Vec<u8>,
-    pub(super) offset: u64,
-    pub(super) parent: Arc<OwnedFd>,
-    pub(super) name: Vec<u8>,
+    pub(super) new: NewFile,
     pub(super) file: File,
     /// As it was created.
     pub(super) stat: Stat,
-    pub(super) size: u64,
-    pub(super) attributes: Attributes,
 }
 
 impl Made {
     fn at(&self) -> Context<'_> {
-        Context { path: &self.path, offset: self.offset }
-    }
-
-    pub(super) fn inode(&self) -> InodeId {
-        InodeId::of(&self.stat)
+        self.new.at()
     }
 
     /// Nothing half-written stays under its final name.
-    pub(super) fn discard(&self) {
-        Place { at: self.at(), parent: self.parent.as_fd(), name: &self.name }.discard(self.inode());
+    fn discard(&self) {
+        self.new.place().discard(InodeId::of(&self.stat));
     }
 
     /// Everything but the name: data, then attributes.
     pub(super) fn complete(&self, data: &Data, means: Means) -> Result<Transferred, UnpackError> {
         let moved = match data {
-            Data::Memory(bytes) => self.write(bytes, 0)?,
-            Data::Spans { archive, spans } => self.move_spans(archive, spans, means)?,
+            Data::Memory(bytes) => self.write(bytes, 0),
+            Data::Spans { archive, spans } => self.move_spans(archive, spans, means),
         };
-        self.finish(moved)
+        moved.and_then(|moved| self.finish(moved)).inspect_err(|_| self.discard())
     }
 
     /// As [`Made::complete`], with data that is read while it is written.
     pub(super) fn complete_from<S: Source + ?Sized>(
+        &self,
+        entry: &Entry,
+        source: &mut S,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Transferred, UnpackError> {
+        let moved = self.write_from(entry, source, buffer);
+        moved.and_then(|moved| self.finish(moved)).inspect_err(|_| self.discard())
+    }
+
+    fn write_from<S: Source + ?Sized>(
         &self,
         entry: &Entry,
         source: &mut S,
@@ -86,7 +87,7 @@ impl Made {
                 done += len as u64;
             }
         }
-        self.finish(moved)
+        Ok(moved)
     }
 
     fn move_spans(&self, archive: &File, spans: &[Span], means: Means) -> Result<Transferred, UnpackError> {
@@ -123,11 +124,12 @@ impl Made {
 
     /// What did not move are holes: the file may still be too short for one at its end.
     fn finish(&self, mut moved: Transferred) -> Result<Transferred, UnpackError> {
-        moved.hole_bytes = self.size - moved.cloned_bytes - moved.copied_bytes;
+        let size = self.new.size;
+        moved.hole_bytes = size - moved.cloned_bytes - moved.copied_bytes;
         if moved.hole_bytes > 0 {
-            rustix::fs::ftruncate(&self.file, self.size).map_err(self.at().failed("ftruncate"))?;
+            rustix::fs::ftruncate(&self.file, size).map_err(self.at().failed("ftruncate"))?;
         }
-        self.attributes.give(self.at(), self.file.as_fd(), &self.stat)?;
+        self.new.attributes.give(self.at(), self.file.as_fd(), &self.stat)?;
         Ok(moved)
     }
 }

@@ -1,7 +1,7 @@
 //! The directories of the last members, kept open: members most often lie where one of those before them did.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::attributes::Owner;
 
@@ -14,7 +14,7 @@ pub(super) struct Folder {
     pub(super) descriptor: Arc<OwnedFd>,
     /// Who owns a file that was made here: that hangs on the process, the directory (set-group-ID) and the mount
     /// (`grpid`, ID mapping), so the first one tells.
-    pub(super) created_owner: Option<Owner>,
+    pub(super) created_owner: Arc<OnceLock<Owner>>,
 }
 
 /// Open directories by path, the last one used in front.
@@ -31,7 +31,8 @@ impl Folders {
 
     pub(super) fn keep(&mut self, path: &[u8], descriptor: OwnedFd) -> &mut Folder {
         self.0.truncate(KEPT - 1);
-        self.0.insert(0, Folder { path: path.to_vec(), descriptor: Arc::new(descriptor), created_owner: None });
+        let (descriptor, created_owner) = (Arc::new(descriptor), Arc::default());
+        self.0.insert(0, Folder { path: path.to_vec(), descriptor, created_owner });
         &mut self.0[0]
     }
 
@@ -52,10 +53,10 @@ mod tests {
         for name in 0..KEPT as u8 {
             folders.keep(&[name], open());
         }
-        folders.get(&[0]).unwrap().created_owner = Some((1, 2));
+        folders.get(&[0]).unwrap().created_owner.set((1, 2)).unwrap();
         folders.keep(b"new", open());
         assert!(folders.get(&[1]).is_none());
-        assert_eq!(folders.get(&[0]).unwrap().created_owner, Some((1, 2)));
+        assert_eq!(folders.get(&[0]).unwrap().created_owner.get(), Some(&(1, 2)));
         folders.forget();
         assert!(folders.get(b"new").is_none());
     }

@@ -1,7 +1,6 @@
 //! Makes names: a new directory entry for each member, in place of what has the name.
 
-use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rustix::fs::{
@@ -14,7 +13,8 @@ use super::attributes::Attributes;
 use super::data::Way;
 use super::error::{Refusal, UnpackError};
 use super::fill::{self, Data, Made};
-use super::pipeline::Job;
+use super::new_file::{NewFile, NotMade};
+use super::pipeline::{Job, Pipeline};
 use super::place::{Context, InodeId, Place};
 use crate::beneath::SafePath;
 use crate::entry::Entry;
@@ -43,25 +43,30 @@ impl Unpacker<'_> {
 
     pub(super) fn regular<S: Source + ?Sized>(
         &mut self,
-        place: Place<'_>,
+        at: Context<'_>,
         path: &SafePath,
-        parent: &Arc<OwnedFd>,
         entry: &Entry,
         source: &mut S,
     ) -> Result<(), UnpackError> {
-        let at = place.at;
         let attributes = Attributes::of(at, &entry.member, &self.options)?;
         let data = self.data(at, entry, source)?;
-        let file = self.create(place, path, &attributes)?;
-        let stat = rustix::fs::fstat(&file).map_err(at.failed("fstat"))?;
-        if let Some(folder) = path.split().and_then(|(folder, _)| self.folders.get(folder)) {
-            folder.created_owner = Some((stat.st_uid, stat.st_gid));
-        }
-        let (parent, name, size) = (parent.clone(), place.name.to_vec(), entry.member.size());
-        let made = Made { path: at.path.to_vec(), offset: at.offset, parent, name, file, stat, size, attributes };
+        let folder = self.open_parent(at, path)?;
+        let new = NewFile {
+            archived: at.path.to_vec(),
+            offset: at.offset,
+            path: path.clone(),
+            parent: folder.descriptor.clone(),
+            created_owner: folder.created_owner.clone(),
+            size: entry.member.size(),
+            attributes,
+        };
         match data {
-            Some(data) => self.complete(Job { made, data }),
-            None => self.complete_from(&made, entry, source),
+            Some(data) => self.submit(Job { new, data }),
+            None => {
+                let made = self.make_anyway(new)?;
+                self.moved += made.complete_from(entry, source, &mut self.buffer)?;
+                Ok(())
+            }
         }
     }
 
@@ -83,42 +88,40 @@ impl Unpacker<'_> {
                 Some(Data::Memory(bytes))
             }
             (Way::Spans, Some(archive)) => {
-                let archive = archive.as_fd().try_clone_to_owned();
-                let archive = File::from(archive.map_err(|error| at.unreadable(entry, error))?);
+                let archive = self.archive.share(archive).map_err(|error| at.unreadable(entry, error))?;
                 Some(Data::Spans { archive, spans: entry.data_spans().collect() })
             }
             _ => None,
         })
     }
 
-    fn create(&mut self, place: Place<'_>, path: &SafePath, attributes: &Attributes) -> Result<File, UnpackError> {
-        let owner = path.split().and_then(|(folder, _)| self.folders.get(folder)?.created_owner);
-        let mode = attributes.creation_mode(owner);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        self.make_anew(place, path, "create", || openat(place.parent, os(place.name), flags, mode)).map(File::from)
+    fn submit(&mut self, job: Job) -> Result<(), UnpackError> {
+        let done = match &mut self.pipeline {
+            Some(pipeline) => pipeline.submit(job),
+            None => vec![job.complete(self.means)],
+        };
+        self.settle(done)
     }
 
-    fn complete(&mut self, job: Job) -> Result<(), UnpackError> {
-        if let Some(pipeline) = &mut self.pipeline {
-            let outcomes = pipeline.submit(job);
-            return self.settle(outcomes);
-        }
-        let Job { made, data } = job;
-        self.moved += made.complete(&data, self.means).inspect_err(|_| made.discard())?;
-        if let Data::Memory(bytes) = data {
-            self.buffer = bytes;
-        }
-        Ok(())
+    /// Makes a file also where that takes the removal of an empty directory.
+    fn make_anyway(&mut self, new: NewFile) -> Result<Made, UnpackError> {
+        let new = match new.make() {
+            Ok(made) => return Ok(made),
+            Err(NotMade::Failed(error)) => return Err(error),
+            Err(NotMade::Occupied(new)) => new,
+        };
+        self.remove(new.place(), &new.path)?;
+        new.make().map_err(|not_made| match not_made {
+            NotMade::Failed(error) => error,
+            // Someone else makes directories there.
+            NotMade::Occupied(new) => new.at().failed("create")(Errno::EXIST),
+        })
     }
 
-    fn complete_from<S: Source + ?Sized>(
-        &mut self,
-        made: &Made,
-        entry: &Entry,
-        source: &mut S,
-    ) -> Result<(), UnpackError> {
-        let completed = made.complete_from(entry, source, &mut self.buffer);
-        self.moved += completed.inspect_err(|_| made.discard())?;
+    /// A job that came back because a directory has the name.
+    pub(super) fn complete_anyway(&mut self, Job { new, data }: Job) -> Result<(), UnpackError> {
+        let made = self.make_anyway(new)?;
+        self.moved += made.complete(&data, self.means)?;
         Ok(())
     }
 
@@ -127,9 +130,12 @@ impl Unpacker<'_> {
         let at = place.at;
         let target = SafePath::new(target).map_err(|bad| at.refused(Refusal::LinkTarget(bad)))?;
         let (directory, name) = target.split().ok_or_else(|| at.refused(Refusal::Root))?;
+        // A file on its way can still fail, and then has to go; another name of it would stay.
+        self.wait_for(target.as_bytes())?;
         let directory = match self.folders.get(directory) {
             Some(folder) => folder.descriptor.clone(),
             None => {
+                self.wait_for_way(directory)?;
                 let opened = self.options.resolver.open(self.root, directory, OFlags::PATH);
                 Arc::new(opened.map_err(|errno| at.unresolved(errno))?)
             }
@@ -139,7 +145,6 @@ impl Unpacker<'_> {
             return Err(at.refused(Refusal::LinkToDirectory));
         }
         let inode = InodeId::of(&stat);
-        self.wait_for(inode)?;
         let link = || linkat(&directory, os(name), place.parent, os(place.name), AtFlags::empty());
         match link() {
             Err(Errno::EXIST) if place.is(inode) => Ok(()),
@@ -149,12 +154,6 @@ impl Unpacker<'_> {
             }
             linked => linked.map_err(at.failed("link")),
         }
-    }
-
-    /// A file that a thread fills can still fail, and then has to go; another name of it would stay.
-    fn wait_for(&mut self, inode: InodeId) -> Result<(), UnpackError> {
-        let outcomes = self.pipeline.as_mut().map(|pipeline| pipeline.wait_for(inode));
-        self.settle(outcomes.unwrap_or_default())
     }
 
     /// Symbolic links, FIFOs and devices: made by name, then given their attributes without following anything.
@@ -202,6 +201,9 @@ impl Unpacker<'_> {
 
     /// Removes a file or an empty directory; a directory with content is not for an archive to remove.
     fn remove(&mut self, place: Place<'_>, path: &SafePath) -> Result<(), UnpackError> {
+        // What is on its way may lie in it.
+        let done = self.pipeline.as_mut().map(Pipeline::wait);
+        self.count(done.unwrap_or_default());
         match unlinkat(place.parent, os(place.name), AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) if place.is_directory()? => {
                 unlinkat(place.parent, os(place.name), AtFlags::REMOVEDIR).map_err(place.at.failed("rmdir"))?;

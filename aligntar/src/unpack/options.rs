@@ -17,7 +17,8 @@ pub struct UnpackOptions<'a> {
     /// Whether data may, or must, be cloned. Under [`ClonePolicy::IfPossible`], data of less than 16 KiB is copied,
     /// which is faster.
     pub clone_policy: ClonePolicy,
-    /// Threads that fill files, the calling one included, which alone makes names. By default 1: no other thread.
+    /// Threads that make and fill regular files, the calling one included, which alone makes all else; the outcome is
+    /// that of one thread. By default 1: no other thread.
     pub threads: NonZeroUsize,
     /// How directories are found. By default what the kernel can do best.
     pub resolver: Resolver,

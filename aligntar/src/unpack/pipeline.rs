@@ -1,77 +1,74 @@
-//! Threads that fill files which the calling thread made. They know descriptors only: names are touched by one thread,
-//! in the order of the archive, or links and replaced files would depend on who is faster.
+//! Threads that make and fill regular files, while the calling one reads the archive and makes all else.
+//!
+//! A thread makes a file only where nothing or another file has its name. Whatever else depends on a name waits until
+//! no thread has it: the outcome is that of one member after the other.
 //!
 //! ```text
-//! submit ── batch ── jobs (bounded) ── thread ── done ── settle: counted, or discarded by its name
+//! submit ── batch ── jobs (bounded) ── thread ── done ── collect, wait
 //!              └──── all threads are busy: the caller does it itself ────┘
 //! ```
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use super::error::UnpackError;
-use super::fill::{Data, Made, Means};
-use super::place::InodeId;
+use super::fill::{Data, Means};
+use super::new_file::{NewFile, NotMade};
 use crate::transfer::Transferred;
 
-/// Files that a thread is given at once: waking it takes as long as filling a small one.
-const BATCH_FILES: usize = 16;
+/// Files that a thread is given at once, all of one directory, where threads would wait for each other: waking one
+/// takes as long as making a file.
+const BATCH_FILES: usize = 128;
 
 /// Bytes in memory from which on a batch is full.
-const BATCH_BYTES: usize = 256 * 1024;
+const BATCH_BYTES: usize = 1 << 20;
 
-/// Batches that wait for a thread. With one at each thread and one being filled, that bounds the open files to 16 for
-/// each (with their directories and, for long data, the archive: three descriptors) and the memory to 512 KiB.
+/// What a file that takes no memory counts for, in bytes: others of its batch wait for it.
+const SPANS_BYTES: usize = 64 * 1024;
+
+/// Batches that wait for a thread. With one at each thread and one being filled, that bounds the memory to 1 MiB for
+/// each, and 256 KiB where a file just went over it.
 const WAITING: usize = 3;
 
-/// What became of a file: how its data moved, or that it has been removed again, and why.
-pub(super) type Outcome = Result<Transferred, UnpackError>;
-
-/// A made file and what belongs into it.
+/// A file to be made, and what belongs into it.
 pub(super) struct Job {
-    pub(super) made: Made,
+    pub(super) new: NewFile,
     pub(super) data: Data,
 }
 
+/// Why a job is not done.
+pub(super) enum NotDone {
+    Failed(UnpackError),
+    /// See [`NotMade::Occupied`].
+    Occupied(Box<Job>),
+}
+
+/// What became of a job.
+pub(super) struct Done {
+    path: Vec<u8>,
+    pub(super) outcome: Result<Transferred, NotDone>,
+}
+
 impl Job {
-    fn complete(self, means: Means) -> Done {
-        let inode = self.made.inode();
-        let completed = self.made.complete(&self.data, means);
-        // A file that is whole is closed here: that is this thread's work as well.
-        let outcome = completed.map_err(|error| Failed { made: Box::new(self.made), error });
-        Done { inode, outcome }
+    pub(super) fn complete(self, means: Means) -> Done {
+        let path = self.new.path.as_bytes().to_vec();
+        let Job { new, data } = self;
+        let outcome = match new.make() {
+            Ok(made) => made.complete(&data, means).map_err(NotDone::Failed),
+            Err(NotMade::Failed(error)) => Err(NotDone::Failed(error)),
+            Err(NotMade::Occupied(new)) => Err(NotDone::Occupied(Box::new(Job { new: *new, data }))),
+        };
+        Done { path, outcome }
     }
 
-    /// Bytes in memory.
     fn bytes(&self) -> usize {
         match &self.data {
             Data::Memory(bytes) => bytes.len(),
-            // Waits for nothing: the others of its batch would wait for it.
-            Data::Spans { .. } => BATCH_BYTES,
+            Data::Spans { .. } => SPANS_BYTES,
         }
-    }
-}
-
-struct Done {
-    inode: InodeId,
-    outcome: Result<Transferred, Failed>,
-}
-
-/// Its file is still open, so that no other can get its inode number.
-struct Failed {
-    made: Box<Made>,
-    error: UnpackError,
-}
-
-impl Done {
-    /// To be called where names are touched.
-    fn settle(self) -> Outcome {
-        self.outcome.map_err(|Failed { made, error }| {
-            made.discard();
-            error
-        })
     }
 }
 
@@ -83,8 +80,8 @@ pub(super) struct Pipeline {
     jobs: Option<SyncSender<Vec<Job>>>,
     done: Receiver<Vec<Done>>,
     threads: Vec<JoinHandle<()>>,
-    /// Given to a thread and not seen again.
-    in_flight: Vec<InodeId>,
+    /// Paths of what was submitted and has not been seen again.
+    on_their_way: HashSet<Vec<u8>>,
 }
 
 impl Pipeline {
@@ -98,7 +95,7 @@ impl Pipeline {
             jobs: Some(jobs),
             done,
             threads: Vec::new(),
-            in_flight: Vec::new(),
+            on_their_way: HashSet::new(),
         };
         let inbox = Arc::new(Mutex::new(inbox));
         for _ in 0..threads.get() {
@@ -110,82 +107,80 @@ impl Pipeline {
     }
 
     /// Gives `job` to a thread soon. What comes back is of any job.
-    pub(super) fn submit(&mut self, job: Job) -> Vec<Outcome> {
+    pub(super) fn submit(&mut self, job: Job) -> Vec<Done> {
+        let is_elsewhere = self.batch.last().is_some_and(|last| !Arc::ptr_eq(&last.new.parent, &job.new.parent));
+        let mut done = if is_elsewhere { self.send() } else { Vec::new() };
+        self.on_their_way.insert(job.new.path.as_bytes().to_vec());
         self.batch_bytes += job.bytes();
         self.batch.push(job);
-        if self.batch.len() < BATCH_FILES && self.batch_bytes < BATCH_BYTES { Vec::new() } else { self.send() }
+        if self.batch.len() == BATCH_FILES || self.batch_bytes >= BATCH_BYTES {
+            done.extend(self.send());
+        }
+        done
+    }
+
+    /// Whether a file is on its way to `path`.
+    pub(super) fn has(&self, path: &[u8]) -> bool {
+        self.on_their_way.contains(path)
     }
 
     /// What has been done since this was asked last.
-    pub(super) fn collect(&mut self) -> Vec<Outcome> {
-        let mut outcomes = Vec::new();
+    pub(super) fn collect(&mut self) -> Vec<Done> {
+        let mut seen = Vec::new();
         while let Ok(done) = self.done.try_recv() {
-            self.settle(done, &mut outcomes);
+            self.see(done, &mut seen);
         }
-        outcomes
+        seen
     }
 
-    /// Waits until no thread has `inode` any longer.
-    pub(super) fn wait_for(&mut self, inode: InodeId) -> Vec<Outcome> {
-        let is_batched = self.batch.iter().any(|job| job.made.inode() == inode);
-        let mut outcomes = if is_batched { self.send() } else { Vec::new() };
-        while self.in_flight.contains(&inode) {
+    /// Waits until nothing is on its way.
+    pub(super) fn wait(&mut self) -> Vec<Done> {
+        let mut seen = self.send();
+        while !self.on_their_way.is_empty() {
             // All senders are gone only if the threads panicked, which `finish` passes on.
             let Ok(done) = self.done.recv() else { break };
-            self.settle(done, &mut outcomes);
+            self.see(done, &mut seen);
         }
-        outcomes
+        seen
     }
 
     /// Waits for all threads to end.
-    pub(super) fn finish(mut self) -> Vec<Outcome> {
-        let outcomes = self.drain();
+    pub(super) fn finish(mut self) {
+        self.jobs = None;
         for thread in self.threads.drain(..) {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
             }
         }
-        outcomes
-    }
-
-    fn drain(&mut self) -> Vec<Outcome> {
-        let mut outcomes = self.send();
-        self.jobs = None;
-        while let Ok(done) = self.done.recv() {
-            self.settle(done, &mut outcomes);
-        }
-        outcomes
     }
 
     /// Gives the batch to a thread; where all are busy, this one has time to work itself.
-    fn send(&mut self) -> Vec<Outcome> {
+    fn send(&mut self) -> Vec<Done> {
         self.batch_bytes = 0;
         let batch = std::mem::take(&mut self.batch);
         let Some(jobs) = self.jobs.as_ref().filter(|_| !batch.is_empty()) else { return Vec::new() };
-        let inodes = self.in_flight.len();
-        self.in_flight.extend(batch.iter().map(|job| job.made.inode()));
         match jobs.try_send(batch) {
             Ok(()) => Vec::new(),
             Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
-                self.in_flight.truncate(inodes);
-                batch.into_iter().map(|job| job.complete(self.means).settle()).collect()
+                let mut seen = Vec::new();
+                self.see(batch.into_iter().map(|job| job.complete(self.means)).collect(), &mut seen);
+                seen
             }
         }
     }
 
-    fn settle(&mut self, done: Vec<Done>, outcomes: &mut Vec<Outcome>) {
-        for done in done {
-            if let Some(at) = self.in_flight.iter().position(|&inode| inode == done.inode) {
-                self.in_flight.swap_remove(at);
-            }
-            outcomes.push(done.settle());
+    fn see(&mut self, done: Vec<Done>, seen: &mut Vec<Done>) {
+        for done in &done {
+            self.on_their_way.remove(&done.path);
         }
+        seen.extend(done);
     }
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.drain();
+        self.wait();
+        self.jobs = None;
         for thread in self.threads.drain(..) {
             // Whoever dropped this is on the way out, maybe of a panic: a second one would abort.
             let _ = thread.join();
