@@ -7,6 +7,25 @@ use crate::source::Source;
 use crate::transfer::ClonePolicy;
 
 /// Data from this length on is cloned under [`ClonePolicy::IfPossible`], shorter data is copied. In bytes.
+///
+/// A clone costs the same for any length, and the tail that is no whole block is copied behind it. Into new files out of
+/// one warm archive, µs a file with the creation, medians of 7 × 500 files, and in brackets with all of it on the disk
+/// (Linux 6.18, two busy cores, loop devices):
+///
+/// | bytes | Btrfs clone | Btrfs copy | XFS clone | XFS copy |
+/// |---|---|---|---|---|
+/// | 0 | 16 (21) | | 17 (34) | |
+/// | 4,096 | 28 (49) | 23 (61) | 54 (63) | 43 (97) |
+/// | 6,000 | 38 (96) | 29 (69) | 70 (135) | 52 (110) |
+/// | 8,192 | 35 (60) | 42 (81) | 37 (41) | 33 (83) |
+/// | 14,000 | 89 (169) | 112 (189) | 54 (103) | 39 (97) |
+/// | 16,384 | 35 (67) | 48 (93) | 38 (44) | 33 (74) |
+/// | 30,000 | 76 (171) | 139 (185) | 83 (115) | 55 (112) |
+/// | 60,000 | 71 (137) | 123 (173) | 65 (97) | 75 (153) |
+/// | 131,072 | 71 (172) | 607 (825) | 48 (64) | 96 (292) |
+///
+/// Copies win up to 6,000 bytes on both, clones from 8 KiB on Btrfs, and on XFS from 64 KiB while the disk is not
+/// waited for, from 8 KiB or 30 KiB if it is. 16 KiB is between them.
 const CLONE_FROM: u64 = 16 * 1024;
 
 /// Data of up to this length that cannot be cloned is held in memory as a whole, so that any thread can write it and a

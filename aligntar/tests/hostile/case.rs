@@ -16,6 +16,7 @@ pub(crate) struct Case {
     left: Option<Vec<&'static str>>,
     keep_xattr: Option<XattrFilter<'static>>,
     owner: bool,
+    also: fn(&World),
 }
 
 /// A case that nothing is expected of yet.
@@ -29,6 +30,7 @@ pub(crate) fn case(name: &'static str, archive: impl Fn(Archive) -> Archive + 's
         left: None,
         keep_xattr: None,
         owner: false,
+        also: |_| (),
     }
 }
 
@@ -63,6 +65,11 @@ impl Case {
         Case { owner: true, ..self }
     }
 
+    /// Asserts what a list does not show.
+    pub(crate) fn also(self, also: fn(&World)) -> Self {
+        Case { also, ..self }
+    }
+
     /// What went wrong in `way`, if anything.
     fn run(&self, folder: &Path, way: Way) -> Option<String> {
         let world = World::new(folder);
@@ -72,6 +79,7 @@ impl Case {
         let mut options = UnpackOptions { owner: self.owner, ..UnpackOptions::default() };
         options.keep_xattr = self.keep_xattr.unwrap_or(options.keep_xattr);
         let error = way.unpack(&archive, &world, options).err();
+        (self.also)(&world);
         let (refused, left) = (if way.is_stream { self.refused_stream } else { self.refused }, world.list());
         let is_right = error.as_deref() == refused
             && world.outside() == outside

@@ -203,6 +203,12 @@ fn xattrs() -> Vec<Case> {
         xattr_case("an ACL that is none", b"SCHILY.xattr.system.posix_acl_access", b"evil")
             .refused("setxattr: Unsupported")
             .leaves(&[]),
+        case("a hard link to a file that could not be made", |tar| {
+            tar.pax(&[(b"SCHILY.xattr.evil", b"x")]).file("a", &[b'x'; 5000]).hard_link("b", "a")
+        })
+        .keeping_xattrs()
+        .refused("setxattr: Unsupported")
+        .leaves(&[]),
         case("attributes that were not asked for", |tar| {
             let records: [(&[u8], &[u8]); 3] = [
                 (b"SCHILY.xattr.security.capability", b"evil"),

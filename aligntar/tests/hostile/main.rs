@@ -7,6 +7,7 @@ mod damaged;
 #[path = "../tree/describe.rs"]
 mod describe;
 mod names;
+mod privileged;
 mod replaced;
 mod world;
 
