@@ -189,6 +189,8 @@ impl<'a> Unpacker<'a> {
 
     fn open_parent(&mut self, at: Context<'_>, path: &SafePath) -> Result<&mut Folder, UnpackError> {
         let (path, _) = path.split().expect("the root has no parent, and is seen to before");
+        // A file may be on its way to take the directory's place, if that is empty.
+        self.wait_for(path)?;
         // Looked up twice: a borrow that is returned from one branch lasts through the other.
         if self.folders.get(path).is_none() {
             self.wait_for_way(path)?;
