@@ -72,3 +72,52 @@ fn check(filesystem: &str, options: &str, sequence: &Sequence) -> Result<()> {
     drop(mounted);
     random::round_trip::round_trip(&overlay, "u", "again")
 }
+
+/// Deeper than a process may hold directories open (1024), nearly as deep as paths go.
+fn deep(filesystem: &str) -> Result<()> {
+    const DEPTH: usize = 2000;
+    let overlay = Overlay::new(filesystem, 2, "")?;
+    let descend = |from: &std::path::Path, depth: usize| -> Result<()> {
+        let mut dir = std::fs::File::open(from)?;
+        for _ in 0..depth {
+            match rustix::fs::mkdirat(&dir, "d", rustix::fs::Mode::RWXU) {
+                Err(rustix::io::Errno::EXIST) => {}
+                made => made?,
+            }
+            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+            dir = rustix::fs::openat(&dir, "d", flags, rustix::fs::Mode::empty())?.into();
+        }
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir));
+        support::shell(path.as_ref(), "touch file; if [ -e gone ]; then rm gone; else touch gone; fi")
+    };
+    descend(&overlay.lower(1), DEPTH)?;
+    let mounted = overlay.mount("u")?;
+    descend(mounted.path(), DEPTH)?;
+    drop(mounted);
+    let mut count = 0;
+    let beside = carry::carry(&overlay.layers("u")?, &overlay.layers("again")?)?;
+    layerfs::walk(&overlay.layers("again")?, |change| {
+        count += 1;
+        if let layerfs::Change::Deleted { path, .. } = change {
+            assert_eq!(Some(path), beside.deleted.first().map(std::path::PathBuf::as_path));
+        }
+        Ok::<(), std::io::Error>(())
+    })?;
+    // The root, all directories, the file, and the deletion.
+    assert_eq!((count, beside.deleted.len()), (1 + DEPTH + 1 + 1, 1));
+    // std would hold a descriptor for each level as well.
+    let folder = overlay.lower(0);
+    support::run("rm", ["-rf".as_ref(), folder.parent().unwrap_or(&folder)])
+}
+
+#[test]
+#[ignore = "needs root and loop devices: cargo xtask test"]
+fn privileged_btrfs_a_deep_tree_comes_back() -> Result<()> {
+    deep("/mnt/btrfs")
+}
+
+#[test]
+#[ignore = "needs root and loop devices: cargo xtask test"]
+fn privileged_xfs_a_deep_tree_comes_back() -> Result<()> {
+    deep("/mnt/xfs")
+}

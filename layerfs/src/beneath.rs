@@ -3,9 +3,9 @@
 //! `openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV` (Linux 5.6): no `..`, no symlink and no
 //! mount inside a layer leads anywhere else. Overlayfs itself does not look into mounts inside a layer either.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -117,14 +117,34 @@ impl Root {
         self.openat2(inside, flags).map_err(|source| AccessError::Open { path: self.full(inside), source })
     }
 
-    /// The system call, for callers that tell errnos apart themselves.
+    /// The system call, for callers that tell errnos apart themselves. Paths longer than the kernel takes at once
+    /// (`PATH_MAX`) are opened in pieces.
     pub(crate) fn openat2(&self, inside: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-        rustix::io::retry_on_intr(|| {
-            rustix::fs::openat2(&self.fd, inside, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
-        })
+        let mut rest = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
+        let mut held: Option<OwnedFd> = None;
+        while let Some((piece, behind)) = split_long(rest) {
+            let dir = held.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+            held = Some(open_beneath(dir, piece, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW)?);
+            rest = behind;
+        }
+        open_beneath(held.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd), rest, flags)
     }
+}
+
+fn open_beneath(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    rustix::io::retry_on_intr(|| rustix::fs::openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve))
+}
+
+/// Longest path that is handed to the kernel, below `PATH_MAX` (4096 with the final NUL, `linux/limits.h`).
+const PIECE: usize = 4000;
+
+/// The first piece of a path that is too long, and what follows; names end at 255 bytes, so there is a slash.
+fn split_long(path: &Path) -> Option<(&Path, &Path)> {
+    let bytes = path.as_os_str().as_bytes();
+    let slash = bytes.get(..PIECE)?.iter().rposition(|byte| *byte == b'/').filter(|slash| *slash > 0)?;
+    let (piece, rest) = (&bytes[..slash], &bytes[slash + 1..]);
+    Some((Path::new(OsStr::from_bytes(piece)), Path::new(OsStr::from_bytes(rest))))
 }
 
 impl AsFd for Root {

@@ -108,7 +108,8 @@ impl OverlayMounts {
         if self.is_other {
             layers.ids = IdMap { uids: self.id_ranges("uid_map")?, gids: self.id_ranges("gid_map")? };
             // Image layers are chowned, or mounted with the same map.
-            layers.lower_ids = vec![layers.ids.clone(); layers.lowerdirs.len()];
+            let shifted = if layers.ids.is_identity() { 0 } else { layers.lowerdirs.len() };
+            layers.lower_ids = vec![layers.ids.clone(); shifted];
         }
         Ok(layers)
     }

@@ -108,6 +108,10 @@ impl<W: Write> Lines<W> {
 /// One path stays one line, and a terminal is told nothing else than characters: other bytes are octal escapes, as `ls
 /// -b` has them.
 fn write_escaped(out: &mut impl Write, path: &OsStr) -> io::Result<()> {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+    if path.as_bytes().iter().all(is_plain) {
+        return out.write_all(path.as_bytes());
+    }
     for chunk in path.as_bytes().utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {

@@ -83,7 +83,13 @@ fn walk_inodes(
             Ok(())
         }
         Change::Present(present) if is_socket(&present) => Ok(sockets.add(&present)?),
-        Change::Present(present) => take(inode_of(present, keep).map_err(PackError::from)?),
+        Change::Present(present) => {
+            let mut inode = inode_of(&present, keep)?;
+            if let DataSource::Lower(data) = present.data()? {
+                inode.data = Some(File::from(data));
+            }
+            take(inode)
+        }
     });
     match walked {
         Ok(_) => Ok(BesideMembers { deleted, sockets: sockets.into_inner() }),
@@ -97,16 +103,13 @@ fn is_socket(present: &Present<'_>) -> bool {
 }
 
 /// The inode as the container sees it.
-fn inode_of(present: Present<'_>, keep: XattrFilter<'_>) -> Result<Inode, InodeError> {
+fn inode_of(present: &Present<'_>, keep: XattrFilter<'_>) -> Result<Inode, PackError> {
     let path = if present.path.as_os_str().is_empty() { Path::new(".") } else { present.path };
     let mut inode = read_inode(present.parent, present.name, path.as_os_str().as_bytes().to_vec(), keep)?;
     (inode.member.uid, inode.member.gid) = (present.stat.st_uid.into(), present.stat.st_gid.into());
     let stored = std::mem::take(&mut inode.member.xattrs).into_iter();
     let merged = stored.filter_map(|xattr| present.merged_xattr(xattr.name, xattr.value));
     inode.member.xattrs = merged.map(|layerfs::Xattr { name, value }| Xattr { name, value }).collect();
-    if let DataSource::Lower(data) = present.data {
-        inode.data = Some(File::from(data));
-    }
     Ok(inode)
 }
 

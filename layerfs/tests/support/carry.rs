@@ -81,7 +81,7 @@ fn make(present: &Present<'_>, original: &Path, path: &Path) -> Result<()> {
         FileType::Directory => fs::create_dir(path)?,
         FileType::Symlink => std::os::unix::fs::symlink(fs::read_link(original)?, path)?,
         FileType::RegularFile => {
-            let mut source = match &present.data {
+            let mut source = match &present.data()? {
                 DataSource::Itself => File::open(original)?,
                 DataSource::Lower(fd) => File::from(fd.try_clone()?),
             };

@@ -34,7 +34,7 @@ pub(crate) fn changes(layers: &Layers) -> Result<Vec<String>> {
     layerfs::walk(layers, |change| {
         lines.push(match change {
             Change::Present(present) => {
-                let letter = if matches!(present.data, DataSource::Lower(_)) { 'L' } else { 'P' };
+                let letter = if matches!(present.data()?, DataSource::Lower(_)) { 'L' } else { 'P' };
                 format!("{letter} {}", present.path.display())
             }
             Change::Deleted { path, .. } => format!("D {}", path.display()),
