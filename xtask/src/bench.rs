@@ -2,6 +2,7 @@
 
 mod cells;
 mod container;
+mod diff;
 mod disk;
 mod interrupt;
 mod machine;
@@ -19,6 +20,8 @@ use anyhow::Result;
 use clap::Subcommand;
 
 pub(crate) use container::Container;
+use diff::DiffOptions;
+pub(crate) use diff::{Workload as DiffWorkload, run_inside as run_diff_inside};
 pub(crate) use disk::Disk;
 pub(crate) use interrupt::Interrupt;
 pub(crate) use measure::measure;
@@ -34,11 +37,14 @@ pub(crate) enum BenchTask {
     Seed(SeedOptions),
     /// Pack and unpack trees of files, against other tools and the least that clones cost
     Tree(TreeOptions),
+    /// List what a container with 100,000 changes changed, against podman
+    Diff(DiffOptions),
 }
 
 pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
     match task {
         BenchTask::Seed(options) => seed::run(options),
         BenchTask::Tree(options) => tree::run(options),
+        BenchTask::Diff(options) => diff::run(options),
     }
 }
