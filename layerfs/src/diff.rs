@@ -185,6 +185,16 @@ pub enum DiffError {
     /// The lower layers could not be read.
     #[error(transparent)]
     Lower(#[from] LowerError),
+    /// With `index=on`, a change of a lower file with several names shows under all of them, and only the index beside
+    /// the workdir knows; containers' engines mount without it.
+    #[error(
+        "{} was changed together with other names of the same lower file (index=on), which its upperdir does not tell",
+        path.display()
+    )]
+    Indexed {
+        /// The file in the upperdir.
+        path: PathBuf,
+    },
     /// A metacopy file's data is in no lower layer.
     #[error("{} is a metacopy file, but no lower layer has its data", path.display())]
     NoData {

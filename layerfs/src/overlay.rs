@@ -67,7 +67,7 @@ impl XattrNamespace {
     }
 }
 
-/// Markers kept as xattrs that this crate reads or writes. The others (`origin`, `impure`, `nlink`, `uuid`, …) say
+/// Markers kept as xattrs that this crate reads or writes. The others (`origin`, `impure`, `uuid`, …) say
 /// nothing about the merged tree's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marker {
@@ -75,6 +75,8 @@ pub(crate) enum Marker {
     Redirect,
     Metacopy,
     Whiteout,
+    /// Only ever with the mount option `index=on`, on a file that has several names in a lower layer.
+    Nlink,
 }
 
 impl Marker {
@@ -84,6 +86,7 @@ impl Marker {
             Self::Redirect => "redirect",
             Self::Metacopy => "metacopy",
             Self::Whiteout => "whiteout",
+            Self::Nlink => "nlink",
         }
     }
 }

@@ -40,6 +40,8 @@ on_btrfs_and_xfs! {
     userxattr: privileged_btrfs_userxattr_markers_are_read, privileged_xfs_userxattr_markers_are_read;
     data_only: privileged_btrfs_data_only_layers_lend_data, privileged_xfs_data_only_layers_lend_data;
     xattr_whiteouts: privileged_btrfs_xattr_whiteouts_in_lower_layers_hide, privileged_xfs_xattr_whiteouts_in_lower_layers_hide;
+    ignored: privileged_btrfs_markers_without_a_meaning_are_ignored, privileged_xfs_markers_without_a_meaning_are_ignored;
+    indexed: privileged_btrfs_an_index_of_hard_links_is_refused, privileged_xfs_an_index_of_hard_links_is_refused;
     nested: privileged_btrfs_an_overlay_within_keeps_its_markers, privileged_xfs_an_overlay_within_keeps_its_markers;
 }
 
@@ -270,4 +272,27 @@ fn nested(filesystem: &str) -> Result<()> {
     drop(mounted);
     assert_eq!(changes(&overlay.layers("u")?)?, ["P ", "P d"]);
     round_trip(&overlay, "u", "again")
+}
+
+fn ignored(filesystem: &str) -> Result<()> {
+    let overlay = Overlay::new(filesystem, 1, "")?;
+    shell(&overlay.lower(0), IMAGE)?;
+    overlay.change("u", "echo more >> etc/one; touch etc/app/new")?;
+    for (path, marker) in [("etc", "impure"), ("etc/one", "origin"), ("etc/one", "nlink"), ("etc/app", "uuid")] {
+        set_xattr(&overlay.upper("u").join(path), &format!("trusted.overlay.{marker}"), "")?;
+    }
+    assert_eq!(changes(&overlay.layers("u")?)?, ["P ", "P etc", "P etc/app", "P etc/app/new", "P etc/one"]);
+    round_trip(&overlay, "u", "again")
+}
+
+/// One change shows under two names, one of which the upperdir does not have.
+fn indexed(filesystem: &str) -> Result<()> {
+    let overlay = Overlay::new(filesystem, 1, "index=on")?;
+    shell(&overlay.lower(0), "echo one > first; ln first second; echo other > other")?;
+    overlay.change("u", "echo two >> other")?;
+    assert_eq!(changes(&overlay.layers("u")?)?, ["P ", "P other"]);
+    overlay.change("u", "echo two >> first; grep -q two second")?;
+    let refused = changes(&overlay.layers("u")?).map_err(|error| format!("{error:#}"));
+    assert!(refused.is_err_and(|error| error.contains("first was changed together with other names")));
+    Ok(())
 }

@@ -1,10 +1,11 @@
 //! Directories that appear in the upperdir on the way to something else.
 
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, XattrFlags};
+use rustix::io::Errno;
 
 use super::{ApplyError, OpenDir, Upperdir, times_of};
 use crate::handle::Xattr;
@@ -60,6 +61,7 @@ impl Upperdir {
             rustix::fs::mkdirat(&parent.fd, name, DEFAULT_MODE).map_err(self.refused("make the directory", path))
         })?;
         let fd = self.open_upper(parent.fd.as_fd(), path, name)?;
+        self.drop_inherited_acls(&format!("/proc/self/fd/{}", fd.as_raw_fd()), path)?;
         // Whatever the umask says.
         rustix::fs::fchmod(&fd, DEFAULT_MODE).map_err(self.refused("set the mode of", path))?;
         if !self.ids.is_identity() {
@@ -75,6 +77,18 @@ impl Upperdir {
         // After the owner: chown clears the set-id bits.
         let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
         rustix::fs::fchmod(fd, mode).map_err(self.refused("set the mode of", path))
+    }
+
+    /// A default ACL of the parent, copied up with it, is not meant for this file. `made` leads through its descriptor.
+    pub(super) fn drop_inherited_acls(&self, made: &str, path: &Path) -> Result<(), ApplyError> {
+        for name in ["system.posix_acl_access", "system.posix_acl_default"] {
+            match rustix::fs::removexattr(made, name) {
+                // What is no directory has no default ACL; some file systems say so, some have none at all.
+                Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::ACCESS) => {}
+                Err(errno) => return Err(self.refused("remove the inherited ACL of", path)(errno)),
+            }
+        }
+        Ok(())
     }
 
     /// `owner` is the one that the container sees.

@@ -75,6 +75,7 @@ impl Upperdir {
 
     /// `made` is a path through the descriptor of the file itself. The owner first: chown clears the set-id bits.
     fn set_attributes(&self, made: &str, path: &Path, attributes: &NodeAttributes) -> Result<(), ApplyError> {
+        self.drop_inherited_acls(made, path)?;
         let (uid, gid) = self.owner_on_disk((attributes.uid, attributes.gid), path)?;
         rustix::fs::chown(made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
             .map_err(self.refused("set the owner of", path))?;

@@ -13,7 +13,7 @@ use crate::beneath::{self, AccessError, Entry, Root};
 use crate::handle::Handle;
 use crate::ids::IdMap;
 use crate::lower::{Lowers, Node, Part};
-use crate::overlay::{self, Opacity, XattrNamespace};
+use crate::overlay::{self, Marker, Opacity, XattrNamespace};
 use crate::store::Layers;
 
 /// A walk with its visitor.
@@ -230,6 +230,7 @@ where
         if overlay::is_whiteout(&stat) {
             return self.visit_whiteout(dir, name).map(|()| None);
         }
+        self.check_index(dir, upper, name, &stat)?;
         let path = dir.path.join(name);
         let place = Place::Upper { host_dir: &dir.host_path, merged: &dir.merged };
         self.present(&path, Found { parent: upper, name, stat, place }, self.base(dir, name, self.ids))?;
@@ -237,6 +238,16 @@ where
             FileType::Directory => Ok(Some(self.upper_dir(dir, upper, name, path)?)),
             _ => Ok(None),
         }
+    }
+
+    /// An indexed file has a second name in the index, so almost none has to be asked.
+    fn check_index(&self, dir: &Dir, upper: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> Result<(), DiffError> {
+        if overlay::file_type(stat) == FileType::Directory || stat.st_nlink < 2 {
+            return Ok(());
+        }
+        let path = dir.host_path.join(name);
+        let file = Handle { dir: upper, name: Some(name), path: &path };
+        if file.has_marker(self.ns, Marker::Nlink)? { Err(DiffError::Indexed { path }) } else { Ok(()) }
     }
 
     fn base<'b>(&self, dir: &'b Dir, name: &'b OsStr, ids: &'b IdMap) -> Base<'b>
