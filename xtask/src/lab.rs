@@ -74,6 +74,9 @@ impl fmt::Display for FileSystem {
     }
 }
 
+/// Sparse files: only what is written takes space.
+pub(crate) const DEFAULT_IMAGE_GIB: u64 = 50;
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LabOptions {
     /// The file system that holds podman's storage; all three are at /mnt/NAME
@@ -85,6 +88,9 @@ pub(crate) struct LabOptions {
     /// Take the release build of `ckpt` that is there, if any, instead of building it
     #[arg(long)]
     pub(crate) no_build: bool,
+    /// Size of the file systems that are made, in GiB; CKPT_LAB_IMAGE_GB goes before
+    #[arg(long, value_name = "GIB", default_value_t = DEFAULT_IMAGE_GIB)]
+    pub(crate) image_gib: u64,
 }
 
 /// An opened lab. It is the only one of its cache folder until it is dropped.
@@ -113,7 +119,7 @@ impl Lab {
         debian::make_unless_current(&cache)?;
         let images = Images::new(&cache);
         images.wait_until_free()?;
-        images.make(options.fresh)?;
+        images.make(options.fresh, options.image_gib)?;
         let groups = LabGroups::create()?;
         signals::hold(&groups);
         Ok(Self { spec: EntrySpec::new(images, options.fs, &workspace, &groups)?, groups, _lock: lock })

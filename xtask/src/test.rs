@@ -105,7 +105,7 @@ fn privileged(workspace: &Workspace, plan: &Plan, filter: Option<&str>, tally: &
 
 fn in_lab(fs: FileSystem, runs: &Runs) -> Result<Counts> {
     println!("\n  Tests in a lab on {fs}");
-    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true })?;
+    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true, image_gib: lab::DEFAULT_IMAGE_GIB })?;
     // The lab's first process is this very program.
     let mut command = lab.command("/proc/1/exe");
     command

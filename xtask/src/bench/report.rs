@@ -11,10 +11,14 @@ use serde::de::DeserializeOwned;
 use crate::cargo::Workspace;
 use crate::lab::{FileSystem, Lab, LabOptions};
 
+/// As large as a disk is. BTRFS reserves space for all metadata that may still have to be written, and on a small file
+/// system it soon makes everyone wait for that.
+const IMAGE_GIB: u64 = 1024;
+
 /// Runs this program once more inside a lab: `subcommand` is told `what` in JSON and prints its results in JSON. On a
 /// new file system, so that its age is no part of the result.
 pub(crate) fn in_lab<R: DeserializeOwned>(fs: FileSystem, subcommand: &str, what: &impl Serialize) -> Result<R> {
-    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true })?;
+    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true, image_gib: IMAGE_GIB })?;
     // The lab's first process is this very program.
     let output = lab
         .command("/proc/1/exe")

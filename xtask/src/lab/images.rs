@@ -35,8 +35,8 @@ impl Images {
     }
 
     /// Makes the missing images, or all of them anew.
-    pub(super) fn make(&self, fresh: bool) -> Result<()> {
-        let size_bytes = image_bytes()?;
+    pub(super) fn make(&self, fresh: bool, gibibytes: u64) -> Result<()> {
+        let size_bytes = image_bytes(gibibytes)?;
         for fs in FileSystem::ALL {
             let image = self.path(fs);
             if fresh || !image.exists() {
@@ -78,12 +78,12 @@ impl Images {
     }
 }
 
-fn image_bytes() -> Result<u64> {
-    let gigabytes: u64 = match env::var("CKPT_LAB_IMAGE_GB") {
+fn image_bytes(default: u64) -> Result<u64> {
+    let gibibytes: u64 = match env::var("CKPT_LAB_IMAGE_GB") {
         Ok(text) => text.parse().with_context(|| format!("CKPT_LAB_IMAGE_GB={text} is not a number of gigabytes"))?,
-        Err(_) => 50,
+        Err(_) => default,
     };
-    Ok(gigabytes << 30)
+    Ok(gibibytes << 30)
 }
 
 /// A new file instead of the old one: that gives its space back at once.

@@ -13,7 +13,7 @@ use super::grow::Plot;
 use super::plan::{Tree, TreePlan, Workload};
 use super::results::{Round, Sample, Subject, TreeResults};
 use crate::bench::machine::Machine;
-use crate::bench::{Disk, Interrupt, measure};
+use crate::bench::{Disk, Interrupt, measure, run_program};
 
 /// All rounds; leaves no tree and no archive, whatever happens.
 pub(super) fn run(plan: &TreePlan) -> Result<TreeResults> {
@@ -52,6 +52,8 @@ impl<'p> Bench<'p> {
                 fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
                 subjects.push(Subject { tree: plot.tree, census });
             }
+            // What was in use stays allocated in the lab's image otherwise, on the host.
+            run_program(Command::new("fstrim").arg(&self.folder))?;
         }
         Ok(TreeResults { machine, subjects, rounds })
     }
