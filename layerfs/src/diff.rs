@@ -33,7 +33,7 @@ use crate::ids::IdMap;
 use crate::lower::{LowerError, Lowers, Node, Part};
 use crate::overlay::{self, Marker, XattrNamespace};
 use crate::store::Layers;
-use walker::Walker;
+use walker::{Dir, Walker};
 
 /// One difference between the lower layers and the merged tree.
 #[derive(Debug)]
@@ -85,10 +85,9 @@ struct Base<'a> {
     ns: XattrNamespace,
     /// Of the layer that the present file lies in.
     ids: &'a IdMap,
-    /// The lower directories at the path of the change's parent.
-    dir: &'a [Part],
-    /// None for the root.
-    name: Option<&'a OsStr>,
+    /// The directory of the change; none for the root.
+    dir: Option<&'a Dir>,
+    name: &'a OsStr,
 }
 
 impl Present<'_> {
@@ -98,11 +97,10 @@ impl Present<'_> {
     /// [`LowerError`] when they cannot be read.
     pub fn replaced(&self) -> Result<Option<Stat>, LowerError> {
         let Base { lowers, dir, name, .. } = self.base;
-        let node = match name {
-            Some(name) => lowers.child(dir, name)?,
-            None => lowers.root_node()?,
-        };
-        Ok(node.map(|node| node.entry.stat))
+        match dir {
+            Some(dir) => dir.shown_by_base(lowers, name),
+            None => Ok(lowers.root_node()?.map(|node| node.entry.stat)),
+        }
     }
 
     /// Where its content is. A lower file that has it is opened.

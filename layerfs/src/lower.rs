@@ -12,7 +12,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::io::Errno;
 
 use crate::beneath::{self, AccessError, Entry, Name, Root};
 use crate::handle::Handle;
@@ -60,6 +61,30 @@ pub(crate) struct Part {
     pub(crate) layer: usize,
     pub(crate) path: PathBuf,
 }
+
+/// A directory of the merged lower tree, opened to be asked for many names.
+#[derive(Debug)]
+pub(crate) enum OpenParts {
+    Open {
+        dirs: Vec<OwnedFd>,
+        parts: Vec<Part>,
+    },
+    /// Too many to hold open.
+    Closed {
+        parts: Vec<Part>,
+    },
+}
+
+impl OpenParts {
+    fn parts(&self) -> &[Part] {
+        match self {
+            Self::Open { parts, .. } | Self::Closed { parts } => parts,
+        }
+    }
+}
+
+/// Parts of a directory that are held open; the walk holds some 64 directories.
+const MAX_OPEN_PARTS: usize = 6;
 
 /// What a name in the merged lower tree stands for.
 #[derive(Debug)]
@@ -154,6 +179,39 @@ impl Lowers {
     /// Looks up a name in the directory made of `dir`'s parts.
     pub(crate) fn child(&self, dir: &[Part], name: &OsStr) -> Result<Option<Node>, LowerError> {
         Search::sibling(self, dir.to_vec(), name).run()
+    }
+
+    /// The `stat` of what [`child`](Self::child) would find: of the first part that has the name, unless as a whiteout.
+    pub(crate) fn shown(&self, dir: &OpenParts, name: &OsStr) -> Result<Option<Stat>, LowerError> {
+        let OpenParts::Open { dirs, parts } = dir else { return self.shown_by_path(dir.parts(), name) };
+        for (fd, part) in dirs.iter().zip(parts) {
+            match rustix::fs::statat(fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => {}
+                Err(source) => {
+                    let path = self.layers[part.layer].full(&part.path.join(name));
+                    return Err(AccessError::Stat { path, source }.into());
+                }
+                Ok(stat) if overlay::is_whiteout(&stat) => return Ok(None),
+                // Its xattrs decide.
+                Ok(stat) if overlay::may_be_xattr_whiteout(&stat) => return self.shown_by_path(parts, name),
+                Ok(stat) => return Ok(Some(stat)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn shown_by_path(&self, dir: &[Part], name: &OsStr) -> Result<Option<Stat>, LowerError> {
+        Ok(self.child(dir, name)?.map(|node| node.entry.stat))
+    }
+
+    /// Opens the directories of `parts` for [`shown`](Self::shown), if they are few.
+    pub(crate) fn open_parts(&self, parts: &[Part]) -> Result<OpenParts, LowerError> {
+        let parts = parts.to_vec();
+        if parts.len() > MAX_OPEN_PARTS {
+            return Ok(OpenParts::Closed { parts });
+        }
+        let dirs = parts.iter().map(|part| self.layers[part.layer].open_dir(&part.path)).collect::<Result<_, _>>()?;
+        Ok(OpenParts::Open { dirs, parts })
     }
 
     /// What an upper directory with this redirect, in a directory made of `dir`'s parts, merges with.

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use ckpt_core::diff::{DiffReport, Difference, DifferenceError, between, of_image};
+use ckpt_core::diff::{DiffReport, Difference, DifferenceError, Letter, between, of_image};
 use ckpt_core::subject::Subject;
 use clap::Args;
 
@@ -91,8 +91,15 @@ impl<W: Write> Lines<W> {
     }
 
     fn add_text(&mut self, difference: &Difference) -> io::Result<()> {
-        let size = difference.size.or(difference.old_size).map(|size| size.to_string()).unwrap_or_default();
-        write!(self.out, "{:?} {size:>12} ", difference.change)?;
+        self.out.write_all(match difference.change {
+            Letter::A => b"A ",
+            Letter::C => b"C ",
+            Letter::D => b"D ",
+        })?;
+        match difference.size.or(difference.old_size) {
+            Some(size) => write!(self.out, "{size:>12} ")?,
+            None => self.out.write_all(b"             ")?,
+        }
         write_escaped(&mut self.out, difference.path.0.as_os_str())?;
         self.out.write_all(b"\n")
     }
@@ -134,7 +141,6 @@ mod tests {
     use std::path::PathBuf;
 
     use ckpt_core::BytePath;
-    use ckpt_core::diff::Letter;
 
     use super::*;
 

@@ -1,5 +1,6 @@
 //! The walk itself: a stack of directories, each with the names still to be visited.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,10 +10,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::{Base, Change, DiffError, DiffStats, Place, Present, WalkError};
-use crate::beneath::{self, AccessError, Entry, Root};
+use crate::beneath::{self, AccessError, Root};
 use crate::handle::Handle;
 use crate::ids::IdMap;
-use crate::lower::{Lowers, Node, Part};
+use crate::lower::{LowerError, Lowers, Node, OpenParts, Part};
 use crate::overlay::{self, Marker, Opacity, XattrNamespace};
 use crate::store::Layers;
 
@@ -63,6 +64,7 @@ struct Todo {
 const MAX_OPEN: usize = 64;
 
 /// The upper part of a directory.
+#[derive(Debug)]
 enum Upper {
     /// There is none: below a renamed directory where only lower layers contribute.
     None,
@@ -87,7 +89,8 @@ impl Upper {
 }
 
 /// Where a directory of the merged tree gets its content from, and what stood in its place before.
-struct Dir {
+#[derive(Debug)]
+pub(super) struct Dir {
     /// Relative to the root.
     path: PathBuf,
     /// For messages.
@@ -97,6 +100,34 @@ struct Dir {
     merged: Vec<Part>,
     /// Lower directories at the same path when there is no upper layer.
     base: Vec<Part>,
+    /// The same, opened at the first question.
+    open_base: OnceCell<OpenParts>,
+}
+
+impl Dir {
+    fn new(path: PathBuf, host_path: PathBuf, upper: Upper, merged: Vec<Part>, base: Vec<Part>) -> Self {
+        Self { path, host_path, upper, merged, base, open_base: OnceCell::new() }
+    }
+
+    /// What the lower layers alone show in place of `name`.
+    pub(super) fn shown_by_base(&self, lowers: &Lowers, name: &OsStr) -> Result<Option<Stat>, LowerError> {
+        if self.base.is_empty() {
+            return Ok(None);
+        }
+        let open = match self.open_base.get() {
+            Some(open) => open,
+            None => {
+                let open = lowers.open_parts(&self.base)?;
+                self.open_base.get_or_init(|| open)
+            }
+        };
+        lowers.shown(open, name)
+    }
+
+    fn close(&mut self) {
+        self.upper.close();
+        self.open_base.take();
+    }
 }
 
 /// A file as it lies in its layer.
@@ -163,18 +194,18 @@ where
         let upper = self.root.open_dir(Path::new("")).map_err(DiffError::from)?;
         // The kernel merges the roots whatever they are marked as.
         let parts = self.lowers.root_parts();
-        let base = Base { lowers: self.lowers, ns: self.ns, ids: self.ids, dir: &parts, name: None };
+        let base = Base { lowers: self.lowers, ns: self.ns, ids: self.ids, dir: None, name: OsStr::new(".") };
         let place = Place::Upper { host_dir: &host_path, merged: &parts };
         self.present(Path::new(""), Found { parent: upper.as_fd(), name: OsStr::new("."), stat, place }, base)?;
         let upper = Upper::Open(upper);
-        self.enter(Dir { path: PathBuf::new(), host_path, upper, merged: parts.clone(), base: parts })
+        self.enter(Dir::new(PathBuf::new(), host_path, upper, parts.clone(), parts))
     }
 
     fn enter(&mut self, dir: Dir) -> Step<E> {
         let todo = self.names(&dir)?.into_iter();
         self.stack.push(Frame { dir, todo, asked: 0 });
         if let Some(far_above) = self.stack.len().checked_sub(MAX_OPEN).and_then(|index| self.stack.get_mut(index)) {
-            far_above.dir.upper.close();
+            far_above.dir.close();
         }
         Ok(())
     }
@@ -254,12 +285,12 @@ where
     where
         'a: 'b,
     {
-        Base { lowers: self.lowers, ns: self.ns, ids, dir: &dir.base, name: Some(name) }
+        Base { lowers: self.lowers, ns: self.ns, ids, dir: Some(dir), name }
     }
 
     fn visit_whiteout(&mut self, dir: &Dir, name: &OsStr) -> Step<E> {
-        match self.lowers.child(&dir.base, name).map_err(DiffError::from)? {
-            Some(node) => self.deleted(&dir.path.join(name), &node.entry),
+        match dir.shown_by_base(self.lowers, name).map_err(DiffError::from)? {
+            Some(stat) => self.deleted(&dir.path.join(name), stat),
             None => Ok(()),
         }
     }
@@ -278,7 +309,7 @@ where
         } else {
             dir_parts(self.lowers.child(&dir.merged, name)?)
         };
-        Ok(Dir { path, host_path, upper: Upper::Open(fd), merged, base })
+        Ok(Dir::new(path, host_path, Upper::Open(fd), merged, base))
     }
 
     /// A name that only lower layers have, in a directory that was elsewhere in the base.
@@ -294,7 +325,7 @@ where
         }
         let base = dir_parts(self.lowers.child(&dir.base, name).map_err(DiffError::from)?);
         let host_path = node.entry.path.clone();
-        Ok(Some(Dir { path, host_path, upper: Upper::None, merged: node.parts, base }))
+        Ok(Some(Dir::new(path, host_path, Upper::None, node.parts, base)))
     }
 
     fn present(&mut self, path: &Path, found: Found<'_>, base: Base<'_>) -> Step<E> {
@@ -311,9 +342,9 @@ where
         (self.visit)(Change::Present(Present { path, parent, name, stat, place, base })).map_err(WalkError::Visit)
     }
 
-    fn deleted(&mut self, path: &Path, base: &Entry) -> Step<E> {
+    fn deleted(&mut self, path: &Path, stat: Stat) -> Step<E> {
         self.stats.deleted += 1;
-        (self.visit)(Change::Deleted { path, stat: base.stat }).map_err(WalkError::Visit)
+        (self.visit)(Change::Deleted { path, stat }).map_err(WalkError::Visit)
     }
 }
 
