@@ -10,6 +10,7 @@ use aligntar::{Decompressed, EndMarker, Entry, FileSource, Kind, ReadError, Read
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::go_json;
 use crate::manifest::Manifest;
 use crate::rootfs::BesideMembers;
 
@@ -85,6 +86,16 @@ pub enum ArchiveError {
         #[source]
         source: serde_json::Error,
     },
+    /// A description of the container that is larger than any.
+    #[error("{} holds a {member} of {size} bytes, which no container needs: it is refused", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The member.
+        member: &'static str,
+        /// Its length in bytes.
+        size: u64,
+    },
     /// The archive could not be unpacked beside the storage.
     #[error("unpack {} into a file in {}", path.display(), folder.display())]
     Spool {
@@ -159,6 +170,9 @@ impl ContainerConfig {
 /// Members read into memory; podman's are some 25 KiB, a list of a million deletions some 60 MiB.
 const MEMORY_LIMIT: u64 = 64 << 20;
 
+/// podman's `config.dump` and `spec.dump` have some 25 KiB; a list of numbers takes 16 times its length in memory.
+const DUMP_LIMIT: u64 = 4 << 20;
+
 /// CRIU makes some ten images for each process, and the largest hosts run some ten thousand processes.
 const MEMBER_LIMIT: usize = 1 << 18;
 
@@ -178,8 +192,17 @@ impl CheckpointArchive {
     /// # Errors
     /// [`ArchiveError`], also for a tar archive that holds no checkpoint.
     pub fn open(path: &Path, spool: &Path) -> Result<Self, ArchiveError> {
+        Self::read(Self::open_file(path)?, path, spool)
+    }
+
+    /// The file at `path`, to be looked at before it is read.
+    pub(crate) fn open_file(path: &Path) -> Result<File, ArchiveError> {
+        File::open(path).map_err(|source| ArchiveError::Io { call: "open", path: path.to_owned(), source })
+    }
+
+    /// As [`CheckpointArchive::open`] for the file `opened`; errors call it `path`.
+    pub(crate) fn read(opened: File, path: &Path, spool: &Path) -> Result<Self, ArchiveError> {
         let io_error = |call| move |source| ArchiveError::Io { call, path: path.to_owned(), source };
-        let opened = File::open(path).map_err(io_error("open"))?;
         let stream = Decompressed::new(&opened).map_err(io_error("read"))?;
         let spooled = match stream.compression() {
             Some(_) => Some(spool_into(spool, stream, path)?),
@@ -263,7 +286,18 @@ impl CheckpointArchive {
     /// # Errors
     /// As [`CheckpointArchive::json`].
     pub fn config(&self) -> Result<ContainerConfig, ArchiveError> {
-        self.json(CONFIG_DUMP)?.ok_or_else(|| self.missing(CONFIG_DUMP))
+        self.dump(CONFIG_DUMP)
+    }
+
+    /// `config.dump` or `spec.dump` as podman reads it, which is not quite as others read JSON.
+    pub(crate) fn dump<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, ArchiveError> {
+        let size = self.entry(name).ok_or_else(|| self.missing(name))?.member.size();
+        if size > DUMP_LIMIT {
+            return Err(ArchiveError::TooLarge { path: self.path.clone(), member: name, size });
+        }
+        let bytes = self.bytes(name)?.unwrap_or_default();
+        let json_error = |source| ArchiveError::Json { path: self.path.clone(), member: name.to_owned(), source };
+        go_json::from_slice(&bytes).map_err(json_error)
     }
 
     /// What the archive says of the root filesystem beside the members of `rootfs-diff.tar`.

@@ -39,6 +39,7 @@ pub mod criu_hook;
 mod diagnosis;
 pub mod diff;
 mod external;
+mod go_json;
 pub mod inspect;
 pub mod interrupt;
 pub mod manifest;
