@@ -6,9 +6,11 @@
 
 mod door;
 mod error;
+mod parts;
 mod place;
 mod plan;
 mod run;
+mod trust;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,6 +22,7 @@ use crate::progress::Progress;
 pub use error::{PlaceAllError, RestoreError, RunError};
 use plan::RestorePlan;
 use run::Run;
+pub use trust::TrustError;
 
 /// What to restore, and how; names and meanings are podman's.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +51,10 @@ pub struct RestoreOptions {
     pub pod: Option<String>,
     /// Ports to publish, each as `podman run -p` takes it.
     pub publish: Vec<String>,
+    /// Restore it whoever owns or may write the archive.
+    pub trust: bool,
+    /// Take the image that has the recorded name here, though it is another one.
+    pub allow_image_mismatch: bool,
     /// Whether data may, or must, be cloned.
     pub clone_policy: ClonePolicy,
     /// Stops the work; what it had made is removed again.

@@ -49,6 +49,12 @@ pub(crate) struct Arguments {
     /// Publish a port, as `podman run -p` does
     #[arg(short, long)]
     publish: Vec<String>,
+    /// Restore an archive that is neither root's nor yours, or that others may write
+    #[arg(long)]
+    trust: bool,
+    /// Take the image that has the recorded name here, though its ID is another: changed files go over its files
+    #[arg(long)]
+    allow_image_mismatch: bool,
     /// Print statistics as JSON, podman's and our own
     #[arg(long)]
     print_stats: bool,
@@ -70,6 +76,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         keep: arguments.keep,
         pod: arguments.pod,
         publish: arguments.publish,
+        trust: arguments.trust,
+        allow_image_mismatch: arguments.allow_image_mismatch,
         clone_policy: arguments.clone.policy(),
         interrupt: Some(signals::interrupt()?),
     };

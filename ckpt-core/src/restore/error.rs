@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use aligntar::WriteError;
 use layerfs::ContainersStorageError;
 
+use super::trust::TrustError;
 use crate::archive::ArchiveError;
 use crate::child::ChildError;
 use crate::podman::PodmanError;
@@ -28,6 +29,9 @@ pub enum RestoreError {
     /// The archive cannot be read, or is none.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// The archive is somebody else's, or could be.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The container's name, or its ID, is taken.
     #[error("the name {name:?} is in use by container {}: choose another with --name, or remove that one", short(id))]
     NameInUse {
@@ -44,6 +48,11 @@ pub enum RestoreError {
         /// Its ID.
         id: String,
     },
+    /// A container on a directory instead of an image, which podman does not import.
+    #[error(
+        "the container was made from a directory (--rootfs), not from an image: podman cannot restore it from a file"
+    )]
+    RootDirectory,
     /// The image is there, but podman looks for it by name.
     #[error("the base image {name} is here without its name: `podman tag {id} {name}`")]
     UnnamedImage {
@@ -63,7 +72,8 @@ pub enum RestoreError {
     Lock(#[from] SessionError),
     /// An image of that name is there, but another one.
     #[error(
-        "the image {name} is {} here, the container was made from {}: load that one, and tag it {name}",
+        "the image {name} is {} here, the container was made from {}: load that one, or take this one by \
+         --allow-image-mismatch",
         short(found),
         short(id)
     )]

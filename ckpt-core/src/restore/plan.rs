@@ -1,16 +1,11 @@
 //! What a restore will do, decided before podman is started.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
 
-use aligntar::{Entry, WriteOptions, Writer};
 use layerfs::ContainersStorage;
 
-use super::{RestoreError, RestoreOptions};
-use crate::archive::{
-    CHECKPOINT, CONFIG_DUMP, CheckpointArchive, ContainerConfig, DELETED_FILES, LOG, MANIFEST, ROOTFS_DIFF, SPEC_DUMP,
-    VOLUMES,
-};
+use super::{RestoreError, RestoreOptions, parts, trust};
+use crate::archive::{CheckpointArchive, ContainerConfig, VOLUMES};
 use crate::podman::Podman;
 use crate::progress::{Phase, Progress};
 use crate::session::NameLock;
@@ -40,12 +35,19 @@ impl RestorePlan {
         let podman = Podman::for_root()?;
         let storage = storage::of_host(&podman)?;
         progress.phase(Phase::Decompress);
-        let archive = CheckpointArchive::open(&options.import, storage.graph_root())?;
+        let opened = CheckpointArchive::open_file(&options.import)?;
+        if !options.trust {
+            trust::check(&opened, &options.import)?;
+        }
+        let archive = CheckpointArchive::read(opened, &options.import, storage.graph_root())?;
         let config = archive.config()?;
         check_config(&config)?;
         let name_lock = NameLock::take(options.name.as_deref().unwrap_or(&config.name))?;
         check_names(options, &config, &storage)?;
-        check_image(&config, &storage)?;
+        let other_image = find_image(options, &config, &storage)?;
+        if let Some(found) = &other_image {
+            progress.warning(&other_image_warning(&config, found));
+        }
         let container = options.name.clone().unwrap_or_else(|| config.id.clone());
         let volumes = match options.ignore_volumes {
             true => Vec::new(),
@@ -53,8 +55,8 @@ impl RestorePlan {
         };
         check_volumes(&volumes, &archive, &podman)?;
         let graph_root = storage.graph_root();
-        let first_part = part_of(&archive, graph_root, is_first, &[])?;
-        let second_part = part_of(&archive, graph_root, is_second, &volumes)?;
+        let first_part = parts::first(&archive, graph_root, other_image)?;
+        let second_part = parts::second(&archive, graph_root, &volumes)?;
         Ok(RestorePlan {
             podman,
             storage,
@@ -67,17 +69,6 @@ impl RestorePlan {
             _name_lock: name_lock,
         })
     }
-}
-
-fn is_first(path: &[u8]) -> bool {
-    path == CONFIG_DUMP.as_bytes() || path == SPEC_DUMP.as_bytes()
-}
-
-/// What neither this program puts in place nor podman has had already.
-fn is_second(path: &[u8]) -> bool {
-    let is_ours = [ROOTFS_DIFF, DELETED_FILES, MANIFEST, CHECKPOINT, LOG].map(str::as_bytes).contains(&path);
-    let is_below = |folder: &str| path.starts_with(folder.as_bytes());
-    !is_first(path) && !is_ours && !is_below(VOLUMES) && !is_below("checkpoint/") && !is_below("volumes")
 }
 
 /// The archive's own words become paths, and arguments of podman: they must be what podman would have written.
@@ -112,18 +103,32 @@ fn check_names(
     }
 }
 
-/// podman takes whatever image has the recorded name; a diff over other files is another container.
-fn check_image(config: &ContainerConfig, storage: &ContainersStorage) -> Result<(), RestoreError> {
-    if config.image_id.is_empty() {
-        return Ok(());
-    }
+/// Sees to it that podman finds the image: it looks for the recorded name, and would pull that if it were not there, but
+/// then takes the image of the recorded ID. Gives the ID of the image to take in its place, if that is allowed.
+fn find_image(
+    options: &RestoreOptions,
+    config: &ContainerConfig,
+    storage: &ContainersStorage,
+) -> Result<Option<String>, RestoreError> {
     let (name, id) = (config.image_name.clone(), config.image_id.clone());
+    if id.is_empty() {
+        return Err(RestoreError::RootDirectory);
+    }
     match storage.image(&name)? {
         None if storage.image(&id)?.is_some() => Err(RestoreError::UnnamedImage { name, id }),
         None => Err(RestoreError::NoImage { name, id }),
-        Some(image) if image.id != id => Err(RestoreError::OtherImage { name, id, found: image.id }),
-        Some(_) => Ok(()),
+        Some(image) if image.id == id || storage.image(&id)?.is_some() => Ok(None),
+        Some(image) if options.allow_image_mismatch => Ok(Some(image.id)),
+        Some(image) => Err(RestoreError::OtherImage { name, id, found: image.id }),
     }
+}
+
+fn other_image_warning(config: &ContainerConfig, found: &str) -> String {
+    let ContainerConfig { image_name: name, image_id: id, .. } = config;
+    format!(
+        "{name} is {found} here, the container was made from {id}: its changed files go over other files now, and CRIU \
+         refuses programs that are not the same"
+    )
 }
 
 fn check_volumes(volumes: &[String], archive: &CheckpointArchive, podman: &Podman) -> Result<(), RestoreError> {
@@ -136,27 +141,4 @@ fn check_volumes(volumes: &[String], archive: &CheckpointArchive, podman: &Podma
         }
     }
     Ok(())
-}
-
-/// An archive for podman, made of the members that `wanted` picks, in a nameless file beside the storage: their data is
-/// cloned into it. `volumes` get an empty archive each, podman fails without.
-fn part_of(
-    archive: &CheckpointArchive,
-    folder: &Path,
-    wanted: impl Fn(&[u8]) -> bool,
-    volumes: &[String],
-) -> Result<File, RestoreError> {
-    let error = |source| RestoreError::Stage { folder: PathBuf::from(folder), source };
-    let part = tempfile::tempfile_in(folder).map_err(error)?;
-    let mut writer = Writer::new(&part, WriteOptions::default())?;
-    for Entry { member, data_offset, .. } in archive.entries().filter(|entry| wanted(&entry.member.path)) {
-        writer.append_file_at(member, archive.file(), *data_offset)?;
-    }
-    for name in volumes {
-        let member =
-            aligntar::Member::new(format!("{VOLUMES}{name}.tar"), aligntar::Kind::Regular { size: 1024 }, 0o600);
-        writer.append_bytes(&member, &[0; 1024])?;
-    }
-    writer.finish()?;
-    Ok(part)
 }

@@ -1,0 +1,125 @@
+//! Whose archive it is: CRIU's images are as good as a root shell, so they must come from who may have one.
+//!
+//! Everything is asked of the opened file, never of its path a second time. That is why the folders of the path do not
+//! matter: who may rename in them can put another file under the name, but only one of his own, which is refused.
+
+use std::env;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The user behind sudo(8), by its uid.
+const SUDO_UID: &str = "SUDO_UID";
+
+/// Magic number of the file system of pipes without a name: `PIPEFS_MAGIC`, linux/magic.h.
+const PIPEFS: i64 = 0x5049_5045;
+
+/// Write permission of the group and of all others. The group's bits are the mask of an ACL, where there is one
+/// (acl(5)): whoever an ACL lets write is in them.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Why an archive is not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// It belongs to somebody else.
+    #[error(
+        "{} belongs to user {uid}, neither to root nor to you: whoever wrote it could run anything as root here. If that \
+         is well, restore it with --trust",
+        path.display()
+    )]
+    Owner {
+        /// The archive.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+    },
+    /// Others may have written it, and may still.
+    #[error(
+        "{} can be written by others (mode {:03o}): whoever did could run anything as root here. If it is as you left \
+         it, `chmod go-w` it, or restore it with --trust",
+        path.display(),
+        mode & 0o777
+    )]
+    Writable {
+        /// The archive.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The kernel does not say whose it is.
+    #[error("stat {}", path.display())]
+    Stat {
+        /// The archive.
+        path: PathBuf,
+        /// Its answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Passes an archive that root or the caller owns and nobody else may write; the caller is also who called sudo.
+///
+/// A pipe without a name, or a socket, was handed over by the caller, who chose what is at its other end.
+///
+/// # Errors
+/// [`TrustError`].
+pub(crate) fn check(archive: &File, path: &Path) -> Result<(), TrustError> {
+    let stat = |source| TrustError::Stat { path: path.to_owned(), source };
+    let metadata = archive.metadata().map_err(stat)?;
+    if is_handed_over(archive, &metadata).map_err(stat)? {
+        return Ok(());
+    }
+    let (uid, mode) = (metadata.uid(), metadata.mode());
+    if !callers().any(|caller| caller == uid) {
+        return Err(TrustError::Owner { path: path.to_owned(), uid });
+    }
+    if mode & WRITABLE_BY_OTHERS != 0 {
+        return Err(TrustError::Writable { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+fn is_handed_over(archive: &File, metadata: &Metadata) -> io::Result<bool> {
+    let kind = metadata.file_type();
+    Ok(kind.is_socket() || kind.is_fifo() && rustix::fs::fstatfs(archive)?.f_type == PIPEFS)
+}
+
+/// Only who is root already can set SUDO_UID for root: it is no way in.
+fn callers() -> impl Iterator<Item = u32> {
+    let sudoer = env::var(SUDO_UID).ok().and_then(|uid| uid.parse().ok());
+    [0, rustix::process::geteuid().as_raw()].into_iter().chain(sudoer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_others_may_write_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (mode, trusted) in [(0o600, true), (0o644, true), (0o664, false), (0o606, false), (0o622, false)] {
+            file.as_file().set_permissions(Permissions::from_mode(mode)).unwrap();
+            assert_eq!(check(file.as_file(), file.path()).is_ok(), trusted, "mode {mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_the_callers() {
+        let (reader, _writer) = io::pipe().unwrap();
+        check(&File::from(std::os::fd::OwnedFd::from(reader)), Path::new("-")).unwrap();
+    }
+
+    #[test]
+    fn a_named_pipe_is_as_good_as_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        let mode = rustix::fs::Mode::from_raw_mode(0o622);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o622)).unwrap();
+        let fifo = File::options().read(true).write(true).open(&path).unwrap();
+        assert!(matches!(check(&fifo, &path), Err(TrustError::Writable { mode, .. }) if mode & 0o777 == 0o622));
+    }
+}
