@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use lab::*;
 use rustix::fs::{XattrFlags, setxattr};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The archive of a container that is there no more.
@@ -119,4 +120,150 @@ fn btrfs_another_image_is_taken_only_if_asked_for() {
     assert!(ls().contains("changed") && ls().contains("second") && !ls().contains("first"), "{}", ls());
     rebased.remove();
     podman(&["rmi", "localhost/base"]);
+}
+
+/// The archive beside `archive` in which `edit` changed config.dump and spec.dump.
+fn edited(archive: &Path, edit: impl FnOnce(&mut Value, &mut Value)) -> PathBuf {
+    let tree = tempfile::tempdir_in(archive.parent().unwrap()).unwrap();
+    succeed("tar", &["-C", text(tree.path()), "-xf", text(archive)]);
+    let read = |name: &str| serde_json::from_slice(&fs::read(tree.path().join(name)).unwrap()).unwrap();
+    let (mut config, mut spec) = (read("config.dump"), read("spec.dump"));
+    edit(&mut config, &mut spec);
+    fs::write(tree.path().join("config.dump"), config.to_string()).unwrap();
+    fs::write(tree.path().join("spec.dump"), spec.to_string()).unwrap();
+    let hostile = archive.with_file_name("hostile.tar");
+    succeed("tar", &["-C", text(tree.path()), "-cf", text(&hostile), "."]);
+    hostile
+}
+
+/// What stock podman 5.4.2 does on the host when it is given such an archive, for as long as `victim` is not refused:
+/// writes or removes it, runs it, or takes away what is mounted there.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_archives_that_act_on_the_host_are_refused() {
+    type Edit = fn(&mut Value, &mut Value, &str);
+    let cases: [(&str, Edit, &str); 18] = [
+        ("conmonPidFile", |config, _, victim| config["conmonPidFile"] = json!(victim), "written or removed"),
+        ("pid_file", |config, _, victim| config["pid_file"] = json!(victim), "written or removed"),
+        (
+            "PID_FILE, which Go takes for pid_file",
+            |config, _, victim| {
+                config.as_object_mut().unwrap().remove("pid_file");
+                config["PID_FILE"] = json!(victim);
+            },
+            "written or removed",
+        ),
+        ("pid_file in two spellings", |config, _, victim| config["PID_FILE"] = json!(victim), "duplicate field"),
+        ("health log", |config, _, victim| config["healthLogDestination"] = json!(victim), "written or removed"),
+        ("runtime", |config, _, victim| config["runtime"] = json!(victim), "run as root"),
+        ("exit command", |config, _, victim| config["exitCommand"] = json!(["/bin/touch", victim]), "run as root"),
+        ("mounts", |config, _, victim| config["mounts"] = json!([victim]), "never writes"),
+        ("directory for a root", |config, _, victim| config["rootfs"] = json!(victim), "never writes"),
+        ("time zone", |config, _, victim| config["timezone"] = json!(format!("../../..{victim}")), "never writes"),
+        ("cgroup parent", |config, _, _| config["cgroupParent"] = json!("/../../escaped"), "never writes"),
+        (
+            "volume options",
+            |config, _, victim| {
+                let options = json!(["volume-opt=o=bind", format!("volume-opt=device={victim}"), "rbind"]);
+                config["namedVolumes"] = json!([{"volumeName": "v", "dest": "/v", "options": options}]);
+            },
+            "never writes",
+        ),
+        (
+            "volume's name",
+            |config, _, _| config["namedVolumes"] = json!([{"volumeName": "../../x", "dest": "/v"}]),
+            "no name that podman gives",
+        ),
+        (
+            "hook",
+            |_, spec, victim| {
+                spec["hooks"] = json!({"poststop": [{"path": "/bin/touch", "args": ["touch", victim]}]});
+            },
+            "run as root",
+        ),
+        ("CRIU configuration", |_, spec, victim| spec["annotations"]["org.criu.config"] = json!(victim), "run as root"),
+        (
+            "ID file",
+            |_, spec, victim| spec["annotations"]["io.podman.annotations.cid-file"] = json!(victim),
+            "written or removed",
+        ),
+        (
+            "output of hooks",
+            |_, spec, victim| spec["annotations"]["run.oci.hooks.stdout"] = json!(victim),
+            "written or removed",
+        ),
+        (
+            "mount namespace",
+            |_, spec, _| {
+                let namespaces = spec["linux"]["namespaces"].as_array_mut().unwrap();
+                let mount = namespaces.iter_mut().find(|namespace| namespace["type"] == "mount").unwrap();
+                mount["path"] = json!("/proc/1/ns/mnt");
+            },
+            "never writes",
+        ),
+    ];
+    let (folder, archive) = archive_of("acting");
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    for (name, edit, words) in cases {
+        let hostile = edited(&archive, |config, spec| edit(config, spec, text(&victim)));
+        let said = ckpt_fails(&["restore", "-i", text(&hostile)]);
+        assert!(said.contains(words), "{name}: {said}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched", "{name}");
+        assert_eq!(containers(), "", "{name}");
+    }
+    // With --trust podman does what the archive says: the refusals above are for real.
+    let written = folder.path().join("conmon.pid");
+    let hostile = edited(&archive, |config, _| config["ConmonPIDFile"] = config["conmonPidFile"].take());
+    ckpt(&["restore", "-i", text(&hostile)]);
+    let restored = Container::named("acting");
+    restored.remove();
+    let hostile = edited(&archive, |config, _| config["conmonPidFile"] = json!(written));
+    ckpt(&["restore", "-i", text(&hostile), "--trust"]);
+    assert!(fs::read_to_string(&written).unwrap().trim().parse::<u32>().is_ok());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_inspect_shows_what_an_archive_may() {
+    let (folder, archive) = archive_of("harmless");
+    let said = ckpt(&["inspect", text(&archive)]);
+    assert!(said.contains("nothing beyond an ordinary container of podman"), "{said}");
+    let parsed: Value = serde_json::from_str(&ckpt(&["inspect", "--format", "json", text(&archive)])).unwrap();
+    assert_eq!(parsed["powers"], json!([]));
+
+    let host = folder.path().join("host");
+    fs::create_dir(&host).unwrap();
+    let mount = format!("{}:/mnt:ro", host.display());
+    let options = ["-v", &mount, "-v", "may-volume:/data", "--device", "/dev/null:/dev/odd", "--cap-add", "SYS_ADMIN"];
+    let more = ["--security-opt", "seccomp=unconfined", "--sysctl", "net.core.somaxconn=100", "-p", "8123:80"];
+    let last = ["--ulimit", "core=0:0", "--uts", "host", "--annotation", "run.oci.keep_original_groups=1"];
+    let volume = Volume::named("may-volume");
+    let special = Container::run("special", &[&options[..], &more, &last].concat(), COUNT);
+    ckpt(&["checkpoint", "special", "-e", text(&archive)]);
+    let parsed: Value = serde_json::from_str(&ckpt(&["inspect", "--format", "json", text(&archive)])).unwrap();
+    let powers = parsed["powers"].as_array().unwrap();
+    let shown = |expected: Value| {
+        let fields = expected.as_object().unwrap();
+        let is_it = |power: &&Value| fields.iter().all(|(name, value)| power[name] == *value);
+        assert!(powers.iter().any(|power| is_it(&power)), "{expected} is not among {powers:#?}");
+    };
+    shown(json!({"kind": "host-mount", "by": "spec.dump", "source": host, "destination": "/mnt", "read_only": true}));
+    shown(json!({"kind": "device", "path": "/dev/odd", "number": "c 1:3"}));
+    shown(json!({"kind": "capabilities", "names": ["CAP_SYS_ADMIN"]}));
+    shown(json!({"kind": "unconfined", "by": "spec.dump", "missing": "seccomp filter"}));
+    shown(json!({"kind": "sysctl", "name": "net.core.somaxconn", "value": "100"}));
+    shown(json!({"kind": "port", "by": "config.dump", "port": "8123:80/tcp"}));
+    shown(json!({"kind": "rlimit", "name": "RLIMIT_CORE", "soft": 0, "hard": 0}));
+    shown(json!({"kind": "namespace", "namespace": "uts", "of": "the host"}));
+    shown(json!({"kind": "option", "name": "run.oci.keep_original_groups"}));
+    assert_eq!(powers.len(), 9, "{powers:#?}");
+    special.remove();
+    volume.remove();
+    // All that is honest: no --trust is needed.
+    ckpt(&["restore", "-i", text(&archive)]);
+    assert!(special.is_running());
+    // An escape sequence in a name does not reach the terminal.
+    let hostile = edited(&archive, |_, spec| spec["mounts"][0]["type"] = json!("\u{1b}[2Jfake"));
+    assert!(!ckpt(&["inspect", text(&hostile)]).contains('\u{1b}'));
 }

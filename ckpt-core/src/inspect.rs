@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::archive::{ArchiveError, CHECKPOINT, CheckpointArchive, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::manifest::Manifest;
+use crate::powers::{self, Granted, Host};
 
 /// What an archive holds.
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +32,8 @@ pub struct Inspection {
     pub parts: Vec<Part>,
     /// Paths of the image that the container deleted.
     pub deleted: u64,
+    /// What the archive would be allowed to do here beyond an ordinary container of podman, by its configuration.
+    pub powers: Vec<Granted>,
     /// Where the archive's blocks are; none where the file system does not say, or for a compressed one.
     pub blocks: Option<Blocks>,
 }
@@ -78,6 +81,7 @@ pub fn inspect(path: &Path, spool: &Path) -> Result<Inspection, ArchiveError> {
         archive_bytes: metadata.len(),
         parts: parts(&archive)?,
         deleted: deleted.len() as u64,
+        powers: powers::of(&archive, &Host::here())?,
         blocks: blocks(&archive),
     })
 }

@@ -45,6 +45,7 @@ pub mod interrupt;
 pub mod manifest;
 pub mod output;
 mod podman;
+pub mod powers;
 pub mod progress;
 pub mod restore;
 pub mod rootfs;

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use ckpt_core::inspect::{Inspection, inspect};
+use ckpt_core::powers::{Granted, Power};
 use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::HumanBytes;
 
+use super::text::printable;
 use super::{Format, spool_folder};
 use crate::display::say;
 
@@ -30,26 +32,45 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Words of the archive may be of any characters: they keep to their line.
 fn print_tables(inspection: &Inspection) {
     let mut facts = Table::new();
     facts.load_style(UTF8_FULL_CONDENSED);
-    facts.add_row(["container", &format!("{} ({})", inspection.name, short(&inspection.id))]);
-    facts.add_row(["image", &format!("{} ({})", inspection.image, short(&inspection.image_id))]);
-    facts.add_row(["runtime", &inspection.runtime]);
+    let mut add = |title: &str, text: &str| {
+        facts.add_row([title, &printable(text.as_bytes())]);
+    };
+    add("container", &format!("{} ({})", inspection.name, short(&inspection.id)));
+    add("image", &format!("{} ({})", inspection.image, short(&inspection.image_id)));
+    add("runtime", &inspection.runtime);
     if let Some(manifest) = &inspection.manifest {
         let versions = &manifest.versions;
-        facts.add_row(["made", &format!("{} by {}", manifest.created, manifest.tool)]);
-        facts.add_row(["with", &format!("podman {}, {}, criu {}", versions.podman, versions.runtime, versions.criu)]);
-        facts.add_row(["kernel", &versions.kernel]);
-        facts.add_row(["flags", &manifest.flags.join(" ")]);
+        add("made", &format!("{} by {}", manifest.created, manifest.tool));
+        add("with", &format!("podman {}, {}, criu {}", versions.podman, versions.runtime, versions.criu));
+        add("kernel", &versions.kernel);
+        add("flags", &manifest.flags.join(" "));
         for socket in &manifest.sockets {
-            facts.add_row(["left out", &format!("{socket} (socket)")]);
+            add("left out", &format!("{socket} (socket)"));
         }
     }
-    facts.add_row(["deleted", &format!("{} paths of the image", inspection.deleted)]);
-    facts.add_row(["length", &length(inspection)]);
-    facts.add_row(["on disk", &on_disk(inspection)]);
-    say(format_args!("{facts}\n{}", parts(inspection)));
+    add("deleted", &format!("{} paths of the image", inspection.deleted));
+    add("length", &length(inspection));
+    add("on disk", &on_disk(inspection));
+    say(format_args!("{facts}\n{}\n{}", parts(inspection), powers(&inspection.powers)));
+}
+
+fn powers(powers: &[Granted]) -> String {
+    if powers.is_empty() {
+        return "It would be allowed nothing beyond an ordinary container of podman.".to_owned();
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["it would be allowed", "", "by"]);
+    let has_all = powers.iter().any(|granted| granted.power == Power::AllDevices);
+    // All devices one by one say less than the one word; JSON has them.
+    let is_told = |granted: &&Granted| !(has_all && matches!(granted.power, Power::Device { .. }));
+    for Granted { by, power } in powers.iter().filter(is_told) {
+        table.add_row([power.title(), &printable(power.to_string().as_bytes()), by]);
+    }
+    table.to_string()
 }
 
 fn parts(inspection: &Inspection) -> Table {
@@ -57,7 +78,7 @@ fn parts(inspection: &Inspection) -> Table {
     parts.load_style(UTF8_FULL_CONDENSED).set_header(["part", "members", "data", "on blocks"]);
     for part in &inspection.parts {
         parts.add_row([
-            part.name.clone(),
+            printable(part.name.as_bytes()),
             part.members.to_string(),
             HumanBytes(part.bytes).to_string(),
             HumanBytes(part.aligned_bytes).to_string(),

@@ -10,6 +10,7 @@ use super::trust::TrustError;
 use crate::archive::ArchiveError;
 use crate::child::ChildError;
 use crate::podman::PodmanError;
+use crate::powers::{Granted, Power};
 use crate::rootfs::PlaceError;
 use crate::session::SessionError;
 use crate::storage::StorageError;
@@ -32,6 +33,28 @@ pub enum RestoreError {
     /// The archive is somebody else's, or could be.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// The archive says what no podman ever wrote.
+    #[error("{member} in the archive says {value:?} for {field}, which podman never writes: it is refused")]
+    Forged {
+        /// `config.dump` or `spec.dump`.
+        member: &'static str,
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// The archive would have podman or CRIU act on the host, beside the container.
+    #[error(
+        "{} in the archive has {} with the container: {:?}. If that is well, restore it with --trust (`ckpt inspect` \
+         shows all that it may)",
+        .0.by,
+        match .0.power {
+            Power::HostProgram { .. } => "a program run as root on this host",
+            _ => "a file of this host written or removed",
+        },
+        .0.power.to_string()
+    )]
+    Hazard(Granted),
     /// The container's name, or its ID, is taken.
     #[error("the name {name:?} is in use by container {}: choose another with --name, or remove that one", short(id))]
     NameInUse {

@@ -7,6 +7,7 @@ use layerfs::ContainersStorage;
 use super::{RestoreError, RestoreOptions, parts, trust};
 use crate::archive::{CheckpointArchive, ContainerConfig, VOLUMES};
 use crate::podman::Podman;
+use crate::powers::{self, Forgery, Host};
 use crate::progress::{Phase, Progress};
 use crate::session::NameLock;
 use crate::storage;
@@ -42,6 +43,7 @@ impl RestorePlan {
         let archive = CheckpointArchive::read(opened, &options.import, storage.graph_root())?;
         let config = archive.config()?;
         check_config(&config)?;
+        check_powers(options, &archive)?;
         let name_lock = NameLock::take(options.name.as_deref().unwrap_or(&config.name))?;
         check_names(options, &config, &storage)?;
         let other_image = find_image(options, &config, &storage)?;
@@ -85,6 +87,18 @@ fn check_config(config: &ContainerConfig) -> Result<(), RestoreError> {
 fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.' | '-'))
+}
+
+/// A container may be allowed what it was allowed; podman and CRIU themselves do on the host only what they always do.
+fn check_powers(options: &RestoreOptions, archive: &CheckpointArchive) -> Result<(), RestoreError> {
+    if let Some(Forgery { member, field, value }) = powers::forgery(archive)? {
+        return Err(RestoreError::Forged { member, field, value });
+    }
+    let powers = powers::of(archive, &Host::here())?;
+    match powers.into_iter().find(|granted| granted.power.is_hazard()) {
+        Some(hazard) if !options.trust => Err(RestoreError::Hazard(hazard)),
+        _ => Ok(()),
+    }
 }
 
 fn check_names(
