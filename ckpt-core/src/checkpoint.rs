@@ -1,14 +1,16 @@
 //! `checkpoint`: freezes a container of podman and makes a file of it.
 //!
 //! ```text
-//! plan ─ writeback ─ podman dumps ─┬─ frozen: clone everything ─┬─ podman exports ─ manifest ─ deliver ─ name
-//!                                  └── anything wrong: undo ────┘
+//! plan ─ writeback ─ podman dumps ─┬─ frozen: clone the files ─┬─ images ─ podman exports ─ manifest ─ deliver ─ name
+//!                                  └── anything wrong: undo ───┘
 //! ```
 
+mod aside;
 mod capture;
 mod deliver;
 mod dump;
 mod error;
+mod images;
 mod plan;
 mod run;
 mod versions;
@@ -26,6 +28,7 @@ use crate::podman::Podman;
 use crate::progress::{Phase, Progress};
 pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
+pub use images::ImagesError;
 use plan::CheckpointPlan;
 use run::{Run, after_dump};
 

@@ -1,13 +1,10 @@
-//! What is taken in the frozen moment: CRIU's images, the log, /dev/shm, the root filesystem's diff, the named volumes.
+//! What is taken in the frozen moment: the log, /dev/shm, the root filesystem's diff, the named volumes.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
-use aligntar::{Kind, Member, Timestamp, Transferred, WriteError, Writer};
+use aligntar::{Kind, Member, Timestamp, WriteError, Writer};
 
 use super::CheckpointOptions;
 use super::plan::CheckpointPlan;
-use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF, VOLUMES};
 use crate::podman::bundle;
 use crate::progress::Progress;
 use crate::rootfs::{self, CaptureError, ManifestRootfs};
@@ -15,27 +12,21 @@ use crate::rootfs::{self, CaptureError, ManifestRootfs};
 /// What went into the archive while the container was frozen.
 #[derive(Debug, Default)]
 pub(crate) struct Captured {
-    /// Paths of members that podman's export has as well: CRIU's images, and what the container printed. The latter
-    /// grows again before podman exports it, if the container is left running.
-    pub(crate) taken: BTreeSet<Vec<u8>>,
     pub(crate) rootfs: ManifestRootfs,
     /// Those of volumes.
     pub(crate) sockets: Vec<String>,
 }
 
-/// Appends everything that must be of one moment. Members' headers carry `now`.
+/// Appends everything that must be of one moment with the memory. Members' headers carry `now`.
 pub(crate) fn capture(
     plan: &CheckpointPlan,
     options: &CheckpointOptions,
-    image_dir: &Path,
     now: Timestamp,
     writer: &mut Writer<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Captured, CaptureError> {
     let mut captured = Captured::default();
-    let mut collect = Collect { taken: &mut captured.taken, progress };
-    rootfs::capture_tree(image_dir, CHECKPOINT.as_bytes(), writer, &mut collect)?;
-    rootfs::capture_file_optional(bundle(&plan.facts), LOG, writer, &mut collect)?;
+    rootfs::capture_file_optional(bundle(&plan.facts), LOG, writer, progress)?;
     writer.append_nested(&file(DEVSHM, now, 0), |writer| match &plan.shm {
         Some(shm) => rootfs::capture_tree(shm, b".", writer, progress).map(drop),
         None => Ok(()),
@@ -68,17 +59,4 @@ fn append_deleted(deleted: &[String], now: Timestamp, writer: &mut Writer<'_>) -
 /// A member that this program makes up: root's, mode 0600.
 pub(crate) fn file(path: &str, mtime: Timestamp, size: usize) -> Member {
     Member { mtime, ..Member::new(path, Kind::Regular { size: size as u64 }, 0o600) }
-}
-
-/// Remembers the paths of members on their way.
-struct Collect<'c> {
-    taken: &'c mut BTreeSet<Vec<u8>>,
-    progress: &'c mut dyn Progress,
-}
-
-impl Progress for Collect<'_> {
-    fn member(&mut self, path: &[u8], moved: Transferred) {
-        self.taken.insert(path.to_vec());
-        self.progress.member(path, moved);
-    }
 }

@@ -7,10 +7,14 @@ use std::os::fd::AsFd;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, open};
 
+use super::aside;
+use super::images::ImagesError;
 use super::plan::CheckpointPlan;
 use super::{CheckpointOptions, DumpError};
+use crate::archive::CHECKPOINT;
 use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook::{HookCall, HookServer};
+use crate::podman::bundle;
 use crate::session::{Session, SessionError};
 
 /// What happens next.
@@ -38,6 +42,9 @@ const PIPE_BYTES: usize = 1 << 20;
 
 impl Dump {
     pub(crate) fn start(plan: &CheckpointPlan, options: &CheckpointOptions) -> Result<Self, DumpError> {
+        let images = bundle(&plan.facts).join(CHECKPOINT);
+        aside::put_back(&images)
+            .map_err(|source| ImagesError::new("put back what a killed run left of", &images, source))?;
         let session = Session::begin()?;
         let hook = HookServer::install(&session)?;
         let fifo = session.fifo("export")?;

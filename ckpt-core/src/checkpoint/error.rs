@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use aligntar::{ReadError, WriteError};
 
 use super::deliver::DeliverError;
+use super::images::ImagesError;
 use crate::child::ChildError;
 use crate::output::OutputError;
 use crate::podman::PodmanError;
@@ -136,6 +137,9 @@ pub enum DumpError {
     /// Files could not be taken.
     #[error(transparent)]
     Capture(#[from] CaptureError),
+    /// CRIU's images could not be taken.
+    #[error(transparent)]
+    Images(#[from] ImagesError),
     /// The archive could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,10 @@ use jiff::Timestamp as Now;
 
 use super::capture::{Captured, capture, file};
 use super::dump::{Dump, Event};
+use super::images::Images;
 use super::plan::CheckpointPlan;
 use super::{AfterDumpState, CheckpointError, CheckpointOptions, Compression, DumpError, deliver};
-use crate::archive::{DELETED_FILES, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::child::Said;
 use crate::criu_hook::HookCall;
 use crate::diagnosis;
@@ -90,7 +92,7 @@ impl<'r> Run<'r> {
     fn dump(&mut self, writer: &mut Writer<'_>, now: Timestamp, manifest: &mut Manifest) -> Result<Said, DumpError> {
         self.progress.phase(Phase::Dump);
         let mut dump = Dump::start(self.plan, self.options)?;
-        let mut captured: Option<Result<Captured, DumpError>> = None;
+        let mut captured: Option<Result<(Captured, Images), DumpError>> = None;
         let mut exported = Ok(());
         loop {
             match dump.next_event()? {
@@ -106,14 +108,16 @@ impl<'r> Run<'r> {
                 }
                 Event::Export(stream) => {
                     self.progress.phase(Phase::Export);
-                    let captured = captured.as_ref().and_then(|captured| captured.as_ref().ok());
-                    exported = export(stream, captured, writer);
+                    let images =
+                        captured.as_ref().and_then(|captured| captured.as_ref().ok()).map(|(_, images)| images);
+                    let taken = images.map_or(Ok(()), |images| images.append_to(writer, self.progress));
+                    exported = taken.map_err(DumpError::from).and(export(stream, images, writer));
                 }
                 Event::Ended => break,
             }
         }
         let said = dump.finish()?;
-        let captured = match captured {
+        let (captured, _images) = match captured {
             Some(captured) => captured?,
             None if said.status.success() => {
                 self.dumped = true;
@@ -136,12 +140,13 @@ impl<'r> Run<'r> {
         dump: &Dump,
         writer: &mut Writer<'_>,
         now: Timestamp,
-    ) -> Result<Captured, DumpError> {
+    ) -> Result<(Captured, Images), DumpError> {
         let started = Instant::now();
         self.progress.phase(Phase::Capture);
-        let captured = capture(self.plan, self.options, call.image_dir(), now, writer, self.progress)?;
+        let captured = capture(self.plan, self.options, now, writer, self.progress)?;
         writer.flush()?;
-        self.check_space()?;
+        let images = Images::of_dump(call.image_dir())?;
+        self.check_space(&images)?;
         self.capture = started.elapsed();
         if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
             return Err(DumpError::Interrupted);
@@ -149,17 +154,22 @@ impl<'r> Run<'r> {
         if dump.has_ended() {
             return Err(DumpError::PodmanGone);
         }
-        Ok(captured)
+        Ok((captured, images))
     }
 
-    /// A staged archive has to fit where it goes; the time to find out is while the container can still run on.
-    fn check_space(&self) -> Result<(), DumpError> {
-        let (Some(stage), Compression::None) = (&self.plan.stage, self.options.compress) else { return Ok(()) };
-        let target = rustix::fs::fstatvfs(self.plan.output.file()).map_err(|errno| DumpError::Space(errno.into()))?;
-        let staged = stage.file().metadata().map_err(DumpError::Space)?;
-        let needed = std::os::unix::fs::MetadataExt::blocks(&staged) * 512;
-        let available = target.f_bavail * target.f_frsize;
-        if needed > available { Err(DumpError::NoSpace { needed, available }) } else { Ok(()) }
+    /// What is still to be copied has to fit where it goes; the time to find out is while the container can still run
+    /// on: the images to the draft, if they cannot be cloned, and a staged archive to its place.
+    fn check_space(&self, images: &Images) -> Result<(), DumpError> {
+        if !self.plan.can_clone {
+            has_room(self.plan.draft(), images.disk_bytes())?;
+        }
+        match (&self.plan.stage, self.options.compress) {
+            (Some(stage), Compression::None) => {
+                let staged = stage.file().metadata().map_err(DumpError::Space)?.blocks() * 512;
+                has_room(self.plan.output.file(), staged + images.disk_bytes())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn podman_failed(&self, said: &Said) -> DumpError {
@@ -188,12 +198,19 @@ impl<'r> Run<'r> {
     }
 }
 
+/// Whether the file system of `target` has `needed` bytes free.
+fn has_room(target: &File, needed: u64) -> Result<(), DumpError> {
+    let space = rustix::fs::fstatvfs(target).map_err(|errno| DumpError::Space(errno.into()))?;
+    let available = space.f_bavail * space.f_frsize;
+    if needed > available { Err(DumpError::NoSpace { needed, available }) } else { Ok(()) }
+}
+
 /// Takes podman's metadata out of its export, and reads it to the end whatever happens: a closed FIFO would make
 /// podman fail after it has stopped the container.
-fn export(stream: File, captured: Option<&Captured>, writer: &mut Writer<'_>) -> Result<(), DumpError> {
+fn export(stream: File, images: Option<&Images>, writer: &mut Writer<'_>) -> Result<(), DumpError> {
     let source = StreamSource::new(BufReader::with_capacity(1 << 20, stream));
     let mut reader = Reader::new(source, Limits::default()).with_end_marker(EndMarker::Required);
-    let taken = take_metadata(&mut reader, captured, writer);
+    let taken = take_metadata(&mut reader, images, writer);
     let drained = reader.into_source().drain();
     taken?;
     drained.map_err(DumpError::Drain)
@@ -201,16 +218,15 @@ fn export(stream: File, captured: Option<&Captured>, writer: &mut Writer<'_>) ->
 
 fn take_metadata(
     reader: &mut Reader<StreamSource<BufReader<File>>>,
-    captured: Option<&Captured>,
+    images: Option<&Images>,
     writer: &mut Writer<'_>,
 ) -> Result<(), DumpError> {
     while let Some(entry) = reader.next_entry()? {
         let path = &entry.member.path[..];
-        let taken_before = match path {
-            path if path == DEVSHM.as_bytes() || path == ROOTFS_DIFF.as_bytes() => true,
-            path if path == DELETED_FILES.as_bytes() || path.starts_with(VOLUMES.as_bytes()) => true,
-            _ => captured.is_none_or(|captured| captured.taken.contains(path)),
-        };
+        // The log grows again before podman exports it, if the container is left running.
+        let taken_before = [DEVSHM, ROOTFS_DIFF, DELETED_FILES, LOG].iter().any(|taken| path == taken.as_bytes())
+            || path.starts_with(VOLUMES.as_bytes())
+            || images.is_none_or(|images| images.has_member(path));
         if !taken_before {
             writer.append_stream(&entry.member, &mut reader.data(&entry))?;
         }

@@ -1,0 +1,143 @@
+//! CRIU's images. They no longer change once the dump is done, so they go into the archive while the tasks end, or run
+//! again.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use aligntar::{PackError, PackOptions, Packer, Writer};
+
+use super::aside::Aside;
+use crate::archive::CHECKPOINT;
+use crate::progress::Progress;
+
+/// Why CRIU's images could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ImagesError {
+    /// A system call failed.
+    #[error("{call} {}", path.display())]
+    Call {
+        /// What was tried.
+        call: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// An image could not be read, or the archive not be written.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+}
+
+impl ImagesError {
+    pub(super) fn new(call: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        ImagesError::Call { call, path: path.to_owned(), source: source.into() }
+    }
+}
+
+/// The images of one dump, the large ones set aside for as long as this value lives.
+#[derive(Debug)]
+pub(crate) struct Images {
+    folder: PathBuf,
+    /// In byte order.
+    names: BTreeSet<Vec<u8>>,
+    disk_bytes: u64,
+    aside: Aside,
+}
+
+impl Images {
+    /// Lists what CRIU has written to `folder`, and sets the large ones aside: podman exports links instead.
+    pub(crate) fn of_dump(folder: &Path) -> Result<Self, ImagesError> {
+        // CRIU may name the folder by a descriptor in /proc.
+        let folder = folder.canonicalize().map_err(|source| ImagesError::new("resolve", folder, source))?;
+        let error = |source| ImagesError::new("read the images in", &folder, source);
+        let (mut names, mut disk_bytes) = (BTreeSet::new(), 0);
+        for entry in fs::read_dir(&folder).map_err(error)? {
+            let entry = entry.map_err(error)?;
+            disk_bytes += entry.metadata().map_err(error)?.blocks() * 512;
+            names.insert(entry.file_name().into_vec());
+        }
+        let aside = Aside::set(&folder, names.iter().map(|name| name.as_slice()))?;
+        Ok(Images { folder, names, disk_bytes, aside })
+    }
+
+    /// Space that the images take, and their copies would.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.disk_bytes
+    }
+
+    /// Appends the folder and its images, by podman's names.
+    pub(crate) fn append_to(&self, writer: &mut Writer<'_>, progress: &mut dyn Progress) -> Result<(), ImagesError> {
+        let open = |path: &Path| File::open(path).map_err(|source| ImagesError::new("open", path, source));
+        let (folder, aside) = (open(&self.folder)?, self.aside.folder().map(open).transpose()?);
+        let mut report = |path: &[u8], moved| progress.member(path, moved);
+        let mut packer = Packer::new(writer, PackOptions::default(), &mut report);
+        packer.pack_one(&folder, ".".as_ref(), CHECKPOINT.into())?;
+        for name in &self.names {
+            let (parent, stored) = match (&aside, self.aside.name_of(name)) {
+                (Some(aside), Some(stored)) => (aside, stored),
+                _ => (&folder, OsString::from_vec(name.clone())),
+            };
+            packer.pack_one(parent, &stored, [CHECKPOINT.as_bytes(), b"/", name].concat())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the member `path` is one of the images, or their folder.
+    pub(crate) fn has_member(&self, path: &[u8]) -> bool {
+        match path.strip_prefix(CHECKPOINT.as_bytes()) {
+            Some([b'/', name @ ..]) => self.names.contains(name),
+            rest => rest.is_some_and(<[u8]>::is_empty),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+    use aligntar::{EndMarker, FileSource, Limits, Reader, WriteOptions};
+
+    #[test]
+    fn pages_are_taken_from_where_they_were_set_aside() {
+        let bundle = tempfile::tempdir().unwrap();
+        let folder = bundle.path().join(CHECKPOINT);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("inventory.img"), "small").unwrap();
+        fs::write(folder.join("pages-1.img"), vec![7; 2_000_000]).unwrap();
+        let images = Images::of_dump(&folder).unwrap();
+        assert!(folder.join("pages-1.img").is_symlink() && images.disk_bytes() >= 2_000_000);
+        let archive = tempfile::tempfile().unwrap();
+        let mut writer = Writer::new(&archive, WriteOptions::default()).unwrap();
+        images.append_to(&mut writer, &mut Silent).unwrap();
+        writer.finish().unwrap();
+        drop(images);
+        assert!(!folder.join("pages-1.img").is_symlink());
+
+        let source = FileSource::new(&archive).unwrap();
+        let reader = Reader::new(source, Limits::default()).with_end_marker(EndMarker::Required);
+        let found: Vec<_> =
+            reader.map(|entry| entry.unwrap().member).map(|member| (member.size(), member.path)).collect();
+        let expected = [(0, "checkpoint"), (5, "checkpoint/inventory.img"), (2_000_000, "checkpoint/pages-1.img")];
+        assert_eq!(found, expected.map(|(size, path)| (size, path.as_bytes().to_vec())));
+    }
+
+    #[test]
+    fn only_what_was_listed_is_known() {
+        let bundle = tempfile::tempdir().unwrap();
+        let folder = bundle.path().join(CHECKPOINT);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("core-1.img"), "x").unwrap();
+        let images = Images::of_dump(&folder).unwrap();
+        let cases =
+            [("checkpoint", true), ("checkpoint/core-1.img", true), ("checkpoint/new", false), ("checkpoints", false)];
+        for (path, known) in cases {
+            assert_eq!(images.has_member(path.as_bytes()), known, "{path}");
+        }
+    }
+}
