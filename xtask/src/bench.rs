@@ -7,6 +7,7 @@ mod disk;
 mod interrupt;
 mod machine;
 mod measure;
+mod memory;
 mod program;
 mod report;
 mod seed;
@@ -25,6 +26,8 @@ pub(crate) use diff::{Workload as DiffWorkload, run_inside as run_diff_inside};
 pub(crate) use disk::Disk;
 pub(crate) use interrupt::Interrupt;
 pub(crate) use measure::measure;
+use memory::MemoryOptions;
+pub(crate) use memory::{Workload as MemoryWorkload, run_inside as run_memory_inside};
 pub(crate) use program::run as run_program;
 use seed::SeedOptions;
 pub(crate) use seed::{Workload, run_inside as run_seed_inside};
@@ -39,6 +42,8 @@ pub(crate) enum BenchTask {
     Tree(TreeOptions),
     /// List what a container with 100,000 changes changed, against podman
     Diff(DiffOptions),
+    /// Checkpoint and restore a container with gigabytes of resident memory, against podman without an archive
+    Memory(MemoryOptions),
 }
 
 pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
@@ -46,5 +51,6 @@ pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
         BenchTask::Seed(options) => seed::run(options),
         BenchTask::Tree(options) => tree::run(options),
         BenchTask::Diff(options) => diff::run(options),
+        BenchTask::Memory(options) => memory::run(options),
     }
 }

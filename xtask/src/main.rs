@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use bench::{BenchTask, DiffWorkload, TreePlan, Workload};
+use bench::{BenchTask, DiffWorkload, MemoryWorkload, TreePlan, Workload};
 use demo::DemoOptions;
 use fuzz::FuzzOptions;
 use lab::{EntrySpec, FileSystem, Lab, LabOptions};
@@ -76,6 +76,9 @@ enum Task {
     /// Inside the lab: measures
     #[command(hide = true)]
     LabBenchDiff { workload: DiffWorkload },
+    /// Inside the lab: measures
+    #[command(hide = true)]
+    LabBenchMemory { workload: MemoryWorkload },
     /// Inside the lab: shows
     #[command(hide = true)]
     LabDemo { gigabytes: u32, fs: FileSystem },
@@ -103,6 +106,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::LabBenchSeed { workload } => bench::run_seed_inside(&workload),
         Task::LabBenchTree { plan } => bench::run_tree_inside(&plan),
         Task::LabBenchDiff { workload } => bench::run_diff_inside(&workload),
+        Task::LabBenchMemory { workload } => bench::run_memory_inside(&workload),
         Task::LabTests { runs } => test::run_inside(&runs),
         Task::LabJoin { spec, command } => match lab::join(&spec, &command)? {},
         Task::LabInit { spec, command } => Ok(lab::init(&spec, &command)),

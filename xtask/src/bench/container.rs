@@ -42,6 +42,11 @@ impl Container {
 
     /// Starts it; the runtime is podman's default unless one is given.
     pub(crate) fn start(&self, runtime: Option<&str>) -> Result<()> {
+        self.start_script(runtime, COUNT)
+    }
+
+    /// As [`Container::start`], with another script than the counter.
+    pub(crate) fn start_script(&self, runtime: Option<&str>, script: &str) -> Result<()> {
         let runtime = runtime.map(|runtime| format!("--runtime={runtime}"));
         let mut podman = Command::new("podman");
         podman.args(runtime).args([
@@ -53,7 +58,7 @@ impl Container {
             IMAGE,
             "sh",
             "-c",
-            COUNT,
+            script,
         ]);
         program::run(&mut podman).map(drop)
     }

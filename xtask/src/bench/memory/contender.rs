@@ -1,0 +1,63 @@
+//! Who does the same job.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Contender {
+    Ckpt,
+    /// podman without an archive: the images stay where CRIU wrote them, nothing is synced.
+    Local,
+    /// podman with an uncompressed archive.
+    Stock,
+}
+
+impl Contender {
+    pub(super) const ALL: [Self; 3] = [Self::Ckpt, Self::Local, Self::Stock];
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Ckpt => "ckpt",
+            Self::Local => "podman without an archive",
+            Self::Stock => "podman --export --compress none",
+        }
+    }
+
+    pub(super) fn checkpoint(self, container: &str, archive: &Path) -> Command {
+        let mut command = self.verb("checkpoint");
+        match self {
+            Self::Ckpt => command.arg("--export").arg(archive),
+            Self::Local => &mut command,
+            Self::Stock => command.args(["--compress", "none", "--export"]).arg(archive),
+        };
+        command.arg(container);
+        command
+    }
+
+    /// Under the old name; the images stay for a second time.
+    pub(super) fn restore(self, container: &str, archive: &Path) -> Command {
+        let mut command = self.verb("restore");
+        match self {
+            Self::Local => command.args(["--keep", container]),
+            Self::Ckpt | Self::Stock => command.arg("--import").arg(archive),
+        };
+        command
+    }
+
+    /// Whether the container has to be gone before it is restored.
+    pub(super) fn restores_anew(self) -> bool {
+        self != Self::Local
+    }
+
+    fn verb(self, verb: &str) -> Command {
+        let mut command = Command::new(if self == Self::Ckpt { "ckpt" } else { "podman" });
+        if self != Self::Ckpt {
+            command.arg("container");
+        }
+        command.args([verb, "--print-stats"]);
+        command
+    }
+}

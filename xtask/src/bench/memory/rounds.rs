@@ -1,0 +1,143 @@
+//! The measurements, inside the lab.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::Workload;
+use super::contender::Contender;
+use super::results::{MemoryResults, Round, Sample};
+use super::subject::Subject;
+use crate::bench::machine::Machine;
+use crate::bench::{Disk, Interrupt, measure, run_program};
+
+/// On podman's file system: elsewhere nothing could be cloned.
+const FOLDER: &str = "/var/lib/containers/bench";
+
+const NAME: &str = "bench-memory";
+
+/// All rounds; leaves no container and no archive, whatever happens.
+pub(super) fn run(workload: &Workload) -> Result<MemoryResults> {
+    let bench = Bench::new(workload)?;
+    let results = bench.results();
+    let removed = bench.remove();
+    let results = results?;
+    removed?;
+    Ok(results)
+}
+
+struct Bench<'w> {
+    workload: &'w Workload,
+    folder: PathBuf,
+    disk: Disk,
+    subject: Subject,
+    interrupt: Interrupt,
+}
+
+impl<'w> Bench<'w> {
+    fn new(workload: &'w Workload) -> Result<Self> {
+        fs::create_dir_all(FOLDER).with_context(|| format!("cannot make {FOLDER}"))?;
+        let subject = Subject::new(NAME, workload.mebibytes);
+        let disk = Disk::of(Path::new(FOLDER))?;
+        Ok(Self { workload, folder: FOLDER.into(), disk, subject, interrupt: Interrupt::listen()? })
+    }
+
+    fn results(&self) -> Result<MemoryResults> {
+        let machine = Machine::look()?;
+        self.subject.start(self.workload.runtime.as_deref())?;
+        let runtime = self.subject.container.inspect("OCIRuntime")?;
+        // The first dump makes a sparse image file grow; no contender should pay for that.
+        self.write()?;
+        let (mut rounds, mut write_us) = (Vec::new(), Vec::new());
+        for number in 0..self.workload.rounds.max(self.workload.stock_rounds) {
+            for contender in self.contenders(number) {
+                self.interrupt.check()?;
+                let round = self.round(contender).with_context(|| format!("round {number} of {contender:?}"))?;
+                show(number, &round);
+                rounds.push(round);
+            }
+            write_us.push(self.write()?);
+        }
+        Ok(MemoryResults { machine, runtime, rounds, write_us })
+    }
+
+    /// Who takes part in this round, each time beginning with another.
+    fn contenders(&self, number: u32) -> Vec<Contender> {
+        let mut contenders = Contender::ALL;
+        contenders.rotate_left(number as usize % Contender::ALL.len());
+        let rounds = |contender| match contender {
+            Contender::Stock => self.workload.stock_rounds,
+            _ => self.workload.rounds,
+        };
+        contenders.into_iter().filter(|&contender| number < rounds(contender)).collect()
+    }
+
+    /// Warm is what the checkpoint leaves in the page cache, cold is an empty one.
+    fn round(&self, contender: Contender) -> Result<Round> {
+        let archive = self.folder.join("archive.tar");
+        self.disk.settle()?;
+        let checkpoint = sample(&mut contender.checkpoint(NAME, &archive))?;
+        let restore = |drop_caches| {
+            if contender.restores_anew() {
+                self.subject.container.remove()?;
+            }
+            self.disk.settle()?;
+            if drop_caches {
+                fs::write("/proc/sys/vm/drop_caches", "3").context("cannot drop the caches")?;
+            }
+            let restored = sample(&mut contender.restore(NAME, &archive))?;
+            self.subject.check()?;
+            Ok::<_, anyhow::Error>(restored)
+        };
+        let warm = restore(false)?;
+        run_program(Command::new("podman").args(["stop", "--time=0", NAME]))?;
+        let cold = restore(true)?;
+        if contender.restores_anew() {
+            fs::remove_file(&archive).context("cannot remove the archive")?;
+        }
+        Ok(Round { contender, checkpoint, warm, cold })
+    }
+
+    /// As many bytes written to the same file system and synced, the least that a durable archive can take.
+    fn write(&self) -> Result<u64> {
+        self.disk.settle()?;
+        let path = self.folder.join("written");
+        let mut dd = Command::new("dd");
+        dd.args(["if=/dev/zero", "bs=1M", "conv=fsync"]).arg(format!("count={}", self.workload.mebibytes));
+        dd.arg(format!("of={}", path.display()));
+        let started = Instant::now();
+        run_program(&mut dd)?;
+        let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        fs::remove_file(&path).context("cannot remove what was written")?;
+        Ok(elapsed_us)
+    }
+
+    fn remove(&self) -> Result<()> {
+        self.subject.container.remove()?;
+        fs::remove_dir_all(&self.folder).context("cannot remove the benchmark's folder")
+    }
+}
+
+fn sample(command: &mut Command) -> Result<Sample> {
+    let measured = measure(command)?;
+    let stats: Value = serde_json::from_str(&measured.stdout).context("the statistics are no JSON")?;
+    let number = |pointer: &str| stats.pointer(pointer).and_then(Value::as_u64);
+    let criu = |field: &str| number(&format!("/container_statistics/0/criu_statistics/{field}"));
+    Ok(Sample {
+        elapsed_us: measured.elapsed_us(),
+        criu_us: criu("memdump_time").or_else(|| criu("restore_time")),
+        frozen_us: criu("frozen_time"),
+        peak_memory_bytes: measured.peak_memory_bytes,
+    })
+}
+
+fn show(number: u32, round: &Round) {
+    let seconds = |sample: &Sample| sample.elapsed_us as f64 / 1e6;
+    let (checkpoint, warm, cold) = (seconds(&round.checkpoint), seconds(&round.warm), seconds(&round.cold));
+    let title = round.contender.title();
+    eprintln!("  round {}, {title:32} {checkpoint:8.3} s, restore {warm:8.3} s warm {cold:8.3} s cold", number + 1);
+}
