@@ -10,6 +10,7 @@ mod capture;
 mod deliver;
 mod dump;
 mod error;
+mod freeze;
 mod images;
 mod plan;
 mod run;
@@ -91,10 +92,15 @@ pub struct CheckpointReport {
     pub id: String,
     /// From the first look to the named archive.
     pub elapsed: Duration,
-    /// From the first task stopped to the last one running or gone, as CRIU measured it.
+    /// From all tasks stopped to all running again or gone, as CRIU measured it.
     pub frozen: Option<Duration>,
+    /// From the container first seen standing still to the last, looked at every millisecond: CRIU's wait for the tasks
+    /// to stop is in it.
+    pub observed_frozen: Option<Duration>,
     /// Of that, the time in which files were taken.
     pub capture: Duration,
+    /// How the data moved in that time.
+    pub capture_moved: Transferred,
     /// Members, those of nested archives included.
     pub members: u64,
     /// How the data moved into the archive.
@@ -131,14 +137,16 @@ pub fn checkpoint(
         }
     };
     let id = plan.facts.id.clone();
-    let capture = run.capture;
+    let (frozen, capture, capture_moved) = (run.observed_frozen, run.capture, run.capture_moved);
     let published = plan.output.publish();
     published.map_err(|source| after_dump(&plan.podman, &id, options, source.into()))?;
     Ok(CheckpointReport {
         id,
         elapsed: started.elapsed(),
         frozen: frozen_time(&podman_stats),
+        observed_frozen: frozen,
         capture,
+        capture_moved,
         members: written.members,
         moved: written.moved,
         podman_stats,

@@ -69,6 +69,9 @@ pub(crate) struct ContainerFacts {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct State {
     pub(crate) status: String,
+    /// The first process, on the host; 0 where none runs.
+    #[serde(default)]
+    pub(crate) pid: u32,
 }
 
 /// `GraphDriver` of `podman container inspect`.

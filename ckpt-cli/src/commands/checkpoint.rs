@@ -66,7 +66,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut display = Display::new("checkpoint");
     let report = checkpoint(&options, &mut display)?;
     display.finish();
-    Summary { elapsed: report.elapsed, frozen: report.frozen, moved: report.moved }.print(&options.container);
+    Summary { elapsed: report.elapsed, frozen: report.observed_frozen.or(report.frozen), moved: report.moved }
+        .print(&options.container);
     match arguments.print_stats {
         true => say(format_args!("{:#}", statistics(&report))),
         false => say(&options.container),
@@ -78,7 +79,10 @@ fn statistics(report: &CheckpointReport) -> serde_json::Value {
     let ours = json!({
         "elapsed_us": report.elapsed.as_micros() as u64,
         "frozen_us": report.frozen.map(|frozen| frozen.as_micros() as u64),
+        "observed_frozen_us": report.observed_frozen.map(|frozen| frozen.as_micros() as u64),
         "capture_us": report.capture.as_micros() as u64,
+        "capture_cloned_bytes": report.capture_moved.cloned_bytes,
+        "capture_copied_bytes": report.capture_moved.copied_bytes,
         "members": report.members,
         "cloned_bytes": report.moved.cloned_bytes,
         "copied_bytes": report.moved.copied_bytes,

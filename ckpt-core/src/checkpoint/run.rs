@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aligntar::{EndMarker, Limits, Reader, StreamSource, Timestamp, WriteOptions, Writer, Written};
+use aligntar::{EndMarker, Limits, Reader, StreamSource, Timestamp, Transferred, WriteOptions, Writer, Written};
 use jiff::Timestamp as Now;
 
 use super::capture::{Captured, capture, file};
 use super::dump::{Dump, Event};
+use super::freeze::FreezeWatch;
 use super::images::Images;
 use super::plan::CheckpointPlan;
 use super::{AfterDumpState, CheckpointError, CheckpointOptions, Compression, DumpError, deliver};
@@ -46,7 +47,10 @@ pub(super) struct Run<'r> {
     progress: &'r mut dyn Progress,
     /// Whether CRIU was told to carry on, and podman did.
     dumped: bool,
+    pub(super) observed_frozen: Option<Duration>,
     pub(super) capture: Duration,
+    /// What was moved in that time.
+    pub(super) capture_moved: Transferred,
     /// Whether the archive is whole, though not in its place yet.
     pub(super) complete: bool,
 }
@@ -58,7 +62,17 @@ impl<'r> Run<'r> {
         versions: Versions,
         progress: &'r mut dyn Progress,
     ) -> Self {
-        Run { plan, options, versions, progress, dumped: false, capture: Duration::ZERO, complete: false }
+        Run {
+            plan,
+            options,
+            versions,
+            progress,
+            dumped: false,
+            observed_frozen: None,
+            capture: Duration::ZERO,
+            capture_moved: Transferred::default(),
+            complete: false,
+        }
     }
 
     pub(super) fn failed(&self, source: DumpError) -> CheckpointError {
@@ -91,6 +105,7 @@ impl<'r> Run<'r> {
     /// Runs podman to its end; what belongs into the archive is in the writer then.
     fn dump(&mut self, writer: &mut Writer<'_>, now: Timestamp, manifest: &mut Manifest) -> Result<Said, DumpError> {
         self.progress.phase(Phase::Dump);
+        let watch = FreezeWatch::begin(self.plan.facts.state.pid);
         let mut dump = Dump::start(self.plan, self.options)?;
         let mut captured: Option<Result<(Captured, Images), DumpError>> = None;
         let mut exported = Ok(());
@@ -117,6 +132,7 @@ impl<'r> Run<'r> {
             }
         }
         let said = dump.finish()?;
+        self.observed_frozen = watch.end();
         let (captured, _images) = match captured {
             Some(captured) => captured?,
             None if said.status.success() => {
@@ -147,7 +163,7 @@ impl<'r> Run<'r> {
         writer.flush()?;
         let images = Images::of_dump(call.image_dir())?;
         self.check_space(&images)?;
-        self.capture = started.elapsed();
+        (self.capture, self.capture_moved) = (started.elapsed(), writer.moved());
         if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
             return Err(DumpError::Interrupted);
         }
