@@ -85,3 +85,10 @@ fn a_container_left_running_is_of_one_moment_runc() {
 fn a_container_left_running_is_of_one_moment_crun() {
     a_container_left_running_is_of_one_moment("crun");
 }
+
+/// Where files are copied, the container waits for it.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn ext4_a_container_left_running_is_of_one_moment() {
+    a_container_left_running_is_of_one_moment("crun");
+}

@@ -36,6 +36,11 @@ fn warnings(said: &str) -> Vec<&str> {
     said.lines().filter(|line| line.starts_with("Warning: ")).collect()
 }
 
+/// The number before "MB are copied".
+fn announced_megabytes(said: &str) -> f64 {
+    said.split(" MB are copied").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+}
+
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn ext4_storage_is_copied_with_one_warning() {
@@ -43,6 +48,8 @@ fn ext4_storage_is_copied_with_one_warning() {
     let said = round_trip("copied", &folder.path().join("x.tar"));
     assert_eq!(warnings(&said).len(), 1, "{said}");
     assert!(said.starts_with("Warning: ") && said.contains("no reflink"), "the warning comes first: {said}");
+    assert!(announced_megabytes(&said) >= 20.0 && announced_megabytes(&said) < 40.0, "{said}");
+    assert!(said.contains(" MB are copied while the container is frozen, some "), "{said}");
 }
 
 #[test]

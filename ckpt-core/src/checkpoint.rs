@@ -10,11 +10,13 @@ mod capture;
 mod deliver;
 mod dump;
 mod error;
+mod estimate;
 mod freeze;
 mod images;
 mod plan;
 mod run;
 mod versions;
+mod volume;
 mod writeback;
 
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ use crate::podman::Podman;
 use crate::progress::{Phase, Progress};
 pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
+use estimate::Copy;
 pub use images::ImagesError;
 use plan::CheckpointPlan;
 use run::{Run, after_dump};
@@ -125,8 +128,12 @@ pub fn checkpoint(
     progress.phase(Phase::Writeback);
     let writeback = writeback::begin();
     let plan = CheckpointPlan::make(podman, options)?;
-    warn(&plan, progress);
-    writeback.finish(&plan.layers.upperdir)?;
+    writeback.finish(plan.folders())?;
+    // Measured when nothing else is being written.
+    let copy = Copy::expected(&plan, options.ignore_rootfs);
+    if let Some(copy) = copy.map_err(|source| CheckpointError::Estimate { source })? {
+        progress.warning(&copy.to_string());
+    }
     let versions = versions::ask(plan.podman.program(), &plan.facts.oci_runtime);
     let mut run = Run::new(&plan, options, versions, progress);
     let (podman_stats, written) = match run.dump_and_deliver() {
@@ -151,15 +158,6 @@ pub fn checkpoint(
         moved: written.moved,
         podman_stats,
     })
-}
-
-fn warn(plan: &CheckpointPlan, progress: &mut dyn Progress) {
-    if !plan.can_clone {
-        progress.warning(
-            "the container storage cannot clone into the archive (no reflink, as on BTRFS or XFS): \
-             files are copied while the container is frozen",
-        );
-    }
 }
 
 /// Keeps the whole archive of a container that is stopped for good otherwise (`podman run --rm`).

@@ -85,15 +85,20 @@ pub(crate) fn of_container(podman: &Podman, id: &str) -> Result<(ContainersStora
 pub(crate) fn can_clone(folder: &Path, target: &File) -> Result<bool, StorageError> {
     let trial = |source| StorageError::Trial { folder: folder.to_owned(), source };
     let source = tempfile::tempfile_in(folder).map_err(trial)?;
+    can_clone_file(&source, target).map_err(trial)
+}
+
+/// As [`can_clone`], tried with the first block of `source`, which is overwritten.
+pub(crate) fn can_clone_file(source: &File, target: &File) -> io::Result<bool> {
     let block = Alignment::of(target).unwrap_or(Alignment::DEFAULT);
-    source.write_all_at(&vec![1; block.bytes() as usize], 0).map_err(trial)?;
+    source.write_all_at(&vec![1; block.bytes() as usize], 0)?;
     let span = Span { source_offset: 0, target_offset: 0, length: block.bytes() };
-    let cloned = transfer(&source, target, span, block, ClonePolicy::Required);
-    target.set_len(0).map_err(trial)?;
+    let cloned = transfer(source, target, span, block, ClonePolicy::Required);
+    target.set_len(0)?;
     match cloned {
         Ok(_) => Ok(true),
         Err(TransferError::Clone { source, .. }) if io::Error::from(source).kind() == io::ErrorKind::StorageFull => {
-            Err(trial(source.into()))
+            Err(source.into())
         }
         Err(_) => Ok(false),
     }

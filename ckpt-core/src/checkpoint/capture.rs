@@ -4,7 +4,7 @@ use aligntar::{Kind, Member, Timestamp, WriteError, Writer};
 
 use super::CheckpointOptions;
 use super::plan::CheckpointPlan;
-use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF};
 use crate::podman::bundle;
 use crate::progress::Progress;
 use crate::rootfs::{self, CaptureError, ManifestRootfs};
@@ -39,9 +39,7 @@ pub(crate) fn capture(
         captured.rootfs = for_manifest;
     }
     for volume in &plan.volumes {
-        let member = file(&format!("{VOLUMES}{}.tar", volume.name), now, 0);
-        let sockets =
-            writer.append_nested(&member, |writer| rootfs::capture_tree(&volume.source, b".", writer, progress))?;
+        let sockets = volume.capture(now, writer, progress)?;
         captured.sockets.extend(sockets.iter().map(|path| format!("{}:{path}", volume.name)));
     }
     Ok(captured)

@@ -52,6 +52,13 @@ pub enum CheckpointError {
         #[source]
         source: io::Error,
     },
+    /// How much has to be copied, and how fast, could not be found out.
+    #[error("find out how long copying the container's files will take")]
+    Estimate {
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
     /// The dump did not come to be, or its files could not be taken. The container runs on.
     #[error("checkpoint of {name:?} failed, the container keeps running")]
     Dump {

@@ -1,23 +1,18 @@
 //! What a checkpoint will do, decided before anything is touched.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use aligntar::Alignment;
 use layerfs::Layers;
 use serde::Deserialize;
 
+use super::volume::{Draft, Volume};
 use super::{CheckpointError, CheckpointOptions, Compression};
 use crate::output::Output;
 use crate::podman::{ContainerFacts, Podman, bundle};
 use crate::storage;
-
-/// A named volume whose files go along.
-#[derive(Debug)]
-pub(crate) struct Volume {
-    pub(crate) name: String,
-    pub(crate) source: PathBuf,
-}
 
 /// Everything a checkpoint needs to know.
 #[derive(Debug)]
@@ -49,8 +44,26 @@ impl CheckpointPlan {
         let output = Output::create(&options.export)?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
         let (stage, can_clone) = place(&layers, &rescue, &output, options.compress)?;
-        let (volumes, shm) = (volumes(&facts, options), podmans_shm(bundle(&facts))?);
+        let file = stage.as_ref().unwrap_or(&output).file();
+        let storage_device = layers
+            .upperdir
+            .metadata()
+            .map_err(|source| CheckpointError::Bundle { path: layers.upperdir.clone(), source })?
+            .dev();
+        let volumes = match options.ignore_volumes {
+            true => Vec::new(),
+            false => {
+                Volume::of_container(&facts, &Draft { file, storage_device, can_clone, policy: options.clone_policy })
+            }
+        };
+        let shm = podmans_shm(bundle(&facts))?;
         Ok(CheckpointPlan { podman, facts, layers, volumes, shm, output, stage, can_clone })
+    }
+
+    /// Folders whose files are taken, on disks that may differ; the upperdir first.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
+        let volumes = self.volumes.iter().map(|volume| volume.source.as_path());
+        std::iter::once(self.layers.upperdir.as_path()).chain(volumes)
     }
 
     /// The file that the archive is made in.
@@ -80,16 +93,6 @@ fn place(
     // Without clones a copy beside the storage would only be one copy more; compressing needs it all the same.
     let needed = can_clone || compress != Compression::None;
     Ok((needed.then_some(stage), can_clone))
-}
-
-fn volumes(facts: &ContainerFacts, options: &CheckpointOptions) -> Vec<Volume> {
-    let mounts = facts.mounts.iter().filter(|mount| mount.kind == "volume" && !options.ignore_volumes);
-    let mut volumes: Vec<Volume> =
-        mounts.map(|mount| Volume { name: mount.name.clone(), source: mount.source.clone() }).collect();
-    // A volume may be mounted twice; it is in the archive once.
-    volumes.sort_by(|one, other| one.name.cmp(&other.name));
-    volumes.dedup_by(|one, other| one.name == other.name);
-    volumes
 }
 
 /// The memory at /dev/shm that podman made, for the container or for its pod: `userdata/shm` of one of podman's bundles.

@@ -1,7 +1,7 @@
 //! A checkpoint on its way from the running container to the archive without a name.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use super::dump::{Dump, Event};
 use super::freeze::FreezeWatch;
 use super::images::Images;
 use super::plan::CheckpointPlan;
+use super::volume::Volume;
 use super::{AfterDumpState, CheckpointError, CheckpointOptions, Compression, DumpError, deliver};
 use crate::archive::{DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::child::Said;
@@ -125,8 +126,8 @@ impl<'r> Run<'r> {
                     self.progress.phase(Phase::Export);
                     let images =
                         captured.as_ref().and_then(|captured| captured.as_ref().ok()).map(|(_, images)| images);
-                    let taken = images.map_or(Ok(()), |images| images.append_to(writer, self.progress));
-                    exported = taken.map_err(DumpError::from).and(export(stream, images, writer));
+                    let taken = images.map_or(Ok(()), |images| self.take_the_rest(images, now, writer));
+                    exported = taken.and(export(stream, images, writer));
                 }
                 Event::Ended => break,
             }
@@ -173,16 +174,26 @@ impl<'r> Run<'r> {
         Ok((captured, images))
     }
 
-    /// What is still to be copied has to fit where it goes; the time to find out is while the container can still run
-    /// on: the images to the draft, if they cannot be cloned, and a staged archive to its place.
-    fn check_space(&self, images: &Images) -> Result<(), DumpError> {
-        if !self.plan.can_clone {
-            has_room(self.plan.draft(), images.disk_bytes())?;
+    /// Brings in what no longer changes: CRIU's images, and volumes that were staged.
+    fn take_the_rest(&mut self, images: &Images, now: Timestamp, writer: &mut Writer<'_>) -> Result<(), DumpError> {
+        images.append_to(writer, self.progress)?;
+        for volume in &self.plan.volumes {
+            volume.append_staged(now, writer)?;
         }
+        Ok(writer.flush()?)
+    }
+
+    /// What is still to be copied has to fit where it goes; the time to find out is while the container can still run
+    /// on: staged volumes to the draft, the images too if they cannot be cloned, and a staged archive to its place.
+    fn check_space(&self, images: &Images) -> Result<(), DumpError> {
+        let volumes = self.plan.volumes.iter().map(Volume::staged_bytes).sum::<io::Result<u64>>();
+        let volumes = volumes.map_err(DumpError::Space)?;
+        let copied_images = if self.plan.can_clone { 0 } else { images.disk_bytes() };
+        has_room(self.plan.draft(), volumes + copied_images)?;
         match (&self.plan.stage, self.options.compress) {
             (Some(stage), Compression::None) => {
                 let staged = stage.file().metadata().map_err(DumpError::Space)?.blocks() * 512;
-                has_room(self.plan.output.file(), staged + images.disk_bytes())
+                has_room(self.plan.output.file(), staged + volumes + images.disk_bytes())
             }
             _ => Ok(()),
         }

@@ -1,0 +1,120 @@
+//! The named volumes of a container, each perhaps on a file system of its own.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use aligntar::{ClonePolicy, Member, Timestamp, WriteError, WriteOptions, Writer};
+use rustix::fs::{Mode, OFlags, open};
+
+use super::capture::file;
+use crate::archive::VOLUMES;
+use crate::podman::{ContainerFacts, Mount};
+use crate::progress::Progress;
+use crate::rootfs::{self, CaptureError};
+use crate::storage;
+
+/// A named volume whose files go along.
+#[derive(Debug)]
+pub(crate) struct Volume {
+    pub(crate) name: String,
+    pub(crate) source: PathBuf,
+    pub(crate) way: Way,
+}
+
+/// How a volume's files get into the archive.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// By clone.
+    Clone,
+    /// By clone into this nameless file beside them, in the frozen moment; copied from there when the tasks run again.
+    Stage(File),
+    /// Copied in the frozen moment: nothing else is possible, or wished.
+    Copy,
+}
+
+impl Volume {
+    /// The volumes of a container in the order of their names.
+    pub(crate) fn of_container(facts: &ContainerFacts, draft: &Draft<'_>) -> Vec<Self> {
+        let mut mounts: Vec<_> = facts.mounts.iter().filter(|mount| mount.kind == "volume").collect();
+        // A volume may be mounted twice; it is in the archive once.
+        mounts.sort_by(|one, other| one.name.cmp(&other.name));
+        mounts.dedup_by(|one, other| one.name == other.name);
+        let volume = |mount: &Mount| Volume {
+            name: mount.name.clone(),
+            source: mount.source.clone(),
+            way: draft.way_of(&mount.source),
+        };
+        mounts.into_iter().map(volume).collect()
+    }
+
+    fn member(&self, now: Timestamp, size: usize) -> Member {
+        file(&format!("{VOLUMES}{}.tar", self.name), now, size)
+    }
+
+    /// Takes the files as they are now, and gives the sockets that were left out; a staged volume is not in the archive
+    /// yet.
+    pub(crate) fn capture(
+        &self,
+        now: Timestamp,
+        writer: &mut Writer<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<String>, CaptureError> {
+        let Way::Stage(stage) = &self.way else {
+            return writer.append_nested(&self.member(now, 0), |writer| {
+                rootfs::capture_tree(&self.source, b".", writer, progress)
+            });
+        };
+        let options = WriteOptions { clone_policy: ClonePolicy::Required, ..WriteOptions::default() };
+        let mut staged = Writer::new(stage, options)?;
+        let sockets = rootfs::capture_tree(&self.source, b".", &mut staged, progress)?;
+        staged.finish()?;
+        Ok(sockets)
+    }
+
+    /// Space that a staged volume's copy takes.
+    pub(crate) fn staged_bytes(&self) -> io::Result<u64> {
+        match &self.way {
+            Way::Stage(stage) => Ok(stage.metadata()?.blocks() * 512),
+            _ => Ok(0),
+        }
+    }
+
+    /// Brings a staged volume into the archive.
+    pub(crate) fn append_staged(&self, now: Timestamp, writer: &mut Writer<'_>) -> Result<(), WriteError> {
+        let Way::Stage(stage) = &self.way else { return Ok(()) };
+        let size = stage.metadata().map_err(|source| WriteError::Output { offset: writer.offset(), source })?.size();
+        writer.append_file(&self.member(now, size as usize), stage)
+    }
+}
+
+/// Where the archive is made.
+pub(crate) struct Draft<'d> {
+    pub(crate) file: &'d File,
+    /// The upperdir's, from which it is known whether it can be cloned into the file.
+    pub(crate) storage_device: u64,
+    pub(crate) can_clone: bool,
+    pub(crate) policy: ClonePolicy,
+}
+
+impl Draft<'_> {
+    fn way_of(&self, source: &Path) -> Way {
+        if source.metadata().is_ok_and(|metadata| metadata.dev() == self.storage_device) {
+            return if self.can_clone { Way::Clone } else { Way::Copy };
+        }
+        // Where nameless files cannot be, clones cannot: BTRFS and XFS have both. Read-only ones can be read all the same.
+        let nameless = || open(source, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+        let (Ok(stage), Ok(trial)) = (nameless().map(File::from), nameless().map(File::from)) else {
+            return Way::Copy;
+        };
+        let can_clone_to = |target| storage::can_clone_file(&trial, target).is_ok_and(|can| can);
+        if can_clone_to(self.file) {
+            Way::Clone
+        } else if self.policy == ClonePolicy::IfPossible && can_clone_to(&stage) {
+            Way::Stage(stage)
+        } else {
+            Way::Copy
+        }
+    }
+}
