@@ -67,6 +67,7 @@
 //! | copy_file_range(2) | 4.5 | read and write |
 //! | SEEK_DATA, SEEK_HOLE, lseek(2) | 3.1 | file systems without them show no holes |
 //! | openat2(2) | 5.6 | one component after the other, see [`Resolver`] |
+//! | sync_file_range(2) | 2.6.17 | [`start_writeback`] says so |
 //! | FS_IOC_FIEMAP | 2.6.28, on file systems with extents | [`extents`] says so |
 #![warn(missing_docs)]
 
@@ -101,7 +102,7 @@ pub use pax::{PAX_BODY_LIMIT, PaxBody, PaxError, PaxExtensions, PaxRecord, Spars
 pub use reader::{EndMarker, EntryData, Limits, ReadError, Reader};
 pub use source::{FileSource, Source, StreamSource};
 pub use sparse::SparseError;
-pub use sys::{Extent, extents};
+pub use sys::{Extent, extents, start_writeback};
 pub use transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
 pub use unpack::{Parents, PlainParents, Refusal, UnpackError, UnpackOptions, Unpacker};
 pub use verify::{Problem, ProblemKind, Report, Sharing, Unaligned, VerifyOptions, verify, verify_file};

@@ -13,6 +13,7 @@ mod error;
 mod estimate;
 mod freeze;
 mod images;
+mod images_writeback;
 mod plan;
 mod run;
 mod versions;

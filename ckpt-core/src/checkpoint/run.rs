@@ -13,10 +13,11 @@ use super::capture::{Captured, capture, file};
 use super::dump::{Dump, Event};
 use super::freeze::FreezeWatch;
 use super::images::Images;
+use super::images_writeback::ImagesWriteback;
 use super::plan::CheckpointPlan;
 use super::volume::Volume;
 use super::{AfterDumpState, CheckpointError, CheckpointOptions, Compression, DumpError, deliver};
-use crate::archive::{DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::child::Said;
 use crate::criu_hook::HookCall;
 use crate::diagnosis;
@@ -108,6 +109,7 @@ impl<'r> Run<'r> {
         self.progress.phase(Phase::Dump);
         let watch = FreezeWatch::begin(self.plan.facts.state.pid);
         let mut dump = Dump::start(self.plan, self.options)?;
+        let mut writeback = Some(ImagesWriteback::begin(podman::bundle(&self.plan.facts).join(CHECKPOINT)));
         let mut captured: Option<Result<(Captured, Images), DumpError>> = None;
         let mut exported = Ok(());
         loop {
@@ -124,6 +126,7 @@ impl<'r> Run<'r> {
                 }
                 Event::Export(stream) => {
                     self.progress.phase(Phase::Export);
+                    drop(writeback.take());
                     let images =
                         captured.as_ref().and_then(|captured| captured.as_ref().ok()).map(|(_, images)| images);
                     let taken = images.map_or(Ok(()), |images| self.take_the_rest(images, now, writer));
