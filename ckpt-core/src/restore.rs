@@ -9,6 +9,7 @@ mod error;
 mod parts;
 mod place;
 mod plan;
+mod readahead;
 mod run;
 mod trust;
 
