@@ -4,6 +4,7 @@ mod cells;
 mod container;
 mod diff;
 mod disk;
+mod freeze;
 mod interrupt;
 mod machine;
 mod measure;
@@ -24,6 +25,8 @@ pub(crate) use container::Container;
 use diff::DiffOptions;
 pub(crate) use diff::{Workload as DiffWorkload, run_inside as run_diff_inside};
 pub(crate) use disk::Disk;
+use freeze::FreezeOptions;
+pub(crate) use freeze::{Workload as FreezeWorkload, run_inside as run_freeze_inside};
 pub(crate) use interrupt::Interrupt;
 pub(crate) use measure::measure;
 use memory::MemoryOptions;
@@ -44,6 +47,8 @@ pub(crate) enum BenchTask {
     Diff(DiffOptions),
     /// Checkpoint and restore a container with gigabytes of resident memory, against podman without an archive
     Memory(MemoryOptions),
+    /// How long a container stands still, against the size of its data and the archive's place
+    Freeze(FreezeOptions),
 }
 
 pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
@@ -52,5 +57,6 @@ pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
         BenchTask::Tree(options) => tree::run(options),
         BenchTask::Diff(options) => diff::run(options),
         BenchTask::Memory(options) => memory::run(options),
+        BenchTask::Freeze(options) => freeze::run(options),
     }
 }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use bench::{BenchTask, DiffWorkload, MemoryWorkload, TreePlan, Workload};
+use bench::{BenchTask, DiffWorkload, FreezeWorkload, MemoryWorkload, TreePlan, Workload};
 use demo::DemoOptions;
 use fuzz::FuzzOptions;
 use lab::{EntrySpec, FileSystem, Lab, LabOptions};
@@ -79,6 +79,9 @@ enum Task {
     /// Inside the lab: measures
     #[command(hide = true)]
     LabBenchMemory { workload: MemoryWorkload },
+    /// Inside the lab: measures
+    #[command(hide = true)]
+    LabBenchFreeze { workload: FreezeWorkload },
     /// Inside the lab: shows
     #[command(hide = true)]
     LabDemo { gigabytes: u32, fs: FileSystem },
@@ -107,6 +110,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::LabBenchTree { plan } => bench::run_tree_inside(&plan),
         Task::LabBenchDiff { workload } => bench::run_diff_inside(&workload),
         Task::LabBenchMemory { workload } => bench::run_memory_inside(&workload),
+        Task::LabBenchFreeze { workload } => bench::run_freeze_inside(&workload),
         Task::LabTests { runs } => test::run_inside(&runs),
         Task::LabJoin { spec, command } => match lab::join(&spec, &command)? {},
         Task::LabInit { spec, command } => Ok(lab::init(&spec, &command)),

@@ -37,11 +37,12 @@ impl Contender {
         command
     }
 
-    /// Under the old name; the images stay for a second time.
+    /// Under the old name. The images stay for a second time, with all: removing them takes as long as ever.
     pub(super) fn restore(self, container: &str, archive: &Path) -> Command {
         let mut command = self.verb("restore");
+        command.arg("--keep");
         match self {
-            Self::Local => command.args(["--keep", container]),
+            Self::Local => command.arg(container),
             Self::Ckpt | Self::Stock => command.arg("--import").arg(archive),
         };
         command
