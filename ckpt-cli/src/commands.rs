@@ -3,6 +3,7 @@
 mod align;
 mod checkpoint;
 mod diff;
+mod doctor;
 mod input;
 mod inspect;
 mod layers;
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
     Layers(layers::Arguments),
+    Doctor(doctor::Arguments),
     Pack(pack::Arguments),
     Unpack(unpack::Arguments),
     Align(align::Arguments),
@@ -44,6 +46,7 @@ impl Command {
             Command::Inspect(arguments) => inspect::run(arguments),
             Command::Diff(arguments) => diff::run(arguments),
             Command::Layers(arguments) => layers::run(arguments),
+            Command::Doctor(arguments) => return doctor::run(arguments),
             Command::Pack(arguments) => return pack::run(arguments),
             Command::Align(arguments) => return align::run(arguments),
             Command::Verify(arguments) => return verify::run(arguments),

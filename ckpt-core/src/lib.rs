@@ -38,6 +38,7 @@ pub mod compression;
 pub mod criu_hook;
 mod diagnosis;
 pub mod diff;
+pub mod doctor;
 mod external;
 mod go_json;
 pub mod inspect;

@@ -1,0 +1,58 @@
+//! `ckpt doctor`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use ckpt_core::doctor::{Checkup, Verdict, examine};
+use clap::Args;
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+
+use super::Format;
+use super::text::printable;
+use crate::display::say;
+
+/// Say what works on this host, and what to do about the rest
+///
+/// Exits with 1 if something prevents checkpoints or restores.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Where archives are to go
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let folder = &arguments.folder;
+    ensure!(folder.is_dir(), "{} is no folder: name one in which archives are to be made", folder.display());
+    let checkup = examine(folder);
+    match arguments.format {
+        Format::Json => say(serde_json::to_string_pretty(&checkup)?),
+        Format::Table => say(table(&checkup)),
+    }
+    Ok(if checkup.fit { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn table(checkup: &Checkup) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["check", "", "found", "what to do"]);
+    for finding in &checkup.findings {
+        let found = printable(finding.found.as_bytes());
+        let advice = printable(finding.advice.as_deref().unwrap_or_default().as_bytes());
+        table.add_row([finding.check, word(finding.verdict), &found, &advice]);
+    }
+    table
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ok => "ok",
+        Verdict::Warning => "warning",
+        Verdict::Problem => "PROBLEM",
+        Verdict::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,145 @@
+//! The programs that take part: CRIU, podman, the OCI runtimes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Finding, Verdict};
+use crate::external;
+
+/// The oldest criu that podman takes, and the oldest that it takes for pods (pkg/criu).
+const CRIU: (u32, u32) = (3, 11);
+const CRIU_PODS: (u32, u32) = (3, 16);
+
+/// The oldest podman whose answers are understood.
+const PODMAN: (u32, u32) = (4, 0);
+
+pub(super) fn examine(is_root: bool) -> Vec<Finding> {
+    let criu = external::find("criu");
+    let mut findings = vec![version("criu", criu.as_deref().ok(), CRIU, is_root)];
+    if let Ok(criu) = &criu {
+        if findings[0].verdict == Verdict::Ok && older(&findings[0].found, CRIU_PODS) {
+            findings[0] = Finding::warning("criu", findings[0].found.clone(), "pods need 3.16 or newer");
+        }
+        findings.push(criu_check(criu, is_root));
+        findings.push(dirty_tracking(criu, is_root));
+    }
+    findings.push(version("podman", external::find("podman").as_deref().ok(), PODMAN, is_root));
+    findings.extend(runtimes());
+    findings
+}
+
+/// What the program says of its version, and whether it is new enough. Some podmans tell it to root only.
+fn version(check: &'static str, path: Option<&Path>, oldest: (u32, u32), is_root: bool) -> Finding {
+    let Some(path) = path else {
+        return Finding::problem(check, "not in PATH", format!("install the package {check}"));
+    };
+    let said = first_line(path);
+    let silent = || format!("{} does not tell its version", path.display());
+    match numbers(&said) {
+        None if is_root => Finding::problem(check, silent(), format!("see what `{check} --version` says")),
+        None => Finding::unknown(check, silent(), "try again with sudo"),
+        Some(found) if found < oldest => {
+            Finding::problem(check, said, format!("too old: install {}.{} or newer", oldest.0, oldest.1))
+        }
+        Some(_) => Finding::ok(check, said),
+    }
+}
+
+fn first_line(path: &Path) -> String {
+    version_text(path).lines().next().unwrap_or_default().trim().to_owned()
+}
+
+fn version_text(path: &Path) -> String {
+    let output = external::run(Command::new(path).arg("--version"));
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}
+
+/// Major and minor of the first word that is a version.
+fn numbers(text: &str) -> Option<(u32, u32)> {
+    text.split_whitespace().find_map(|word| {
+        let (major, rest) = word.split_once('.')?;
+        let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        Some((major.trim_start_matches('v').parse().ok()?, minor.parse().ok()?))
+    })
+}
+
+fn older(text: &str, than: (u32, u32)) -> bool {
+    numbers(text).is_some_and(|found| found < than)
+}
+
+fn criu_check(criu: &Path, is_root: bool) -> Finding {
+    if !is_root {
+        return Finding::unknown("criu check", "only root can run it", "try again with sudo");
+    }
+    match external::run(Command::new(criu).arg("check")) {
+        Ok(output) if output.status.success() => {
+            let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+            let last = said.lines().rev().find(|line| !line.trim().is_empty());
+            Finding::ok("criu check", last.unwrap_or("content").trim())
+        }
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let complaints: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            let first = complaints.first().copied().unwrap_or("it failed without a word");
+            Finding::problem("criu check", first, "install a criu that fits this kernel; `criu check` says more")
+        }
+        Err(error) => Finding::problem("criu check", error.to_string(), "install criu anew"),
+    }
+}
+
+/// What pre-checkpoints need: the kernel says which pages were written since.
+fn dirty_tracking(criu: &Path, is_root: bool) -> Finding {
+    let check = "dirty page tracking";
+    if !is_root {
+        return Finding::unknown(check, "only root can find out", "try again with sudo");
+    }
+    let tried = external::run(Command::new(criu).args(["check", "--feature", "mem_dirty_track"]));
+    match tried.is_ok_and(|output| output.status.success()) {
+        true => Finding::ok(check, "in the kernel"),
+        false => {
+            let advice = "pre-checkpoints are not possible: use a kernel with CONFIG_MEM_SOFT_DIRTY=y for them";
+            Finding::warning(check, "not in the kernel", advice)
+        }
+    }
+}
+
+fn runtimes() -> Vec<Finding> {
+    let found: Vec<(&'static str, PathBuf)> =
+        ["crun", "runc"].into_iter().filter_map(|name| Some((name, external::find(name).ok()?))).collect();
+    if found.is_empty() {
+        return vec![Finding::problem("runtime", "neither crun nor runc in PATH", "install the package crun or runc")];
+    }
+    found.into_iter().map(|(name, path)| runtime(name, &path)).collect()
+}
+
+/// crun can be built without CRIU; it lists what it was built with.
+fn runtime(name: &'static str, path: &Path) -> Finding {
+    let said = first_line(path);
+    match (name, numbers(&said)) {
+        (_, None) => Finding::warning(name, format!("{} does not tell its version", path.display()), "install it anew"),
+        ("crun", _) if !version_text(path).contains("+CRIU") => {
+            Finding::warning(name, format!("{said}, built without CRIU"), "use runc, or a crun with +CRIU")
+        }
+        _ => Finding::ok(name, said),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_what_programs_say() {
+        for (text, expected) in [
+            ("podman version 5.4.2", Some((5, 4))),
+            ("Version: 4.1.1", Some((4, 1))),
+            ("runc version 1.1.15+ds1", Some((1, 1))),
+            ("crun v1.21-dev", Some((1, 21))),
+            ("no version", None),
+            ("", None),
+        ] {
+            assert_eq!(numbers(text), expected, "{text}");
+        }
+        assert!(older("Version: 3.15", CRIU_PODS) && !older("Version: 3.16.1", CRIU_PODS));
+    }
+}
