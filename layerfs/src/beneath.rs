@@ -194,6 +194,8 @@ pub(crate) struct Name {
     pub(crate) name: OsString,
     /// `Unknown` on filesystems that do not keep it.
     pub(crate) kind: FileType,
+    /// Its number in the directory's filesystem.
+    pub(crate) inode: u64,
 }
 
 /// The names in a directory, without `.` and `..`, in no order. `path` is for messages.
@@ -204,7 +206,8 @@ pub(crate) fn list(dir: BorrowedFd<'_>, path: &Path) -> Result<Vec<Name>, Access
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
-            names.push(Name { name: OsString::from_vec(name.to_vec()), kind: entry.file_type() });
+            let name = OsString::from_vec(name.to_vec());
+            names.push(Name { name, kind: entry.file_type(), inode: entry.ino() });
         }
     }
     Ok(names)

@@ -17,8 +17,12 @@
 //! | renamed directory (redirect) | `Present` with its whole merged content; the old name is a whiteout in the upperdir |
 //!
 //! Parents come before children and names are in byte order, so equal trees give equal sequences. Some 70
-//! descriptors are open at most, however deep the tree is.
+//! descriptors are open at most, however deep the tree is, and up to 128 more while other cores ask ahead.
 
+mod ahead;
+mod dir;
+mod frame;
+mod listing;
 mod walker;
 
 use std::ffi::OsStr;
@@ -33,7 +37,8 @@ use crate::ids::IdMap;
 use crate::lower::{LowerError, Lowers, Node, Part};
 use crate::overlay::{self, Marker, XattrNamespace};
 use crate::store::Layers;
-use walker::{Dir, Walker};
+use dir::Dir;
+use walker::Walker;
 
 /// One difference between the lower layers and the merged tree.
 #[derive(Debug)]

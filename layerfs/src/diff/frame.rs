@@ -1,0 +1,58 @@
+//! A directory with the names in it that are still to be visited, in blocks that are asked for ahead.
+
+use std::iter;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use rustix::fs::FileType;
+
+use super::DiffError;
+use super::ahead::{Ahead, Crew};
+use super::dir::Dir;
+use super::listing::{self, Listing, Origin, Todo};
+
+/// A directory of the merged tree during the walk.
+pub(super) struct Frame {
+    pub(super) dir: Dir,
+    block: std::vec::IntoIter<Todo>,
+    /// The blocks behind, the next of them last.
+    later: Vec<Ahead<Vec<Todo>>>,
+}
+
+impl Frame {
+    pub(super) fn new(dir: Dir, names: Vec<Todo>, crew: &mut Crew) -> Self {
+        crew.meet(names.len());
+        let mut frame = Self { dir, block: Vec::new().into_iter(), later: Vec::new() };
+        let mut names = names.into_iter();
+        let blocks = iter::from_fn(|| Some(names.by_ref().take(listing::BLOCK).collect()));
+        let blocks: Vec<Vec<Todo>> = blocks.take_while(|block: &Vec<Todo>| !block.is_empty()).collect();
+        frame.later = blocks.into_iter().rev().map(|block| frame.ask_ahead(block, crew)).collect();
+        frame
+    }
+
+    fn ask_ahead(&self, mut block: Vec<Todo>, crew: &Crew) -> Ahead<Vec<Todo>> {
+        let upper = self.dir.upper.shared().map(Arc::downgrade);
+        crew.ahead(move || {
+            if let Some(upper) = upper.and_then(|upper| upper.upgrade()) {
+                listing::ask_stats(upper.as_fd(), &mut block);
+            }
+            block
+        })
+    }
+
+    pub(super) fn next(&mut self, crew: &Crew) -> Option<Todo> {
+        if self.block.len() == 0 {
+            let mut block = self.later.pop()?.take();
+            block.iter_mut().rev().for_each(|todo| todo.listing = self.list_ahead(todo, crew));
+            self.block = block.into_iter();
+        }
+        self.block.next()
+    }
+
+    fn list_ahead(&self, todo: &Todo, crew: &Crew) -> Option<Ahead<Option<Result<Listing, DiffError>>>> {
+        let Origin::Upper(listing::Upper { kind: FileType::Directory, .. }) = todo.origin else { return None };
+        let upper = Arc::downgrade(self.dir.upper.shared()?);
+        let (name, path) = (todo.name.clone(), self.dir.host_path.join(&todo.name));
+        Some(crew.ahead(move || upper.upgrade().map(|upper| Listing::read(upper.as_fd(), &name, &path))))
+    }
+}
