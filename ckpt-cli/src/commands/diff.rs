@@ -96,10 +96,7 @@ impl<W: Write> Lines<W> {
             Letter::C => b"C ",
             Letter::D => b"D ",
         })?;
-        match difference.size.or(difference.old_size) {
-            Some(size) => write!(self.out, "{size:>12} ")?,
-            None => self.out.write_all(b"             ")?,
-        }
+        write_size(&mut self.out, difference.size.or(difference.old_size))?;
         write_escaped(&mut self.out, difference.path.0.as_os_str())?;
         self.out.write_all(b"\n")
     }
@@ -110,6 +107,18 @@ impl<W: Write> Lines<W> {
         }
         self.out.flush()
     }
+}
+
+/// In a column of 12, without the formatting machinery, which would take longer than all else here.
+fn write_size(out: &mut impl Write, size: Option<u64>) -> io::Result<()> {
+    let mut column = [b' '; 21];
+    let (mut rest, mut first) = (size, 20);
+    while let Some(number) = rest {
+        first -= 1;
+        column[first] = b'0' + u8::try_from(number % 10).expect("below 10");
+        rest = Some(number / 10).filter(|rest| *rest > 0);
+    }
+    out.write_all(&column[first.min(8)..])
 }
 
 /// One path stays one line, and a terminal is told nothing else than characters: other bytes are octal escapes, as `ls
@@ -166,6 +175,16 @@ mod tests {
         ];
         let text = "C              /etc\nA           17 /new\\012\\033[2J\\377\\\\\nD            3 /käse\n";
         assert_eq!(printed(Format::Table, &differences)?, text);
+        Ok(())
+    }
+
+    #[test]
+    fn sizes_stand_in_a_column_or_longer() -> anyhow::Result<()> {
+        for size in [0, 9, 10, 123_456_789_012, 1_234_567_890_123, u64::MAX] {
+            let mut written = Vec::new();
+            write_size(&mut written, Some(size))?;
+            assert_eq!(String::from_utf8(written)?, format!("{size:>12} "));
+        }
         Ok(())
     }
 
