@@ -30,6 +30,7 @@ const PACKAGES: &[&str] = &[
     "docker-cli",
     "docker.io",
     "e2fsprogs",
+    "fuse-overlayfs",
     "iproute2",
     "iptables",
     "libarchive-tools",
