@@ -17,6 +17,7 @@
 //! no lock is taken: the JSON files are replaced by rename, so each is read at one moment.
 
 mod error;
+mod foreign;
 mod layer_dir;
 mod records;
 
@@ -106,16 +107,19 @@ impl ContainersStorage {
     /// The container with this full ID or exactly this name.
     ///
     /// # Errors
-    /// [`ContainersStorageError`] when a record file cannot be read or parsed.
+    /// [`ContainersStorageError`] when a record file cannot be read or parsed; `Driver` if another storage driver has
+    /// the container.
     pub fn container(&self, name_or_id: &str) -> Result<Option<Container>, ContainersStorageError> {
-        Ok(find_record(&self.files("containers"), name_or_id)?.map(Container::from))
+        let found = find_record(&self.files("containers"), name_or_id)?;
+        if found.is_none() {
+            foreign::refuse_container(&self.conf, name_or_id)?;
+        }
+        Ok(found.map(Container::from))
     }
 
     /// The record files of containers or layers of this store.
     fn files(&self, what: &str) -> [PathBuf; 2] {
-        let file = |root: &Path, name: String| root.join(format!("{DRIVER}-{what}")).join(name);
-        let volatile_root = if self.conf.transient_store { self.run_root() } else { self.graph_root() };
-        [file(self.graph_root(), format!("{what}.json")), file(volatile_root, format!("volatile-{what}.json"))]
+        record_files(&self.conf, DRIVER, what)
     }
 
     /// The image with this full ID or exactly this name, also from the image store and the additional ones.
@@ -189,18 +193,12 @@ impl ContainersStorage {
             return Err(ContainersStorageError::MountProgram { program: program.clone() });
         }
         if self.conf.driver.is_none() && !self.graph_root().join(DRIVER).is_dir() {
-            return Err(match self.foreign_driver() {
+            return Err(match foreign::drivers(&self.conf).next() {
                 Some(driver) => ContainersStorageError::Driver { driver: driver.into() },
                 None => ContainersStorageError::NoStore { graph_root: self.graph_root().into() },
             });
         }
         Ok(())
-    }
-
-    /// Each driver keeps its layers in a folder of its name beside `overlay-layers` or the like.
-    fn foreign_driver(&self) -> Option<&'static str> {
-        let mut others = ["vfs", "btrfs", "zfs", "devicemapper", "aufs"].into_iter();
-        others.find(|driver| self.graph_root().join(format!("{driver}-layers")).is_dir())
     }
 
     fn xattr_ns(&self) -> XattrNamespace {
@@ -230,6 +228,7 @@ impl ContainersStorage {
 
 impl LayerStore for ContainersStorage {
     fn layers_at(&self, merged: &Path) -> Result<Layers, StoreError> {
+        foreign::refuse_path(&self.conf, merged)?;
         let layer = self.layer_at(merged)?;
         let containers = read_records(&self.files("containers")).map_err(StoreError::from)?;
         match containers.into_iter().map(Container::from).find(|container| container.layer == layer) {
@@ -237,6 +236,12 @@ impl LayerStore for ContainersStorage {
             None => Ok(self.layers_of(&layer)?),
         }
     }
+}
+
+fn record_files(conf: &StorageConf, driver: &str, what: &str) -> [PathBuf; 2] {
+    let file = |root: &Path, name: String| root.join(format!("{driver}-{what}")).join(name);
+    let volatile_root = if conf.transient_store { &conf.run_root } else { &conf.graph_root };
+    [file(&conf.graph_root, format!("{what}.json")), file(volatile_root, format!("volatile-{what}.json"))]
 }
 
 fn containers_dir(root: &Path) -> PathBuf {

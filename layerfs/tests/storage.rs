@@ -185,6 +185,33 @@ fn stores_of_another_kind_are_refused_by_name() -> Result<()> {
     Ok(())
 }
 
+/// As far as they can be told from nothing at all: a name nobody has is still no container.
+#[test]
+fn containers_of_other_drivers_are_refused_by_name() -> Result<()> {
+    for driver in ["vfs", "btrfs", "zfs"] {
+        let store = Store::new()?;
+        store.write(&format!("graph/{driver}-layers/layers.json"), "[]")?;
+        store.write(&format!("graph/{driver}-containers/containers.json"), &record("f-id", "foreign", "f"))?;
+        for chosen in [None, Some(driver.to_owned())] {
+            let storage = ContainersStorage::with_conf(StorageConf { driver: chosen, ..store.conf() });
+            for name in ["foreign", "f-id"] {
+                let answer = storage.container(name);
+                assert!(matches!(answer, Err(ContainersStorageError::Driver { driver: found }) if found == driver));
+            }
+            let answer = storage.layers_at(&store.path("graph").join(driver).join("dir/f"));
+            assert!(matches!(
+                answer,
+                Err(StoreError::ContainersStorage(ContainersStorageError::Driver { driver: found })) if found == driver
+            ));
+            assert!(storage.container("web")?.is_some());
+            assert_eq!(storage.container("nobody")?, None);
+        }
+        let overlay = ContainersStorage::with_conf(StorageConf { driver: Some("overlay".into()), ..store.conf() });
+        assert_eq!(overlay.container("foreign")?, None);
+    }
+    Ok(())
+}
+
 #[test]
 fn ids_that_are_paths_are_refused() -> Result<()> {
     let store = Store::new()?;
