@@ -6,9 +6,11 @@
 //!   image/overlay2/layerdb/mounts/ID/mount-id     the name of its writable layer
 //!   overlay2/LAYER/{diff,link,lower,work,merged}  as in containers/storage, which began as a copy of this
 //!   overlay2/l/SHORT -> ../LAYER/diff
+//!   UID.GID/                                      the same once more, of a daemon with `userns-remap`
 //! ```
 //!
-//! Source: `layer/filestore.go`, `container/container.go` and `daemon/graphdriver/overlay2` of moby. Containers of the
+//! With `userns-remap` all owners are shifted by UID and GID, those of image layers as well. Source: `layer/filestore.go`, `container/container.go`,
+//! `daemon/daemon_unix.go` and `daemon/graphdriver/overlay2` of moby. Containers of the
 //! containerd image store (driver `overlayfs`) have no place here: while they run, ask [`OverlayMounts`].
 //!
 //! [`OverlayMounts`]: crate::OverlayMounts
@@ -20,6 +22,7 @@ use serde::Deserialize;
 
 use crate::bounded_read::{self, ReadError};
 use crate::containers_storage::{ContainersStorageError, LayerDirs};
+use crate::ids::{IdMap, IdRange};
 use crate::store::{LayerStore, Layers, StoreError};
 
 /// The only driver whose layers are read here.
@@ -105,6 +108,19 @@ pub struct DockerContainer {
     /// The storage driver it was made with.
     #[serde(rename = "Driver", default)]
     pub driver: String,
+    /// The data root, or the folder for remapped IDs in it.
+    #[serde(skip)]
+    home: PathBuf,
+    /// Its user namespace.
+    #[serde(skip)]
+    ids: IdMap,
+}
+
+/// The part of `hostconfig.json` that says whether the daemon's user namespace is its own too.
+#[derive(Default, Deserialize)]
+struct HostConfig {
+    #[serde(rename = "UsernsMode", default)]
+    userns_mode: String,
 }
 
 #[derive(Deserialize)]
@@ -139,15 +155,8 @@ impl DockerOverlay2 {
     /// # Errors
     /// [`DockerError`] when a container's record cannot be read or parsed.
     pub fn container(&self, name_or_id: &str) -> Result<Option<DockerContainer>, DockerError> {
-        if is_plain_name(name_or_id)
-            && let Some(container) = self.record(name_or_id)?
-        {
-            return Ok(Some(container));
-        }
-        for id in self.container_ids()? {
-            let container = self.record(&id)?;
-            if let Some(container) = container.filter(|container| container.name.trim_start_matches('/') == name_or_id)
-            {
+        for home in self.homes()? {
+            if let Some(container) = home.container(name_or_id)? {
                 return Ok(Some(container));
             }
         }
@@ -163,43 +172,89 @@ impl DockerOverlay2 {
             let DockerContainer { id, driver, .. } = container.clone();
             return Err(DockerError::Driver { container: id, driver });
         }
-        let path =
-            self.data_root.join("image").join(DRIVER).join("layerdb/mounts").join(&container.id).join("mount-id");
+        let mounts = container.home.join("image").join(DRIVER).join("layerdb/mounts");
+        let path = mounts.join(&container.id).join("mount-id");
         let layer = bounded_read::read_optional(&path, MOUNT_ID_LIMIT)?;
         let layer = layer.ok_or_else(|| DockerError::NoMountId { container: container.id.clone(), path })?;
-        self.layers(String::from_utf8_lossy(&layer).trim())
+        layers_in(&container.home, String::from_utf8_lossy(&layer).trim(), &container.ids)
     }
 
-    fn layers(&self, layer: &str) -> Result<Layers, DockerError> {
-        Ok(LayerDirs::new(vec![self.home()]).layers_of(layer)?)
+    /// The data root itself, then those in it for remapped IDs.
+    fn homes(&self) -> Result<Vec<Home>, DockerError> {
+        let mut homes = vec![Home { path: self.data_root.clone(), ids: IdMap::default() }];
+        for name in names_in(&self.data_root)? {
+            homes.extend(parse_remapped(&name).map(|ids| Home { path: self.data_root.join(name), ids }));
+        }
+        Ok(homes)
     }
+}
 
-    fn home(&self) -> PathBuf {
-        self.data_root.join(DRIVER)
-    }
+/// A folder with containers and layers.
+struct Home {
+    path: PathBuf,
+    ids: IdMap,
+}
 
-    fn containers(&self) -> PathBuf {
-        self.data_root.join("containers")
+impl Home {
+    fn container(&self, name_or_id: &str) -> Result<Option<DockerContainer>, DockerError> {
+        if is_plain_name(name_or_id)
+            && let Some(container) = self.record(name_or_id)?
+        {
+            return Ok(Some(container));
+        }
+        for id in names_in(&self.path.join("containers"))? {
+            let container = self.record(&id)?;
+            if let Some(container) = container.filter(|container| container.name.trim_start_matches('/') == name_or_id)
+            {
+                return Ok(Some(container));
+            }
+        }
+        Ok(None)
     }
 
     fn record(&self, id: &str) -> Result<Option<DockerContainer>, DockerError> {
-        read_json_optional(&self.containers().join(id).join("config.v2.json"))
+        let folder = self.path.join("containers").join(id);
+        let container: Option<DockerContainer> = read_json_optional(&folder.join("config.v2.json"))?;
+        let host_config: Option<HostConfig> = read_json_optional(&folder.join("hostconfig.json"))?;
+        // `--userns=host`: the container sees what is on the disk.
+        let is_shifted = host_config.unwrap_or_default().userns_mode != "host";
+        let ids = if is_shifted { self.ids.clone() } else { IdMap::default() };
+        Ok(container.map(|container| DockerContainer { home: self.path.clone(), ids, ..container }))
     }
+}
 
-    fn container_ids(&self) -> Result<Vec<String>, DockerError> {
-        let path = self.containers();
-        let failed = |source| DockerError::List { path: path.clone(), source };
-        let entries = match path.read_dir() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(failed)?,
-        };
-        let mut ids = Vec::new();
-        for entry in entries {
-            ids.extend(entry.map_err(failed)?.file_name().into_string());
-        }
-        ids.sort();
-        Ok(ids)
+fn layers_in(home: &Path, layer: &str, ids: &IdMap) -> Result<Layers, DockerError> {
+    let mut layers = LayerDirs::new(vec![home.join(DRIVER)]).layers_of(layer)?;
+    if !ids.is_identity() {
+        layers.lower_ids = vec![ids.clone(); layers.lowerdirs.len()];
+        layers.ids = ids.clone();
     }
+    Ok(layers)
+}
+
+/// Of a folder `UID.GID`, which says where the daemon's ranges begin, not how long they are: no file has IDs behind them.
+fn parse_remapped(folder: &str) -> Option<IdMap> {
+    let (uid, gid) = folder.split_once('.')?;
+    let range = |host_id: &str| {
+        let host_id = host_id.parse().ok()?;
+        Some(vec![IdRange { container_id: 0, host_id, size: u32::MAX - host_id }])
+    };
+    Some(IdMap { uids: range(uid)?, gids: range(gid)? })
+}
+
+/// Sorted; none if there is no such folder.
+fn names_in(folder: &Path) -> Result<Vec<String>, DockerError> {
+    let failed = |source| DockerError::List { path: folder.into(), source };
+    let entries = match folder.read_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
 }
 
 impl LayerStore for DockerOverlay2 {
@@ -207,14 +262,16 @@ impl LayerStore for DockerOverlay2 {
     fn layers_at(&self, merged: &Path) -> Result<Layers, StoreError> {
         let not_ours = || DockerError::NotAMountPoint { path: merged.into() };
         let resolved = merged.canonicalize().unwrap_or_else(|_| merged.into());
-        let home = self.home().canonicalize().unwrap_or_else(|_| self.home());
-        let inside = resolved.strip_prefix(&home).map_err(|_| not_ours())?;
-        match inside.components().collect::<Vec<_>>()[..] {
-            [Component::Normal(layer), Component::Normal(name)] if name == "merged" => {
-                Ok(self.layers(layer.to_str().ok_or_else(not_ours)?)?)
+        for Home { path, ids } in self.homes()? {
+            let layers = path.join(DRIVER);
+            let Ok(inside) = resolved.strip_prefix(layers.canonicalize().unwrap_or(layers)) else { continue };
+            if let [Component::Normal(layer), Component::Normal(name)] = inside.components().collect::<Vec<_>>()[..]
+                && name == "merged"
+            {
+                return Ok(layers_in(&path, layer.to_str().ok_or_else(not_ours)?, &ids)?);
             }
-            _ => Err(not_ours().into()),
         }
+        Err(not_ours().into())
     }
 }
 
