@@ -29,7 +29,7 @@ pub(crate) fn round_trip(overlay: &Overlay, from: &str, to: &str) -> Result<()> 
 }
 
 /// Writes into the upperdir of `target` what the upperdir of `source` changes; gives what was deleted.
-fn carry(source: &Layers, target: &Layers) -> Result<Vec<PathBuf>> {
+pub(crate) fn carry(source: &Layers, target: &Layers) -> Result<Vec<PathBuf>> {
     let mut deleted = Vec::new();
     let mut directories = Vec::new();
     layerfs::walk(source, |change| {
