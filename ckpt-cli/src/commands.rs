@@ -10,6 +10,8 @@ mod layers;
 mod ls;
 mod pack;
 mod restore;
+mod statistics;
+mod stock;
 mod target;
 mod text;
 mod unpack;
@@ -41,8 +43,8 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Command::Checkpoint(arguments) => checkpoint::run(arguments),
-            Command::Restore(arguments) => restore::run(arguments),
+            Command::Checkpoint(arguments) => return checkpoint::run(&arguments),
+            Command::Restore(arguments) => return restore::run(&arguments),
             Command::Inspect(arguments) => inspect::run(arguments),
             Command::Diff(arguments) => diff::run(arguments),
             Command::Layers(arguments) => layers::run(arguments),
@@ -56,6 +58,14 @@ impl Command {
         Ok(ExitCode::SUCCESS)
     }
 }
+
+/// For the help of what talks to podman.
+const EXIT_STATUS: &str = "Exit status: 0 if all was done; 1 if something failed (one line on stderr says what, and how \
+                           things stand); 2 for a wrong command line; 130 after a second Ctrl-C; where podman itself did \
+                           it, podman's, which is 125 for most failures.";
+
+/// The way out where this program can do nothing.
+const HINT: &str = "--fallback lets podman itself do it";
 
 /// How a report is printed.
 #[derive(Clone, Copy, ValueEnum)]
@@ -91,16 +101,5 @@ impl CloneArgument {
             Reflink::Always => ClonePolicy::Required,
             Reflink::Never => ClonePolicy::Never,
         }
-    }
-}
-
-/// podman's statistics with ours beside them, under `ckpt`.
-fn merge(mut podman: serde_json::Value, ours: serde_json::Value) -> serde_json::Value {
-    match podman.as_object_mut() {
-        Some(fields) => {
-            fields.insert("ckpt".into(), ours);
-            podman
-        }
-        None => serde_json::json!({ "podman": podman, "ckpt": ours }),
     }
 }

@@ -62,8 +62,9 @@ fn missing_folders_are_named() {
         &[],
         &["missing does not exist", "make it first"],
     );
-    let said = ckpt_fails(&["checkpoint", "no-folder", "-e", text(folder.path())]);
-    assert_says(&said, &["is no name for a file"]);
+    let missing = format!("{}/missing/", folder.path().display());
+    let said = ckpt_fails(&["checkpoint", "no-folder", "-e", &missing]);
+    assert_says(&said, &["missing does not exist", "make it first"]);
     can_still_be_checkpointed(&container);
 }
 
@@ -120,43 +121,6 @@ fn missing_or_old_programs_are_named() {
     assert_says(&said, &["criu check", "vdso is not understood", "keeps running"]);
     assert!(container.is_running() && !archive.exists());
     can_still_be_checkpointed(&container);
-}
-
-#[test]
-#[ignore = "needs podman and CRIU: cargo xtask test"]
-fn other_storage_drivers_are_refused() {
-    let folder = folder();
-    let conf = folder.path().join("storage.conf");
-    let (graph, run_root) = (folder.path().join("graph"), folder.path().join("run"));
-    let toml = format!("[storage]\ndriver = \"vfs\"\ngraphroot = {graph:?}\nrunroot = {run_root:?}\n");
-    fs::write(&conf, toml).unwrap();
-    let rootfs = folder.path().join("rootfs");
-    fs::create_dir(&rootfs).unwrap();
-    fs::copy("/bin/busybox", rootfs.join("busybox")).unwrap();
-    let podman = |arguments: &[&str]| {
-        Command::new("podman").args(arguments).env("CONTAINERS_STORAGE_CONF", &conf).output().unwrap()
-    };
-    let script = format!(
-        "cd {} && tar -c . | CONTAINERS_STORAGE_CONF={} podman import - small",
-        rootfs.display(),
-        conf.display()
-    );
-    succeed("sh", &["-c", &script]);
-    let started =
-        podman(&["run", "-d", "--network", "none", "--name", "vfs", "localhost/small", "/busybox", "sleep", "1000"]);
-    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
-    let archive = folder.path().join("x.tar");
-    let output = Command::new(env!("CARGO_BIN_EXE_ckpt"))
-        .args(["checkpoint", "vfs", "-e", text(&archive)])
-        .env("CONTAINERS_STORAGE_CONF", &conf)
-        .output()
-        .unwrap();
-    let state = podman(&["container", "inspect", "--format", "{{.State.Status}}", "vfs"]);
-    podman(&["rm", "--force", "--time", "0", "vfs"]);
-    podman(&["rmi", "--force", "small"]);
-    assert!(!output.status.success() && !archive.exists());
-    assert_says(&String::from_utf8_lossy(&output.stderr), &["storage driver is vfs", "only overlay"]);
-    assert_eq!(String::from_utf8_lossy(&state.stdout).trim(), "running");
 }
 
 #[test]
@@ -297,10 +261,6 @@ fn criu_refusals_are_told_and_undone() {
     let folder = folder();
     let archive = folder.path().join("x.tar");
     checkpoint_fails(&container, &archive, &[], &["keeps running", "tcp-established"]);
-    let id = container.inspect("{{.Id}}");
-    ckpt(&["checkpoint", "talking", "-e", text(&archive), "--tcp-established"]);
-    container.remove();
-    assert_eq!(ckpt(&["restore", "-i", text(&archive), "--tcp-established"]), id);
 }
 
 #[test]

@@ -36,12 +36,18 @@ fn nothing_large_is_copied_while_the_container_stands() {
     ];
     for (archive, compression) in outputs {
         let statistics = checkpoint(&container, &archive, &["--compress", compression]);
-        assert!(number(&statistics, "/ckpt/capture_cloned_bytes") > 49_000_000, "{archive:?}: {statistics}");
-        assert!(number(&statistics, "/ckpt/capture_copied_bytes") < LITTLE, "{archive:?}: {statistics}");
+        assert!(
+            number(&statistics, "/container_statistics/0/ckpt/capture_cloned_bytes") > 49_000_000,
+            "{archive:?}: {statistics}"
+        );
+        assert!(
+            number(&statistics, "/container_statistics/0/ckpt/capture_copied_bytes") < LITTLE,
+            "{archive:?}: {statistics}"
+        );
         // The freeze as CRIU measured it, in podman's part and in ours, and as it was seen from outside.
         let criu = number(&statistics, "/container_statistics/0/criu_statistics/frozen_time");
-        assert_eq!(number(&statistics, "/ckpt/frozen_us"), criu);
-        assert!(number(&statistics, "/ckpt/observed_frozen_us") > 0);
+        assert_eq!(number(&statistics, "/container_statistics/0/ckpt/frozen_us"), criu);
+        assert!(number(&statistics, "/container_statistics/0/ckpt/observed_frozen_us") > 0);
     }
 }
 
@@ -80,8 +86,8 @@ fn volume_elsewhere(place: &str) -> (serde_json::Value, String) {
 
 fn is_copied_when_the_container_runs_again(place: &str) {
     let (statistics, said) = volume_elsewhere(place);
-    assert!(number(&statistics, "/ckpt/capture_copied_bytes") < LITTLE, "{statistics}");
-    assert!(number(&statistics, "/ckpt/copied_bytes") > 10_000_000, "{statistics}");
+    assert!(number(&statistics, "/container_statistics/0/ckpt/capture_copied_bytes") < LITTLE, "{statistics}");
+    assert!(number(&statistics, "/container_statistics/0/ckpt/copied_bytes") > 10_000_000, "{statistics}");
     assert!(!said.contains("Warning: "), "{said}");
 }
 
@@ -101,7 +107,7 @@ fn xfs_a_volume_on_btrfs_is_copied_when_the_container_runs_again() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_a_volume_that_cannot_be_cloned_is_announced() {
     let (statistics, said) = volume_elsewhere("/mnt/ext4");
-    assert!(number(&statistics, "/ckpt/capture_copied_bytes") > 10_000_000, "{statistics}");
+    assert!(number(&statistics, "/container_statistics/0/ckpt/capture_copied_bytes") > 10_000_000, "{statistics}");
     let announced = "Warning: the volume elsewhere-volume lies where nothing can be cloned: 10.0 MB are copied";
     assert!(said.contains(announced), "{said}");
 }

@@ -39,6 +39,14 @@ fn links_among_the_images_are_refused() {
 
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_link_to_earlier_images_leads_there_and_nowhere_else() {
+    let add = "tar -rf x.tar --transform 's|^parent$|checkpoint/parent|' --absolute-names parent";
+    is_refused(&format!("ln -s ../../../../../etc parent && {add}"), "it is refused");
+    is_refused(&format!("ln -s ../pre-checkpoint parent && {add}"), "--import-previous");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
 fn members_given_twice_are_refused() {
     is_refused("echo '{}' > config.dump && tar -rf x.tar config.dump", "\"config.dump\" twice");
 }

@@ -147,6 +147,40 @@ fn a_pods_member_comes_back_into_another_pod() {
 
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
+fn xfs_a_container_that_is_removed_at_its_end_comes_back_as_one() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let original = Container::run("removed", &["--rm"], COUNT);
+    original.exec("echo new > /srv/new");
+    ckpt(&["checkpoint", "removed", "-e", text(&archive)]);
+    wait_for("podman's removal", || podman(&["ps", "-a", "--format", "{{.Names}}"]).is_empty().then_some(()));
+    // The record in the storage goes a moment after podman's own.
+    let restore = ["restore", "-i", text(&archive)];
+    wait_for("the restore", || run(env!("CARGO_BIN_EXE_ckpt"), &restore).status.success().then_some(()));
+    assert_eq!(original.exec("cat /srv/new"), "new");
+    assert_eq!(original.inspect("{{.HostConfig.AutoRemove}}"), "true");
+    podman(&["stop", "--time", "0", "removed"]);
+    wait_for("podman's removal", || podman(&["ps", "-a", "--format", "{{.Names}}"]).is_empty().then_some(()));
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_logs_are_kept_if_told_so() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let original = Container::run("kept", &[], COUNT);
+    let has = |log: &str| std::path::Path::new(&original.inspect("{{.OCIConfigPath}}")).with_file_name(log).exists();
+    for keep in [&[][..], &["--keep"][..]] {
+        ckpt(&[&["checkpoint", "kept", "-e", text(&archive)], keep].concat());
+        assert_eq!(has("dump.log"), !keep.is_empty());
+        original.remove();
+        ckpt(&[&["restore", "-i", text(&archive)], keep].concat());
+        assert_eq!(has("restore.log"), !keep.is_empty());
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
 fn a_clone_can_have_ports_of_its_own() {
     let folder = folder();
     let archive = folder.path().join("x.tar");

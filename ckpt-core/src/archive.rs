@@ -1,8 +1,11 @@
 //! The checkpoint archive: the names of its members, and an archive opened for reading.
 
+mod input;
+mod spool;
+
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +14,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::go_json;
+use crate::interrupt::Interrupt;
 use crate::manifest::Manifest;
 use crate::rootfs::BesideMembers;
+pub use input::Import;
+use input::Interruptible;
 
 /// podman's description of the container.
 pub const CONFIG_DUMP: &str = "config.dump";
@@ -22,6 +28,8 @@ pub const SPEC_DUMP: &str = "spec.dump";
 pub const CHECKPOINT: &str = "checkpoint";
 /// CRIU's own table of contents, without which it restores nothing.
 pub const INVENTORY: &str = "checkpoint/inventory.img";
+/// CRIU's link to the images of a pre-checkpoint, which this checkpoint builds on.
+pub const PARENT: &str = "checkpoint/parent";
 /// The files that differ from the image (nested archive).
 pub const ROOTFS_DIFF: &str = "rootfs-diff.tar";
 /// JSON array of absolute paths that the image has and the container has not.
@@ -192,23 +200,33 @@ impl CheckpointArchive {
     /// # Errors
     /// [`ArchiveError`], also for a tar archive that holds no checkpoint.
     pub fn open(path: &Path, spool: &Path) -> Result<Self, ArchiveError> {
-        Self::read(Self::open_file(path)?, path, spool)
+        Self::read(Self::open_file(&path.into())?, path, spool, None)
     }
 
-    /// The file at `path`, to be looked at before it is read.
-    pub(crate) fn open_file(path: &Path) -> Result<File, ArchiveError> {
-        File::open(path).map_err(|source| ArchiveError::Io { call: "open", path: path.to_owned(), source })
+    /// The file to import, to be looked at before it is read.
+    pub(crate) fn open_file(import: &Import) -> Result<File, ArchiveError> {
+        let path = import.name();
+        import.open().map_err(|source| ArchiveError::Io { call: "open", path: path.to_owned(), source })
     }
 
-    /// As [`CheckpointArchive::open`] for the file `opened`; errors call it `path`.
-    pub(crate) fn read(opened: File, path: &Path, spool: &Path) -> Result<Self, ArchiveError> {
+    /// As [`CheckpointArchive::open`] for the file `opened`, which errors call `path`; what comes through a pipe is taken
+    /// in to its end first, in `spool` as well, unless the interrupt is raised before.
+    pub(crate) fn read(
+        opened: File,
+        path: &Path,
+        spool: &Path,
+        interrupt: Option<&Interrupt>,
+    ) -> Result<Self, ArchiveError> {
         let io_error = |call| move |source| ArchiveError::Io { call, path: path.to_owned(), source };
-        let stream = Decompressed::new(&opened).map_err(io_error("read"))?;
-        let spooled = match stream.compression() {
-            Some(_) => Some(spool_into(spool, stream, path)?),
-            None => None,
+        let in_place = is_in_place(&opened).map_err(io_error("stat"))?;
+        let stream = Decompressed::new(Interruptible { stream: &opened, interrupt }).map_err(io_error("read"))?;
+        let compressed = stream.compression().is_some();
+        let damaged = |source| ArchiveError::Decompress { path: path.to_owned(), source };
+        let spooled = match (compressed, in_place) {
+            (true, _) => Some(spool::spool(spool, stream, path, damaged)?),
+            (false, false) => Some(spool::spool(spool, stream, path, io_error("read"))?),
+            (false, true) => None,
         };
-        let compressed = spooled.is_some();
         let file = spooled.unwrap_or(opened);
         let entries = index(path, &file)?;
         CheckpointArchive { path: path.to_owned(), file, compressed, entries }.check()
@@ -324,15 +342,40 @@ impl CheckpointArchive {
     }
 }
 
+/// Where [`PARENT`] leads, below the bundle.
+const PRE_CHECKPOINT: &[u8] = b"../pre-checkpoint";
+
+/// What `opened` gives, as a file that can be opened again: itself, or a nameless one in `folder`; compressed as it is.
+pub(crate) fn reopenable(
+    opened: File,
+    path: &Path,
+    folder: &Path,
+    interrupt: Option<&Interrupt>,
+) -> Result<File, ArchiveError> {
+    let io_error = |call| move |source| ArchiveError::Io { call, path: path.to_owned(), source };
+    if is_in_place(&opened).map_err(io_error("stat"))? {
+        return Ok(opened);
+    }
+    spool::spool(folder, Interruptible { stream: &opened, interrupt }, path, io_error("read"))
+}
+
+/// Whether it is a file, to be read from its beginning. One that was read from already, as a shell's commands do in turn,
+/// goes on from there.
+fn is_in_place(mut opened: &File) -> io::Result<bool> {
+    Ok(opened.metadata()?.is_file() && opened.stream_position()? == 0)
+}
+
 /// Whether a member is one that podman, or this program, could have written outside of the nested archives. Other
-/// spellings of a path would pass for another member; links in CRIU's directory would lead out of it; neither writes
-/// sparse members.
+/// spellings of a path would pass for another member; other links in CRIU's directory would lead out of it; neither
+/// writes sparse members.
 fn is_plain(entry: &Entry) -> bool {
     let Entry { member, sparse, .. } = entry;
     let is_name = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
     let is_root = member.path == b"." && member.kind == Kind::Directory;
     let is_file = matches!(member.kind, Kind::Regular { .. } | Kind::Directory) && sparse.is_none();
-    is_root || is_file && member.path.split(|&byte| byte == b'/').all(is_name)
+    let is_parent = member.path == PARENT.as_bytes()
+        && matches!(&member.kind, Kind::Symlink { target } if target == PRE_CHECKPOINT);
+    is_root || is_parent || is_file && member.path.split(|&byte| byte == b'/').all(is_name)
 }
 
 fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveError> {
@@ -355,24 +398,4 @@ fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveEr
         }
     }
     Ok(entries)
-}
-
-/// Unit in which zeros become holes, bytes.
-const SPOOL_CHUNK: usize = 64 * 1024;
-
-fn spool_into(folder: &Path, mut stream: impl Read, path: &Path) -> Result<File, ArchiveError> {
-    let spool_error = |source| ArchiveError::Spool { path: path.to_owned(), folder: folder.to_owned(), source };
-    let damaged = |source| ArchiveError::Decompress { path: path.to_owned(), source };
-    let spool = tempfile::tempfile_in(folder).map_err(spool_error)?;
-    let mut chunk = Vec::with_capacity(SPOOL_CHUNK);
-    let mut offset = 0;
-    while stream.by_ref().take(SPOOL_CHUNK as u64).read_to_end(&mut chunk).map_err(damaged)? > 0 {
-        if chunk.iter().any(|&byte| byte != 0) {
-            spool.write_all_at(&chunk, offset).map_err(spool_error)?;
-        }
-        offset += chunk.len() as u64;
-        chunk.clear();
-    }
-    spool.set_len(offset).map_err(spool_error)?;
-    Ok(spool)
 }

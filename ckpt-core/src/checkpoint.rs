@@ -8,25 +8,26 @@
 mod aside;
 mod capture;
 mod deliver;
+mod destination;
 mod dump;
 mod error;
 mod estimate;
 mod freeze;
 mod images;
 mod images_writeback;
+mod options;
 mod plan;
+mod previous;
 mod run;
 mod versions;
 mod volume;
 mod writeback;
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aligntar::{ClonePolicy, Transferred};
+use aligntar::Transferred;
 
 pub use crate::compression::Compression;
-use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::podman::Podman;
 use crate::progress::{Phase, Progress};
@@ -34,60 +35,10 @@ pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
 use estimate::Copy;
 pub use images::ImagesError;
+pub use options::{CheckpointOptions, Export};
 use plan::CheckpointPlan;
+pub use previous::check_memory_tracking;
 use run::{Run, after_dump};
-
-/// What to checkpoint, and how; names and meanings are podman's.
-#[derive(Clone, Debug, Default)]
-pub struct CheckpointOptions {
-    /// Name or ID of a running container.
-    pub container: String,
-    /// The archive to make; an older file of that name is replaced at the very end.
-    pub export: PathBuf,
-    /// Leave the container running.
-    pub leave_running: bool,
-    /// Compression of the archive.
-    pub compress: Compression,
-    /// Leave changed files out.
-    pub ignore_rootfs: bool,
-    /// Leave named volumes out.
-    pub ignore_volumes: bool,
-    /// Keep CRIU's logs in the container's bundle.
-    pub keep: bool,
-    /// Checkpoint established TCP connections.
-    pub tcp_established: bool,
-    /// Checkpoint file locks.
-    pub file_locks: bool,
-    /// Whether data may, or must, be cloned.
-    pub clone_policy: ClonePolicy,
-    /// Stops the work: the dump is undone, if CRIU was not told to carry on yet.
-    pub interrupt: Option<Interrupt>,
-}
-
-impl CheckpointOptions {
-    /// The options that podman takes part in.
-    fn podman_flags(&self) -> Vec<&'static str> {
-        let flags = [
-            (self.leave_running, "--leave-running"),
-            (self.keep, "--keep"),
-            (self.tcp_established, "--tcp-established"),
-            (self.file_locks, "--file-locks"),
-        ];
-        flags.into_iter().filter_map(|(given, flag)| given.then_some(flag)).collect()
-    }
-
-    /// The options a restore in place needs as well.
-    fn restore_flags(&self) -> Vec<&'static str> {
-        let flags = self.podman_flags();
-        flags.into_iter().filter(|flag| matches!(*flag, "--tcp-established" | "--file-locks")).collect()
-    }
-
-    fn flags(&self) -> Vec<String> {
-        let ignored = [(self.ignore_rootfs, "--ignore-rootfs"), (self.ignore_volumes, "--ignore-volumes")];
-        let ignored = ignored.into_iter().filter_map(|(given, flag)| given.then_some(flag));
-        self.podman_flags().into_iter().chain(ignored).map(str::to_owned).collect()
-    }
-}
 
 /// What a checkpoint did.
 #[derive(Clone, Debug)]
@@ -119,13 +70,16 @@ pub struct CheckpointReport {
 /// [`CheckpointError`]; each says whether the container runs.
 ///
 /// # Atomicity
-/// The archive appears under its name when it is whole and synced, or not at all.
+/// An archive in a file appears under its name when it is whole and synced, or not at all.
 pub fn checkpoint(
     options: &CheckpointOptions,
     progress: &mut dyn Progress,
 ) -> Result<CheckpointReport, CheckpointError> {
     let started = Instant::now();
     let podman = Podman::for_root()?;
+    if options.with_previous {
+        check_memory_tracking()?;
+    }
     progress.phase(Phase::Writeback);
     let writeback = writeback::begin();
     let plan = CheckpointPlan::make(podman, options)?;

@@ -43,10 +43,13 @@ pub(crate) struct Child {
 
 /// What a program said in the end.
 #[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
+pub struct Said {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All that it printed.
+    pub stdout: Vec<u8>,
+    /// All that it complained of.
+    pub stderr: Vec<u8>,
 }
 
 impl Child {

@@ -32,6 +32,15 @@ impl Compression {
         }
     }
 
+    /// What a compressed file's name has at its end: `.zst`, `.gz` or nothing.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Compression::None => "",
+            Compression::Gzip => ".gz",
+            Compression::Zstd => ".zst",
+        }
+    }
+
     /// A stream that compresses what is written to it into `target`.
     ///
     /// # Errors
@@ -122,6 +131,8 @@ mod tests {
             ("gz", Compression::None),
         ] {
             assert_eq!(Compression::of_name(Path::new(name)), expected, "{name}");
+            let of_its_own = format!("x.tar{}", expected.ending());
+            assert_eq!(Compression::of_name(Path::new(&of_its_own)), expected);
         }
     }
 }

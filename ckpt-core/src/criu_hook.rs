@@ -117,33 +117,24 @@ fn ask(session: &Path, image_dir: &OsStr) -> io::Result<bool> {
 #[derive(Debug)]
 pub(crate) struct HookServer {
     listener: UnixListener,
-    bin: PathBuf,
+    path: OsString,
 }
 
 impl HookServer {
     /// Prepares `session` so that criu, found through [`HookServer::path`], calls back.
     pub(crate) fn install(session: &Session) -> Result<Self, SessionError> {
-        let (folder, bin) = (session.path(), session.path().join("bin"));
-        // The link in /proc stays right when the program's file is replaced meanwhile.
-        let own_program = format!("/proc/{}/exe", std::process::id());
-        let script = folder.join(POST_DUMP);
-        fs::create_dir(&bin).map_err(|source| SessionError::new("create", &bin, source))?;
-        for link in [bin.join("criu"), script.clone()] {
-            symlink(&own_program, &link).map_err(|source| SessionError::new("link", &link, source))?;
-        }
-        let config = folder.join(CONFIG);
-        fs::write(&config, configuration(&script)?).map_err(|source| SessionError::new("write", &config, source))?;
-        let socket = folder.join(SOCKET);
+        let script = session.path().join(POST_DUMP);
+        link_own_program(&script)?;
+        let line = [b"action-script \"", script.as_os_str().as_bytes(), b"\"\n"].concat();
+        let path = configure(session, &line)?;
+        let socket = session.path().join(SOCKET);
         let listener = UnixListener::bind(&socket).map_err(|source| SessionError::new("listen at", &socket, source))?;
-        Ok(HookServer { listener, bin })
+        Ok(HookServer { listener, path })
     }
 
     /// PATH with our criu first.
     pub(crate) fn path(&self) -> OsString {
-        let mut path = self.bin.clone().into_os_string();
-        path.push(":");
-        path.push(env::var_os("PATH").unwrap_or_default());
-        path
+        self.path.clone()
     }
 
     /// Takes one call of the script; readable when there is one.
@@ -160,17 +151,35 @@ impl HookServer {
     }
 }
 
+/// Has podman's runtime run CRIU with `lines` beside what the administrator configured; gives the PATH that does so.
+pub(crate) fn configure(session: &Session, lines: &[u8]) -> Result<OsString, SessionError> {
+    let bin = session.path().join("bin");
+    fs::create_dir(&bin).map_err(|source| SessionError::new("create", &bin, source))?;
+    link_own_program(&bin.join("criu"))?;
+    let config = session.path().join(CONFIG);
+    fs::write(&config, configuration(lines)?).map_err(|source| SessionError::new("write", &config, source))?;
+    let mut path = bin.into_os_string();
+    path.push(":");
+    path.push(env::var_os("PATH").unwrap_or_default());
+    Ok(path)
+}
+
+fn link_own_program(link: &Path) -> Result<(), SessionError> {
+    // The link in /proc stays right when the program's file is replaced meanwhile.
+    let own_program = format!("/proc/{}/exe", std::process::id());
+    symlink(&own_program, link).map_err(|source| SessionError::new("link", link, source))
+}
+
 /// CRIU reads the file that CRIU_CONFIG_FILE names once; what the administrator has there is kept.
-fn configuration(script: &Path) -> Result<Vec<u8>, SessionError> {
+fn configuration(lines: &[u8]) -> Result<Vec<u8>, SessionError> {
     let mut config = match env::var_os("CRIU_CONFIG_FILE") {
         Some(theirs) => {
             fs::read(&theirs).map_err(|source| SessionError::new("read CRIU_CONFIG_FILE", theirs, source))?
         }
         None => Vec::new(),
     };
-    config.extend_from_slice(b"\naction-script \"");
-    config.extend_from_slice(script.as_os_str().as_bytes());
-    config.extend_from_slice(b"\"\n");
+    config.push(b'\n');
+    config.extend_from_slice(lines);
     Ok(config)
 }
 
@@ -226,7 +235,7 @@ mod tests {
     fn in_session(serve: impl FnOnce(HookCall) + Send) -> io::Result<bool> {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
-        let server = HookServer { listener, bin: PathBuf::new() };
+        let server = HookServer { listener, path: OsString::new() };
         thread::scope(|scope| {
             scope.spawn(|| serve(server.accept().unwrap()));
             ask(folder.path(), OsStr::new("/images"))

@@ -35,6 +35,7 @@ mod byte_path;
 pub mod checkpoint;
 mod child;
 pub mod compression;
+pub mod containers;
 pub mod criu_hook;
 mod diagnosis;
 pub mod diff;
@@ -51,6 +52,7 @@ pub mod progress;
 pub mod restore;
 pub mod rootfs;
 mod session;
+pub mod stock;
 mod storage;
 pub mod subject;
 

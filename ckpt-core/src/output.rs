@@ -31,6 +31,9 @@ pub enum OutputError {
         /// The path.
         path: PathBuf,
     },
+    /// Standard output cannot be used.
+    #[error("use standard output")]
+    Stdout(#[source] io::Error),
     /// A system call failed.
     #[error("{call} {}", path.display())]
     Call {

@@ -1,5 +1,6 @@
 //! The commands of podman, and what it tells of containers; podman stays as it is.
 
+use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -35,6 +36,15 @@ pub enum PodmanError {
         #[source]
         source: serde_json::Error,
     },
+    /// podman's containers are somewhere else.
+    #[error("podman works on another host here ({}), whose files are out of reach", by)]
+    Remote {
+        /// What says so.
+        by: &'static str,
+    },
+    /// podman has no containers at all.
+    #[error("there is no container")]
+    NoContainers,
     /// No such container.
     #[error("no container {name:?}: `podman ps -a` lists them")]
     UnknownContainer {
@@ -105,8 +115,18 @@ pub(crate) struct StoreFacts {
 
 #[derive(Deserialize)]
 struct Info {
+    host: HostFacts,
     store: StoreFacts,
 }
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct HostFacts {
+    service_is_remote: bool,
+}
+
+/// Each of these makes podman its own remote client (podman(1), "ENVIRONMENT VARIABLES").
+const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
 
 /// The podman of this host.
 #[derive(Clone, Debug)]
@@ -117,10 +137,18 @@ pub(crate) struct Podman {
 impl Podman {
     /// podman, with all that checkpoint and restore need beside it.
     pub(crate) fn for_root() -> Result<Self, PodmanError> {
+        if let Some(by) = REMOTE.into_iter().find(|name| env::var_os(name).is_some()) {
+            return Err(PodmanError::Remote { by });
+        }
         if !rustix::process::geteuid().is_root() {
             return Err(PodmanError::NotRoot);
         }
         external::find("criu")?;
+        Ok(Podman { program: external::find("podman")? })
+    }
+
+    /// podman, to be asked for what anyone may know.
+    pub(crate) fn anyones() -> Result<Self, PodmanError> {
         Ok(Podman { program: external::find("podman")? })
     }
 
@@ -144,7 +172,10 @@ impl Podman {
 
     pub(crate) fn store(&self) -> Result<StoreFacts, PodmanError> {
         let info: Info = self.json(&["info", "--format", "json"])?;
-        Ok(info.store)
+        match info.host.service_is_remote {
+            true => Err(PodmanError::Remote { by: "containers.conf" }),
+            false => Ok(info.store),
+        }
     }
 
     /// Whether there is a volume `name`.
@@ -189,7 +220,7 @@ impl Podman {
         self.run(&[&["container", "restore"], flags, &["--", id]].concat()).map(drop)
     }
 
-    fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, PodmanError> {
+    pub(crate) fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, PodmanError> {
         let output = self.run(arguments)?;
         serde_json::from_slice(&output.stdout)
             .map_err(|source| PodmanError::Answer { command: arguments[..2].join(" "), source })

@@ -6,6 +6,7 @@
 
 mod door;
 mod error;
+mod options;
 mod parts;
 mod place;
 mod plan;
@@ -13,75 +14,28 @@ mod readahead;
 mod run;
 mod trust;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aligntar::{ClonePolicy, Transferred};
+use aligntar::Transferred;
 
-use crate::interrupt::Interrupt;
+use crate::archive;
 use crate::progress::Progress;
 pub use error::{PlaceAllError, RestoreError, RunError};
+pub use options::{Import, RestoreOptions};
 use plan::RestorePlan;
 use run::Run;
 pub use trust::TrustError;
 
-/// What to restore, and how; names and meanings are podman's.
-#[derive(Clone, Debug, Default)]
-pub struct RestoreOptions {
-    /// The archive.
-    pub import: PathBuf,
-    /// A name for the container, which gets an ID of its own then; else it gets name, ID, IP and MAC back.
-    pub name: Option<String>,
-    /// Do not apply changed files.
-    pub ignore_rootfs: bool,
-    /// Do not restore named volumes.
-    pub ignore_volumes: bool,
-    /// Do not ask for the same IP address.
-    pub ignore_static_ip: bool,
-    /// Do not ask for the same MAC address.
-    pub ignore_static_mac: bool,
-    /// Restore established TCP connections.
-    pub tcp_established: bool,
-    /// Close established TCP connections.
-    pub tcp_close: bool,
-    /// Restore file locks.
-    pub file_locks: bool,
-    /// Keep CRIU's logs in the container's bundle.
-    pub keep: bool,
-    /// The pod to restore into.
-    pub pod: Option<String>,
-    /// Ports to publish, each as `podman run -p` takes it.
-    pub publish: Vec<String>,
-    /// Restore it whoever owns or may write the archive.
-    pub trust: bool,
-    /// Take the image that has the recorded name here, though it is another one.
-    pub allow_image_mismatch: bool,
-    /// Whether data may, or must, be cloned.
-    pub clone_policy: ClonePolicy,
-    /// Stops the work; what it had made is removed again.
-    pub interrupt: Option<Interrupt>,
-}
-
-impl RestoreOptions {
-    fn podman_flags(&self) -> Vec<String> {
-        let flags = [
-            (self.ignore_rootfs, "--ignore-rootfs"),
-            (self.ignore_volumes, "--ignore-volumes"),
-            (self.ignore_static_ip, "--ignore-static-ip"),
-            (self.ignore_static_mac, "--ignore-static-mac"),
-            (self.tcp_established, "--tcp-established"),
-            (self.tcp_close, "--tcp-close"),
-            (self.file_locks, "--file-locks"),
-            (self.keep, "--keep"),
-        ];
-        let switches = flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned());
-        let valued = |flag: &str, value: &String| format!("--{flag}={value}");
-        switches
-            .chain(self.name.iter().map(|name| valued("name", name)))
-            .chain(self.pod.iter().map(|pod| valued("pod", pod)))
-            .chain(self.publish.iter().map(|port| valued("publish", port)))
-            .collect()
-    }
+/// The archive as a file that can be opened again and again, for podman itself, which can do nothing with streams: what
+/// comes through a pipe is in a nameless file in `spool` then.
+///
+/// # Errors
+/// [`RestoreError`], as [`restore`] where the archive cannot be read or trusted.
+pub fn import_file(options: &RestoreOptions, spool: &Path) -> Result<File, RestoreError> {
+    let opened = trust::open(options)?;
+    Ok(archive::reopenable(opened, options.import.name(), spool, options.interrupt.as_ref())?)
 }
 
 /// What a restore did.
@@ -117,7 +71,7 @@ pub fn restore(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<
         }),
         Err(source) => {
             run.undo(&source);
-            Err(RestoreError::Run { path: options.import.clone(), source: Box::new(source) })
+            Err(RestoreError::Run { path: options.import.name().to_owned(), source: Box::new(source) })
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::podman::{Podman, PodmanError};
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// Another storage driver than overlay.
-    #[error("the storage driver is {driver}, only overlay has an upperdir to clone from: use podman itself here")]
+    #[error("the storage driver is {driver}, only overlay has an upperdir to clone from")]
     Driver {
         /// As podman names it.
         driver: String,
@@ -44,6 +44,19 @@ pub enum StorageError {
     },
 }
 
+impl StorageError {
+    /// Whether podman itself can work with this storage, or this podman, where this program cannot.
+    pub(crate) fn is_podmans_alone(&self) -> bool {
+        use ContainersStorageError::{Composefs, Driver, MountProgram};
+        match self {
+            StorageError::Driver { .. } => true,
+            StorageError::Store(error) => matches!(error, Driver { .. } | MountProgram { .. } | Composefs { .. }),
+            StorageError::Podman(error) => matches!(error, PodmanError::Remote { .. }),
+            StorageError::NoContainer { .. } | StorageError::Trial { .. } => false,
+        }
+    }
+}
+
 /// The storage as storage.conf has it, which costs no call of podman.
 pub(crate) fn configured() -> Option<ContainersStorage> {
     ContainersStorage::from_storage_conf().ok().filter(|storage| storage.graph_root().is_dir())
@@ -52,7 +65,10 @@ pub(crate) fn configured() -> Option<ContainersStorage> {
 /// The storage that new containers go to.
 pub(crate) fn of_host(podman: &Podman) -> Result<ContainersStorage, StorageError> {
     if let Some(storage) = configured() {
-        return Ok(storage);
+        return match storage.check_driver() {
+            Ok(()) | Err(ContainersStorageError::NoStore { .. }) => Ok(storage),
+            Err(error) => Err(error.into()),
+        };
     }
     let facts = podman.store()?;
     if facts.graph_driver_name != "overlay" {

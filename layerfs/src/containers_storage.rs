@@ -185,7 +185,11 @@ impl ContainersStorage {
         std::iter::once(self.graph_root()).chain(more.map(PathBuf::as_path))
     }
 
-    fn check_driver(&self) -> Result<(), ContainersStorageError> {
+    /// Sees to it that the driver is overlay, mounted by the kernel.
+    ///
+    /// # Errors
+    /// [`ContainersStorageError`]: `Driver`, `MountProgram`, or `NoStore` where nothing says what the driver is.
+    pub fn check_driver(&self) -> Result<(), ContainersStorageError> {
         if let Some(driver) = self.conf.driver.as_deref().filter(|driver| *driver != DRIVER) {
             return Err(ContainersStorageError::Driver { driver: driver.into() });
         }

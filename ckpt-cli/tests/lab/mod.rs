@@ -206,5 +206,5 @@ pub(crate) fn used_bytes(folder: &Path) -> u64 {
 
 /// What `--print-stats` prints of our own.
 pub(crate) fn statistics(stdout: &str) -> serde_json::Value {
-    serde_json::from_str::<serde_json::Value>(stdout).unwrap()["ckpt"].clone()
+    serde_json::from_str::<serde_json::Value>(stdout).unwrap()["container_statistics"][0]["ckpt"].clone()
 }

@@ -1,9 +1,10 @@
-//! The last way of a staged archive: copied, or compressed, to where the user wants it.
+//! The last way of a staged archive: copied, compressed or streamed to where the user wants it.
 
 use std::fs::File;
 use std::io::{self, Seek};
 
 use super::Compression;
+use super::destination::Destination;
 use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
 
 /// Why a staged archive did not arrive.
@@ -15,14 +16,25 @@ pub enum DeliverError {
     /// Compressing failed.
     #[error("compress the archive")]
     Compress(#[from] io::Error),
+    /// Nobody takes what is written to standard output.
+    #[error("write the archive to standard output")]
+    Stream(#[source] io::Error),
 }
 
-/// Writes what is in `stage` to the empty file `target`.
-pub(crate) fn deliver(stage: &File, target: &File, compression: Compression) -> Result<(), DeliverError> {
-    match compression {
-        Compression::None => copy(stage, target),
-        compression => compress(stage, target, compression).map_err(Into::into),
+/// Writes what is in `stage` to `target`, where nothing is yet.
+pub(crate) fn deliver(stage: &File, target: &Destination, compression: Compression) -> Result<(), DeliverError> {
+    match (target, compression) {
+        (Destination::File(target), Compression::None) => copy(stage, target.file()),
+        (Destination::File(target), compression) => Ok(compress(stage, target.file(), compression)?),
+        (Destination::Stdout(stream), Compression::None) => send(stage, stream).map_err(DeliverError::Stream),
+        (Destination::Stdout(stream), _) => compress(stage, stream, compression).map_err(DeliverError::Stream),
     }
+}
+
+/// From file to file or pipe, the kernel moves the bytes.
+fn send(mut stage: &File, mut stream: &File) -> io::Result<()> {
+    stage.rewind()?;
+    io::copy(&mut stage, &mut stream).map(drop)
 }
 
 fn copy(stage: &File, target: &File) -> Result<(), DeliverError> {

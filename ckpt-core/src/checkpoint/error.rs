@@ -25,6 +25,12 @@ pub enum CheckpointError {
         /// podman's word.
         status: String,
     },
+    /// The kernel does not track changed memory.
+    #[error(
+        "this kernel cannot tell which memory changed (`criu check --feature mem_dirty_track`, CONFIG_MEM_SOFT_DIRTY): \
+         --pre-checkpoint and --with-previous need that, a whole checkpoint does not"
+    )]
+    NoMemoryTracking,
     /// podman failed.
     #[error(transparent)]
     Podman(#[from] PodmanError),
@@ -79,6 +85,17 @@ pub enum CheckpointError {
         #[source]
         source: Box<DumpError>,
     },
+}
+
+impl CheckpointError {
+    /// Whether podman itself can do it, where this program cannot: it works far away, or without overlay.
+    pub fn is_podmans_alone(&self) -> bool {
+        match self {
+            CheckpointError::Podman(error) => matches!(error, PodmanError::Remote { .. }),
+            CheckpointError::Storage(error) => error.is_podmans_alone(),
+            _ => false,
+        }
+    }
 }
 
 /// What became of a container whose checkpoint failed after the dump.

@@ -8,6 +8,7 @@ use aligntar::Alignment;
 use layerfs::Layers;
 use serde::Deserialize;
 
+use super::destination::Destination;
 use super::volume::{Draft, Volume};
 use super::{CheckpointError, CheckpointOptions, Compression};
 use crate::output::Output;
@@ -23,7 +24,7 @@ pub(crate) struct CheckpointPlan {
     pub(crate) volumes: Vec<Volume>,
     /// The memory at the container's /dev/shm, on the host; none where it is not podman's.
     pub(crate) shm: Option<PathBuf>,
-    pub(crate) output: Output,
+    pub(crate) output: Destination,
     /// Beside the storage, where the archive is made if `output` is too far away, or compressed. It gets its name only
     /// if the archive does not arrive and the container cannot be brought back.
     pub(crate) stage: Option<Output>,
@@ -41,10 +42,10 @@ impl CheckpointPlan {
             return Err(storage::StorageError::Driver { driver: facts.graph_driver.name }.into());
         }
         let (store, layers) = storage::of_container(&podman, &facts.id)?;
-        let output = Output::create(&options.export)?;
+        let output = Destination::open(&options.export, &facts.name, options.compress)?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
         let (stage, can_clone) = place(&layers, &rescue, &output, options.compress)?;
-        let file = stage.as_ref().unwrap_or(&output).file();
+        let file = draft(stage.as_ref(), &output);
         let storage_device = layers
             .upperdir
             .metadata()
@@ -68,7 +69,7 @@ impl CheckpointPlan {
 
     /// The file that the archive is made in.
     pub(crate) fn draft(&self) -> &File {
-        self.stage.as_ref().unwrap_or(&self.output).file()
+        draft(self.stage.as_ref(), &self.output)
     }
 
     /// Block size that member data is laid out on: what the file system clones.
@@ -77,21 +78,31 @@ impl CheckpointPlan {
     }
 }
 
+/// The file beside the storage if there is one, else the last one itself.
+fn draft<'p>(stage: Option<&'p Output>, output: &'p Destination) -> &'p File {
+    match (stage, output) {
+        (Some(draft), _) | (None, Destination::File(draft)) => draft.file(),
+        (None, Destination::Stdout(stream)) => stream,
+    }
+}
+
 /// Where the archive is made, and whether it can be by clones: in the output itself if nothing speaks against it, else
-/// beside the storage, so that the container does not stand still while data is compressed or copied.
+/// beside the storage, so that the container does not stand still while data is compressed, copied, or waits for a reader.
 fn place(
     layers: &Layers,
     rescue: &Path,
-    output: &Output,
+    output: &Destination,
     compress: Compression,
 ) -> Result<(Option<Output>, bool), CheckpointError> {
-    if compress == Compression::None && storage::can_clone(&layers.upperdir, output.file())? {
+    if let (Compression::None, Destination::File(output)) = (compress, output)
+        && storage::can_clone(&layers.upperdir, output.file())?
+    {
         return Ok((None, true));
     }
     let stage = Output::create(rescue)?;
     let can_clone = storage::can_clone(&layers.upperdir, stage.file())?;
-    // Without clones a copy beside the storage would only be one copy more; compressing needs it all the same.
-    let needed = can_clone || compress != Compression::None;
+    // Without clones a copy beside the storage would only be one copy more; compressing and streams need it all the same.
+    let needed = can_clone || compress != Compression::None || matches!(output, Destination::Stdout(_));
     Ok((needed.then_some(stage), can_clone))
 }
 

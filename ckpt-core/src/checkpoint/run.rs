@@ -10,6 +10,7 @@ use aligntar::{EndMarker, Limits, Reader, StreamSource, Timestamp, Transferred, 
 use jiff::Timestamp as Now;
 
 use super::capture::{Captured, capture, file};
+use super::destination::Destination;
 use super::dump::{Dump, Event};
 use super::freeze::FreezeWatch;
 use super::images::Images;
@@ -99,7 +100,7 @@ impl<'r> Run<'r> {
         self.complete = true;
         if let Some(stage) = &self.plan.stage {
             self.progress.phase(Phase::Deliver);
-            deliver::deliver(stage.file(), self.plan.output.file(), self.options.compress)?;
+            deliver::deliver(stage.file(), &self.plan.output, self.options.compress)?;
         }
         Ok((podman_stats, written))
     }
@@ -193,10 +194,10 @@ impl<'r> Run<'r> {
         let volumes = volumes.map_err(DumpError::Space)?;
         let copied_images = if self.plan.can_clone { 0 } else { images.disk_bytes() };
         has_room(self.plan.draft(), volumes + copied_images)?;
-        match (&self.plan.stage, self.options.compress) {
-            (Some(stage), Compression::None) => {
+        match (&self.plan.stage, &self.plan.output, self.options.compress) {
+            (Some(stage), Destination::File(output), Compression::None) => {
                 let staged = stage.file().metadata().map_err(DumpError::Space)?.blocks() * 512;
-                has_room(self.plan.output.file(), staged + volumes + images.disk_bytes())
+                has_room(output.file(), staged + volumes + images.disk_bytes())
             }
             _ => Ok(()),
         }

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use super::plan::RestorePlan;
 use super::{RestoreOptions, RunError};
 use crate::child::{Child, ChildError, Said, poll_all};
+use crate::criu_hook;
 use crate::session::{Session, SessionError};
 
 /// Name of the FIFO in the session's folder.
@@ -43,8 +44,12 @@ impl<'r> Door<'r> {
         let fifo = session.fifo(IMPORT)?;
         let mut arguments: Vec<OsString> = ["container", "restore", "--print-stats"].map(OsString::from).to_vec();
         arguments.extend(options.podman_flags().into_iter().map(OsString::from));
+        if let Some(previous) = &options.import_previous {
+            arguments.extend(["--import-previous".into(), previous.into()]);
+        }
         arguments.extend(["--import".into(), fifo.clone().into_os_string()]);
-        let podman = Child::start(plan.podman.program(), &arguments, None)?;
+        let path = options.criu_configuration().map(|lines| criu_hook::configure(&session, lines.as_bytes()));
+        let podman = Child::start(plan.podman.program(), &arguments, path.transpose()?)?;
         Ok(Door { podman, session, fifo, options })
     }
 

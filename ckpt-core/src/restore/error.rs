@@ -120,6 +120,9 @@ pub enum RestoreError {
         /// Its name.
         name: String,
     },
+    /// A part of the memory is in another archive.
+    #[error("the archive was made after a pre-checkpoint: give that one's archive as well, by --import-previous")]
+    NoPrevious,
     /// No file can be made beside the storage.
     #[error("create a file in {}", folder.display())]
     Stage {
@@ -141,6 +144,17 @@ pub enum RestoreError {
         #[source]
         source: Box<RunError>,
     },
+}
+
+impl RestoreError {
+    /// Whether podman itself can do it, where this program cannot: it works far away, or without overlay.
+    pub fn is_podmans_alone(&self) -> bool {
+        match self {
+            RestoreError::Podman(error) => matches!(error, PodmanError::Remote { .. }),
+            RestoreError::Storage(error) => error.is_podmans_alone(),
+            _ => false,
+        }
+    }
 }
 
 fn short(id: &str) -> &str {

@@ -5,12 +5,12 @@ use std::fs::File;
 use layerfs::ContainersStorage;
 
 use super::{RestoreError, RestoreOptions, parts, trust};
-use crate::archive::{CheckpointArchive, ContainerConfig, VOLUMES};
+use crate::archive::{ArchiveError, CheckpointArchive, ContainerConfig, PARENT, VOLUMES};
 use crate::podman::Podman;
 use crate::powers::{self, Forgery, Host};
 use crate::progress::{Phase, Progress};
 use crate::session::NameLock;
-use crate::storage;
+use crate::storage::{self, StorageError};
 
 /// Everything a restore needs to know.
 #[derive(Debug)]
@@ -36,11 +36,10 @@ impl RestorePlan {
         let podman = Podman::for_root()?;
         let storage = storage::of_host(&podman)?;
         progress.phase(Phase::Decompress);
-        let opened = CheckpointArchive::open_file(&options.import)?;
-        if !options.trust {
-            trust::check(&opened, &options.import)?;
-        }
-        let archive = CheckpointArchive::read(opened, &options.import, storage.graph_root())?;
+        let opened = trust::open(options)?;
+        let (name, spool, interrupt) = (options.import.name(), storage.graph_root(), options.interrupt.as_ref());
+        let archive = CheckpointArchive::read(opened, name, spool, interrupt)?;
+        check_previous(options, &archive)?;
         let config = archive.config()?;
         check_config(&config)?;
         check_powers(options, &archive)?;
@@ -50,6 +49,7 @@ impl RestorePlan {
         if let Some(found) = &other_image {
             progress.warning(&other_image_warning(&config, found));
         }
+        check_layers(other_image.as_ref().unwrap_or(&config.image_id), &storage)?;
         let container = options.name.clone().unwrap_or_else(|| config.id.clone());
         let volumes = match options.ignore_volumes {
             true => Vec::new(),
@@ -143,6 +143,26 @@ fn other_image_warning(config: &ContainerConfig, found: &str) -> String {
         "{name} is {found} here, the container was made from {id}: its changed files go over other files now, and CRIU \
          refuses programs that are not the same"
     )
+}
+
+/// What the image's layers are like shows now, not when podman has made a container of them.
+fn check_layers(image: &str, storage: &ContainersStorage) -> Result<(), RestoreError> {
+    if let Some(layer) = storage.image(image)?.and_then(|image| image.layer) {
+        storage.layers_of(&layer).map_err(StorageError::from)?;
+    }
+    Ok(())
+}
+
+/// Without the images it builds on, CRIU would take the memory that did not change since for zeros.
+fn check_previous(options: &RestoreOptions, archive: &CheckpointArchive) -> Result<(), RestoreError> {
+    match &options.import_previous {
+        None if archive.entry(PARENT).is_some() => Err(RestoreError::NoPrevious),
+        None => Ok(()),
+        Some(path) => {
+            let opened = File::open(path).map(drop);
+            Ok(opened.map_err(|source| ArchiveError::Io { call: "open", path: path.clone(), source })?)
+        }
+    }
 }
 
 fn check_volumes(volumes: &[String], archive: &CheckpointArchive, podman: &Podman) -> Result<(), RestoreError> {

@@ -9,6 +9,9 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use super::{RestoreError, RestoreOptions};
+use crate::archive::CheckpointArchive;
+
 /// The user behind sudo(8), by its uid.
 const SUDO_UID: &str = "SUDO_UID";
 
@@ -58,13 +61,22 @@ pub enum TrustError {
     },
 }
 
+/// Opens the archive, and passes it unless the caller wants any archive.
+pub(super) fn open(options: &RestoreOptions) -> Result<File, RestoreError> {
+    let opened = CheckpointArchive::open_file(&options.import)?;
+    if !options.trust {
+        check(&opened, options.import.name())?;
+    }
+    Ok(opened)
+}
+
 /// Passes an archive that root or the caller owns and nobody else may write; the caller is also who called sudo.
 ///
 /// A pipe without a name, or a socket, was handed over by the caller, who chose what is at its other end.
 ///
 /// # Errors
 /// [`TrustError`].
-pub(crate) fn check(archive: &File, path: &Path) -> Result<(), TrustError> {
+fn check(archive: &File, path: &Path) -> Result<(), TrustError> {
     let stat = |source| TrustError::Stat { path: path.to_owned(), source };
     let metadata = archive.metadata().map_err(stat)?;
     if is_handed_over(archive, &metadata).map_err(stat)? {

@@ -70,7 +70,7 @@ fn checkpoint(files: u32, place: Place) -> Result<Sample> {
     fs::remove_file(&archive).context("cannot remove the archive")?;
     let stats: Value = serde_json::from_str(&measured.stdout).context("the statistics are no JSON")?;
     let number = |field: &str| {
-        let value = stats.pointer(&format!("/ckpt/{field}")).and_then(Value::as_u64);
+        let value = stats.pointer(&format!("/container_statistics/0/ckpt/{field}")).and_then(Value::as_u64);
         value.with_context(|| format!("the statistics have no {field}"))
     };
     Ok(Sample {

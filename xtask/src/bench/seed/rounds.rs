@@ -105,13 +105,14 @@ impl<'w> Bench<'w> {
         let number = |pointer: &str| stats.pointer(pointer).and_then(Value::as_u64);
         Ok(Sample {
             elapsed_us: measured.elapsed_us(),
-            files_us: number("/ckpt/capture_us").or_else(|| number("/ckpt/place_us")),
+            files_us: number("/container_statistics/0/ckpt/capture_us")
+                .or_else(|| number("/container_statistics/0/ckpt/place_us")),
             freezing_us: number("/container_statistics/0/criu_statistics/freezing_time"),
             frozen_us: number("/container_statistics/0/criu_statistics/frozen_time"),
             peak_memory_bytes: measured.peak_memory_bytes,
             grown_bytes: after.cast_signed().wrapping_sub(before.cast_signed()),
-            cloned_bytes: number("/ckpt/cloned_bytes"),
-            copied_bytes: number("/ckpt/copied_bytes"),
+            cloned_bytes: number("/container_statistics/0/ckpt/cloned_bytes"),
+            copied_bytes: number("/container_statistics/0/ckpt/copied_bytes"),
         })
     }
 

@@ -1,0 +1,129 @@
+//! Where an archive is read from: a file in place, or a stream that only goes forward.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+
+use crate::interrupt::Interrupt;
+
+/// Where an archive comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Import {
+    /// This file; a FIFO is read to its end, as a shell's `<(…)` is.
+    File(PathBuf),
+    /// Standard input: a pipe is read to its end, a file in place.
+    Stdin,
+}
+
+impl Default for Import {
+    /// A file without a name, which is an error.
+    fn default() -> Self {
+        Import::File(PathBuf::new())
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for Import {
+    fn from(path: P) -> Self {
+        Import::File(path.into())
+    }
+}
+
+impl Import {
+    /// What messages call it.
+    pub fn name(&self) -> &Path {
+        match self {
+            Import::File(path) => path,
+            Import::Stdin => Path::new("standard input"),
+        }
+    }
+
+    /// Opens it. Not blocking: a FIFO without a writer is waited for later, where an interrupt is heard.
+    pub(super) fn open(&self) -> io::Result<File> {
+        match self {
+            Import::File(path) => {
+                let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                Ok(open(path, flags, Mode::empty())?.into())
+            }
+            Import::Stdin => Ok(io::stdin().as_fd().try_clone_to_owned()?.into()),
+        }
+    }
+}
+
+/// Reads a stream until an interrupt is raised.
+pub(super) struct Interruptible<'s> {
+    pub(super) stream: &'s File,
+    pub(super) interrupt: Option<&'s Interrupt>,
+}
+
+impl Interruptible<'_> {
+    /// Waits for bytes or the end.
+    fn wait(&self) -> io::Result<()> {
+        let mut fds = vec![PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN)];
+        fds.extend(self.interrupt.map(|interrupt| PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN)));
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        match self.interrupt {
+            // Not of the kind `Interrupted`, upon which readers try again.
+            Some(interrupt) if interrupt.is_raised() => Err(io::Error::other("interrupted")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Read for Interruptible<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.wait()?;
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::thread;
+
+    fn fifo() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_fifo_is_waited_for_and_read_to_its_end() {
+        let (_folder, path) = fifo();
+        let stream = Import::from(&path).open().unwrap();
+        let writer = thread::spawn(move || {
+            let mut fifo = File::options().write(true).open(path).unwrap();
+            fifo.write_all(b"one").unwrap();
+            fifo.write_all(b"two").unwrap();
+        });
+        let mut text = String::new();
+        Interruptible { stream: &stream, interrupt: None }.read_to_string(&mut text).unwrap();
+        writer.join().unwrap();
+        assert_eq!(text, "onetwo");
+    }
+
+    #[test]
+    fn a_fifo_that_nobody_writes_to_is_not_waited_for_after_an_interrupt() {
+        let (_folder, path) = fifo();
+        let stream = Import::from(&path).open().unwrap();
+        let (interrupt, mut raiser) = Interrupt::new().unwrap();
+        raiser.write_all(&[1]).unwrap();
+        let read = Interruptible { stream: &stream, interrupt: Some(&interrupt) }.read(&mut [0]);
+        assert_eq!(read.unwrap_err().to_string(), "interrupted");
+    }
+}

@@ -1,0 +1,87 @@
+//! What a caller asks of a checkpoint.
+
+use std::path::PathBuf;
+
+use aligntar::ClonePolicy;
+
+use super::Compression;
+use crate::interrupt::Interrupt;
+
+/// What to checkpoint, and how; names and meanings are podman's.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointOptions {
+    /// Name or ID of a running container.
+    pub container: String,
+    /// Where the archive goes.
+    pub export: Export,
+    /// Leave the container running.
+    pub leave_running: bool,
+    /// Compression of the archive.
+    pub compress: Compression,
+    /// Leave changed files out.
+    pub ignore_rootfs: bool,
+    /// Leave named volumes out.
+    pub ignore_volumes: bool,
+    /// Keep CRIU's logs in the container's bundle.
+    pub keep: bool,
+    /// Checkpoint established TCP connections.
+    pub tcp_established: bool,
+    /// Checkpoint file locks.
+    pub file_locks: bool,
+    /// Dump only the memory that changed since `podman container checkpoint --pre-checkpoint`.
+    pub with_previous: bool,
+    /// Whether data may, or must, be cloned.
+    pub clone_policy: ClonePolicy,
+    /// Stops the work: the dump is undone, if CRIU was not told to carry on yet.
+    pub interrupt: Option<Interrupt>,
+}
+
+/// Where an archive goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// This file; an older one of that name is replaced at the very end.
+    File(PathBuf),
+    /// The file `NAME.tar`, or `.tar.gz` or `.tar.zst`, in this folder, after the container's name.
+    Folder(PathBuf),
+    /// Standard output, once the tasks run again or are gone.
+    Stdout,
+}
+
+impl Default for Export {
+    /// A file without a name, which is an error.
+    fn default() -> Self {
+        Export::File(PathBuf::new())
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for Export {
+    fn from(path: P) -> Self {
+        Export::File(path.into())
+    }
+}
+
+impl CheckpointOptions {
+    /// The options that podman takes part in.
+    pub(super) fn podman_flags(&self) -> Vec<&'static str> {
+        let flags = [
+            (self.leave_running, "--leave-running"),
+            (self.keep, "--keep"),
+            (self.tcp_established, "--tcp-established"),
+            (self.file_locks, "--file-locks"),
+            (self.with_previous, "--with-previous"),
+        ];
+        flags.into_iter().filter_map(|(given, flag)| given.then_some(flag)).collect()
+    }
+
+    /// The options a restore in place needs as well.
+    pub(super) fn restore_flags(&self) -> Vec<&'static str> {
+        let flags = self.podman_flags();
+        flags.into_iter().filter(|flag| matches!(*flag, "--tcp-established" | "--file-locks")).collect()
+    }
+
+    pub(super) fn flags(&self) -> Vec<String> {
+        let ignored = [(self.ignore_rootfs, "--ignore-rootfs"), (self.ignore_volumes, "--ignore-volumes")];
+        let ignored = ignored.into_iter().filter_map(|(given, flag)| given.then_some(flag));
+        self.podman_flags().into_iter().chain(ignored).map(str::to_owned).collect()
+    }
+}

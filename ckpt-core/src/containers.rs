@@ -1,0 +1,59 @@
+//! Which containers podman has.
+
+use serde::Deserialize;
+
+use crate::podman::{Podman, PodmanError};
+
+/// A container of podman.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// One of `podman ps --format json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Line {
+    id: String,
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    is_infra: bool,
+}
+
+/// All that run. Those that only hold a pod's namespaces are not among them: a pod makes one itself.
+///
+/// # Errors
+/// [`PodmanError`].
+pub fn running() -> Result<Vec<Listed>, PodmanError> {
+    let lines: Vec<Line> = Podman::anyones()?.json(&["ps", "--no-trunc", "--format", "json"])?;
+    Ok(lines.into_iter().filter(|line| !line.is_infra).map(Listed::from).collect())
+}
+
+/// The one made last, whether it runs or not.
+///
+/// # Errors
+/// [`PodmanError`]; `NoContainers` where there is none.
+pub fn latest() -> Result<Listed, PodmanError> {
+    let lines: Vec<Line> = Podman::anyones()?.json(&["ps", "--latest", "--no-trunc", "--format", "json"])?;
+    lines.into_iter().next().map(Listed::from).ok_or(PodmanError::NoContainers)
+}
+
+/// The one of this name or ID.
+///
+/// # Errors
+/// [`PodmanError`]; `UnknownContainer` where there is none.
+pub fn named(name_or_id: &str) -> Result<Listed, PodmanError> {
+    let facts = Podman::anyones()?.inspect(name_or_id)?;
+    Ok(Listed { id: facts.id, name: facts.name })
+}
+
+impl From<Line> for Listed {
+    fn from(line: Line) -> Self {
+        let name = line.names.into_iter().next().unwrap_or_else(|| line.id.clone());
+        Listed { id: line.id, name }
+    }
+}
