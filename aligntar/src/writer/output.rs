@@ -12,7 +12,7 @@ use super::WriteError;
 use crate::header::Block;
 
 /// Headers and small data are collected up to this many bytes before they are written.
-pub(super) const BUFFER: usize = 256 * 1024;
+pub(super) const BUFFER: usize = 1024 * 1024;
 
 /// What is at least this long is written from where it lies, not collected.
 const DIRECT: usize = 64 * 1024;
@@ -49,12 +49,16 @@ impl<'f> Output<'f> {
     /// Pipes and devices are streams, and so are files that only grow (O_APPEND): the kernel clones nothing into
     /// those, and writes to them go to their end whatever offset they name (pwrite(2)).
     pub(super) fn of_file(file: &'f File) -> io::Result<Self> {
-        let is_regular = FileType::from_raw_mode(fstat(file)?.st_mode) == FileType::RegularFile;
+        let stat = fstat(file)?;
+        let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         if !is_regular || fcntl_getfl(file)?.contains(OFlags::APPEND) {
             return Ok(Output::of_stream(file));
         }
         let position = seek(file.as_fd(), SeekFrom::Current(0))?;
-        file.set_len(position)?;
+        // BTRFS writes a file out when it is closed once it was cut to nothing, even if it was empty before.
+        if stat.st_size as u64 > position {
+            file.set_len(position)?;
+        }
         Ok(Output::new(Sink::File(file), position))
     }
 
