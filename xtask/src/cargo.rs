@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+/// Programs of the crate `benches`.
+const LIMITS: [&str; 2] = ["clone-loop", "bare-calls"];
+
 /// Where the checkout and its build results lie, as `cargo metadata` tells.
 #[derive(Deserialize)]
 pub(crate) struct Workspace {
@@ -34,17 +37,17 @@ impl Workspace {
         self.target.join("release/ckpt")
     }
 
-    /// What `cargo xtask bench tree` takes for the limit, built or not.
-    pub(crate) fn clone_loop(&self) -> PathBuf {
-        self.target.join("release/clone-loop")
+    /// What `cargo xtask bench tree` takes for the limits, built or not: of large files, and of small ones.
+    pub(crate) fn limits(&self) -> [PathBuf; 2] {
+        LIMITS.map(|program| self.target.join("release").join(program))
     }
 
     pub(crate) fn build_ckpt(&self) -> Result<()> {
         self.build_release("ckpt-cli", "ckpt")
     }
 
-    pub(crate) fn build_clone_loop(&self) -> Result<()> {
-        self.build_release("benches", "clone-loop")
+    pub(crate) fn build_limits(&self) -> Result<()> {
+        LIMITS.iter().try_for_each(|program| self.build_release("benches", program))
     }
 
     fn build_release(&self, package: &str, program: &str) -> Result<()> {

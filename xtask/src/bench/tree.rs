@@ -25,6 +25,7 @@ use clap::Args;
 use super::{machine, report};
 use crate::cargo::Workspace;
 use crate::lab::FileSystem;
+use contender::LimitPrograms;
 pub(crate) use plan::TreePlan;
 use plan::{Scale, Workload};
 use results::TreeReport;
@@ -58,8 +59,10 @@ pub(super) fn run(options: &TreeOptions) -> Result<ExitCode> {
     let workspace = Workspace::locate()?;
     if !options.no_build {
         workspace.build_ckpt()?;
-        workspace.build_clone_loop()?;
+        workspace.build_limits()?;
     }
+    let [clone_loop, bare_calls] = workspace.limits();
+    let limits = LimitPrograms { clone_loop, bare_calls };
     // Asked now: others may commit while this runs.
     let commit = machine::commit(&workspace.root);
     for &fs in &options.fs {
@@ -69,7 +72,7 @@ pub(super) fn run(options: &TreeOptions) -> Result<ExitCode> {
             continue;
         }
         eprintln!("Trees on {fs}");
-        let plan = TreePlan { fs, workloads, scale: options.scale.clone(), clone_loop: workspace.clone_loop() };
+        let plan = TreePlan { fs, workloads, scale: options.scale.clone(), limits: limits.clone() };
         let results = report::in_lab(fs, "lab-bench-tree", &plan)?;
         let report = TreeReport::new(commit.clone(), plan, results);
         println!("{}", table::render(&report));

@@ -1,7 +1,7 @@
 //! Who does the same job, and how.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub(super) enum Contender {
     CkptOneJob,
     /// One FICLONERANGE for each file and nothing else: what nobody can beat.
     CloneLoop,
+    /// For each small file only the calls that nobody can leave out.
+    BareCalls,
     GnuTar,
     Bsdtar,
     /// Copies the tree, and copies the copy; by clones where the file system can.
@@ -27,18 +29,26 @@ pub(super) enum Contender {
 pub(super) struct Setting<'a> {
     pub(super) tree: Tree,
     pub(super) fs: FileSystem,
-    pub(super) clone_loop: &'a Path,
+    pub(super) limits: &'a LimitPrograms,
+}
+
+/// The programs of the crate `benches`, at the same paths in the lab.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct LimitPrograms {
+    pub(super) clone_loop: PathBuf,
+    pub(super) bare_calls: PathBuf,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Ckpt, Self::CkptOneJob, Self::CloneLoop, Self::GnuTar, Self::Bsdtar, Self::Cp];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Ckpt, Self::CkptOneJob, Self::CloneLoop, Self::BareCalls, Self::GnuTar, Self::Bsdtar, Self::Cp];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Ckpt => "ckpt",
             Self::CkptOneJob => "ckpt --jobs 1",
             Self::CloneLoop => "limit: loop of clones",
+            Self::BareCalls => "limit: bare calls",
             Self::GnuTar => "tar",
             Self::Bsdtar => "bsdtar",
             Self::Cp => "cp -a --reflink",
@@ -49,6 +59,7 @@ impl Contender {
         match self {
             Self::Ckpt | Self::GnuTar => true,
             Self::CloneLoop => workload == Workload::Large && fs != FileSystem::Ext4,
+            Self::BareCalls => workload == Workload::Small,
             Self::CkptOneJob => matches!(workload, Workload::Small | Workload::Million),
             Self::Bsdtar | Self::Cp => workload != Workload::Million,
         }
@@ -57,7 +68,7 @@ impl Contender {
     /// Whether a target is about it: then it runs in all rounds.
     pub(super) fn is_reference(self, workload: Workload, fs: FileSystem) -> bool {
         match self {
-            Self::Ckpt | Self::CloneLoop => true,
+            Self::Ckpt | Self::CloneLoop | Self::BareCalls => true,
             Self::GnuTar => workload == Workload::Small || fs == FileSystem::Ext4,
             // As many rounds, since it is fast: the limit of clones, made by others.
             Self::Cp => workload != Workload::Small && fs != FileSystem::Ext4,
@@ -70,7 +81,8 @@ impl Contender {
         match self {
             Self::Ckpt => command("ckpt", &[&"pack", &"-f", &archive, &"-C", &source, &"."]),
             Self::CkptOneJob => command("ckpt", &[&"pack", &"--jobs=1", &"-f", &archive, &"-C", &source, &"."]),
-            Self::CloneLoop => command(setting.clone_loop, &[&"pack", &source, &archive]),
+            Self::CloneLoop => command(&setting.limits.clone_loop, &[&"pack", &source, &archive]),
+            Self::BareCalls => command(&setting.limits.bare_calls, &[&"pack", &source, &archive]),
             // Of its own accord it reads holes as zeros.
             Self::GnuTar if setting.tree == Tree::Sparse => command("tar", &[&"-cSf", &archive, &"-C", &source, &"."]),
             Self::GnuTar => command("tar", &[&"-cf", &archive, &"-C", &source, &"."]),
@@ -84,7 +96,8 @@ impl Contender {
         match self {
             Self::Ckpt => command("ckpt", &[&"unpack", &archive, &"-C", &target]),
             Self::CkptOneJob => command("ckpt", &[&"unpack", &"--jobs=1", &archive, &"-C", &target]),
-            Self::CloneLoop => command(setting.clone_loop, &[&"unpack", &archive, &target]),
+            Self::CloneLoop => command(&setting.limits.clone_loop, &[&"unpack", &archive, &target]),
+            Self::BareCalls => command(&setting.limits.bare_calls, &[&"unpack", &archive, &target]),
             Self::GnuTar => command("tar", &[&"-xf", &archive, &"-C", &target]),
             Self::Bsdtar => command("bsdtar", &[&"-xf", &archive, &"-C", &target]),
             Self::Cp => cp(setting.fs, archive, target),
@@ -93,7 +106,7 @@ impl Contender {
 
     /// Whether owners and times are part of its job.
     pub(super) fn keeps_attributes(self) -> bool {
-        self != Self::CloneLoop
+        !matches!(self, Self::CloneLoop | Self::BareCalls)
     }
 }
 
@@ -119,9 +132,9 @@ mod tests {
             let takes_part = |who: &Contender| who.takes_part(workload, fs) && who.is_reference(workload, fs);
             Contender::ALL.into_iter().filter(takes_part).collect::<Vec<_>>()
         };
-        use Contender::{Ckpt, CloneLoop, Cp, GnuTar};
+        use Contender::{BareCalls, Ckpt, CloneLoop, Cp, GnuTar};
         assert_eq!(references(Workload::Large, FileSystem::Btrfs), [Ckpt, CloneLoop, Cp]);
-        assert_eq!(references(Workload::Small, FileSystem::Xfs), [Ckpt, GnuTar]);
+        assert_eq!(references(Workload::Small, FileSystem::Xfs), [Ckpt, BareCalls, GnuTar]);
         assert_eq!(references(Workload::Million, FileSystem::Xfs), [Ckpt]);
         assert_eq!(references(Workload::Large, FileSystem::Ext4), [Ckpt, GnuTar]);
     }
@@ -129,7 +142,8 @@ mod tests {
     #[test]
     fn only_gnu_tar_is_told_of_holes() {
         let line = |contender: Contender, tree| {
-            let setting = Setting { tree, fs: FileSystem::Xfs, clone_loop: Path::new("clone-loop") };
+            let limits = LimitPrograms { clone_loop: "clone-loop".into(), bare_calls: "bare-calls".into() };
+            let setting = Setting { tree, fs: FileSystem::Xfs, limits: &limits };
             format!("{:?}", contender.pack(&setting, Path::new("tree"), Path::new("a.tar")))
         };
         assert_eq!(line(Contender::GnuTar, Tree::Sparse), r#""tar" "-cSf" "a.tar" "-C" "tree" ".""#);

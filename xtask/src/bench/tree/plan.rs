@@ -1,11 +1,11 @@
 //! What is measured: which trees, how large, how often.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::contender::LimitPrograms;
 use crate::lab::FileSystem;
 
 /// What is asked for; each has targets of its own.
@@ -120,8 +120,7 @@ pub(crate) struct TreePlan {
     pub(super) fs: FileSystem,
     pub(super) workloads: Vec<Workload>,
     pub(super) scale: Scale,
-    /// The program of the crate `benches`, at the same path in the lab.
-    pub(super) clone_loop: PathBuf,
+    pub(super) limits: LimitPrograms,
 }
 
 impl FromStr for TreePlan {
@@ -171,7 +170,7 @@ pub(super) mod tests {
             fs: FileSystem::Btrfs,
             workloads: Workload::QUICK.to_vec(),
             scale: scale(&["--large-files=3"]),
-            clone_loop: "target/release/clone-loop".into(),
+            limits: LimitPrograms { clone_loop: "clone-loop".into(), bare_calls: "bare-calls".into() },
         };
         let back: TreePlan = serde_json::to_string(&plan).expect("a plan is JSON").parse().expect("it was written");
         assert_eq!(back.workloads, plan.workloads);

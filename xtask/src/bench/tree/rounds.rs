@@ -99,7 +99,7 @@ impl<'p> Bench<'p> {
 
     fn round(&self, grown: &Grown<'_>, contender: Contender) -> Result<Round> {
         let Grown { plot, root, census } = grown;
-        let setting = Setting { tree: plot.tree, fs: plot.fs, clone_loop: &self.plan.clone_loop };
+        let setting = Setting { tree: plot.tree, fs: plot.fs, limits: &self.plan.limits };
         let [archive, target] = ["archive", "unpacked"].map(|name| self.folder.join(name));
         warm_up(grown)?;
         let pack = self.sample(&mut contender.pack(&setting, root, &archive))?;
