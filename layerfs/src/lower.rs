@@ -5,20 +5,19 @@
 //! the search, an opaque directory is the last part, a file below a directory ends it too, and a redirect changes what
 //! the layers further down are asked for.
 
+mod names;
 mod probe;
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::fs::{AtFlags, Stat};
 use rustix::io::Errno;
 
-use crate::beneath::{self, AccessError, Entry, Name, Root};
-use crate::handle::Handle;
+use crate::beneath::{AccessError, Entry, Root};
 use crate::ids::IdMap;
-use crate::overlay::{self, Marker, Opacity, Redirect, XattrNamespace};
+use crate::overlay::{self, Redirect, XattrNamespace};
 use crate::store::Layers;
 use probe::Search;
 
@@ -249,69 +248,5 @@ impl Lowers {
         let parent = part.path.parent().unwrap_or(Path::new(""));
         let name = part.path.file_name().unwrap_or(OsStr::new("."));
         Ok((self.layers[part.layer].open_dir(parent)?, name))
-    }
-
-    /// Every name the directory made of `dir`'s parts shows.
-    pub(crate) fn names(&self, dir: &[Part]) -> Result<BTreeSet<OsString>, LowerError> {
-        let mut shown = BTreeSet::new();
-        let mut hidden = BTreeSet::new();
-        for part in dir {
-            self.names_of_part(part, &mut shown, &mut hidden)?;
-        }
-        Ok(shown)
-    }
-
-    fn names_of_part(
-        &self,
-        part: &Part,
-        shown: &mut BTreeSet<OsString>,
-        hidden: &mut BTreeSet<OsString>,
-    ) -> Result<(), LowerError> {
-        let root = &self.layers[part.layer];
-        let path = root.full(&part.path);
-        let fd = root.open_dir(&part.path)?;
-        let dir = ListedDir { handle: Handle { dir: fd.as_fd(), name: None, path: &path }, ns: self.ns };
-        let opacity = dir.handle.opacity(self.ns)?;
-        for entry in beneath::list(fd.as_fd(), &path)? {
-            if shown.contains(&entry.name) || hidden.contains(&entry.name) {
-                continue;
-            }
-            let list = if dir.is_whiteout(&entry, opacity)? { &mut *hidden } else { &mut *shown };
-            list.insert(entry.name);
-        }
-        Ok(())
-    }
-}
-
-/// A directory of one layer while its names are sorted into shown and hidden.
-struct ListedDir<'a> {
-    handle: Handle<'a>,
-    ns: XattrNamespace,
-}
-
-impl ListedDir<'_> {
-    fn is_whiteout(&self, entry: &Name, opacity: Opacity) -> Result<bool, AccessError> {
-        let xattrs = opacity == Opacity::XattrWhiteouts;
-        match entry.kind {
-            FileType::CharacterDevice => Ok(overlay::is_whiteout(&self.stat(entry)?)),
-            FileType::RegularFile if xattrs => self.is_xattr_whiteout(entry),
-            FileType::Unknown if overlay::is_whiteout(&self.stat(entry)?) => Ok(true),
-            FileType::Unknown if xattrs => self.is_xattr_whiteout(entry),
-            _ => Ok(false),
-        }
-    }
-
-    fn is_xattr_whiteout(&self, entry: &Name) -> Result<bool, AccessError> {
-        if !overlay::may_be_xattr_whiteout(&self.stat(entry)?) {
-            return Ok(false);
-        }
-        let path = self.handle.path.join(&entry.name);
-        let file = Handle { dir: self.handle.dir, name: Some(&entry.name), path: &path };
-        file.has_marker(self.ns, Marker::Whiteout)
-    }
-
-    fn stat(&self, entry: &Name) -> Result<Stat, AccessError> {
-        rustix::fs::statat(self.handle.dir, &entry.name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|source| AccessError::Stat { path: self.handle.path.join(&entry.name), source })
     }
 }
