@@ -15,6 +15,8 @@
 //!
 //! [`OverlayMounts`]: crate::OverlayMounts
 
+mod home;
+
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -22,8 +24,9 @@ use serde::Deserialize;
 
 use crate::bounded_read::{self, ReadError};
 use crate::containers_storage::{ContainersStorageError, LayerDirs};
-use crate::ids::{IdMap, IdRange};
+use crate::ids::IdMap;
 use crate::store::{LayerStore, Layers, StoreError};
+use home::Home;
 
 /// The only driver whose layers are read here.
 const DRIVER: &str = "overlay2";
@@ -36,9 +39,6 @@ const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 
 /// A container's description is some KiB; its environment and labels are its maker's.
 const CONFIG_LIMIT: u64 = 16 << 20;
-
-/// 64 hexadecimal digits, perhaps with `-init` behind them.
-const MOUNT_ID_LIMIT: u64 = 4096;
 
 /// Docker's store has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -116,13 +116,6 @@ pub struct DockerContainer {
     ids: IdMap,
 }
 
-/// The part of `hostconfig.json` that says whether the daemon's user namespace is its own too.
-#[derive(Default, Deserialize)]
-struct HostConfig {
-    #[serde(rename = "UsernsMode", default)]
-    userns_mode: String,
-}
-
 #[derive(Deserialize)]
 struct DaemonJson {
     #[serde(rename = "data-root")]
@@ -172,54 +165,15 @@ impl DockerOverlay2 {
             let DockerContainer { id, driver, .. } = container.clone();
             return Err(DockerError::Driver { container: id, driver });
         }
-        let mounts = container.home.join("image").join(DRIVER).join("layerdb/mounts");
-        let path = mounts.join(&container.id).join("mount-id");
-        let layer = bounded_read::read_optional(&path, MOUNT_ID_LIMIT)?;
-        let layer = layer.ok_or_else(|| DockerError::NoMountId { container: container.id.clone(), path })?;
-        layers_in(&container.home, String::from_utf8_lossy(&layer).trim(), &container.ids)
+        let (home, id) = (&container.home, &container.id);
+        let layer = home::mount_id(home, id)?;
+        let layer = layer
+            .ok_or_else(|| DockerError::NoMountId { container: id.clone(), path: home::mount_id_path(home, id) })?;
+        layers_in(home, &layer, &container.ids)
     }
 
-    /// The data root itself, then those in it for remapped IDs.
     fn homes(&self) -> Result<Vec<Home>, DockerError> {
-        let mut homes = vec![Home { path: self.data_root.clone(), ids: IdMap::default() }];
-        for name in names_in(&self.data_root)? {
-            homes.extend(parse_remapped(&name).map(|ids| Home { path: self.data_root.join(name), ids }));
-        }
-        Ok(homes)
-    }
-}
-
-/// A folder with containers and layers.
-struct Home {
-    path: PathBuf,
-    ids: IdMap,
-}
-
-impl Home {
-    fn container(&self, name_or_id: &str) -> Result<Option<DockerContainer>, DockerError> {
-        if is_plain_name(name_or_id)
-            && let Some(container) = self.record(name_or_id)?
-        {
-            return Ok(Some(container));
-        }
-        for id in names_in(&self.path.join("containers"))? {
-            let container = self.record(&id)?;
-            if let Some(container) = container.filter(|container| container.name.trim_start_matches('/') == name_or_id)
-            {
-                return Ok(Some(container));
-            }
-        }
-        Ok(None)
-    }
-
-    fn record(&self, id: &str) -> Result<Option<DockerContainer>, DockerError> {
-        let folder = self.path.join("containers").join(id);
-        let container: Option<DockerContainer> = read_json_optional(&folder.join("config.v2.json"))?;
-        let host_config: Option<HostConfig> = read_json_optional(&folder.join("hostconfig.json"))?;
-        // `--userns=host`: the container sees what is on the disk.
-        let is_shifted = host_config.unwrap_or_default().userns_mode != "host";
-        let ids = if is_shifted { self.ids.clone() } else { IdMap::default() };
-        Ok(container.map(|container| DockerContainer { home: self.path.clone(), ids, ..container }))
+        Home::all(&self.data_root)
     }
 }
 
@@ -232,51 +186,23 @@ fn layers_in(home: &Path, layer: &str, ids: &IdMap) -> Result<Layers, DockerErro
     Ok(layers)
 }
 
-/// Of a folder `UID.GID`, which says where the daemon's ranges begin, not how long they are: no file has IDs behind them.
-fn parse_remapped(folder: &str) -> Option<IdMap> {
-    let (uid, gid) = folder.split_once('.')?;
-    let range = |host_id: &str| {
-        let host_id = host_id.parse().ok()?;
-        Some(vec![IdRange { container_id: 0, host_id, size: u32::MAX - host_id }])
-    };
-    Some(IdMap { uids: range(uid)?, gids: range(gid)? })
-}
-
-/// Sorted; none if there is no such folder.
-fn names_in(folder: &Path) -> Result<Vec<String>, DockerError> {
-    let failed = |source| DockerError::List { path: folder.into(), source };
-    let entries = match folder.read_dir() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed)?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.extend(entry.map_err(failed)?.file_name().into_string());
-    }
-    names.sort();
-    Ok(names)
-}
-
 impl LayerStore for DockerOverlay2 {
     /// `merged` is `data_root/overlay2/LAYER/merged`, mounted or not.
     fn layers_at(&self, merged: &Path) -> Result<Layers, StoreError> {
         let not_ours = || DockerError::NotAMountPoint { path: merged.into() };
         let resolved = merged.canonicalize().unwrap_or_else(|_| merged.into());
-        for Home { path, ids } in self.homes()? {
-            let layers = path.join(DRIVER);
+        for home in self.homes()? {
+            let layers = home.path.join(DRIVER);
             let Ok(inside) = resolved.strip_prefix(layers.canonicalize().unwrap_or(layers)) else { continue };
             if let [Component::Normal(layer), Component::Normal(name)] = inside.components().collect::<Vec<_>>()[..]
                 && name == "merged"
             {
-                return Ok(layers_in(&path, layer.to_str().ok_or_else(not_ours)?, &ids)?);
+                let layer = layer.to_str().ok_or_else(not_ours)?;
+                return Ok(layers_in(&home.path, layer, &home.ids_of(layer)?)?);
             }
         }
         Err(not_ours().into())
     }
-}
-
-fn is_plain_name(name: &str) -> bool {
-    !matches!(name, "" | "." | "..") && !name.contains('/')
 }
 
 fn read_json_optional<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, DockerError> {

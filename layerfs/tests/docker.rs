@@ -80,8 +80,8 @@ fn other_drivers_and_damage_are_named() -> Result<()> {
 fn remapped_containers_are_found_and_shifted() -> Result<()> {
     let dir = store()?;
     let remapped = dir.path().join("100000.200000");
-    fs::create_dir_all(remapped.join("overlay2/r/diff"))?;
     for (id, name, mode) in [("dd", "/shifted", ""), ("ee", "/not", "host")] {
+        fs::create_dir_all(remapped.join("overlay2").join(id).join("diff"))?;
         container(&remapped, id, name, "overlay2")?;
         fs::write(
             remapped.join("containers").join(id).join("hostconfig.json"),
@@ -89,7 +89,7 @@ fn remapped_containers_are_found_and_shifted() -> Result<()> {
         )?;
         let mounts = remapped.join("image/overlay2/layerdb/mounts").join(id);
         fs::create_dir_all(&mounts)?;
-        fs::write(mounts.join("mount-id"), "r")?;
+        fs::write(mounts.join("mount-id"), id)?;
     }
     let docker = DockerOverlay2::new(dir.path());
     let layers = |name: &str| match docker.container(name)? {
@@ -97,11 +97,12 @@ fn remapped_containers_are_found_and_shifted() -> Result<()> {
         None => anyhow::bail!("no container {name}"),
     };
     let shifted = layers("shifted")?;
-    assert_eq!(shifted.upperdir, remapped.join("overlay2/r/diff"));
+    assert_eq!(shifted.upperdir, remapped.join("overlay2/dd/diff"));
     assert_eq!(shifted.ids.owner_in_container((100_005, 200_006)), (5, 6));
     assert_eq!(shifted.lower_ids, std::slice::from_ref(&shifted.ids));
     assert!(layers("not")?.ids.is_identity() && layers("not")?.lower_ids.is_empty());
     assert_eq!(layers("web")?.upperdir, dir.path().join("overlay2/m/diff"));
-    assert_eq!(docker.layers_at(&remapped.join("overlay2/r/merged"))?, shifted);
+    assert_eq!(docker.layers_at(&remapped.join("overlay2/dd/merged"))?, shifted);
+    assert_eq!(docker.layers_at(&remapped.join("overlay2/ee/merged"))?, layers("not")?);
     Ok(())
 }
