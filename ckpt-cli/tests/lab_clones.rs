@@ -92,3 +92,36 @@ fn a_container_left_running_is_of_one_moment_crun() {
 fn ext4_a_container_left_running_is_of_one_moment() {
     a_container_left_running_is_of_one_moment("crun");
 }
+
+/// The same number to a file, to shared memory and to a volume, one after the other.
+const APPEND_EVERYWHERE: &str = "
+    i=0
+    while :; do
+        i=$((i+1)); echo $i >> /srv/appended; echo $i >> /dev/shm/appended; echo $i >> /data/appended
+    done";
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn files_shared_memory_and_volumes_are_of_the_moment_of_the_memory() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let volume = Volume::named("moment-volume");
+    let original = Container::run("moment", &["-v", "moment-volume:/data"], APPEND_EVERYWHERE);
+    let lines = |container: &Container, path: &str| -> Vec<u64> {
+        let text = container.exec(&format!("cat {path}/appended"));
+        // The last line may be on its way.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(|line| line.parse().unwrap()).collect()
+    };
+    wait_for("some lines", || (lines(&original, "/data").len() > 1000).then_some(()));
+    ckpt(&["checkpoint", "moment", "-e", text(&archive), "-R"]);
+    original.remove();
+    volume.remove();
+    let clone = Container::named("moment-clone");
+    ckpt(&["restore", "-i", text(&archive), "--name", "moment-clone"]);
+    let enough = lines(&clone, "/srv").len() + 100;
+    wait_for("more lines", || (lines(&clone, "/data").len() > enough).then_some(()));
+    for path in ["/srv", "/dev/shm", "/data"] {
+        assert_consecutive(&lines(&clone, path));
+    }
+}

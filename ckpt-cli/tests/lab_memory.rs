@@ -150,11 +150,12 @@ fn xfs_a_killed_export_can_be_restored_in_place_crun() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn xfs_the_next_checkpoint_puts_back_what_a_killed_one_set_aside() {
     let folder = folder();
-    let archive = folder.path().join("x.tar");
+    let archive = folder.path().join("x.tar.zst");
     let container = remembering("unfinished", "runc");
     let before = sum(&container);
     killed_with_pages_aside(&container, &["-e", text(&archive), "--leave-running"], false);
-    ckpt(&["checkpoint", "unfinished", "-e", text(&archive)]);
+    // The images are compressed on their way, and unpacked beside the storage again.
+    ckpt(&["checkpoint", "unfinished", "-e", text(&archive), "--compress", "zstd"]);
     let bundle = bundle(&container);
     assert!(links(&bundle).is_empty() && !bundle.join("pre-checkpoint").exists());
     container.remove();
