@@ -267,3 +267,96 @@ fn btrfs_inspect_shows_what_an_archive_may() {
     let hostile = edited(&archive, |_, spec| spec["mounts"][0]["type"] = json!("\u{1b}[2Jfake"));
     assert!(!ckpt(&["inspect", text(&hostile)]).contains('\u{1b}'));
 }
+
+/// Adds the file `m` to the archive under another name.
+fn named(name: &str) -> String {
+    format!("cp ../x.tar h.tar; tar -rPf h.tar --transform 's|^m$|{name}|S' m")
+}
+
+/// Unpacks the archive, runs `script` beside it, and packs it again.
+fn repacked(script: &str) -> String {
+    format!("mkdir y; tar -C y -xf ../x.tar; {script}; tar -C y -cf h.tar .")
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_members_that_climb_or_lie_are_refused() {
+    let (folder, _archive) = archive_of("climbing");
+    let other = Container::run("other", &[], COUNT);
+    let victim = Path::new("/mnt/victim");
+    fs::write(victim, "untouched").unwrap();
+    let foreign = "which no checkpoint has";
+    let shm = |make: &str| repacked(&format!("mkdir s; {make}"));
+    let shm_member = |name: &str| format!("tar -rPf y/devshm-checkpoint.tar --transform 's|^m$|{name}|S' m");
+    let first_link = "ln -s / s/esc; tar -C s -cf y/devshm-checkpoint.tar esc";
+    let cases: [(&str, String, &str); 22] = [
+        ("image above the images", named("checkpoint/../../../../../../../mnt/victim"), foreign),
+        ("image at the root", named("/checkpoint/cgroup.img"), foreign),
+        ("image with a dot", named("checkpoint/./cgroup.img"), foreign),
+        ("image that is a symbolic link", repacked("ln -sf /mnt/victim y/checkpoint/cgroup.img"), foreign),
+        ("image that is a hard link", repacked("ln y/config.dump y/checkpoint/hard.img"), foreign),
+        ("image that is a device", repacked("mknod y/checkpoint/dev.img c 1 3"), foreign),
+        ("image that is a FIFO", repacked("mkfifo y/checkpoint/fifo.img"), foreign),
+        ("image directory that is a link", repacked("rm -r y/checkpoint; ln -s /mnt y/checkpoint"), foreign),
+        ("log that is a link", repacked("ln -sf /mnt/victim y/ctr.log"), foreign),
+        ("network status that is a link", repacked("ln -sf /mnt/victim y/network.status"), foreign),
+        ("volume with a path for a name", named("volumes/../../x.tar"), foreign),
+        (
+            "shm member behind a link",
+            shm(&format!("{first_link}; {}", shm_member("esc/mnt/victim"))),
+            "out of /dev/shm",
+        ),
+        ("shm member above", shm(&shm_member("../../victim")), "out of /dev/shm"),
+        ("shm member at the root", shm(&shm_member("/mnt/victim")), "out of /dev/shm"),
+        ("deletion above", repacked(r#"echo '["/../../mnt/victim"]' > y/deleted.files"#), "not a plain path"),
+        ("deletions that are none", repacked(r#"echo '{"a":1}' > y/deleted.files"#), "not understood"),
+        (
+            "huge configuration",
+            repacked("head -c 5000000 /dev/zero | tr '\\0' ' ' >> y/config.dump"),
+            "no container needs",
+        ),
+        ("deep configuration", repacked("head -c 100000 /dev/zero | tr '\\0' '[' > y/config.dump"), "not understood"),
+        ("specification that is none", repacked("echo 7 > y/spec.dump"), "not understood"),
+        (
+            "files that are more than there is of them",
+            repacked("head -c 3000000 /dev/zero > m; tar -cf y/rootfs-diff.tar m; truncate -s 8192 y/rootfs-diff.tar"),
+            "truncated",
+        ),
+        (
+            "shm that is more than there is of it",
+            repacked(
+                "head -c 3000000 /dev/zero > m; tar -cf y/devshm-checkpoint.tar m; truncate -s 8192 y/devshm-checkpoint.tar",
+            ),
+            "truncated",
+        ),
+        (
+            "the ID of another container",
+            repacked(&format!(
+                "sed -i 's/^  \"id\": \"[0-9a-f]*\"/  \"id\": \"{}\"/' y/config.dump",
+                other.inspect("{{.Id}}")
+            )),
+            "in use",
+        ),
+    ];
+    for (name, script, words) in cases {
+        let made = folder.path().join("made");
+        fs::create_dir(&made).unwrap();
+        let script = format!("cd {}; echo climbed > m; {script}", made.display());
+        succeed("bash", &["-ec", &script]);
+        let said = ckpt_fails(&["restore", "-i", text(&made.join("h.tar"))]);
+        assert!(said.contains(words), "{name}: {said}");
+        assert_eq!(fs::read_to_string(victim).unwrap(), "untouched", "{name}");
+        assert_eq!(containers(), "other", "{name}");
+        fs::remove_dir_all(&made).unwrap();
+    }
+    fs::remove_file(victim).unwrap();
+    assert!(other.is_running());
+    // The archive itself, which all of them were made of, is well; so is a /dev/shm with links.
+    let script =
+        "mkdir y s; tar -C y -xf x.tar; echo kept > s/f; ln -s f s/l; ln s/f s/h; mkdir s/d; echo deep > s/d/f";
+    let pack = "tar -C s -cf y/devshm-checkpoint.tar .; tar -C y -cf h.tar .";
+    succeed("bash", &["-ec", &format!("cd {}; {script}; {pack}", folder.path().display())]);
+    ckpt(&["restore", "-i", text(&folder.path().join("h.tar"))]);
+    let restored = Container::named("climbing");
+    assert_eq!(restored.exec("cat /dev/shm/l /dev/shm/h /dev/shm/d/f"), "kept\nkept\ndeep");
+}

@@ -4,6 +4,7 @@
 //! plan ─ podman starts ─ reads config.dump ─ makes the container ─ waits ─ everything is put in place ─ goes on ─ CRIU
 //! ```
 
+mod devshm;
 mod door;
 mod error;
 mod options;

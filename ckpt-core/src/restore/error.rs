@@ -43,6 +43,12 @@ pub enum RestoreError {
         /// Its value.
         value: String,
     },
+    /// A member of the archive's /dev/shm that podman would write elsewhere.
+    #[error("devshm-checkpoint.tar in the archive has {path:?}, which leads out of /dev/shm: it is refused")]
+    Climbing {
+        /// The member, or the target of a hard link.
+        path: String,
+    },
     /// The archive would have podman or CRIU act on the host, beside the container.
     #[error(
         "{} in the archive has {} with the container: {:?}. If that is well, restore it with --trust (`ckpt inspect` \

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use aligntar::{Entry, Kind, Member, WriteOptions, Writer};
 
-use super::RestoreError;
+use super::{RestoreError, devshm};
 use crate::archive::{
-    CHECKPOINT, CONFIG_DUMP, CheckpointArchive, DELETED_FILES, LOG, MANIFEST, ROOTFS_DIFF, SPEC_DUMP, VOLUMES,
+    CHECKPOINT, CONFIG_DUMP, CheckpointArchive, DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DIFF, SPEC_DUMP, VOLUMES,
 };
 use crate::go_json::Json;
 
@@ -35,6 +35,7 @@ pub(super) fn second(archive: &CheckpointArchive, folder: &Path, volumes: &[Stri
     let part = nameless_file(folder)?;
     let mut writer = Writer::new(&part, WriteOptions::default())?;
     append(&mut writer, archive, is_second)?;
+    devshm::append(&mut writer, archive)?;
     for name in volumes {
         append_bytes(&mut writer, format!("{VOLUMES}{name}.tar"), &[0; 1024])?;
     }
@@ -46,9 +47,9 @@ fn is_first(path: &[u8]) -> bool {
     path == CONFIG_DUMP.as_bytes() || path == SPEC_DUMP.as_bytes()
 }
 
-/// What neither this program puts in place nor podman has had already.
+/// What neither this program puts in place or makes anew nor podman has had already.
 fn is_second(path: &[u8]) -> bool {
-    let is_ours = [ROOTFS_DIFF, DELETED_FILES, MANIFEST, CHECKPOINT, LOG].map(str::as_bytes).contains(&path);
+    let is_ours = [ROOTFS_DIFF, DELETED_FILES, DEVSHM, MANIFEST, CHECKPOINT, LOG].map(str::as_bytes).contains(&path);
     let is_below = |folder: &str| path.starts_with(folder.as_bytes());
     !is_first(path) && !is_ours && !is_below(VOLUMES) && !is_below("checkpoint/") && !is_below("volumes")
 }

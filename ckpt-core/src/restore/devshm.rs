@@ -1,0 +1,90 @@
+//! `devshm-checkpoint.tar`, which podman unpacks itself: by paths, and through the symbolic links that it has just made.
+//!
+//! podman 5.4.2 refuses `..` in it, but takes a link `esc -> /` and writes a member `esc/etc/passwd` to the host. It is
+//! given an archive that was written here, of members that stay below /dev/shm.
+
+use std::collections::HashSet;
+
+use aligntar::{Kind, Member, Span, Writer};
+
+use super::RestoreError;
+use crate::archive::{CheckpointArchive, DEVSHM};
+
+/// Appends the container's /dev/shm, if the archive has it.
+pub(super) fn append(writer: &mut Writer<'_>, archive: &CheckpointArchive) -> Result<(), RestoreError> {
+    let Some(devshm) = archive.entry(DEVSHM) else { return Ok(()) };
+    let members = archive.nested(devshm)?;
+    writer.append_nested(&devshm.member, |nested| {
+        let mut below = Below::default();
+        for entry in members {
+            let entry = entry?;
+            below.pass(&entry.member)?;
+            let spans: Vec<Span> = entry.data_spans().filter(|span| span.length > 0).collect();
+            nested.append_spans(&entry.member, archive.file(), &spans)?;
+        }
+        Ok(())
+    })
+}
+
+/// What can lead elsewhere among the members so far.
+#[derive(Default)]
+struct Below {
+    no_directories: HashSet<Vec<u8>>,
+}
+
+impl Below {
+    /// Passes a member whose path, and whose target for a hard link, goes by names of directories only.
+    fn pass(&mut self, member: &Member) -> Result<(), RestoreError> {
+        let target = match &member.kind {
+            Kind::HardLink { target } => Some(target),
+            _ => None,
+        };
+        let is_root = member.path == b"." && member.kind == Kind::Directory;
+        let paths = std::iter::once(&member.path).filter(|_| !is_root).chain(target);
+        if let Some(path) = paths.into_iter().find(|path| !self.is_below(path)) {
+            return Err(RestoreError::Climbing { path: String::from_utf8_lossy(path).into_owned() });
+        }
+        match member.kind {
+            Kind::Directory => self.no_directories.remove(&member.path),
+            _ => self.no_directories.insert(member.path.clone()),
+        };
+        Ok(())
+    }
+
+    fn is_below(&self, path: &[u8]) -> bool {
+        let is_name = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+        path.split(|&byte| byte == b'/').all(is_name)
+            && ends.into_iter().all(|end| !self.no_directories.contains(&path[..end]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_go_by_directories_only() {
+        let link = || Kind::Symlink { target: b"/".to_vec() };
+        let hard = |target: &str| Kind::HardLink { target: target.into() };
+        let file = || Kind::Regular { size: 0 };
+        type Case<'a> = (&'a str, Vec<(&'a str, Kind)>, bool);
+        let cases: [Case<'_>; 10] = [
+            ("a tree", vec![(".", Kind::Directory), ("d", Kind::Directory), ("d/f", file())], true),
+            ("a link", vec![("l", link()), ("f", file()), ("h", hard("f"))], true),
+            ("a link that became a directory", vec![("l", link()), ("l", Kind::Directory), ("l/f", file())], true),
+            ("behind a link", vec![("l", link()), ("l/f", file())], false),
+            ("far behind a link", vec![("l", link()), ("l/d/f", file())], false),
+            ("behind a hard link to a link", vec![("l", link()), ("h", hard("l")), ("h/f", file())], false),
+            ("a hard link behind a link", vec![("l", link()), ("h", hard("l/etc/passwd"))], false),
+            ("up", vec![("../f", file())], false),
+            ("the root", vec![("/f", file())], false),
+            ("a file for a root", vec![(".", file())], false),
+        ];
+        for (name, members, passed) in cases {
+            let mut below = Below::default();
+            let all = members.into_iter().map(|(path, kind)| below.pass(&Member::new(path, kind, 0o600)));
+            assert_eq!(all.collect::<Result<Vec<()>, _>>().is_ok(), passed, "{name}");
+        }
+    }
+}
