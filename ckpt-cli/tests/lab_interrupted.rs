@@ -64,7 +64,14 @@ fn checkpoints_can_be_struck(signal: Signal, name: &str) {
         assert_consecutive(&container.numbers());
     }
     ckpt(&["checkpoint", name, "-e", text(&folder.path().join("last.tar"))]);
-    assert_eq!(fs::read_dir("/run/ckpt").unwrap().flatten().filter(|entry| entry.path().is_dir()).count(), 0);
+    assert_eq!(
+        fs::read_dir("/run/ckpt")
+            .unwrap()
+            .flatten()
+            .filter(|entry| entry.path().is_dir() && entry.file_name() != "tmp")
+            .count(),
+        0
+    );
 }
 
 #[test]
@@ -77,6 +84,34 @@ fn checkpoints_can_be_interrupted() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn checkpoints_can_be_killed() {
     checkpoints_can_be_struck(Signal::KILL, "killed");
+}
+
+/// The first Ctrl-C has the work undone; who does not want to wait for that presses again.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_second_signal_ends_at_once() {
+    let folder = folder();
+    let container = Container::run("impatient", &[], COUNT);
+    let archive = folder.path().join("x.tar");
+    let mut child = start(&["checkpoint", "impatient", "-e", text(&archive)]);
+    wait_for("CRIU", || run("pidof", &["criu"]).status.success().then_some(()));
+    let pid = Pid::from_child(&child);
+    // Signals of one kind that wait are one signal.
+    for signal in [Signal::INT, Signal::TERM] {
+        kill_process(pid, signal).unwrap();
+        sleep(Duration::from_millis(1));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    wait_for("podman's end", || podmans_at_work().is_empty().then_some(()));
+    assert!(!archive.exists());
+    assert_only_archives(folder.path());
+    let last = folder.path().join("last.tar");
+    wait_for("CRIU's end", || (!run("pidof", &["criu"]).status.success()).then_some(()));
+    if !container.is_running() {
+        podman(&["container", "restore", "impatient"]);
+    }
+    ckpt(&["checkpoint", "impatient", "-e", text(&last)]);
+    assert_consecutive(&container.numbers());
 }
 
 #[test]

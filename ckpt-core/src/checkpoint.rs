@@ -31,6 +31,8 @@ pub use crate::compression::Compression;
 use crate::output::Output;
 use crate::podman::Podman;
 use crate::progress::{Phase, Progress};
+use crate::recovery::recover;
+use crate::storage;
 pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
 use estimate::Copy;
@@ -80,6 +82,7 @@ pub fn checkpoint(
     if options.with_previous {
         check_memory_tracking()?;
     }
+    recover(&podman, &storage::of_host(&podman)?, progress)?;
     progress.phase(Phase::Writeback);
     let writeback = writeback::begin();
     let plan = CheckpointPlan::make(podman, options)?;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{self, Command, ExitStatus, Stdio};
 
@@ -14,6 +14,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal};
 
 use crate::external::{self, ExternalError};
+use crate::podman;
+use crate::session;
 
 /// `argv[0]` of the part that becomes podman.
 pub(crate) const PART: &str = "ckpt-child";
@@ -52,6 +54,16 @@ pub struct Said {
     pub stderr: Vec<u8>,
 }
 
+impl Said {
+    /// Why it failed, in its own last words.
+    pub(crate) fn last_words(&self) -> String {
+        match self.status.signal() {
+            Some(signal) => format!("podman was killed by signal {signal}"),
+            None => podman::last_words(&self.stderr),
+        }
+    }
+}
+
 impl Child {
     /// Starts `program` with `arguments`; `path` is its PATH, if it gets another than ours.
     ///
@@ -62,6 +74,7 @@ impl Child {
         let mut command = Command::new("/proc/self/exe");
         command.arg0(PART).arg(process::id().to_string()).arg(program).args(arguments);
         command.envs(path.map(|path| ("PATH", path))).process_group(0).stdin(Stdio::null());
+        command.env("TMPDIR", session::scratch());
         command.stdout(stdout.try_clone().map_err(ChildError::Wait)?);
         command.stderr(stderr.try_clone().map_err(ChildError::Wait)?);
         let process = command.spawn().map_err(|source| external::start_error(&command, source))?;

@@ -41,7 +41,7 @@ const CONFIG: &str = "criu.conf";
 /// How often a working server says so.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Without a word for so long, the script takes the server for lost and has the dump undone.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 const ALIVE: u8 = b'.';
 const CARRY_ON: u8 = b'y';

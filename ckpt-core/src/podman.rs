@@ -79,9 +79,17 @@ pub(crate) struct ContainerFacts {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct State {
     pub(crate) status: String,
-    /// The first process, on the host; 0 where none runs.
+    /// Its first process, on the host; 0 if it does not run.
     #[serde(default)]
     pub(crate) pid: u32,
+}
+
+impl State {
+    /// Whether podman has seen it run: `configured`, `created` and `initialized` are its words for what never did, also
+    /// after a reboot (libpod, `resetContainerState`).
+    pub(crate) fn has_run(&self) -> bool {
+        !matches!(&self.status[..], "configured" | "created" | "initialized")
+    }
 }
 
 /// `GraphDriver` of `podman container inspect`.
@@ -111,6 +119,9 @@ pub(crate) struct StoreFacts {
     pub(crate) graph_root: PathBuf,
     pub(crate) run_root: PathBuf,
     pub(crate) graph_driver_name: String,
+    /// The folder of volumes, each below in one of its name.
+    #[serde(default)]
+    pub(crate) volume_path: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -203,6 +214,19 @@ impl Podman {
         let names = names.iter().map(String::as_str).collect::<Vec<_>>();
         let volumes: Vec<Volume> = self.json(&[&["volume", "inspect", "--"], &names[..]].concat())?;
         Ok(volumes.into_iter().map(|volume| (volume.name, volume.mountpoint)).collect())
+    }
+
+    /// The network namespaces that containers have, as paths.
+    pub(crate) fn network_namespaces(&self) -> Result<Vec<PathBuf>, PodmanError> {
+        let listed = self.run(&["ps", "--all", "--no-trunc", "--format", "{{.ID}}"])?;
+        let ids = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let ids: Vec<&str> = ids.lines().collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let template = "{{.NetworkSettings.SandboxKey}}";
+        let found = self.run(&[&["container", "inspect", "--format", template, "--"], &ids[..]].concat())?;
+        Ok(String::from_utf8_lossy(&found.stdout).lines().map(PathBuf::from).collect())
     }
 
     /// Removes a volume that a failed restore made.

@@ -63,13 +63,16 @@ pub fn restore(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<
     let plan = RestorePlan::make(options, progress)?;
     let mut run = Run::new(&plan, options, progress);
     match run.run() {
-        Ok(podman_stats) => Ok(RestoreReport {
-            id: run.container.take().map(|container| container.id).unwrap_or_default(),
-            elapsed: started.elapsed(),
-            place: run.place,
-            moved: run.moved,
-            podman_stats,
-        }),
+        Ok(podman_stats) => {
+            run.done();
+            Ok(RestoreReport {
+                id: run.container.take().map(|container| container.id).unwrap_or_default(),
+                elapsed: started.elapsed(),
+                place: run.place,
+                moved: run.moved,
+                podman_stats,
+            })
+        }
         Err(source) => {
             run.undo(&source);
             Err(RestoreError::Run { path: options.import.name().to_owned(), source: Box::new(source) })

@@ -28,7 +28,14 @@ impl SessionError {
     }
 }
 
-/// A folder that is removed with this value; what a killed run left is removed by the next one.
+/// Where podman has its temporary files, which it leaves behind when it is killed. Not in a session's folder: conmon
+/// gets podman's environment, and lives as long as the container.
+const SCRATCH: &str = "tmp";
+
+/// Name of the file that says what the session works on.
+const SUBJECT: &str = "container";
+
+/// A folder that is removed with this value; what a killed run left, the next one puts right (`recovery`).
 #[derive(Debug)]
 pub(crate) struct Session {
     folder: TempDir,
@@ -40,11 +47,9 @@ impl Session {
     pub(crate) fn begin() -> Result<Self, SessionError> {
         let sessions = Path::new(SESSIONS);
         let error = |call| move |source: io::Error| SessionError::new(call, SESSIONS, source);
-        make_sessions_folder()?;
         // Between making a folder and locking it, it looks like a dead run's.
-        let all = File::open(sessions).map_err(error("open"))?;
-        flock(&all, FlockOperation::LockExclusive).map_err(|errno| SessionError::new("lock", SESSIONS, errno))?;
-        remove_dead(sessions)?;
+        let _all = lock_all()?;
+        make(&scratch())?;
         let folder = tempfile::Builder::new().prefix("").tempdir_in(sessions).map_err(error("create a folder in"))?;
         let lock = File::open(folder.path()).map_err(error("open a folder in"))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
@@ -54,6 +59,12 @@ impl Session {
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Says whose container may stand still because of this session, for the run that finds it dead.
+    pub(crate) fn set_subject(&self, id: &str) -> Result<(), SessionError> {
+        let path = self.path().join(SUBJECT);
+        fs::write(&path, id).map_err(|source| SessionError::new("write", path, source))
     }
 
     /// Makes a fresh FIFO under `name`, in place of an older one: who has that open keeps it, who opens next gets this.
@@ -87,19 +98,56 @@ impl NameLock {
 }
 
 pub(crate) fn make_sessions_folder() -> Result<(), SessionError> {
-    let error = |call| move |source: io::Error| SessionError::new(call, SESSIONS, source);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(SESSIONS).map_err(error("create"))?;
-    fs::set_permissions(SESSIONS, fs::Permissions::from_mode(0o700)).map_err(error("chmod"))
+    make(Path::new(SESSIONS))?;
+    let permissions = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(SESSIONS, permissions).map_err(|source| SessionError::new("chmod", SESSIONS, source))
 }
 
-fn remove_dead(sessions: &Path) -> Result<(), SessionError> {
-    let entries = fs::read_dir(sessions).map_err(|source| SessionError::new("read", sessions, source))?;
-    for folder in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
-        let is_dead =
-            File::open(&folder).is_ok_and(|opened| flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok());
-        if is_dead {
-            fs::remove_dir_all(&folder).map_err(|source| SessionError::new("remove", &folder, source))?;
-        }
+fn make(folder: &Path) -> Result<(), SessionError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| SessionError::new("create", folder, source))
+}
+
+/// No session begins, and no dead one is put right, while this file is open.
+pub(crate) fn lock_all() -> Result<File, SessionError> {
+    make_sessions_folder()?;
+    let all = File::open(SESSIONS).map_err(|source| SessionError::new("open", SESSIONS, source))?;
+    flock(&all, FlockOperation::LockExclusive).map_err(|errno| SessionError::new("lock", SESSIONS, errno))?;
+    Ok(all)
+}
+
+/// Folders of sessions whose runs were killed. Call it with all sessions locked.
+pub(crate) fn dead() -> Result<Vec<PathBuf>, SessionError> {
+    let mut folders = folders()?;
+    folders.retain(|folder| is_dead(folder));
+    Ok(folders)
+}
+
+fn folders() -> Result<Vec<PathBuf>, SessionError> {
+    let entries = fs::read_dir(SESSIONS).map_err(|source| SessionError::new("read", SESSIONS, source))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    Ok(paths.filter(|path| path.is_dir() && *path != scratch()).collect())
+}
+
+fn is_dead(folder: &Path) -> bool {
+    File::open(folder).is_ok_and(|opened| flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok())
+}
+
+/// podman's temporary folder.
+pub(crate) fn scratch() -> PathBuf {
+    Path::new(SESSIONS).join(SCRATCH)
+}
+
+/// Removes what killed podmans left in their temporary folder, if none is at work. Call it with all sessions locked.
+pub(crate) fn clear_scratch() -> Result<(), SessionError> {
+    if folders()?.is_empty() && scratch().exists() {
+        fs::remove_dir_all(scratch()).map_err(|source| SessionError::new("remove", scratch(), source))?;
+        make(&scratch())?;
     }
     Ok(())
+}
+
+/// The container that the session in `folder` worked on, if it could stand still because of it.
+pub(crate) fn subject_of(folder: &Path) -> Option<String> {
+    fs::read_to_string(folder.join(SUBJECT)).ok()
 }

@@ -62,6 +62,9 @@ pub(crate) struct Arguments {
     /// Keep CRIU's logs in the container's bundle
     #[arg(short, long)]
     keep: bool,
+    /// If something fails after the dump, leave the container stopped; else it is restored in place
+    #[arg(long)]
+    keep_stopped: bool,
     /// Checkpoint established TCP connections as well
     #[arg(long)]
     tcp_established: bool,
@@ -251,6 +254,7 @@ impl Job<'_> {
             ignore_rootfs: arguments.ignore_rootfs,
             ignore_volumes: arguments.ignore_volumes,
             keep: arguments.keep,
+            keep_stopped: arguments.keep_stopped,
             tcp_established: arguments.tcp_established,
             file_locks: arguments.file_locks,
             with_previous: arguments.with_previous,

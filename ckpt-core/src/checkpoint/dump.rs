@@ -15,6 +15,7 @@ use crate::archive::CHECKPOINT;
 use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook::{HookCall, HookServer};
 use crate::podman::bundle;
+use crate::recovery::processes;
 use crate::session::{Session, SessionError};
 
 /// What happens next.
@@ -46,6 +47,7 @@ impl Dump {
         aside::put_back(&images)
             .map_err(|source| ImagesError::new("put back what a killed run left of", &images, source))?;
         let session = Session::begin()?;
+        session.set_subject(&plan.facts.id)?;
         let hook = HookServer::install(&session)?;
         let fifo = session.fifo("export")?;
         // Non-blocking, so that it opens before there is a writer.
@@ -100,7 +102,17 @@ impl Dump {
     }
 
     /// Waits for podman's end and gives its words.
+    ///
+    /// A podman that was killed leaves the runtime and CRIU at work; what becomes of the container is known only once
+    /// they have ended as well.
     pub(crate) fn finish(self) -> Result<Said, DumpError> {
-        Ok(self.podman.finish()?)
+        let Dump { podman, hook, export, _session: session } = self;
+        let said = podman.finish()?;
+        // Whoever still asks the hook for a verdict gets none, and undoes the dump.
+        drop((hook, export));
+        if !said.status.success() {
+            processes::wait_for_end_of(session.path());
+        }
+        Ok(said)
     }
 }

@@ -37,6 +37,9 @@ pub enum CheckpointError {
     /// The storage is of no use.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// What killed runs left cannot be looked at.
+    #[error(transparent)]
+    Recovery(#[from] SessionError),
     /// The archive cannot be where it should.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -105,6 +108,11 @@ pub enum AfterDumpState {
     LeftRunning,
     /// It was restored from the images in its bundle.
     Restored,
+    /// It was to be left as it is.
+    KeptStopped {
+        /// The container's ID.
+        id: String,
+    },
     /// It could not be, but the archive was whole and is kept beside the storage.
     Rescued {
         /// The archive.
@@ -126,6 +134,9 @@ impl std::fmt::Display for AfterDumpState {
         match self {
             AfterDumpState::LeftRunning => write!(formatter, "the container keeps running"),
             AfterDumpState::Restored => write!(formatter, "the container was restored and runs"),
+            AfterDumpState::KeptStopped { id } => {
+                write!(formatter, "the container is kept stopped: `podman container restore {id}` brings it back")
+            }
             AfterDumpState::Rescued { path, why } => {
                 let path = path.display();
                 write!(formatter, "the container is stopped ({why}): `ckpt restore -i {path}` brings it back")

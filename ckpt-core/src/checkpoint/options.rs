@@ -24,6 +24,8 @@ pub struct CheckpointOptions {
     pub ignore_volumes: bool,
     /// Keep CRIU's logs in the container's bundle.
     pub keep: bool,
+    /// If something fails once the dump has succeeded, leave the container stopped, not restored in place.
+    pub keep_stopped: bool,
     /// Checkpoint established TCP connections.
     pub tcp_established: bool,
     /// Checkpoint file locks.

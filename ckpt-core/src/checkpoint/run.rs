@@ -26,18 +26,18 @@ use crate::interrupt::Interrupt;
 use crate::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
 use crate::podman::{self, Podman};
 use crate::progress::{Phase, Progress};
+use crate::recovery;
 
 /// Puts things right after a failure behind the dump, and says how they stand.
 pub(super) fn after_dump(podman: &Podman, id: &str, options: &CheckpointOptions, source: DumpError) -> CheckpointError {
     // Asked of podman, for it is not ours to say: CRIU or podman may have failed before the tasks ended.
-    let runs = podman.inspect(id).is_ok_and(|facts| facts.state.status == "running");
-    let state = if runs {
-        AfterDumpState::LeftRunning
-    } else {
-        match podman.restore_in_place(id, &options.restore_flags()) {
+    let state = match podman.inspect(id) {
+        Ok(facts) if facts.state.status == "running" => AfterDumpState::LeftRunning,
+        Ok(_) if options.keep_stopped => AfterDumpState::KeptStopped { id: id.to_owned() },
+        _ => match podman.restore_in_place(id, &options.restore_flags()) {
             Ok(()) => AfterDumpState::Restored,
             Err(why) => AfterDumpState::Stopped { id: id.to_owned(), why: Box::new(why) },
-        }
+        },
     };
     CheckpointError::AfterDump { name: options.container.clone(), state, source: Box::new(source) }
 }
@@ -78,7 +78,10 @@ impl<'r> Run<'r> {
         }
     }
 
-    pub(super) fn failed(&self, source: DumpError) -> CheckpointError {
+    pub(super) fn failed(&mut self, source: DumpError) -> CheckpointError {
+        if let Err(error) = recovery::thaw(&self.plan.podman, &self.plan.facts.id) {
+            self.progress.warning(&format!("the container may be frozen: {error}"));
+        }
         if self.dumped {
             return after_dump(&self.plan.podman, &self.plan.facts.id, self.options, source);
         }
@@ -204,7 +207,7 @@ impl<'r> Run<'r> {
     }
 
     fn podman_failed(&self, said: &Said) -> DumpError {
-        let words = podman::last_words(&said.stderr);
+        let words = said.last_words();
         DumpError::Podman { message: diagnosis::of_dump(&words, podman::bundle(&self.plan.facts)) }
     }
 

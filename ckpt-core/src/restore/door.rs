@@ -19,6 +19,7 @@ use super::plan::RestorePlan;
 use super::{RestoreOptions, RunError};
 use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook;
+use crate::recovery::Journal;
 use crate::session::{Session, SessionError};
 
 /// Name of the FIFO in the session's folder.
@@ -39,8 +40,7 @@ pub(crate) struct Door<'r> {
 }
 
 impl<'r> Door<'r> {
-    pub(crate) fn open(plan: &RestorePlan, options: &'r RestoreOptions) -> Result<Self, RunError> {
-        let session = Session::begin()?;
+    pub(crate) fn open(plan: &RestorePlan, options: &'r RestoreOptions, session: Session) -> Result<Self, RunError> {
         let fifo = session.fifo(IMPORT)?;
         let mut arguments: Vec<OsString> = ["container", "restore", "--print-stats"].map(OsString::from).to_vec();
         arguments.extend(options.podman_flags().into_iter().map(OsString::from));
@@ -57,9 +57,10 @@ impl<'r> Door<'r> {
     ///
     /// An interrupt ends the waiting, but not while podman resumes the processes: stopped there, it would leave the
     /// runtime with a container that podman does not know.
-    pub(crate) fn next_reader(&self, is_resuming: bool) -> Result<Option<Reader>, RunError> {
+    pub(crate) fn next_reader(&self, is_resuming: bool, journal: &Journal) -> Result<Option<Reader>, RunError> {
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         loop {
+            journal.alive();
             match open(&self.fifo, flags, Mode::empty()) {
                 Ok(pipe) => {
                     self.session.fifo(IMPORT)?;

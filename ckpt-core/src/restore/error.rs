@@ -11,6 +11,7 @@ use crate::archive::ArchiveError;
 use crate::child::ChildError;
 use crate::podman::PodmanError;
 use crate::powers::{Granted, Power};
+use crate::recovery::JournalError;
 use crate::rootfs::PlaceError;
 use crate::session::SessionError;
 use crate::storage::StorageError;
@@ -96,7 +97,7 @@ pub enum RestoreError {
         /// The name.
         name: String,
     },
-    /// The name could not be locked against other restores.
+    /// The name could not be locked against other restores, or what killed runs left not be looked at.
     #[error(transparent)]
     Lock(#[from] SessionError),
     /// An image of that name is there, but another one.
@@ -173,6 +174,9 @@ pub enum RunError {
     /// The session's folder could not be made.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// What is begun could not be written down.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// podman could not be started, or not be waited for.
     #[error(transparent)]
     Child(#[from] ChildError),

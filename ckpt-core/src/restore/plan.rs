@@ -9,6 +9,7 @@ use crate::archive::{ArchiveError, CheckpointArchive, ContainerConfig, PARENT, V
 use crate::podman::Podman;
 use crate::powers::{self, Forgery, Host};
 use crate::progress::{Phase, Progress};
+use crate::recovery::recover;
 use crate::session::NameLock;
 use crate::storage::{self, StorageError};
 
@@ -35,6 +36,7 @@ impl RestorePlan {
     pub(crate) fn make(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<Self, RestoreError> {
         let podman = Podman::for_root()?;
         let storage = storage::of_host(&podman)?;
+        recover(&podman, &storage, progress)?;
         progress.phase(Phase::Decompress);
         let opened = trust::open(options)?;
         let (name, spool, interrupt) = (options.import.name(), storage.graph_root(), options.interrupt.as_ref());

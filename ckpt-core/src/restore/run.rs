@@ -12,8 +12,11 @@ use super::{PlaceAllError, RestoreOptions, RunError, place};
 use crate::child::Said;
 use crate::diagnosis;
 use crate::interrupt::Interrupt;
-use crate::podman;
 use crate::progress::{Phase, Progress};
+use crate::recovery::Journal;
+use crate::recovery::half_made::HalfMade;
+use crate::recovery::journal::Begun;
+use crate::session::Session;
 
 /// podman reads the configuration twice before it makes the container.
 const FIRST_PARTS: u32 = 2;
@@ -27,6 +30,8 @@ pub(super) struct Run<'r> {
     first_parts: u32,
     /// The new container, once podman has made it.
     pub(super) container: Option<Container>,
+    /// What the next run has to put right, should this one be killed.
+    journal: Option<Journal>,
     pub(super) moved: Transferred,
     pub(super) place: Duration,
 }
@@ -34,14 +39,17 @@ pub(super) struct Run<'r> {
 impl<'r> Run<'r> {
     pub(super) fn new(plan: &'r RestorePlan, options: &'r RestoreOptions, progress: &'r mut dyn Progress) -> Self {
         let (moved, place) = (Transferred::default(), Duration::ZERO);
-        Run { plan, options, progress, first_parts: 0, container: None, moved, place }
+        Run { plan, options, progress, first_parts: 0, container: None, journal: None, moved, place }
     }
 
     /// Gives podman's statistics once the container runs.
     pub(super) fn run(&mut self) -> Result<serde_json::Value, RunError> {
         self.progress.phase(Phase::Create);
-        let mut door = Door::open(self.plan, self.options)?;
-        let served = self.serve(&door);
+        let session = Session::begin()?;
+        let mut journal = Journal::begin(self.plan.storage.graph_root(), self.begun(&session))?;
+        let mut door = Door::open(self.plan, self.options, session)?;
+        let served = self.serve(&door, &mut journal);
+        self.journal = Some(journal);
         if let Err(error) = &served {
             door.abandon(matches!(error, RunError::Place(_) | RunError::Store(_) | RunError::Taken { .. }));
         }
@@ -61,10 +69,19 @@ impl<'r> Run<'r> {
         Ok(serde_json::from_slice(&said.stdout).unwrap_or_default())
     }
 
+    fn begun(&self, session: &Session) -> Begun {
+        let RestorePlan { config, volumes, .. } = self.plan;
+        let (name, id) = match &self.options.name {
+            Some(name) => (name, None),
+            None => (&config.name, Some(config.id.clone())),
+        };
+        Begun { name: name.clone(), id, volumes: volumes.clone(), session: session.path().to_owned() }
+    }
+
     /// Gives podman what it wants to read each time, until it ends.
-    fn serve(&mut self, door: &Door<'_>) -> Result<(), RunError> {
-        while let Some(reader) = door.next_reader(self.container.is_some())? {
-            match self.prepare_part() {
+    fn serve(&mut self, door: &Door<'_>, journal: &mut Journal) -> Result<(), RunError> {
+        while let Some(reader) = door.next_reader(self.container.is_some(), journal)? {
+            match self.prepare_part(journal) {
                 Ok(part) => reader.send(part)?,
                 Err(error) => {
                     reader.refuse();
@@ -76,7 +93,7 @@ impl<'r> Run<'r> {
     }
 
     /// The part that podman waits for; with the second, all else is in place.
-    fn prepare_part(&mut self) -> Result<&File, RunError> {
+    fn prepare_part(&mut self, journal: &mut Journal) -> Result<&File, RunError> {
         let Some(container) = self.plan.storage.container(&self.plan.container)? else {
             self.first_parts += 1;
             return Ok(&self.plan.first_part);
@@ -86,6 +103,7 @@ impl<'r> Run<'r> {
                 return Err(RunError::Taken { container: self.plan.container.clone() });
             }
             self.container = Some(container.clone());
+            journal.made(&container.id)?;
             self.place(&container)?;
             self.progress.phase(Phase::Resume);
         }
@@ -102,30 +120,31 @@ impl<'r> Run<'r> {
 
     fn podman_failed(&self, said: &Said) -> RunError {
         let bundle = self.container.as_ref().map(|container| self.plan.storage.userdata_dir(container));
-        let words = podman::last_words(&said.stderr);
+        let words = said.last_words();
         RunError::Podman { message: diagnosis::of_restore(&words, bundle.as_deref()) }
     }
 
     /// Removes what this restore made. podman makes nothing before it has read the first part twice, and neither
     /// container nor volumes were there when the plan was made, which holds the name locked.
     pub(super) fn undo(&mut self, failure: &RunError) {
+        let Some(journal) = self.journal.take() else { return };
         let is_ours = !matches!(failure, RunError::Podman { message } if message.contains("already in use"));
         if self.first_parts < FIRST_PARTS || !is_ours {
-            return;
+            return journal.end();
         }
-        let found = || self.plan.storage.container(&self.plan.container).ok().flatten();
-        let container = self.container.take().or_else(found);
-        if let Some(container) = container
-            && let Err(error) = self.plan.podman.remove(&container.id)
-        {
-            self.progress.warning(&format!("the half-made container {} is left behind: {error}", container.id));
+        let RestorePlan { podman, storage, .. } = self.plan;
+        match HalfMade::find(podman, storage, &journal).and_then(|left| left.remove(podman)) {
+            Ok(()) => journal.end(),
+            Err(error) => self.progress.warning(&format!(
+                "what the restore had made cannot be removed, and will be by the next run of ckpt: {error}"
+            )),
         }
-        for name in &self.plan.volumes {
-            if self.plan.podman.has_volume(name).is_ok_and(|there| there)
-                && let Err(error) = self.plan.podman.remove_volume(name)
-            {
-                self.progress.warning(&format!("the volume {name} is left behind: {error}"));
-            }
+    }
+
+    /// Nothing is left to be put right by another run.
+    pub(super) fn done(&mut self) {
+        if let Some(journal) = self.journal.take() {
+            journal.end();
         }
     }
 }

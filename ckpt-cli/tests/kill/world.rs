@@ -1,0 +1,135 @@
+//! What a run must leave as it was: mounts, cgroups, files, processes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::lab::{Container, wait_for};
+
+/// What there is besides the container and its archives.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct World(BTreeSet<String>);
+
+impl World {
+    /// As it is when nobody is at work, with the archives in `folder`.
+    pub(crate) fn at_rest(folder: &Path) -> Self {
+        wait_for("podman's end", || (processes().len() == 1).then(|| World::seen(folder)))
+    }
+
+    fn seen(folder: &Path) -> Self {
+        let mut things = BTreeSet::new();
+        let mut add =
+            |kind: &str, names: Vec<String>| things.extend(names.into_iter().map(|name| format!("{kind} {name}")));
+        add("mount", mount_points());
+        add("cgroup", cgroups(Path::new("/sys/fs/cgroup")));
+        for place in ["/run/netns", "/run/ckpt", "/run/ckpt/tmp", "/run/crun", "/run/runc", "/tmp", "/var/tmp"] {
+            add("file", names_in(Path::new(place)));
+        }
+        add("file", names_in(folder));
+        let storage = Path::new("/var/lib/containers/storage");
+        for place in
+            [storage.to_owned(), storage.join("overlay"), storage.join("overlay-containers"), storage.join("volumes")]
+        {
+            add("file", names_in(&place));
+        }
+        add("process", processes());
+        World(things)
+    }
+
+    /// Processes and mounts of what has ended go a moment later.
+    pub(crate) fn assert_same(&self, folder: &Path) {
+        let mut now = World::seen(folder);
+        let same = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait_for("the world to be as before", || {
+                now = World::seen(folder);
+                (now == *self).then_some(())
+            });
+        }));
+        if same.is_err() {
+            let more: Vec<_> = now.0.difference(&self.0).collect();
+            let less: Vec<_> = self.0.difference(&now.0).collect();
+            panic!("left behind: {more:#?}\ngone: {less:#?}");
+        }
+    }
+}
+
+fn mount_points() -> Vec<String> {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap();
+    mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .map(|path| path.to_owned())
+        .filter(|path| !path.starts_with("/run/netns"))
+        .collect()
+}
+
+fn cgroups(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
+        found.push(entry.path().to_string_lossy().into_owned());
+        found.extend(cgroups(&entry.path()));
+    }
+    found
+}
+
+/// Locks of names stay, as do the versions of programs, and the folder for podman's temporary files.
+fn names_in(folder: &Path) -> Vec<String> {
+    let is_netns = folder.ends_with("netns");
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let kept = names.filter(|name| {
+        !name.ends_with(".lock") && name != "versions.json" && name != "tmp" && !is_podmans_own(folder, name)
+    });
+    // A restored container has another network namespace than before: only their number tells.
+    kept.enumerate()
+        .map(|(number, name)| if is_netns { format!("netns {number}") } else { format!("{}/{name}", folder.display()) })
+        .collect()
+}
+
+/// What podman leaves in its storage if it is killed in the moment in which it notes something there: the rest of a
+/// transaction, which the next podman undoes, and an empty layer that it has no container for (`podman system check`).
+fn is_podmans_own(folder: &Path, name: &str) -> bool {
+    let storage = Path::new("/var/lib/containers/storage");
+    let is_noted = || {
+        let containers = fs::read_to_string(storage.join("overlay-containers/containers.json")).unwrap();
+        let layers = fs::read_to_string(storage.join("overlay-layers/layers.json")).unwrap();
+        containers.contains(name) || !layers.contains(name)
+    };
+    let is_empty = |layer: &Path| fs::read_dir(layer.join("diff")).is_ok_and(|mut entries| entries.next().is_none());
+    name == "db.sql-journal"
+        || name.starts_with(".tmp-")
+        || (folder == storage.join("overlay") && is_empty(&folder.join(name)) && !is_noted())
+}
+
+/// Of those that take part in a checkpoint or restore, and how many containers are watched.
+fn processes() -> Vec<String> {
+    let (mut taking_part, mut conmons) = (Vec::new(), 0);
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        match fs::read_to_string(entry.path().join("comm")).unwrap_or_default().trim() {
+            "conmon" => conmons += 1,
+            name @ ("criu" | "podman" | "ckpt" | "runc" | "crun" | "ckpt-post-dump") => {
+                taking_part.push(name.to_owned())
+            }
+            _ => {}
+        }
+    }
+    taking_part.push(format!("{conmons} times conmon"));
+    taking_part
+}
+
+/// Tasks of the container that are stopped or traced, and whether its cgroup is frozen.
+pub(crate) fn frozen_tasks(container: &Container) -> Vec<String> {
+    let group = format!("/sys/fs/cgroup{}", container.cgroup());
+    let mut found = Vec::new();
+    if fs::read_to_string(format!("{group}/cgroup.freeze")).unwrap().trim() != "0" {
+        found.push(format!("{group} is frozen"));
+    }
+    for pid in fs::read_to_string(format!("{group}/cgroup.procs")).unwrap().lines() {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+        if matches!(state, Some("T" | "t")) {
+            found.push(stat);
+        }
+    }
+    found
+}

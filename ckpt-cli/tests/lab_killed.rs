@@ -1,0 +1,124 @@
+//! SIGKILL at random moments, to everyone who takes part: no container is lost, no archive is a half one, and the next
+//! run leaves nothing of the dead one.
+//!
+//! A round chooses who is hit and in which phase, waits until that phase has begun, and a random while longer.
+
+mod kill;
+mod lab;
+
+use std::path::Path;
+
+use kill::*;
+use lab::*;
+
+/// Kills in each test; the rounds alternate between the runtimes.
+const KILLS: usize = 104;
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_checkpoints_can_be_killed_at_any_moment() {
+    let folder = folder();
+    let mut dice = Dice::thrown();
+    let mut tally = Tally::default();
+    let containers = RUNTIMES.map(|runtime| {
+        let container = Container::run(&format!("doomed-{runtime}"), &["--runtime", runtime], COUNT);
+        // Enough files for the frozen moment to be long enough to hit.
+        container.exec("mkdir /srv/many; i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo $i > /srv/many/$i; done");
+        container
+    });
+    let before = World::at_rest(folder.path());
+    for round in 0.. {
+        if tally.hits() == KILLS {
+            break;
+        }
+        let container = &containers[round % 2];
+        let archive = folder.path().join(format!("{round}.tar"));
+        let options: &[&str] = if dice.below(4) == 0 { &["--leave-running"] } else { &[] };
+        let arguments = [&["checkpoint", &container.name, "-e", text(&archive)], options].concat();
+        let strike = Strike::drawn(&mut dice, &Phase::OF_CHECKPOINT);
+        println!("round {round}: {} {options:?}, {strike:?}", container.name);
+        let hit = strike.at(&arguments, &container.name);
+        tally.count(hit);
+        run_the_next();
+        if archive.exists() {
+            ckpt(&["verify", text(&archive)]);
+            ckpt(&["inspect", text(&archive)]);
+            std::fs::remove_file(&archive).unwrap();
+        }
+        bring_back(container);
+        assert_runs(container);
+        before.assert_same(folder.path());
+    }
+    tally.assert_complete(&Phase::OF_CHECKPOINT);
+}
+
+/// A stopped container can be restored in place.
+fn bring_back(container: &Container) {
+    if !container.is_running() {
+        podman(&["container", "restore", &container.name]);
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_restores_can_be_killed_at_any_moment() {
+    let folder = folder();
+    let mut dice = Dice::thrown();
+    let mut tally = Tally::default();
+    let archives = RUNTIMES.map(|runtime| archive_with_volume(runtime, folder.path()));
+    let before = World::at_rest(folder.path());
+    for round in 0.. {
+        if tally.hits() == KILLS {
+            break;
+        }
+        let (name, archive) = &archives[round % 2];
+        let clone = format!("{name}-clone");
+        let (container, options) = match dice.below(2) {
+            0 => (Container::named(name), vec![]),
+            _ => (Container::named(&clone), vec!["--name", &clone]),
+        };
+        let arguments = [&["restore", "-i", archive], &options[..]].concat();
+        let strike = Strike::drawn(&mut dice, &Phase::OF_RESTORE);
+        println!("round {round}: {}, {strike:?}", container.name);
+        let hit = strike.at(&arguments, &container.name);
+        tally.count(hit);
+        run_the_next();
+        let volume = Volume::named("doomed-data");
+        if podman(&["ps", "--all", "--external", "--format", "{{.Names}}"]).is_empty() {
+            assert_eq!(podman(&["volume", "ls", "--format", "{{.Name}}"]), "");
+            if round % 8 == 0 {
+                ckpt(&arguments);
+            }
+        } else {
+            assert_runs(&container);
+            assert_eq!(container.exec("cat /data/file"), "precious");
+        }
+        drop((container, volume));
+        before.assert_same(folder.path());
+    }
+    tally.assert_complete(&Phase::OF_RESTORE);
+}
+
+fn archive_with_volume(runtime: &str, folder: &Path) -> (String, String) {
+    let name = format!("doomed-{runtime}");
+    let archive = folder.join(format!("{runtime}.tar"));
+    let volume = Volume::named("doomed-data");
+    let original = Container::run(&name, &["--runtime", runtime, "-v", "doomed-data:/data"], COUNT);
+    original.exec("echo precious > /data/file");
+    ckpt(&["checkpoint", &name, "-e", text(&archive)]);
+    drop((original, volume));
+    (name, text(&archive).to_owned())
+}
+
+/// Any run that changes things puts right what a dead one left, also one that itself comes to nothing.
+fn run_the_next() {
+    ckpt_fails(&["restore", "-i", "/nonexistent"]);
+}
+
+/// It counts, with no number missing, and none of its tasks is stopped.
+fn assert_runs(container: &Container) {
+    assert!(container.is_running(), "{}", container.inspect("{{json .State}}"));
+    assert_eq!(frozen_tasks(container), Vec::<String>::new());
+    let count = container.numbers().len();
+    assert_consecutive(&container.wait_for_numbers(count + 1));
+}

@@ -1,0 +1,67 @@
+//! What runs that were killed left behind, put right by the next one.
+//!
+//! | killed | leaves | it is known by |
+//! |---|---|---|
+//! | checkpoint | a session folder; a frozen cgroup, if CRIU went down as well | the folder, whose lock is free |
+//! | restore | a session folder; a container that never ran, its volumes; processes that podman does not know | the journal beside the storage, whose lock is free |
+//!
+//! A killed checkpoint leaves neither a name nor a file of its archive (O_TMPFILE), and its hook has CRIU undo the dump.
+
+mod freezer;
+pub(crate) mod half_made;
+pub(crate) mod journal;
+mod netns;
+pub(crate) mod processes;
+
+use std::path::Path;
+
+use layerfs::ContainersStorage;
+
+pub(crate) use freezer::thaw;
+use half_made::HalfMade;
+pub(crate) use journal::Journal;
+pub use journal::JournalError;
+
+use crate::podman::Podman;
+use crate::progress::Progress;
+use crate::session::{self, SessionError};
+
+/// Puts right what killed runs left, with this `storage`. Others who want to, wait: afterwards it is done for them too.
+///
+/// What cannot be put right is told as a warning, and tried again by the next run.
+pub(crate) fn recover(
+    podman: &Podman,
+    storage: &ContainersStorage,
+    progress: &mut dyn Progress,
+) -> Result<(), SessionError> {
+    let _all = session::lock_all()?;
+    for folder in session::dead()? {
+        recover_session(podman, &folder, progress);
+    }
+    session::clear_scratch()?;
+    for journal in journal::dead(storage.graph_root()) {
+        processes::wait_for_end_of(&journal.begun.session);
+        match HalfMade::find(podman, storage, &journal).and_then(|left| left.remove_unless_it_has_run(podman)) {
+            Ok(()) => journal.end(),
+            Err(error) => progress.warning(&format!(
+                "a restore of {} was killed, and what it had made cannot be removed: {error}",
+                journal.begun.name
+            )),
+        }
+    }
+    Ok(())
+}
+
+/// Sees to it that the container of a killed checkpoint stands still no longer.
+fn recover_session(podman: &Podman, folder: &Path, progress: &mut dyn Progress) {
+    let idle = processes::wait_for_end_of(folder);
+    let thawed = match session::subject_of(folder) {
+        Some(id) => thaw(podman, &id),
+        None => Ok(()),
+    };
+    if let Err(error) = thawed {
+        progress.warning(&format!("a checkpoint was killed, and its container may be frozen: {error}"));
+    } else if idle && let Err(error) = std::fs::remove_dir_all(folder) {
+        progress.warning(&format!("remove {}: {error}", folder.display()));
+    }
+}

@@ -1,0 +1,117 @@
+//! What a restore made before it failed or was killed, and nothing else, removed again.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+
+use layerfs::{Container, ContainersStorage, ContainersStorageError};
+
+use super::journal::Journal;
+use super::{netns, processes};
+use crate::external;
+use crate::podman::{ContainerFacts, Podman, PodmanError};
+
+/// Why something half-made is still there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HalfMadeError {
+    #[error(transparent)]
+    Podman(#[from] PodmanError),
+    #[error(transparent)]
+    Store(#[from] ContainersStorageError),
+    #[error("remove the network namespace {}", path.display())]
+    Network { path: PathBuf, source: io::Error },
+}
+
+/// The container and volumes of a restore that did not come to its end.
+#[derive(Debug)]
+pub(crate) struct HalfMade<'j> {
+    journal: &'j Journal,
+    container: Option<Container>,
+    volumes: Vec<String>,
+    /// Of volumes that podman was about to note.
+    folders: Vec<PathBuf>,
+}
+
+impl<'j> HalfMade<'j> {
+    /// What is there of what the restore of `journal` was to make.
+    pub(crate) fn find(
+        podman: &Podman,
+        storage: &ContainersStorage,
+        journal: &'j Journal,
+    ) -> Result<Self, HalfMadeError> {
+        let begun = &journal.begun;
+        let container = storage.container(begun.id.as_ref().unwrap_or(&begun.name))?.filter(|container| {
+            // The first that the storage makes of a container, before it notes that there is one.
+            let layer = storage.graph_root().join("overlay").join(&container.layer);
+            journal.is_maker_of(&layer, Some(&container.id))
+        });
+        let mut found = HalfMade { journal, container, volumes: Vec::new(), folders: Vec::new() };
+        if begun.volumes.is_empty() {
+            return Ok(found);
+        }
+        let folder_of_volumes = podman.store()?.volume_path;
+        for name in &begun.volumes {
+            let folder = folder_of_volumes.join(name);
+            match (journal.is_maker_of(&folder, None), podman.has_volume(name)?) {
+                (true, true) => found.volumes.push(name.clone()),
+                (true, false) => found.folders.push(folder),
+                (false, _) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes it, if podman has not come so far that the container ran.
+    pub(crate) fn remove_unless_it_has_run(self, podman: &Podman) -> Result<(), HalfMadeError> {
+        match &self.container {
+            Some(container) if has_run(podman, container)? => Ok(()),
+            _ => self.remove(podman),
+        }
+    }
+
+    /// Removes it; volumes that another container has use for stay, and folders with anything in them.
+    pub(crate) fn remove(self, podman: &Podman) -> Result<(), HalfMadeError> {
+        if let Some(container) = self.container {
+            remove_container(podman, &container.id)?;
+        }
+        for name in self.volumes {
+            podman.remove_volume(&name)?;
+        }
+        for folder in self.folders {
+            // podman has made one in the other before it notes the volume, or just the one.
+            let _ = fs::remove_dir(folder.join("_data"));
+            let _ = fs::remove_dir(folder);
+        }
+        // Last: podman removes those it has noted.
+        for network in netns::unused(podman, |made| self.journal.lived_at(made))? {
+            netns::remove(&network).map_err(|source| HalfMadeError::Network { path: network, source })?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes a container with all processes of it that podman does not know of.
+fn remove_container(podman: &Podman, id: &str) -> Result<(), PodmanError> {
+    let facts = podman.inspect(id);
+    if facts.as_ref().is_ok_and(|facts| facts.state.has_run()) {
+        return podman.remove(id);
+    }
+    processes::kill_container(id);
+    if let Ok(facts) = facts
+        && let Ok(runtime) = external::find(&facts.oci_runtime)
+    {
+        // The runtime's own records; there are none if podman did not come so far.
+        let _ = external::run(Command::new(runtime).args(["delete", "--force", id]));
+    }
+    podman.remove(id)
+}
+
+/// Whether podman has seen the container run; one that is in the storage alone has not.
+fn has_run(podman: &Podman, container: &Container) -> Result<bool, PodmanError> {
+    match podman.inspect(&container.id) {
+        Ok(ContainerFacts { state, .. }) => Ok(state.has_run()),
+        Err(PodmanError::UnknownContainer { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,115 @@
+//! Processes that a dead run, or a dead podman, left at work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// How long processes may take to end, and how often they are looked at.
+const LIMIT: Duration = Duration::from_secs(20);
+const RETRY: Duration = Duration::from_millis(5);
+
+/// Waits until no process is left that works with files of the session `folder`: podman, and below it the runtime and
+/// CRIU, which have it in their environment or arguments. They all end by themselves when the run at the other end is
+/// dead; gives whether they did.
+pub(crate) fn wait_for_end_of(folder: &Path) -> bool {
+    until(|| !all().any(|pid| names_below(pid, folder)))
+}
+
+/// Kills what resumes, or runs, the container `id`: its conmon with all below it, and all that is in its cgroup.
+///
+/// For a container that podman does not know to run.
+pub(crate) fn kill_container(id: &str) -> bool {
+    until(|| {
+        let found = of_container(id);
+        for &pid in &found {
+            kill(pid, |pid| of_container(id).contains(&pid));
+        }
+        found.is_empty()
+    })
+}
+
+fn until(mut done: impl FnMut() -> bool) -> bool {
+    let patience = Instant::now() + LIMIT;
+    while !done() {
+        if Instant::now() > patience {
+            return false;
+        }
+        sleep(RETRY);
+    }
+    true
+}
+
+/// Numbers of processes get used again: the descriptor holds on to one, which is looked at once more before it is hit.
+fn kill(pid: i32, is_meant: impl Fn(i32) -> bool) {
+    if let Some(pid) = Pid::from_raw(pid)
+        && let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty())
+        && is_meant(pid.as_raw_nonzero().get())
+    {
+        // It may have ended by itself meanwhile.
+        let _ = pidfd_send_signal(descriptor, Signal::KILL);
+    }
+}
+
+fn of_container(id: &str) -> BTreeSet<i32> {
+    let parents: BTreeMap<i32, i32> = all().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let mut found: BTreeSet<i32> =
+        parents.keys().copied().filter(|&pid| is_conmon_of(pid, id) || is_in_cgroup_of(pid, id)).collect();
+    loop {
+        let before = found.len();
+        found.extend(
+            parents.iter().filter(|(_, parent)| found.contains(parent)).map(|(&pid, _)| pid).collect::<Vec<_>>(),
+        );
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
+fn all() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// conmon is started as `conmon … -c ID …`.
+fn is_conmon_of(pid: i32, id: &str) -> bool {
+    let arguments = read(pid, "cmdline");
+    let mut arguments = arguments.split(|byte| *byte == 0);
+    arguments.next().is_some_and(|program| program.ends_with(b"conmon"))
+        && arguments.any(|argument| argument == id.as_bytes())
+}
+
+/// podman's cgroups are `libpod-ID` or `libpod-ID.scope`, with one below for the container, or not.
+fn is_in_cgroup_of(pid: i32, id: &str) -> bool {
+    let group = format!("/libpod-{id}");
+    contains(&read(pid, "cgroup"), group.as_bytes())
+}
+
+fn names_below(pid: i32, folder: &Path) -> bool {
+    let mut below = folder.as_os_str().as_bytes().to_vec();
+    below.push(b'/');
+    ["cmdline", "environ"].into_iter().any(|file| contains(&read(pid, file), &below))
+}
+
+/// The parent of a process that still lives: a dead one nobody has waited for yet is no work left.
+fn parent(pid: i32) -> Option<i32> {
+    let status = String::from_utf8(read(pid, "stat")).ok()?;
+    // The name in parentheses may hold anything (proc_pid_stat(5)).
+    let mut fields = status.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    (!matches!(state, "Z" | "X")).then_some(parent)
+}
+
+/// Of a process that is gone, nothing.
+fn read(pid: i32, file: &str) -> Vec<u8> {
+    fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default()
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
