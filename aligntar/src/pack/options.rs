@@ -51,7 +51,7 @@ pub struct PackOptions<'p> {
     pub owner: Option<(u64, u64)>,
     /// Times are kept by default.
     pub mtime: MtimePolicy,
-    /// Threads that read files beside the calling one, which writes. By default none.
+    /// Threads that read files beside the calling one, which writes; with them, one more lists folders. By default none.
     pub readers: usize,
 }
 

@@ -1,19 +1,20 @@
-//! Work in batches: filled and drained in order by the calling thread, and in between worked on by as many threads as
-//! were asked for.
+//! Work in batches: filled in order by one thread, worked on by as many as were asked for, and drained in the same order
+//! by the calling thread.
 
-use std::sync::mpsc::sync_channel;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
-/// Batches that wait at each thread: enough that none is idle while the calling one is busy.
-const AHEAD: usize = 3;
+/// Batches that wait at each thread: enough that none is idle while another one is busy.
+const AHEAD: usize = 2;
 
 /// Runs `work` between `fill`, which says whether there was anything left, and `drain`. Both see the batches in one
 /// order, and drained ones are filled again.
 ///
 /// Without workers, everything happens in the calling thread.
-pub(super) fn run<B: Default + Send, E>(
+pub(super) fn run<B: Default + Send, E: Send>(
     workers: usize,
-    mut fill: impl FnMut(&mut B) -> Result<bool, E>,
+    mut fill: impl FnMut(&mut B) -> Result<bool, E> + Send,
     work: impl Fn(&mut B) + Sync,
     mut drain: impl FnMut(&mut B) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -26,14 +27,15 @@ pub(super) fn run<B: Default + Send, E>(
         return Ok(());
     }
     thread::scope(|scope| {
-        // Each worker has its own queues, and batches go round: that alone keeps their order.
-        let queues: Vec<_> = (0..workers)
+        let (drained, spare) = channel::<B>();
+        // Each worker has its own queues, and batches go round: that alone keeps their order. Every end of a queue is
+        // closed when the thread at the other one stops early.
+        let (todo, done): (Vec<_>, Vec<_>) = (0..workers)
             .map(|_| {
                 let (todo, inbox) = sync_channel::<B>(AHEAD);
                 let (outbox, done) = sync_channel::<B>(AHEAD);
                 let work = &work;
                 scope.spawn(move || {
-                    // Either end is closed when the other stops early.
                     while let Ok(mut batch) = inbox.recv() {
                         work(&mut batch);
                         if outbox.send(batch).is_err() {
@@ -43,27 +45,23 @@ pub(super) fn run<B: Default + Send, E>(
                 });
                 (todo, done)
             })
-            .collect();
-        let (mut filled, mut drained, mut spare, mut more) = (0, 0, Vec::<B>::new(), true);
-        while more || drained < filled {
-            while more && filled - drained < workers * AHEAD {
-                let mut batch = spare.pop().unwrap_or_default();
-                more = fill(&mut batch)?;
-                // A worker that is gone has panicked, which the scope passes on.
-                if !more || queues[filled % workers].0.send(batch).is_err() {
+            .unzip();
+        let filler = scope.spawn(move || {
+            for worker in todo.iter().cycle() {
+                let mut batch = spare.try_recv().unwrap_or_default();
+                if !fill(&mut batch)? || worker.send(batch).is_err() {
                     break;
                 }
-                filled += 1;
             }
-            if drained == filled {
-                break;
-            }
-            let Ok(mut batch) = queues[drained % workers].1.recv() else { break };
-            drained += 1;
+            Ok(())
+        });
+        for worker in done.iter().cycle() {
+            let Ok(mut batch) = worker.recv() else { break };
             drain(&mut batch)?;
-            spare.push(batch);
+            // Nobody wants it once the filler is through.
+            let _ = drained.send(batch);
         }
-        Ok(())
+        filler.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
 }
 
@@ -97,6 +95,30 @@ mod tests {
             }
             assert_eq!(squares(workers, 1000, Some(49)), Err(49));
         }
+    }
+
+    #[test]
+    fn what_fills_can_fail_and_what_came_before_is_drained() {
+        for workers in [0, 2] {
+            let (mut next, mut sum) = (0, 0);
+            let fill = |batch: &mut u64| {
+                *batch = next;
+                next += 1;
+                if *batch < 100 { Ok(true) } else { Err("full") }
+            };
+            let drain = |batch: &mut u64| {
+                sum += *batch;
+                Ok(())
+            };
+            assert_eq!(run(workers, fill, |_| {}, drain), Err("full"));
+            assert_eq!(sum, 4950);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "broken")]
+    fn a_panic_of_what_fills_comes_out() {
+        let _ = run(2, |_: &mut u8| panic!("broken"), |_| {}, |_| Ok::<(), ()>(()));
     }
 
     #[test]
