@@ -1,27 +1,24 @@
 //! `ckpt checkpoint`.
 
+mod job;
+
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, IsTerminal, stdout};
-use std::os::fd::AsFd;
+use std::io::{IsTerminal, stdout};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail, ensure};
-use ckpt_core::checkpoint::{CheckpointOptions, CheckpointReport, Export, check_memory_tracking, checkpoint};
+use anyhow::{Result, ensure};
+use ckpt_core::checkpoint::{Export, check_memory_tracking};
 use ckpt_core::compression::Compression;
 use ckpt_core::containers;
-use ckpt_core::interrupt::Interrupt;
 use clap::{ArgGroup, Args};
-use serde_json::{Value, json};
 
-use super::statistics::Statistics;
+use super::CloneArgument;
 use super::stock::{self, given, valued};
 use super::target::CompressionArgument;
-use super::{CloneArgument, spool_folder};
-use crate::display::{Display, Summary, say};
 use crate::signals;
+use job::{Job, Named};
 
 /// Freeze running containers and make archives of them; stops the containers unless told otherwise.
 ///
@@ -99,23 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         return stock::hand_over(why, &arguments.all_for_podman()?, &interrupt);
     }
     let export = arguments.export()?;
-    let mut job = Job { arguments, export, interrupt, statistics: Statistics::of_checkpoints(), status: 0 };
-    for container in arguments.named()? {
-        job.run(&container);
-        if job.interrupt.is_raised() {
-            break;
-        }
-    }
-    if arguments.print_stats {
-        job.say(&job.statistics);
-    }
-    Ok(job.status.into())
-}
-
-/// A container, as it was named and as it is printed at the end.
-struct Named {
-    name: String,
-    printed: String,
+    Ok(Job::new(arguments, export, interrupt).run(&arguments.named()?).into())
 }
 
 impl Arguments {
@@ -201,131 +182,4 @@ impl Arguments {
         };
         [valued("compress", compression), valued("export", path)]
     }
-}
-
-/// One container after the other.
-struct Job<'j> {
-    arguments: &'j Arguments,
-    export: Export,
-    interrupt: Interrupt,
-    statistics: Statistics,
-    /// The exit status so far.
-    status: u8,
-}
-
-impl Job<'_> {
-    fn run(&mut self, container: &Named) {
-        if let Err(error) = self.checkpoint(container) {
-            eprintln!("Error: {error:#}");
-            self.status = 1;
-        }
-    }
-
-    fn checkpoint(&mut self, container: &Named) -> Result<()> {
-        let options = self.options(&container.name);
-        let mut display = Display::new("checkpoint");
-        let done = checkpoint(&options, &mut display);
-        display.finish();
-        match done {
-            Ok(report) => {
-                let frozen = report.observed_frozen.or(report.frozen);
-                Summary { elapsed: report.elapsed, frozen, moved: report.moved }.print(&container.name);
-                self.statistics.add(&report.podman_stats, &ours(&report));
-            }
-            Err(error) if error.is_podmans_alone() && self.arguments.fallback => {
-                return self.fall_back(container, &error);
-            }
-            Err(error) if error.is_podmans_alone() => bail!("{:#}: {}", anyhow::Error::new(error), super::HINT),
-            Err(error) => return Err(error.into()),
-        }
-        if !self.arguments.print_stats {
-            self.say(&container.printed);
-        }
-        Ok(())
-    }
-
-    fn options(&self, container: &str) -> CheckpointOptions {
-        let arguments = self.arguments;
-        CheckpointOptions {
-            container: container.to_owned(),
-            export: self.export.clone(),
-            leave_running: arguments.leave_running,
-            compress: arguments.compression(),
-            ignore_rootfs: arguments.ignore_rootfs,
-            ignore_volumes: arguments.ignore_volumes,
-            keep: arguments.keep,
-            keep_stopped: arguments.keep_stopped,
-            tcp_established: arguments.tcp_established,
-            file_locks: arguments.file_locks,
-            with_previous: arguments.with_previous,
-            clone_policy: arguments.clone.policy(),
-            interrupt: Some(self.interrupt.clone()),
-        }
-    }
-
-    fn fall_back(&mut self, container: &Named, why: &dyn std::error::Error) -> Result<()> {
-        let spool = spool_folder();
-        let nameless =
-            tempfile::tempfile_in(&spool).with_context(|| format!("create a file in {}", spool.display()))?;
-        let path = match &self.export {
-            Export::File(path) => path.clone(),
-            Export::Folder(folder) => {
-                let name = containers::named(&container.name)?.name;
-                folder.join(format!("{name}.tar{}", self.arguments.compression().ending()))
-            }
-            Export::Stdout => stock::path_of(&nameless),
-        };
-        let mut arguments = self.arguments.for_podman();
-        arguments.extend(self.arguments.to_file(&path));
-        arguments.extend(["--".into(), (&container.name).into()]);
-        let said = stock::fall_back(why, &arguments, Some(&self.interrupt))?;
-        if !said.status.success() {
-            self.status = stock::status(&said);
-            return Ok(());
-        }
-        if self.export == Export::Stdout {
-            send(&nameless).with_context(|| sent_nowhere(&container.name))?;
-        }
-        match serde_json::from_slice::<Value>(&said.stdout) {
-            Ok(podman) if self.arguments.print_stats => self.statistics.add_podmans(&podman),
-            _ => self.say(&container.printed),
-        }
-        Ok(())
-    }
-
-    /// Prints on stdout, unless that is where the archive went.
-    fn say(&self, line: &dyn std::fmt::Display) {
-        match self.export {
-            Export::Stdout => eprintln!("{line}"),
-            _ => say(line),
-        }
-    }
-}
-
-fn send(archive: &File) -> io::Result<()> {
-    let stdout = stdout().as_fd().try_clone_to_owned()?;
-    io::copy(&mut File::open(stock::path_of(archive))?, &mut File::from(stdout)).map(drop)
-}
-
-fn sent_nowhere(name: &str) -> String {
-    format!(
-        "write the archive of {name:?} to standard output; podman has stopped the container, unless told otherwise, and \
-         `podman container restore {name}` brings it back"
-    )
-}
-
-fn ours(report: &CheckpointReport) -> Value {
-    json!({
-        "elapsed_us": report.elapsed.as_micros() as u64,
-        "frozen_us": report.frozen.map(|frozen| frozen.as_micros() as u64),
-        "observed_frozen_us": report.observed_frozen.map(|frozen| frozen.as_micros() as u64),
-        "capture_us": report.capture.as_micros() as u64,
-        "capture_cloned_bytes": report.capture_moved.cloned_bytes,
-        "capture_copied_bytes": report.capture_moved.copied_bytes,
-        "members": report.members,
-        "cloned_bytes": report.moved.cloned_bytes,
-        "copied_bytes": report.moved.copied_bytes,
-        "hole_bytes": report.moved.hole_bytes,
-        "clone_calls": report.moved.clone_calls,
-    })
 }
