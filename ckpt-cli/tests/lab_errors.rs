@@ -1,0 +1,89 @@
+//! CRIU that dies, hangs or refuses: its reason is told, with what to do, and the container is there afterwards.
+
+mod lab;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use lab::*;
+use rustix::process::{Pid, Signal, kill_process};
+
+fn assert_says(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in: {said}");
+    }
+}
+
+/// A folder with a `criu` that is hit by `signal` whenever it has something to dump or restore.
+fn dying_criu(signal: &str) -> tempfile::TempDir {
+    let bin = tempfile::tempdir().unwrap();
+    let criu = succeed("sh", &["-c", "command -v criu"]);
+    let script = format!("#!/bin/sh\ncase $1 in check|--version) exec {criu} \"$@\";; esac\nkill -{signal} $$\n");
+    fs::write(bin.path().join("criu"), script).unwrap();
+    fs::set_permissions(bin.path().join("criu"), fs::Permissions::from_mode(0o755)).unwrap();
+    bin
+}
+
+fn ckpt_with(bin: &Path, arguments: &[&str]) -> String {
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let output = Command::new(env!("CARGO_BIN_EXE_ckpt")).args(arguments).env("PATH", path).output().unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_criu_that_crashes_costs_no_container() {
+    for (runtime, signal) in RUNTIMES.into_iter().zip(["SEGV", "KILL"]) {
+        let folder = folder();
+        let archive = folder.path().join("x.tar");
+        let bin = dying_criu(signal);
+        let container = Container::run("crashed", &["--runtime", runtime], COUNT);
+        let said = ckpt_with(bin.path(), &["checkpoint", "crashed", "-e", text(&archive)]);
+        assert_says(&said, &["the container keeps running", "criu", "signal"]);
+        assert!(container.is_running() && !archive.exists());
+        ckpt(&["checkpoint", "crashed", "-e", text(&archive)]);
+        container.remove();
+        let said = ckpt_with(bin.path(), &["restore", "-i", text(&archive)]);
+        assert_says(&said, &["restore of", "failed"]);
+        assert_eq!(podman(&["ps", "--all", "--format", "{{.Names}}"]), "", "{said}");
+        ckpt(&["restore", "-i", text(&archive)]);
+        assert_consecutive(&container.numbers());
+    }
+}
+
+/// On a file system without reflink the frozen moment is long enough to stop `ckpt` in it.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn ext4_a_hook_that_hears_nothing_has_the_dump_undone() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let container = Container::run("unheard", &[], COUNT);
+    container.exec("head -c 300000000 /dev/zero > /srv/large");
+    let child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(["checkpoint", "unheard", "-e", text(&archive)])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let hook = || run("pgrep", &["-f", "ckpt-post-dump$"]).status.success();
+    wait_for_soon("the hook", hook);
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::STOP).unwrap();
+    wait_for("the hook to lose its patience", || (!hook()).then_some(()));
+    let count = container.numbers().len();
+    container.wait_for_numbers(count + 1);
+    kill_process(pid, Signal::CONT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && !archive.exists());
+    assert_says(&said, &["the container keeps running"]);
+    assert!(container.is_running());
+    assert_consecutive(&container.numbers());
+}
+
+/// As [`wait_for`], without a pause: it may be over soon.
+fn wait_for_soon(what: &str, mut there: impl FnMut() -> bool) {
+    assert!((0..10_000).any(|_| there()), "waited too long for {what}");
+}

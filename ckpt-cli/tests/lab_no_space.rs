@@ -1,0 +1,274 @@
+//! Full, limited, broken and vanished disks: the container is there afterwards, and no half of an archive.
+
+mod lab;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use lab::*;
+use tempfile::TempDir;
+
+/// A file system of its own, unmounted with this value.
+struct Mounted(TempDir);
+
+impl Mounted {
+    fn tmpfs(options: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        succeed("mount", &["-t", "tmpfs", "-o", options, "tmpfs", text(folder.path())]);
+        Mounted(folder)
+    }
+
+    /// ext4 on a loop device over the sparse file `image`.
+    fn ext4(image: &Path, bytes: u64) -> Self {
+        fs::File::create(image).unwrap().set_len(bytes).unwrap();
+        succeed("mkfs.ext4", &["-q", "-F", "-m", "0", "-O", "^has_journal", text(image)]);
+        let folder = tempfile::tempdir().unwrap();
+        succeed("mount", &["-o", "loop", text(image), text(folder.path())]);
+        Mounted(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn free(&self) -> u64 {
+        let stat = rustix::fs::statvfs(self.path()).unwrap();
+        stat.f_bavail * stat.f_frsize
+    }
+
+    /// Leaves `bytes` free.
+    fn fill_up_to(&self, bytes: u64) -> PathBuf {
+        let filler = self.path().join("filler");
+        let length = self.free().saturating_sub(bytes);
+        // ext4 needs some blocks for the map of them.
+        run("fallocate", &["--length", &length.max(1).to_string(), text(&filler)]);
+        assert!(self.free() <= bytes + (256 << 10), "{} bytes are free", self.free());
+        filler
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        run("umount", &["--lazy", text(self.path())]);
+    }
+}
+
+fn counting(name: &str, bytes: u64) -> Container {
+    let container = Container::run(name, &[], COUNT);
+    container.exec(&format!("head -c {bytes} /dev/urandom > /srv/large"));
+    container
+}
+
+/// The container counts on, and no number is missing.
+fn assert_counts(container: &Container) {
+    assert!(container.is_running());
+    let count = container.numbers().len();
+    assert_consecutive(&container.wait_for_numbers(count + 1));
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_target_that_gets_full_at_any_stage_costs_no_container() {
+    let container = counting("filling", 2_000_000);
+    let target = Mounted::tmpfs("size=6M");
+    let archive = target.path().join("x.tar");
+    let mut outcomes = [0, 0];
+    for (step, options) in (0..10).flat_map(|step| [(step, "none"), (step, "gzip")]) {
+        let filler = target.fill_up_to(step * 400_000);
+        let output =
+            run(env!("CARGO_BIN_EXE_ckpt"), &["checkpoint", "filling", "-R", "-e", text(&archive), "-c", options]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), archive.exists(), "{said}");
+        outcomes[usize::from(output.status.success())] += 1;
+        if archive.exists() {
+            ckpt(&["verify", text(&archive)]);
+            fs::remove_file(&archive).unwrap();
+        } else {
+            assert!(said.to_lowercase().contains("no space left") && said.contains("keeps running"), "{said}");
+        }
+        fs::remove_file(filler).unwrap();
+        assert_eq!(fs::read_dir(target.path()).unwrap().count(), 0);
+        assert_counts(&container);
+    }
+    assert!(outcomes.iter().all(|&count| count > 0), "failed, succeeded: {outcomes:?}");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_the_container_is_restored_in_place_or_kept_stopped() {
+    let container = counting("delivered", 3_000_000);
+    let target = Mounted::tmpfs("size=1M");
+    let archive = target.path().join("x.tar");
+    let arguments = ["checkpoint", "delivered", "-e", text(&archive), "--compress", "gzip"];
+    let said = ckpt_fails(&arguments);
+    assert!(said.contains("was restored and runs"), "{said}");
+    assert_counts(&container);
+    let said = ckpt_fails(&[&arguments[..], &["--keep-stopped"]].concat());
+    let way_back = format!("kept stopped: `podman container restore {}`", container.inspect("{{.Id}}"));
+    assert!(said.contains(&way_back), "{said}");
+    assert_eq!(container.inspect("{{.State.Status}}"), "exited");
+    podman(&["container", "restore", "delivered"]);
+    assert_counts(&container);
+    assert_eq!(fs::read_dir(target.path()).unwrap().count(), 0);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_quota_read_only_and_vanished_targets_are_named() {
+    let container = counting("limited", 3_000_000);
+    let folder = folder();
+    let subvolume = folder.path().join("limited");
+    succeed("btrfs", &["subvolume", "create", text(&subvolume)]);
+    succeed("btrfs", &["quota", "enable", text(folder.path())]);
+    succeed("btrfs", &["qgroup", "limit", "1M", text(&subvolume)]);
+    let archive = subvolume.join("x.tar");
+    let said = ckpt_fails(&["checkpoint", "limited", "-e", text(&archive)]);
+    succeed("btrfs", &["quota", "disable", text(folder.path())]);
+    assert!(said.contains("quota exceeded") || said.contains("Disk quota"), "{said}");
+    assert!(!archive.exists() && fs::read_dir(&subvolume).unwrap().count() == 0);
+    succeed("btrfs", &["subvolume", "delete", text(&subvolume)]);
+    assert_counts(&container);
+
+    let read_only = Mounted::tmpfs("ro,size=1M");
+    let said = ckpt_fails(&["checkpoint", "limited", "-e", text(&read_only.path().join("x.tar"))]);
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert_counts(&container);
+
+    let vanishing = folder.path().join("vanishing");
+    fs::create_dir(&vanishing).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(["checkpoint", "limited", "-e", text(&vanishing.join("x.tar"))])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("CRIU", || run("pidof", &["criu"]).status.success().then_some(()));
+    fs::remove_dir(&vanishing).unwrap();
+    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert!(said.contains("No such file") && said.contains("was restored and runs"), "{said}");
+    assert_counts(&container);
+}
+
+/// A thin device that is full: the file system believes in more blocks than there are, and is told only when it writes
+/// them to the device.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_full_thin_device_costs_no_container() {
+    let container = counting("thin", 40_000_000);
+    let pool = Mounted::tmpfs("size=16M");
+    let thin = Mounted::ext4(&pool.path().join("image"), 200 << 20);
+    let archive = thin.path().join("x.tar");
+    let said = ckpt_fails(&["checkpoint", "thin", "-e", text(&archive)]);
+    // Which of the two depends on what the loop device makes of it.
+    assert!(said.contains("Input/output error") || said.contains("No space left on device"), "{said}");
+    assert!(said.contains("sync") && said.contains("was restored and runs"), "{said}");
+    assert!(!archive.exists());
+    assert_counts(&container);
+}
+
+/// podman's storage on a file system of 200 MB, apart from the lab's.
+struct SmallStorage {
+    mounted: Mounted,
+    conf: PathBuf,
+}
+
+impl SmallStorage {
+    fn new(folder: &Path) -> Self {
+        let mounted = Mounted::ext4(&folder.join("small.img"), 200 << 20);
+        let conf = folder.join("storage.conf");
+        let (graph, run_root) = (mounted.path().join("graph"), folder.join("run"));
+        fs::write(&conf, format!("[storage]\ndriver = \"overlay\"\ngraphroot = {graph:?}\nrunroot = {run_root:?}\n"))
+            .unwrap();
+        let small = SmallStorage { mounted, conf };
+        let saved = folder.join("image.tar");
+        podman(&["save", "--quiet", "--output", text(&saved), IMAGE]);
+        small.podman(&["load", "--quiet", "--input", text(&saved)]);
+        small
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        Command::new(program).args(arguments).env("CONTAINERS_STORAGE_CONF", &self.conf).output().unwrap()
+    }
+
+    fn podman(&self, arguments: &[&str]) -> String {
+        let output = self.run("podman", arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn status(&self, name: &str) -> String {
+        self.podman(&["container", "inspect", "--format", "{{.State.Status}}", name])
+    }
+}
+
+impl Drop for SmallStorage {
+    fn drop(&mut self) {
+        self.run("podman", &["rm", "--all", "--force", "--time", "0"]);
+        self.run("umount", &[text(&self.mounted.path().join("graph/overlay"))]);
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_storage_that_gets_full_at_any_stage_costs_no_container() {
+    let folder = folder();
+    let small = SmallStorage::new(folder.path());
+    small.podman(&["run", "-d", "--name", "small", "--network", "none", IMAGE, "sh", "-c", COUNT]);
+    let (archive, whole) = (folder.path().join("x.tar"), folder.path().join("whole.tar"));
+    let mut outcomes = [0, 0];
+    for step in 0..12 {
+        let filler = small.mounted.fill_up_to(step * 60_000);
+        let output = small.run(env!("CARGO_BIN_EXE_ckpt"), &["checkpoint", "small", "-e", text(&archive)]);
+        fs::remove_file(filler).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), archive.exists(), "{said}");
+        outcomes[usize::from(output.status.success())] += 1;
+        if small.status("small") != "running" {
+            small.podman(&["container", "restore", "small"]);
+        } else {
+            assert!(said.contains("runs") || said.contains("keeps running") || !output.status.success(), "{said}");
+        }
+        if archive.exists() {
+            ckpt(&["verify", text(&archive)]);
+            fs::rename(&archive, &whole).unwrap();
+        }
+    }
+    assert!(outcomes.iter().all(|&count| count > 0), "failed, succeeded: {outcomes:?}");
+
+    small.podman(&["rm", "--force", "--time", "0", "small"]);
+    let mut outcomes = [0, 0];
+    for step in 0..12 {
+        let filler = small.mounted.fill_up_to(step * 60_000);
+        let output = small.run(env!("CARGO_BIN_EXE_ckpt"), &["restore", "-i", text(&whole)]);
+        fs::remove_file(filler).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        outcomes[usize::from(output.status.success())] += 1;
+        if output.status.success() {
+            assert_eq!(small.status("small"), "running");
+            small.podman(&["rm", "--force", "--time", "0", "small"]);
+        } else {
+            // With space again, the next run removes what could not be.
+            small.run(env!("CARGO_BIN_EXE_ckpt"), &["restore", "-i", "/nonexistent"]);
+            assert_eq!(small.podman(&["ps", "--all", "--external", "--format", "{{.Names}}"]), "", "{said}");
+        }
+    }
+    assert!(outcomes.iter().all(|&count| count > 0), "failed, succeeded: {outcomes:?}");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_too_little_memory_costs_no_container() {
+    let container = counting("starved", 1_000_000);
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    // From too little to start with to enough for `ckpt`, but not for podman.
+    for megabytes in [8, 16, 64, 256, 700] {
+        let limit = format!("--as={}", megabytes << 20);
+        let arguments = [&limit, env!("CARGO_BIN_EXE_ckpt"), "checkpoint", "starved", "-e", text(&archive)];
+        let output = run("prlimit", &arguments);
+        assert!(!output.status.success(), "{megabytes} MB were enough");
+        assert!(!archive.exists() && fs::read_dir(folder.path()).unwrap().count() == 0);
+        assert_counts(&container);
+    }
+    ckpt(&["checkpoint", "starved", "-e", text(&archive)]);
+}
