@@ -92,7 +92,7 @@ pub fn checkpoint(
     if let Some(copy) = copy.map_err(|source| CheckpointError::Estimate { source })? {
         progress.warning(&copy.to_string());
     }
-    let versions = versions::ask(plan.podman.program(), &plan.facts.oci_runtime);
+    let versions = versions::ask(plan.engine.program(), &plan.facts.oci_runtime);
     let mut run = Run::new(&plan, options, versions, progress);
     let (podman_stats, written) = match run.dump_and_deliver() {
         Ok(done) => done,
@@ -104,7 +104,7 @@ pub fn checkpoint(
     let id = plan.facts.id.clone();
     let (frozen, capture, capture_moved) = (run.observed_frozen, run.capture, run.capture_moved);
     let published = plan.output.publish();
-    published.map_err(|source| after_dump(&plan.podman, &id, options, source.into()))?;
+    published.map_err(|source| after_dump(&*plan.engine, &id, options, source.into()))?;
     Ok(CheckpointReport {
         id,
         elapsed: started.elapsed(),

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::engine::Engine;
 use crate::podman::{Podman, PodmanError};
 
 /// A container of podman.

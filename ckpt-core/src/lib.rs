@@ -40,6 +40,7 @@ pub mod criu_hook;
 mod diagnosis;
 pub mod diff;
 pub mod doctor;
+mod engine;
 mod external;
 mod go_json;
 pub mod inspect;

@@ -1,14 +1,18 @@
 //! The commands of podman, and what it tells of containers; podman stays as it is.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::checkpoint::CheckpointOptions;
+use crate::child::{Child, ChildError};
+use crate::engine::Engine;
 use crate::external::{self, ExternalError};
+use crate::restore::RestoreOptions;
 
 /// Why podman has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -163,85 +167,8 @@ impl Podman {
         Ok(Podman { program: external::find("podman")? })
     }
 
-    pub(crate) fn program(&self) -> &Path {
-        &self.program
-    }
-
     fn command(&self) -> Command {
         Command::new(&self.program)
-    }
-
-    pub(crate) fn inspect(&self, name: &str) -> Result<ContainerFacts, PodmanError> {
-        let found: Result<Vec<ContainerFacts>, _> = self.json(&["container", "inspect", "--", name]);
-        match found {
-            Err(PodmanError::Refused { message, .. }) if message.contains("no such container") => {
-                Err(PodmanError::UnknownContainer { name: name.to_owned() })
-            }
-            found => found?.into_iter().next().ok_or_else(|| PodmanError::UnknownContainer { name: name.to_owned() }),
-        }
-    }
-
-    pub(crate) fn store(&self) -> Result<StoreFacts, PodmanError> {
-        let info: Info = self.json(&["info", "--format", "json"])?;
-        match info.host.service_is_remote {
-            true => Err(PodmanError::Remote { by: "containers.conf" }),
-            false => Ok(info.store),
-        }
-    }
-
-    /// Whether there is a volume `name`.
-    pub(crate) fn has_volume(&self, name: &str) -> Result<bool, PodmanError> {
-        // Exit status 1 is "no", 125 an error (podman-volume-exists(1)).
-        let output = external::run(self.command().args(["volume", "exists", "--", name]))?;
-        match output.status.code() {
-            Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            _ => Err(PodmanError::Refused { command: "volume exists".into(), message: last_words(&output.stderr) }),
-        }
-    }
-
-    /// Names of volumes with the folders of their data.
-    pub(crate) fn volume_mountpoints(&self, names: &[String]) -> Result<Vec<(String, PathBuf)>, PodmanError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Volume {
-            name: String,
-            mountpoint: PathBuf,
-        }
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let names = names.iter().map(String::as_str).collect::<Vec<_>>();
-        let volumes: Vec<Volume> = self.json(&[&["volume", "inspect", "--"], &names[..]].concat())?;
-        Ok(volumes.into_iter().map(|volume| (volume.name, volume.mountpoint)).collect())
-    }
-
-    /// The network namespaces that containers have, as paths.
-    pub(crate) fn network_namespaces(&self) -> Result<Vec<PathBuf>, PodmanError> {
-        let listed = self.run(&["ps", "--all", "--no-trunc", "--format", "{{.ID}}"])?;
-        let ids = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let ids: Vec<&str> = ids.lines().collect();
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let template = "{{.NetworkSettings.SandboxKey}}";
-        let found = self.run(&[&["container", "inspect", "--format", template, "--"], &ids[..]].concat())?;
-        Ok(String::from_utf8_lossy(&found.stdout).lines().map(PathBuf::from).collect())
-    }
-
-    /// Removes a volume that a failed restore made.
-    pub(crate) fn remove_volume(&self, name: &str) -> Result<(), PodmanError> {
-        self.run(&["volume", "rm", "--", name]).map(drop)
-    }
-
-    /// Removes a container that a failed restore left behind, running or not.
-    pub(crate) fn remove(&self, id: &str) -> Result<(), PodmanError> {
-        self.run(&["rm", "--force", "--time", "0", "--", id]).map(drop)
-    }
-
-    /// Restores a container from the checkpoint in its own bundle.
-    pub(crate) fn restore_in_place(&self, id: &str, flags: &[&str]) -> Result<(), PodmanError> {
-        self.run(&[&["container", "restore"], flags, &["--", id]].concat()).map(drop)
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, PodmanError> {
@@ -257,6 +184,111 @@ impl Podman {
         }
         let command = arguments.iter().take(2).map(|argument| <A as AsRef<str>>::as_ref(argument)).collect::<Vec<_>>();
         Err(PodmanError::Refused { command: command.join(" "), message: last_words(&output.stderr) })
+    }
+}
+
+impl Engine for Podman {
+    fn program(&self) -> &Path {
+        &self.program
+    }
+
+    fn inspect(&self, name: &str) -> Result<ContainerFacts, PodmanError> {
+        let found: Result<Vec<ContainerFacts>, _> = self.json(&["container", "inspect", "--", name]);
+        match found {
+            Err(PodmanError::Refused { message, .. }) if message.contains("no such container") => {
+                Err(PodmanError::UnknownContainer { name: name.to_owned() })
+            }
+            found => found?.into_iter().next().ok_or_else(|| PodmanError::UnknownContainer { name: name.to_owned() }),
+        }
+    }
+
+    fn store(&self) -> Result<StoreFacts, PodmanError> {
+        let info: Info = self.json(&["info", "--format", "json"])?;
+        match info.host.service_is_remote {
+            true => Err(PodmanError::Remote { by: "containers.conf" }),
+            false => Ok(info.store),
+        }
+    }
+
+    fn has_volume(&self, name: &str) -> Result<bool, PodmanError> {
+        // Exit status 1 is "no", 125 an error (podman-volume-exists(1)).
+        let output = external::run(self.command().args(["volume", "exists", "--", name]))?;
+        match output.status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(PodmanError::Refused { command: "volume exists".into(), message: last_words(&output.stderr) }),
+        }
+    }
+
+    fn volume_mountpoints(&self, names: &[String]) -> Result<Vec<(String, PathBuf)>, PodmanError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Volume {
+            name: String,
+            mountpoint: PathBuf,
+        }
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names = names.iter().map(String::as_str).collect::<Vec<_>>();
+        let volumes: Vec<Volume> = self.json(&[&["volume", "inspect", "--"], &names[..]].concat())?;
+        Ok(volumes.into_iter().map(|volume| (volume.name, volume.mountpoint)).collect())
+    }
+
+    fn network_namespaces(&self) -> Result<Vec<PathBuf>, PodmanError> {
+        let listed = self.run(&["ps", "--all", "--no-trunc", "--format", "{{.ID}}"])?;
+        let ids = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let ids: Vec<&str> = ids.lines().collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let template = "{{.NetworkSettings.SandboxKey}}";
+        let found = self.run(&[&["container", "inspect", "--format", template, "--"], &ids[..]].concat())?;
+        Ok(String::from_utf8_lossy(&found.stdout).lines().map(PathBuf::from).collect())
+    }
+
+    fn remove_volume(&self, name: &str) -> Result<(), PodmanError> {
+        self.run(&["volume", "rm", "--", name]).map(drop)
+    }
+
+    fn remove(&self, id: &str) -> Result<(), PodmanError> {
+        self.run(&["rm", "--force", "--time", "0", "--", id]).map(drop)
+    }
+
+    fn restore_in_place(&self, id: &str, flags: &[&str]) -> Result<(), PodmanError> {
+        self.run(&[&["container", "restore"], flags, &["--", id]].concat()).map(drop)
+    }
+
+    fn start_checkpoint(
+        &self,
+        id: &str,
+        export: &Path,
+        options: &CheckpointOptions,
+        path: OsString,
+    ) -> Result<Child, ChildError> {
+        let mut arguments: Vec<OsString> = ["container", "checkpoint", "--print-stats", "--ignore-rootfs"]
+            .into_iter()
+            .chain(["--ignore-volumes", "--compress", "none"])
+            .chain(options.podman_flags())
+            .map(OsString::from)
+            .collect();
+        arguments.extend(["--export".into(), export.into(), "--".into(), id.into()]);
+        Child::start(&self.program, &arguments, Some(path))
+    }
+
+    fn start_restore(
+        &self,
+        import: &Path,
+        options: &RestoreOptions,
+        path: Option<OsString>,
+    ) -> Result<Child, ChildError> {
+        let mut arguments: Vec<OsString> = ["container", "restore", "--print-stats"].map(OsString::from).to_vec();
+        arguments.extend(options.podman_flags().into_iter().map(OsString::from));
+        if let Some(previous) = &options.import_previous {
+            arguments.extend(["--import-previous".into(), previous.into()]);
+        }
+        arguments.extend(["--import".into(), import.into()]);
+        Child::start(&self.program, &arguments, path)
     }
 }
 

@@ -22,7 +22,7 @@ use half_made::HalfMade;
 pub(crate) use journal::Journal;
 pub use journal::JournalError;
 
-use crate::podman::Podman;
+use crate::engine::Engine;
 use crate::progress::Progress;
 use crate::session::{self, SessionError};
 
@@ -30,18 +30,18 @@ use crate::session::{self, SessionError};
 ///
 /// What cannot be put right is told as a warning, and tried again by the next run.
 pub(crate) fn recover(
-    podman: &Podman,
+    engine: &dyn Engine,
     storage: &ContainersStorage,
     progress: &mut dyn Progress,
 ) -> Result<(), SessionError> {
     let _all = session::lock_all()?;
     for folder in session::dead()? {
-        recover_session(podman, &folder, progress);
+        recover_session(engine, &folder, progress);
     }
     session::clear_scratch()?;
     for journal in journal::dead(storage.graph_root()) {
         processes::wait_for_end_of(&journal.begun.session);
-        match HalfMade::find(podman, storage, &journal).and_then(|left| left.remove_unless_it_has_run(podman)) {
+        match HalfMade::find(engine, storage, &journal).and_then(|left| left.remove_unless_it_has_run(engine)) {
             Ok(()) => journal.end(),
             Err(error) => progress.warning(&format!(
                 "a restore of {} was killed, and what it had made cannot be removed: {error}",
@@ -53,10 +53,10 @@ pub(crate) fn recover(
 }
 
 /// Sees to it that the container of a killed checkpoint stands still no longer.
-fn recover_session(podman: &Podman, folder: &Path, progress: &mut dyn Progress) {
+fn recover_session(engine: &dyn Engine, folder: &Path, progress: &mut dyn Progress) {
     let idle = processes::wait_for_end_of(folder);
     let thawed = match session::subject_of(folder) {
-        Some(id) => thaw(podman, &id),
+        Some(id) => thaw(engine, &id),
         None => Ok(()),
     };
     if let Err(error) = thawed {

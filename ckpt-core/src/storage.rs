@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
 use layerfs::{ContainersStorage, ContainersStorageError, Layers};
 
-use crate::podman::{Podman, PodmanError};
+use crate::engine::Engine;
+use crate::podman::PodmanError;
 
 /// Why the container storage is of no use here.
 #[derive(Debug, thiserror::Error)]
@@ -63,14 +64,14 @@ pub(crate) fn configured() -> Option<ContainersStorage> {
 }
 
 /// The storage that new containers go to.
-pub(crate) fn of_host(podman: &Podman) -> Result<ContainersStorage, StorageError> {
+pub(crate) fn of_host(engine: &dyn Engine) -> Result<ContainersStorage, StorageError> {
     if let Some(storage) = configured() {
         return match storage.check_driver() {
             Ok(()) | Err(ContainersStorageError::NoStore { .. }) => Ok(storage),
             Err(error) => Err(error.into()),
         };
     }
-    let facts = podman.store()?;
+    let facts = engine.store()?;
     if facts.graph_driver_name != "overlay" {
         return Err(StorageError::Driver { driver: facts.graph_driver_name });
     }
@@ -80,14 +81,14 @@ pub(crate) fn of_host(podman: &Podman) -> Result<ContainersStorage, StorageError
 /// The storage that holds the container `id`, and its layers.
 ///
 /// storage.conf is asked first; podman's own database may have put the storage elsewhere, which only podman can say.
-pub(crate) fn of_container(podman: &Podman, id: &str) -> Result<(ContainersStorage, Layers), StorageError> {
+pub(crate) fn of_container(engine: &dyn Engine, id: &str) -> Result<(ContainersStorage, Layers), StorageError> {
     if let Some(storage) = configured()
         && let Some(container) = storage.container(id)?
     {
         let layers = storage.layers_of_container(&container)?;
         return Ok((storage, layers));
     }
-    let facts = podman.store()?;
+    let facts = engine.store()?;
     let storage = ContainersStorage::new(facts.graph_root, facts.run_root);
     let graph_root = storage.graph_root().to_owned();
     let container =

@@ -1,6 +1,5 @@
 //! podman at work on a checkpoint: it dumps, calls back through CRIU, and streams its metadata into a FIFO.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::AsFd;
 
@@ -55,14 +54,7 @@ impl Dump {
         let export = open(&fifo, flags, Mode::empty()).map_err(|errno| SessionError::new("open", &fifo, errno))?;
         // An administrator's smaller limit is no reason to stop.
         let _ = rustix::pipe::fcntl_setpipe_size(&export, PIPE_BYTES);
-        let mut arguments: Vec<OsString> = ["container", "checkpoint", "--print-stats", "--ignore-rootfs"]
-            .into_iter()
-            .chain(["--ignore-volumes", "--compress", "none"])
-            .chain(options.podman_flags())
-            .map(OsString::from)
-            .collect();
-        arguments.extend(["--export".into(), fifo.into_os_string(), "--".into(), (&plan.facts.id).into()]);
-        let podman = Child::start(plan.podman.program(), &arguments, Some(hook.path()))?;
+        let podman = plan.engine.start_checkpoint(&plan.facts.id, &fifo, options, hook.path())?;
         Ok(Dump { podman, hook, export: Some(export.into()), _session: session })
     }
 

@@ -64,7 +64,7 @@ impl<P: Into<PathBuf>> From<P> for Export {
 
 impl CheckpointOptions {
     /// The options that podman takes part in.
-    pub(super) fn podman_flags(&self) -> Vec<&'static str> {
+    pub(crate) fn podman_flags(&self) -> Vec<&'static str> {
         let flags = [
             (self.leave_running, "--leave-running"),
             (self.keep, "--keep"),

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::destination::Destination;
 use super::volume::{Draft, Volume};
 use super::{CheckpointError, CheckpointOptions, Compression};
+use crate::engine::Engine;
 use crate::output::Output;
 use crate::podman::{ContainerFacts, Podman, bundle};
 use crate::storage;
@@ -18,7 +19,7 @@ use crate::storage;
 /// Everything a checkpoint needs to know.
 #[derive(Debug)]
 pub(crate) struct CheckpointPlan {
-    pub(crate) podman: Podman,
+    pub(crate) engine: Box<dyn Engine>,
     pub(crate) facts: ContainerFacts,
     pub(crate) layers: Layers,
     pub(crate) volumes: Vec<Volume>,
@@ -58,7 +59,7 @@ impl CheckpointPlan {
             }
         };
         let shm = podmans_shm(bundle(&facts))?;
-        Ok(CheckpointPlan { podman, facts, layers, volumes, shm, output, stage, can_clone })
+        Ok(CheckpointPlan { engine: Box::new(podman), facts, layers, volumes, shm, output, stage, can_clone })
     }
 
     /// Folders whose files are taken, on disks that may differ; the upperdir first.

@@ -22,19 +22,25 @@ use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DI
 use crate::child::Said;
 use crate::criu_hook::HookCall;
 use crate::diagnosis;
+use crate::engine::Engine;
 use crate::interrupt::Interrupt;
 use crate::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
-use crate::podman::{self, Podman};
+use crate::podman;
 use crate::progress::{Phase, Progress};
 use crate::recovery;
 
 /// Puts things right after a failure behind the dump, and says how they stand.
-pub(super) fn after_dump(podman: &Podman, id: &str, options: &CheckpointOptions, source: DumpError) -> CheckpointError {
+pub(super) fn after_dump(
+    engine: &dyn Engine,
+    id: &str,
+    options: &CheckpointOptions,
+    source: DumpError,
+) -> CheckpointError {
     // Asked of podman, for it is not ours to say: CRIU or podman may have failed before the tasks ended.
-    let state = match podman.inspect(id) {
+    let state = match engine.inspect(id) {
         Ok(facts) if facts.state.status == "running" => AfterDumpState::LeftRunning,
         Ok(_) if options.keep_stopped => AfterDumpState::KeptStopped { id: id.to_owned() },
-        _ => match podman.restore_in_place(id, &options.restore_flags()) {
+        _ => match engine.restore_in_place(id, &options.restore_flags()) {
             Ok(()) => AfterDumpState::Restored,
             Err(why) => AfterDumpState::Stopped { id: id.to_owned(), why: Box::new(why) },
         },
@@ -79,11 +85,11 @@ impl<'r> Run<'r> {
     }
 
     pub(super) fn failed(&mut self, source: DumpError) -> CheckpointError {
-        if let Err(error) = recovery::thaw(&self.plan.podman, &self.plan.facts.id) {
+        if let Err(error) = recovery::thaw(&*self.plan.engine, &self.plan.facts.id) {
             self.progress.warning(&format!("the container may be frozen: {error}"));
         }
         if self.dumped {
-            return after_dump(&self.plan.podman, &self.plan.facts.id, self.options, source);
+            return after_dump(&*self.plan.engine, &self.plan.facts.id, self.options, source);
         }
         CheckpointError::Dump { name: self.options.container.clone(), source: Box::new(source) }
     }

@@ -6,14 +6,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::podman::{Podman, PodmanError};
+use crate::engine::Engine;
+use crate::podman::PodmanError;
 
 /// Where cgroup v2 is mounted, by convention (systemd's `docs/CGROUP_DELEGATION.md`).
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Lets the container `id` run, if its cgroup is frozen and podman has not paused it.
-pub(crate) fn thaw(podman: &Podman, id: &str) -> Result<(), PodmanError> {
-    let facts = match podman.inspect(id) {
+pub(crate) fn thaw(engine: &dyn Engine, id: &str) -> Result<(), PodmanError> {
+    let facts = match engine.inspect(id) {
         Err(PodmanError::UnknownContainer { .. }) => return Ok(()),
         facts => facts?,
     };

@@ -9,8 +9,9 @@ use layerfs::{Container, ContainersStorage, ContainersStorageError};
 
 use super::journal::Journal;
 use super::{netns, processes};
+use crate::engine::Engine;
 use crate::external;
-use crate::podman::{ContainerFacts, Podman, PodmanError};
+use crate::podman::{ContainerFacts, PodmanError};
 
 /// Why something half-made is still there.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +37,7 @@ pub(crate) struct HalfMade<'j> {
 impl<'j> HalfMade<'j> {
     /// What is there of what the restore of `journal` was to make.
     pub(crate) fn find(
-        podman: &Podman,
+        engine: &dyn Engine,
         storage: &ContainersStorage,
         journal: &'j Journal,
     ) -> Result<Self, HalfMadeError> {
@@ -50,10 +51,10 @@ impl<'j> HalfMade<'j> {
         if begun.volumes.is_empty() {
             return Ok(found);
         }
-        let folder_of_volumes = podman.store()?.volume_path;
+        let folder_of_volumes = engine.store()?.volume_path;
         for name in &begun.volumes {
             let folder = folder_of_volumes.join(name);
-            match (journal.is_maker_of(&folder, None), podman.has_volume(name)?) {
+            match (journal.is_maker_of(&folder, None), engine.has_volume(name)?) {
                 (true, true) => found.volumes.push(name.clone()),
                 (true, false) => found.folders.push(folder),
                 (false, _) => {}
@@ -63,20 +64,20 @@ impl<'j> HalfMade<'j> {
     }
 
     /// Removes it, if podman has not come so far that the container ran.
-    pub(crate) fn remove_unless_it_has_run(self, podman: &Podman) -> Result<(), HalfMadeError> {
+    pub(crate) fn remove_unless_it_has_run(self, engine: &dyn Engine) -> Result<(), HalfMadeError> {
         match &self.container {
-            Some(container) if has_run(podman, container)? => Ok(()),
-            _ => self.remove(podman),
+            Some(container) if has_run(engine, container)? => Ok(()),
+            _ => self.remove(engine),
         }
     }
 
     /// Removes it; volumes that another container has use for stay, and folders with anything in them.
-    pub(crate) fn remove(self, podman: &Podman) -> Result<(), HalfMadeError> {
+    pub(crate) fn remove(self, engine: &dyn Engine) -> Result<(), HalfMadeError> {
         if let Some(container) = self.container {
-            remove_container(podman, &container.id)?;
+            remove_container(engine, &container.id)?;
         }
         for name in self.volumes {
-            podman.remove_volume(&name)?;
+            engine.remove_volume(&name)?;
         }
         for folder in self.folders {
             // podman has made one in the other before it notes the volume, or just the one.
@@ -84,7 +85,7 @@ impl<'j> HalfMade<'j> {
             let _ = fs::remove_dir(folder);
         }
         // Last: podman removes those it has noted.
-        for network in netns::unused(podman, |made| self.journal.lived_at(made))? {
+        for network in netns::unused(engine, |made| self.journal.lived_at(made))? {
             netns::remove(&network).map_err(|source| HalfMadeError::Network { path: network, source })?;
         }
         Ok(())
@@ -92,10 +93,10 @@ impl<'j> HalfMade<'j> {
 }
 
 /// Removes a container with all processes of it that podman does not know of.
-fn remove_container(podman: &Podman, id: &str) -> Result<(), PodmanError> {
-    let facts = podman.inspect(id);
+fn remove_container(engine: &dyn Engine, id: &str) -> Result<(), PodmanError> {
+    let facts = engine.inspect(id);
     if facts.as_ref().is_ok_and(|facts| facts.state.has_run()) {
-        return podman.remove(id);
+        return engine.remove(id);
     }
     processes::kill_container(id);
     if let Ok(facts) = facts
@@ -104,12 +105,12 @@ fn remove_container(podman: &Podman, id: &str) -> Result<(), PodmanError> {
         // The runtime's own records; there are none if podman did not come so far.
         let _ = external::run(Command::new(runtime).args(["delete", "--force", id]));
     }
-    podman.remove(id)
+    engine.remove(id)
 }
 
 /// Whether podman has seen the container run; one that is in the storage alone has not.
-fn has_run(podman: &Podman, container: &Container) -> Result<bool, PodmanError> {
-    match podman.inspect(&container.id) {
+fn has_run(engine: &dyn Engine, container: &Container) -> Result<bool, PodmanError> {
+    match engine.inspect(&container.id) {
         Ok(ContainerFacts { state, .. }) => Ok(state.has_run()),
         Err(PodmanError::UnknownContainer { .. }) => Ok(false),
         Err(error) => Err(error),

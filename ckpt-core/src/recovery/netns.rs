@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, CWD, Dir, statat};
 use rustix::mount::{OpenTreeFlags, UnmountFlags, open_tree, unmount};
 
-use crate::podman::{Podman, PodmanError};
+use crate::engine::Engine;
+use crate::podman::PodmanError;
 
 /// Where podman mounts them, each over an empty file `netns-UUID`.
 const FOLDER: &str = "/run/netns";
@@ -20,13 +21,13 @@ const FOLDER: &str = "/run/netns";
 const NOTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Those made at a time that is `ours`, and in use by no container: not now, nor a moment later.
-pub(crate) fn unused(podman: &Podman, ours: impl Fn(SystemTime) -> bool) -> Result<Vec<PathBuf>, PodmanError> {
+pub(crate) fn unused(engine: &dyn Engine, ours: impl Fn(SystemTime) -> bool) -> Result<Vec<PathBuf>, PodmanError> {
     // Without the folder, podman has made none.
     let mut found = made_at(ours).unwrap_or_default();
     for wait in [Duration::ZERO, NOTED_WITHIN] {
         if !found.is_empty() {
             sleep(wait);
-            let used: BTreeSet<PathBuf> = podman.network_namespaces()?.into_iter().collect();
+            let used: BTreeSet<PathBuf> = engine.network_namespaces()?.into_iter().collect();
             found.retain(|path| !used.contains(path));
         }
     }

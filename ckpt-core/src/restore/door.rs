@@ -6,7 +6,6 @@
 //! | to make the container | is not there | `config.dump`, `spec.dump` |
 //! | to unpack the rest | is there, its overlay not yet mounted | what podman places itself, once all else is in place |
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::PathBuf;
@@ -42,14 +41,8 @@ pub(crate) struct Door<'r> {
 impl<'r> Door<'r> {
     pub(crate) fn open(plan: &RestorePlan, options: &'r RestoreOptions, session: Session) -> Result<Self, RunError> {
         let fifo = session.fifo(IMPORT)?;
-        let mut arguments: Vec<OsString> = ["container", "restore", "--print-stats"].map(OsString::from).to_vec();
-        arguments.extend(options.podman_flags().into_iter().map(OsString::from));
-        if let Some(previous) = &options.import_previous {
-            arguments.extend(["--import-previous".into(), previous.into()]);
-        }
-        arguments.extend(["--import".into(), fifo.clone().into_os_string()]);
         let path = options.criu_configuration().map(|lines| criu_hook::configure(&session, lines.as_bytes()));
-        let podman = Child::start(plan.podman.program(), &arguments, path.transpose()?)?;
+        let podman = plan.engine.start_restore(&fifo, options, path.transpose()?)?;
         Ok(Door { podman, session, fifo, options })
     }
 

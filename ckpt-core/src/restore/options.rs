@@ -47,7 +47,7 @@ pub struct RestoreOptions {
 }
 
 impl RestoreOptions {
-    pub(super) fn podman_flags(&self) -> Vec<String> {
+    pub(crate) fn podman_flags(&self) -> Vec<String> {
         let flags = [
             (self.ignore_rootfs, "--ignore-rootfs"),
             (self.ignore_volumes, "--ignore-volumes"),

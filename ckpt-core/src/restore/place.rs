@@ -122,7 +122,7 @@ fn place_volumes(
     progress: &mut dyn Progress,
 ) -> Result<Transferred, PlaceAllError> {
     let mut moved = Transferred::default();
-    for (name, data) in plan.podman.volume_mountpoints(&plan.volumes)? {
+    for (name, data) in plan.engine.volume_mountpoints(&plan.volumes)? {
         let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{name}.tar")) else { continue };
         let members = plan.archive.nested(entry)?;
         moved += place_tree(&mut plan.archive.source()?, members, &data, options.clone_policy, progress)?;

@@ -6,6 +6,7 @@ use layerfs::ContainersStorage;
 
 use super::{RestoreError, RestoreOptions, parts, trust};
 use crate::archive::{ArchiveError, CheckpointArchive, ContainerConfig, PARENT, VOLUMES};
+use crate::engine::Engine;
 use crate::podman::Podman;
 use crate::powers::{self, Forgery, Host};
 use crate::progress::{Phase, Progress};
@@ -16,7 +17,7 @@ use crate::storage::{self, StorageError};
 /// Everything a restore needs to know.
 #[derive(Debug)]
 pub(crate) struct RestorePlan {
-    pub(crate) podman: Podman,
+    pub(crate) engine: Box<dyn Engine>,
     pub(crate) storage: ContainersStorage,
     pub(crate) archive: CheckpointArchive,
     pub(crate) config: ContainerConfig,
@@ -62,7 +63,7 @@ impl RestorePlan {
         let first_part = parts::first(&archive, graph_root, other_image)?;
         let second_part = parts::second(&archive, graph_root, &volumes)?;
         Ok(RestorePlan {
-            podman,
+            engine: Box::new(podman),
             storage,
             archive,
             config,
@@ -167,12 +168,12 @@ fn check_previous(options: &RestoreOptions, archive: &CheckpointArchive) -> Resu
     }
 }
 
-fn check_volumes(volumes: &[String], archive: &CheckpointArchive, podman: &Podman) -> Result<(), RestoreError> {
+fn check_volumes(volumes: &[String], archive: &CheckpointArchive, engine: &dyn Engine) -> Result<(), RestoreError> {
     for name in volumes {
         if archive.entry(&format!("{VOLUMES}{name}.tar")).is_none() {
             return Err(RestoreError::NoVolumeData { name: name.clone() });
         }
-        if podman.has_volume(name)? {
+        if engine.has_volume(name)? {
             return Err(RestoreError::VolumeExists { name: name.clone() });
         }
     }

@@ -132,8 +132,8 @@ impl<'r> Run<'r> {
         if self.first_parts < FIRST_PARTS || !is_ours {
             return journal.end();
         }
-        let RestorePlan { podman, storage, .. } = self.plan;
-        match HalfMade::find(podman, storage, &journal).and_then(|left| left.remove(podman)) {
+        let RestorePlan { engine, storage, .. } = self.plan;
+        match HalfMade::find(&**engine, storage, &journal).and_then(|left| left.remove(&**engine)) {
             Ok(()) => journal.end(),
             Err(error) => self.progress.warning(&format!(
                 "what the restore had made cannot be removed, and will be by the next run of ckpt: {error}"

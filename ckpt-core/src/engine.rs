@@ -1,0 +1,63 @@
+//! What checkpoint and restore ask of the engine that runs containers: podman is the one there is.
+//!
+//! An engine is driven by two programs that it starts. The one of a checkpoint has CRIU dump, through the `criu` that it
+//! finds first in its PATH (see [`crate::criu_hook`]), leaves the images in the bundle, and then writes the rest of the
+//! archive to a FIFO. The one of a restore reads an archive from a FIFO, three times, as told in `restore/door.rs`.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::CheckpointOptions;
+use crate::child::{Child, ChildError};
+use crate::podman::{ContainerFacts, PodmanError, StoreFacts};
+use crate::restore::RestoreOptions;
+
+/// Runs containers, and knows where their parts are.
+pub(crate) trait Engine: fmt::Debug {
+    /// Its program, for the manifest's versions.
+    fn program(&self) -> &Path;
+
+    /// A container by its name or ID.
+    fn inspect(&self, name: &str) -> Result<ContainerFacts, PodmanError>;
+
+    /// Where the layers are.
+    fn store(&self) -> Result<StoreFacts, PodmanError>;
+
+    /// Whether there is a volume `name`.
+    fn has_volume(&self, name: &str) -> Result<bool, PodmanError>;
+
+    /// Names of volumes with the folders of their data.
+    fn volume_mountpoints(&self, names: &[String]) -> Result<Vec<(String, PathBuf)>, PodmanError>;
+
+    /// The network namespaces that containers have, as paths.
+    fn network_namespaces(&self) -> Result<Vec<PathBuf>, PodmanError>;
+
+    /// Removes a volume that a failed restore made.
+    fn remove_volume(&self, name: &str) -> Result<(), PodmanError>;
+
+    /// Removes a container that a failed restore left behind, running or not.
+    fn remove(&self, id: &str) -> Result<(), PodmanError>;
+
+    /// Restores a container from the checkpoint in its own bundle.
+    fn restore_in_place(&self, id: &str, flags: &[&str]) -> Result<(), PodmanError>;
+
+    /// Starts a checkpoint of the container `id` that writes the engine's part of the archive to the FIFO `export`;
+    /// `path` is its PATH.
+    fn start_checkpoint(
+        &self,
+        id: &str,
+        export: &Path,
+        options: &CheckpointOptions,
+        path: OsString,
+    ) -> Result<Child, ChildError>;
+
+    /// Starts a restore that reads the engine's part of the archive from the FIFO `import`; `path` is its PATH, if it
+    /// gets another than ours.
+    fn start_restore(
+        &self,
+        import: &Path,
+        options: &RestoreOptions,
+        path: Option<OsString>,
+    ) -> Result<Child, ChildError>;
+}
