@@ -96,9 +96,10 @@ fn kill_with_pages_aside(container: &Container, bundle: &Path, arguments: &[&str
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    // podman and CRIU end with it, but not at once.
+    // podman, the runtime and CRIU end with it, but not at once.
     wait_for("their end", || {
-        (!run("pgrep", &["-f", "criu|podman container checkpoint"]).status.success()).then_some(())
+        (!run("pgrep", &["-f", "criu|podman container checkpoint|(runc|crun) checkpoint"]).status.success())
+            .then_some(())
     });
     !links(bundle).is_empty()
 }
