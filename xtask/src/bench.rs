@@ -32,6 +32,7 @@ pub(crate) use measure::measure;
 use memory::MemoryOptions;
 pub(crate) use memory::{Workload as MemoryWorkload, run_inside as run_memory_inside};
 pub(crate) use program::run as run_program;
+pub(crate) use report::from_json;
 use seed::SeedOptions;
 pub(crate) use seed::{Workload, run_inside as run_seed_inside};
 use tree::TreeOptions;

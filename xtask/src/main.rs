@@ -69,19 +69,31 @@ enum Task {
     LabTests { runs: Runs },
     /// Inside the lab: measures
     #[command(hide = true)]
-    LabBenchSeed { workload: Workload },
+    LabBenchSeed {
+        #[arg(value_parser = bench::from_json::<Workload>)]
+        workload: Workload,
+    },
     /// Inside the lab: measures
     #[command(hide = true)]
     LabBenchTree { plan: TreePlan },
     /// Inside the lab: measures
     #[command(hide = true)]
-    LabBenchDiff { workload: DiffWorkload },
+    LabBenchDiff {
+        #[arg(value_parser = bench::from_json::<DiffWorkload>)]
+        workload: DiffWorkload,
+    },
     /// Inside the lab: measures
     #[command(hide = true)]
-    LabBenchMemory { workload: MemoryWorkload },
+    LabBenchMemory {
+        #[arg(value_parser = bench::from_json::<MemoryWorkload>)]
+        workload: MemoryWorkload,
+    },
     /// Inside the lab: measures
     #[command(hide = true)]
-    LabBenchFreeze { workload: FreezeWorkload },
+    LabBenchFreeze {
+        #[arg(value_parser = bench::from_json::<FreezeWorkload>)]
+        workload: FreezeWorkload,
+    },
     /// Inside the lab: shows
     #[command(hide = true)]
     LabDemo { gigabytes: u32, fs: FileSystem },

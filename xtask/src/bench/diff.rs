@@ -13,14 +13,12 @@ mod subject;
 mod table;
 
 use std::process::ExitCode;
-use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{machine, report};
-use crate::cargo::Workspace;
+use super::report::{self, Bench};
 use crate::lab::FileSystem;
 use results::DiffReport;
 
@@ -53,35 +51,19 @@ pub(crate) struct Workload {
     stock_rounds: u32,
 }
 
-impl FromStr for Workload {
-    type Err = serde_json::Error;
-
-    fn from_str(json: &str) -> Result<Self, Self::Err> {
-        serde_json::from_str(json)
-    }
-}
-
 pub(super) fn run(options: &DiffOptions) -> Result<ExitCode> {
-    let workspace = Workspace::locate()?;
-    if !options.no_build {
-        workspace.build_ckpt()?;
-    }
-    // Asked now: others may commit while this runs.
-    let commit = machine::commit(&workspace.root);
-    for &fs in &options.fs {
-        let Workload { changes, image_files, .. } = options.workload;
-        eprintln!("{changes} changes over {image_files} files on {fs}");
-        let results = report::in_lab(fs, "lab-bench-diff", &options.workload)?;
-        let report = DiffReport::new(fs, commit.clone(), options.workload.clone(), results);
-        println!("{}", table::render(&report));
-        println!("written to {}\n", report::write(&workspace, "diff", fs, &report)?.display());
-    }
-    Ok(ExitCode::SUCCESS)
+    let bench = Bench {
+        name: "diff",
+        file_systems: &options.fs,
+        no_build: options.no_build,
+        workload: &options.workload,
+        subject: format!("{} changes over {} files", options.workload.changes, options.workload.image_files),
+    };
+    let report = |fs, commit, results| DiffReport::new(fs, commit, options.workload.clone(), results);
+    bench.run(report, table::render)
 }
 
 /// What runs inside the lab; the results go to standard output.
 pub(crate) fn run_inside(workload: &Workload) -> Result<ExitCode> {
-    let results = rounds::run(workload)?;
-    println!("{}", serde_json::to_string(&results).context("results are JSON")?);
-    Ok(ExitCode::SUCCESS)
+    report::print(&rounds::run(workload)?)
 }

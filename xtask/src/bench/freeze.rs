@@ -12,14 +12,12 @@ mod rounds;
 mod table;
 
 use std::process::ExitCode;
-use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{machine, report};
-use crate::cargo::Workspace;
+use super::report::{self, Bench};
 use crate::lab::FileSystem;
 use results::FreezeReport;
 
@@ -46,34 +44,19 @@ pub(crate) struct Workload {
     rounds: u32,
 }
 
-impl FromStr for Workload {
-    type Err = serde_json::Error;
-
-    fn from_str(json: &str) -> Result<Self, Self::Err> {
-        serde_json::from_str(json)
-    }
-}
-
 pub(super) fn run(options: &FreezeOptions) -> Result<ExitCode> {
-    let workspace = Workspace::locate()?;
-    if !options.no_build {
-        workspace.build_ckpt()?;
-    }
-    // Asked now: others may commit while this runs.
-    let commit = machine::commit(&workspace.root);
-    for &fs in &options.fs {
-        eprintln!("A container with up to {} changed files of 100 MB on {fs}", options.workload.files);
-        let results = report::in_lab(fs, "lab-bench-freeze", &options.workload)?;
-        let report = FreezeReport::new(fs, commit.clone(), options.workload.clone(), results);
-        println!("{}", table::render(&report));
-        println!("written to {}\n", report::write(&workspace, "freeze", fs, &report)?.display());
-    }
-    Ok(ExitCode::SUCCESS)
+    let bench = Bench {
+        name: "freeze",
+        file_systems: &options.fs,
+        no_build: options.no_build,
+        workload: &options.workload,
+        subject: format!("A container with up to {} changed files of 100 MB", options.workload.files),
+    };
+    let report = |fs, commit, results| FreezeReport::new(fs, commit, options.workload.clone(), results);
+    bench.run(report, table::render)
 }
 
 /// What runs inside the lab; the results go to standard output.
 pub(crate) fn run_inside(workload: &Workload) -> Result<ExitCode> {
-    let results = rounds::run(workload)?;
-    println!("{}", serde_json::to_string(&results).context("results are JSON")?);
-    Ok(ExitCode::SUCCESS)
+    report::print(&rounds::run(workload)?)
 }

@@ -2,18 +2,66 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::machine;
 use crate::cargo::Workspace;
 use crate::lab::{FileSystem, Lab, LabOptions};
 
 /// As large as a disk is. BTRFS reserves space for all metadata that may still have to be written, and on a small file
 /// system it soon makes everyone wait for that.
 const IMAGE_GIB: u64 = 1024;
+
+/// What is measured, where, and how it is told.
+pub(crate) struct Bench<'b, W> {
+    /// `seed`: its subcommand inside the lab is `lab-bench-seed`, its file `seed-FS.json`.
+    pub(crate) name: &'b str,
+    pub(crate) file_systems: &'b [FileSystem],
+    /// Whether to take the release build of `ckpt` that is there.
+    pub(crate) no_build: bool,
+    pub(crate) workload: &'b W,
+    /// What somebody waits for.
+    pub(crate) subject: String,
+}
+
+impl<W: Serialize> Bench<'_, W> {
+    /// Measures on each file system, prints what `render` makes of each `report`, and keeps that.
+    pub(crate) fn run<R: DeserializeOwned, T: Serialize>(
+        &self,
+        report: impl Fn(FileSystem, String, R) -> T,
+        render: impl Fn(&T) -> String,
+    ) -> Result<ExitCode> {
+        let workspace = Workspace::locate()?;
+        if !self.no_build {
+            workspace.build_ckpt()?;
+        }
+        // Asked now: others may commit while this runs.
+        let commit = machine::commit(&workspace.root);
+        for &fs in self.file_systems {
+            eprintln!("{} on {fs}", self.subject);
+            let results = in_lab(fs, &format!("lab-bench-{}", self.name), self.workload)?;
+            let report = report(fs, commit.clone(), results);
+            println!("{}", render(&report));
+            println!("written to {}\n", write(&workspace, self.name, fs, &report)?.display());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The other end of [`in_lab`]: results go to standard output.
+pub(crate) fn print(results: &impl Serialize) -> Result<ExitCode> {
+    println!("{}", serde_json::to_string(results).context("results are JSON")?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What to measure, as [`in_lab`] hands it over.
+pub(crate) fn from_json<W: DeserializeOwned>(json: &str) -> Result<W, serde_json::Error> {
+    serde_json::from_str(json)
+}
 
 /// Runs this program once more inside a lab: `subcommand` is told `what` in JSON and prints its results in JSON. On a
 /// new file system, so that its age is no part of the result.

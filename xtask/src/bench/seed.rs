@@ -14,14 +14,12 @@ mod table;
 mod verdict;
 
 use std::process::ExitCode;
-use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{machine, report};
-use crate::cargo::Workspace;
+use super::report::{self, Bench};
 use crate::lab::FileSystem;
 use results::SeedReport;
 
@@ -83,39 +81,26 @@ impl Workload {
     }
 }
 
-impl FromStr for Workload {
-    type Err = serde_json::Error;
-
-    fn from_str(json: &str) -> Result<Self, Self::Err> {
-        serde_json::from_str(json)
-    }
-}
-
 pub(super) fn run(options: &SeedOptions) -> Result<ExitCode> {
-    let workspace = Workspace::locate()?;
-    if !options.no_build {
-        workspace.build_ckpt()?;
-    }
-    // Asked now: others may commit while this runs.
-    let commit = machine::commit(&workspace.root);
     let file_systems = match options.fs {
         Some(fs) => vec![fs.into()],
         None => vec![FileSystem::Btrfs, FileSystem::Xfs],
     };
-    for fs in file_systems {
-        let Workload { files, megabytes, .. } = options.workload;
-        eprintln!("A container with {files} changed files of {megabytes} MB on {fs}");
-        let results = report::in_lab(fs, "lab-bench-seed", &options.workload)?;
-        let report = SeedReport::new(fs, commit.clone(), options.workload.clone(), results);
-        println!("{}", table::render(&report));
-        println!("written to {}\n", report::write(&workspace, "seed", fs, &report)?.display());
-    }
-    Ok(ExitCode::SUCCESS)
+    let bench = Bench {
+        name: "seed",
+        file_systems: &file_systems,
+        no_build: options.no_build,
+        workload: &options.workload,
+        subject: format!(
+            "A container with {} changed files of {} MB",
+            options.workload.files, options.workload.megabytes
+        ),
+    };
+    let report = |fs, commit, results| SeedReport::new(fs, commit, options.workload.clone(), results);
+    bench.run(report, table::render)
 }
 
 /// What runs inside the lab; the results go to standard output.
 pub(crate) fn run_inside(workload: &Workload) -> Result<ExitCode> {
-    let results = rounds::run(workload)?;
-    println!("{}", serde_json::to_string(&results).context("results are JSON")?);
-    Ok(ExitCode::SUCCESS)
+    report::print(&rounds::run(workload)?)
 }
