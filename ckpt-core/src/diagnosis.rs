@@ -18,10 +18,22 @@ pub(crate) fn of_restore(words: &str, bundle: Option<&Path>) -> String {
 
 fn with_reason(words: &str, logged: Option<String>) -> String {
     match logged.or_else(criu_check) {
-        Some(reason) => format!("{words} (criu: {reason})"),
+        Some(reason) => {
+            let advice = ADVICE.into_iter().find(|(complaint, _)| reason.contains(complaint));
+            let advice = advice.map(|(_, advice)| format!(": {advice}")).unwrap_or_default();
+            format!("{words} (criu: {reason}){advice}")
+        }
         None => words.to_owned(),
     }
 }
+
+/// What to do about complaints that do not say it themselves, as those about `--tcp-established` and `--file-locks` do.
+const ADVICE: [(&str, &str); 2] = [
+    // Linux 6.16 has SO_PASSCRED (option 16) for sockets of few families only (CRIU, issue 2705).
+    ("Can't get 1:16 opt", "this CRIU cannot dump sockets on this kernel, 4.2 or newer can"),
+    // runc 1.1 restores a clone into the original's cgroup, and CRIU then freezes a cgroup that its tasks are not in.
+    ("Unseizable non-zombie", "is it a clone that podman made with runc? ckpt gives clones a cgroup of their own"),
+];
 
 /// Complaints that stand in the logs of restores that succeed.
 const HARMLESS: [&str; 1] = ["rlimit: Can't setup RLIMIT_NOFILE"];
@@ -64,6 +76,18 @@ mod tests {
         assert_eq!(
             said,
             "exit status 1 (criu: (criu/sk-inet.c:191): inet: Connected TCP socket; (x.c:1): Dumping FAILED.)"
+        );
+    }
+
+    #[test]
+    fn complaints_that_nobody_understands_come_with_advice() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = "(0.2) Error (criu/sockets.c:640): sockets: Can't get 1:16 opt: Operation not supported\n";
+        fs::write(folder.path().join("dump.log"), log).unwrap();
+        assert_eq!(
+            of_dump("exit status 1", folder.path()),
+            "exit status 1 (criu: (criu/sockets.c:640): sockets: Can't get 1:16 opt: Operation not supported): \
+             this CRIU cannot dump sockets on this kernel, 4.2 or newer can"
         );
     }
 }
