@@ -64,6 +64,11 @@ fn btrfs_archives_of_others_need_trust() {
     std::os::unix::fs::symlink(&archive, &link).unwrap();
     let said = ckpt_fails(&["restore", "-i", text(&link)]);
     assert!(said.contains("belongs to user 1234"), "behind a link: {said}");
+    // What an archive builds on counts as much.
+    let own = archive.with_file_name("own");
+    fs::copy(&archive, &own).unwrap();
+    let said = ckpt_fails(&["restore", "-i", text(&own), "--import-previous", text(&archive)]);
+    assert!(said.contains("belongs to user 1234"), "an earlier one: {said}");
     // Nobody else than who called sudo.
     let as_sudoer = |uid: &str| {
         run("env", &[&format!("SUDO_UID={uid}"), env!("CARGO_BIN_EXE_ckpt"), "restore", "-i", text(&archive)])

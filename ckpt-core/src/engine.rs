@@ -52,11 +52,12 @@ pub(crate) trait Engine: fmt::Debug {
         path: OsString,
     ) -> Result<Child, ChildError>;
 
-    /// Starts a restore that reads the engine's part of the archive from the FIFO `import`; `path` is its PATH, if it
-    /// gets another than ours.
+    /// Starts a restore that reads the engine's part of the archive from the FIFO `import`, and all of the pre-checkpoint
+    /// `previous` that it builds on; `path` is its PATH, if it gets another than ours.
     fn start_restore(
         &self,
         import: &Path,
+        previous: Option<&Path>,
         options: &RestoreOptions,
         path: Option<OsString>,
     ) -> Result<Child, ChildError>;

@@ -279,12 +279,13 @@ impl Engine for Podman {
     fn start_restore(
         &self,
         import: &Path,
+        previous: Option<&Path>,
         options: &RestoreOptions,
         path: Option<OsString>,
     ) -> Result<Child, ChildError> {
         let mut arguments: Vec<OsString> = ["container", "restore", "--print-stats"].map(OsString::from).to_vec();
         arguments.extend(options.podman_flags().into_iter().map(OsString::from));
-        if let Some(previous) = &options.import_previous {
+        if let Some(previous) = previous {
             arguments.extend(["--import-previous".into(), previous.into()]);
         }
         arguments.extend(["--import".into(), import.into()]);

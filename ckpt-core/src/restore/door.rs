@@ -8,7 +8,9 @@
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::process;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, open};
@@ -41,8 +43,11 @@ pub(crate) struct Door<'r> {
 impl<'r> Door<'r> {
     pub(crate) fn open(plan: &RestorePlan, options: &'r RestoreOptions, session: Session) -> Result<Self, RunError> {
         let fifo = session.fifo(IMPORT)?;
+        // The file that was looked at, whatever its path leads to by now.
+        let descriptor = |file: &File| PathBuf::from(format!("/proc/{}/fd/{}", process::id(), file.as_raw_fd()));
+        let previous = plan.previous.as_ref().map(descriptor);
         let path = options.criu_configuration().map(|lines| criu_hook::configure(&session, lines.as_bytes()));
-        let podman = plan.engine.start_restore(&fifo, options, path.transpose()?)?;
+        let podman = plan.engine.start_restore(&fifo, previous.as_deref(), options, path.transpose()?)?;
         Ok(Door { podman, session, fifo, options })
     }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use layerfs::ContainersStorage;
 
 use super::{RestoreError, RestoreOptions, parts, trust};
-use crate::archive::{ArchiveError, CheckpointArchive, ContainerConfig, PARENT, VOLUMES};
+use crate::archive::{CheckpointArchive, ContainerConfig, PARENT, VOLUMES};
 use crate::engine::Engine;
 use crate::podman::Podman;
 use crate::powers::{self, Forgery, Host};
@@ -20,6 +20,8 @@ pub(crate) struct RestorePlan {
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) storage: ContainersStorage,
     pub(crate) archive: CheckpointArchive,
+    /// The archive of the pre-checkpoint that it builds on.
+    pub(crate) previous: Option<File>,
     pub(crate) config: ContainerConfig,
     /// Name or ID under which the new container is found.
     pub(crate) container: String,
@@ -40,9 +42,10 @@ impl RestorePlan {
         recover(&podman, &storage, progress)?;
         progress.phase(Phase::Decompress);
         let opened = trust::open(options)?;
+        let previous = trust::open_previous(options)?;
         let (name, spool, interrupt) = (options.import.name(), storage.graph_root(), options.interrupt.as_ref());
         let archive = CheckpointArchive::read(opened, name, spool, interrupt)?;
-        check_previous(options, &archive)?;
+        check_previous(previous.as_ref(), &archive)?;
         let config = archive.config()?;
         check_config(&config)?;
         check_powers(options, &archive)?;
@@ -66,6 +69,7 @@ impl RestorePlan {
             engine: Box::new(podman),
             storage,
             archive,
+            previous,
             config,
             container,
             volumes,
@@ -157,14 +161,10 @@ fn check_layers(image: &str, storage: &ContainersStorage) -> Result<(), RestoreE
 }
 
 /// Without the images it builds on, CRIU would take the memory that did not change since for zeros.
-fn check_previous(options: &RestoreOptions, archive: &CheckpointArchive) -> Result<(), RestoreError> {
-    match &options.import_previous {
+fn check_previous(previous: Option<&File>, archive: &CheckpointArchive) -> Result<(), RestoreError> {
+    match previous {
         None if archive.entry(PARENT).is_some() => Err(RestoreError::NoPrevious),
-        None => Ok(()),
-        Some(path) => {
-            let opened = File::open(path).map(drop);
-            Ok(opened.map_err(|source| ArchiveError::Io { call: "open", path: path.clone(), source })?)
-        }
+        _ => Ok(()),
     }
 }
 

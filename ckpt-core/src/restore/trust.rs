@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::{RestoreError, RestoreOptions};
-use crate::archive::CheckpointArchive;
+use crate::archive::{ArchiveError, CheckpointArchive};
 
 /// The user behind sudo(8), by its uid.
 const SUDO_UID: &str = "SUDO_UID";
@@ -68,6 +68,16 @@ pub(super) fn open(options: &RestoreOptions) -> Result<File, RestoreError> {
         check(&opened, options.import.name())?;
     }
     Ok(opened)
+}
+
+/// The same of the archive of an earlier pre-checkpoint, whose images are as good as the others.
+pub(super) fn open_previous(options: &RestoreOptions) -> Result<Option<File>, RestoreError> {
+    let Some(path) = &options.import_previous else { return Ok(None) };
+    let opened = File::open(path).map_err(|source| ArchiveError::Io { call: "open", path: path.clone(), source })?;
+    if !options.trust {
+        check(&opened, path)?;
+    }
+    Ok(Some(opened))
 }
 
 /// Passes an archive that root or the caller owns and nobody else may write; the caller is also who called sudo.
