@@ -38,6 +38,8 @@ pub const DELETED_FILES: &str = "deleted.files";
 pub const DEVSHM: &str = "devshm-checkpoint.tar";
 /// What the container printed, with the log drivers k8s-file and json-file.
 pub const LOG: &str = "ctr.log";
+/// The addresses that the container had, if podman manages its networks.
+pub const NETWORK_STATUS: &str = "network.status";
 /// Folder of the named volumes (nested archives `NAME.tar`).
 pub const VOLUMES: &str = "volumes/";
 /// Our manifest.

@@ -17,22 +17,29 @@ pub(crate) fn of_restore(words: &str, bundle: Option<&Path>) -> String {
 }
 
 fn with_reason(words: &str, logged: Option<String>) -> String {
-    match logged.or_else(criu_check) {
-        Some(reason) => {
-            let advice = ADVICE.into_iter().find(|(complaint, _)| reason.contains(complaint));
-            let advice = advice.map(|(_, advice)| format!(": {advice}")).unwrap_or_default();
-            format!("{words} (criu: {reason}){advice}")
-        }
+    let said = match logged.or_else(criu_check) {
+        Some(reason) => format!("{words} (criu: {reason})"),
         None => words.to_owned(),
+    };
+    match ADVICE.into_iter().find(|(complaint, _)| said.contains(complaint)) {
+        Some((_, advice)) => format!("{said}: {advice}"),
+        None => said,
     }
 }
 
 /// What to do about complaints that do not say it themselves, as those about `--tcp-established` and `--file-locks` do.
-const ADVICE: [(&str, &str); 2] = [
+const ADVICE: [(&str, &str); 3] = [
     // Linux 6.16 has SO_PASSCRED (option 16) for sockets of few families only (CRIU, issue 2705).
     ("Can't get 1:16 opt", "this CRIU cannot dump sockets on this kernel, 4.2 or newer can"),
     // runc 1.1 restores a clone into the original's cgroup, and CRIU then freezes a cgroup that its tasks are not in.
     ("Unseizable non-zombie", "is it a clone that podman made with runc? ckpt gives clones a cgroup of their own"),
+    // podman notes the address of a container that it makes before it notes the container's network: killed between the
+    // two, it never gives the address back.
+    (
+        "is already allocated to container ID",
+        "take another address (--ignore-static-ip); if no container has this one, a killed podman left it noted until \
+         the next boot",
+    ),
 ];
 
 /// Complaints that stand in the logs of restores that succeed.
@@ -77,6 +84,15 @@ mod tests {
             said,
             "exit status 1 (criu: (criu/sk-inet.c:191): inet: Connected TCP socket; (x.c:1): Dumping FAILED.)"
         );
+    }
+
+    #[test]
+    fn an_address_that_is_taken_can_be_another_one() {
+        let words = "IPAM error: requested ip address 10.88.0.2 is already allocated to container ID ab";
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("restore.log"), "(0.1) Error (criu/x.c:1): gone\n").unwrap();
+        let said = of_restore(words, Some(folder.path()));
+        assert!(said.starts_with(words) && said.contains("--ignore-static-ip"), "{said}");
     }
 
     #[test]

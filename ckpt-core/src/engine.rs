@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::checkpoint::CheckpointOptions;
 use crate::child::{Child, ChildError};
 use crate::podman::{ContainerFacts, PodmanError, StoreFacts};
+use crate::recovery::leases::Lease;
 use crate::restore::RestoreOptions;
 
 /// Runs containers, and knows where their parts are.
@@ -32,6 +33,15 @@ pub(crate) trait Engine: fmt::Debug {
 
     /// The network namespaces that containers have, as paths.
     fn network_namespaces(&self) -> Result<Vec<PathBuf>, PodmanError>;
+
+    /// Makes a container of the OCI runtime, and all that it needs on the host, without running anything in it.
+    fn initialize(&self, id: &str) -> Result<(), PodmanError>;
+
+    /// Joins a container to a network, with the addresses of `lease`.
+    fn join_network(&self, id: &str, lease: &Lease) -> Result<(), PodmanError>;
+
+    /// Takes a container out of a network; what it had leased there is given back, if it has a network namespace.
+    fn leave_network(&self, id: &str, network: &str) -> Result<(), PodmanError>;
 
     /// Removes a volume that a failed restore made.
     fn remove_volume(&self, name: &str) -> Result<(), PodmanError>;

@@ -1,7 +1,9 @@
 //! The commands of podman, and what it tells of containers; podman stays as it is.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -12,6 +14,7 @@ use crate::checkpoint::CheckpointOptions;
 use crate::child::{Child, ChildError};
 use crate::engine::Engine;
 use crate::external::{self, ExternalError};
+use crate::recovery::leases::Lease;
 use crate::restore::RestoreOptions;
 
 /// Why podman has no answer.
@@ -76,6 +79,32 @@ pub(crate) struct ContainerFacts {
     pub(crate) graph_driver: GraphDriver,
     #[serde(default)]
     pub(crate) mounts: Vec<Mount>,
+    #[serde(default)]
+    pub(crate) network_settings: NetworkSettings,
+}
+
+impl ContainerFacts {
+    /// Whether podman knows of an address of it.
+    pub(crate) fn has_address(&self) -> bool {
+        let NetworkSettings { networks } = &self.network_settings;
+        networks.iter().flatten().any(|(_, endpoint)| !endpoint.ip_address.is_empty())
+    }
+}
+
+/// `NetworkSettings` of `podman container inspect`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct NetworkSettings {
+    networks: Option<BTreeMap<String, Endpoint>>,
+}
+
+/// One of its `Networks`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Endpoint {
+    /// Empty if it has none.
+    #[serde(rename = "IPAddress")]
+    ip_address: String,
 }
 
 /// `State` of `podman container inspect`.
@@ -243,8 +272,33 @@ impl Engine for Podman {
             return Ok(Vec::new());
         }
         let template = "{{.NetworkSettings.SandboxKey}}";
-        let found = self.run(&[&["container", "inspect", "--format", template, "--"], &ids[..]].concat())?;
-        Ok(String::from_utf8_lossy(&found.stdout).lines().map(PathBuf::from).collect())
+        let mut command = self.command();
+        let output = external::run(command.args(["container", "inspect", "--format", template, "--"]).args(ids))?;
+        // It answers for those that are still there.
+        let message = last_words(&output.stderr);
+        if !output.status.success() && !message.contains("no such container") {
+            return Err(PodmanError::Refused { command: "container inspect".into(), message });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect())
+    }
+
+    fn initialize(&self, id: &str) -> Result<(), PodmanError> {
+        self.run(&["init", "--", id]).map(drop)
+    }
+
+    fn join_network(&self, id: &str, lease: &Lease) -> Result<(), PodmanError> {
+        let flag = |address: &IpAddr| match address {
+            IpAddr::V4(address) => format!("--ip={address}"),
+            IpAddr::V6(address) => format!("--ip6={address}"),
+        };
+        let mut arguments = vec!["network".to_owned(), "connect".to_owned()];
+        arguments.extend(lease.addresses.iter().map(flag));
+        arguments.extend(["--".to_owned(), lease.network.clone(), id.to_owned()]);
+        self.run(&arguments).map(drop)
+    }
+
+    fn leave_network(&self, id: &str, network: &str) -> Result<(), PodmanError> {
+        self.run(&["network", "disconnect", "--", network, id]).map(drop)
     }
 
     fn remove_volume(&self, name: &str) -> Result<(), PodmanError> {

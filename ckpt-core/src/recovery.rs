@@ -10,8 +10,10 @@
 mod freezer;
 pub(crate) mod half_made;
 pub(crate) mod journal;
+pub(crate) mod leases;
 mod netns;
 pub(crate) mod processes;
+mod runtime;
 
 use std::path::Path;
 

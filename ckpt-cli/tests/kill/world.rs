@@ -36,23 +36,9 @@ impl World {
         World(things)
     }
 
-    /// Without network namespaces: `podman rm` of a container that runs has been seen to leave one behind, killed or not.
-    pub(crate) fn but_namespaces(mut self) -> Self {
-        self.0.retain(|thing| !thing.starts_with("file netns"));
-        self
-    }
-
     /// Processes and mounts of what has ended go a moment later.
     pub(crate) fn assert_same(&self, folder: &Path) {
-        self.assert_seen(|| World::seen(folder));
-    }
-
-    /// As [`World::assert_same`], for a world without network namespaces.
-    pub(crate) fn assert_same_but_namespaces(&self, folder: &Path) {
-        self.assert_seen(|| World::seen(folder).but_namespaces());
-    }
-
-    fn assert_seen(&self, see: impl Fn() -> World) {
+        let see = || World::seen(folder);
         let mut now = see();
         let same = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             wait_for("the world to be as before", || {

@@ -1,16 +1,14 @@
 //! What a restore made before it failed or was killed, and nothing else, removed again.
 
 use std::fs;
-use std::io;
 use std::path::PathBuf;
-use std::process::Command;
 
 use layerfs::{Container, ContainersStorage, ContainersStorageError};
 
 use super::journal::Journal;
-use super::{netns, processes};
+use super::netns::NetnsError;
+use super::{leases, netns, runtime};
 use crate::engine::Engine;
-use crate::external;
 use crate::podman::{ContainerFacts, PodmanError};
 
 /// Why something half-made is still there.
@@ -20,8 +18,8 @@ pub(crate) enum HalfMadeError {
     Podman(#[from] PodmanError),
     #[error(transparent)]
     Store(#[from] ContainersStorageError),
-    #[error("remove the network namespace {}", path.display())]
-    Network { path: PathBuf, source: io::Error },
+    #[error("a network namespace that podman left")]
+    Netns(#[from] NetnsError),
 }
 
 /// The container and volumes of a restore that did not come to its end.
@@ -73,8 +71,16 @@ impl<'j> HalfMade<'j> {
 
     /// Removes it; volumes that another container has use for stay, and folders with anything in them.
     pub(crate) fn remove(self, engine: &dyn Engine) -> Result<(), HalfMadeError> {
+        let unused_networks = || netns::unused(engine, |made| self.journal.lived_at(made));
         if let Some(container) = self.container {
-            remove_container(engine, &container.id)?;
+            if !has_run(engine, &container)? {
+                runtime::forget(engine, &container.id);
+                if !unused_networks()?.is_empty() {
+                    leases::give_back(engine, &container.id, &self.journal.begun.leases);
+                    runtime::forget(engine, &container.id);
+                }
+            }
+            engine.remove(&container.id)?;
         }
         for name in self.volumes {
             engine.remove_volume(&name)?;
@@ -85,27 +91,8 @@ impl<'j> HalfMade<'j> {
             let _ = fs::remove_dir(folder);
         }
         // Last: podman removes those it has noted.
-        for network in netns::unused(engine, |made| self.journal.lived_at(made))? {
-            netns::remove(&network).map_err(|source| HalfMadeError::Network { path: network, source })?;
-        }
-        Ok(())
+        unused_networks()?.iter().try_for_each(|network| Ok(netns::remove(network)?))
     }
-}
-
-/// Removes a container with all processes of it that podman does not know of.
-fn remove_container(engine: &dyn Engine, id: &str) -> Result<(), PodmanError> {
-    let facts = engine.inspect(id);
-    if facts.as_ref().is_ok_and(|facts| facts.state.has_run()) {
-        return engine.remove(id);
-    }
-    processes::kill_container(id);
-    if let Ok(facts) = facts
-        && let Ok(runtime) = external::find(&facts.oci_runtime)
-    {
-        // The runtime's own records; there are none if podman did not come so far.
-        let _ = external::run(Command::new(runtime).args(["delete", "--force", id]));
-    }
-    engine.remove(id)
 }
 
 /// Whether podman has seen the container run; one that is in the storage alone has not.

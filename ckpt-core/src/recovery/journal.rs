@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! GRAPH_ROOT/ckpt-restore-XXXXXX.json     locked by flock(2) for as long as its run lives
-//!   {"name":"web","id":null,"volumes":["data"],"session":"/run/ckpt/abc"}
+//!   {"name":"web","id":null,"volumes":["data"],"leases":[],"session":"/run/ckpt/abc"}
 //!   {"made":"0123…"}                      the container's ID, as soon as it is known
 //! ```
 
@@ -17,6 +17,7 @@ use rustix::fs::{FlockOperation, Timespec, Timestamps, UTIME_NOW, flock, futimen
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use super::leases::Lease;
 use crate::session;
 
 /// How names of journals begin.
@@ -45,6 +46,9 @@ pub(crate) struct Begun {
     pub(crate) id: Option<String>,
     /// Volumes that are not there yet.
     pub(crate) volumes: Vec<String>,
+    /// Addresses that it gets from before.
+    #[serde(default)]
+    pub(crate) leases: Vec<Lease>,
     /// The folder of its session, which podman's arguments name.
     pub(crate) session: PathBuf,
 }

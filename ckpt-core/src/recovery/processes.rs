@@ -20,7 +20,8 @@ pub(crate) fn wait_for_end_of(folder: &Path) -> bool {
     until(|| !all().any(|pid| names_below(pid, folder)))
 }
 
-/// Kills what resumes, or runs, the container `id`: its conmon with all below it, and all that is in its cgroup.
+/// Kills what resumes, or runs, the container `id`: its conmon and CRIU with all below them, and all that is in its
+/// cgroup.
 ///
 /// For a container that podman does not know to run.
 pub(crate) fn kill_container(id: &str) -> bool {
@@ -57,8 +58,11 @@ fn kill(pid: i32, is_meant: impl Fn(i32) -> bool) {
 
 fn of_container(id: &str) -> BTreeSet<i32> {
     let parents: BTreeMap<i32, i32> = all().filter_map(|pid| Some((pid, parent(pid)?))).collect();
-    let mut found: BTreeSet<i32> =
-        parents.keys().copied().filter(|&pid| is_conmon_of(pid, id) || is_in_cgroup_of(pid, id)).collect();
+    let mut found: BTreeSet<i32> = parents
+        .keys()
+        .copied()
+        .filter(|&pid| is_conmon_of(pid, id) || is_criu_of(pid, id) || is_in_cgroup_of(pid, id))
+        .collect();
     loop {
         let before = found.len();
         found.extend(
@@ -81,6 +85,13 @@ fn is_conmon_of(pid: i32, id: &str) -> bool {
     let mut arguments = arguments.split(|byte| *byte == 0);
     arguments.next().is_some_and(|program| program.ends_with(b"conmon"))
         && arguments.any(|argument| argument == id.as_bytes())
+}
+
+/// CRIU names the bundle, in which its images are; the runtime that waited for it may be gone.
+fn is_criu_of(pid: i32, id: &str) -> bool {
+    let arguments = read(pid, "cmdline");
+    let bundle = format!("/{id}/userdata/");
+    arguments.starts_with(b"criu") && contains(&arguments, bundle.as_bytes())
 }
 
 /// podman's cgroups are `libpod-ID` or `libpod-ID.scope`, with one below for the container, or not.

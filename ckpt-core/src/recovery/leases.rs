@@ -1,0 +1,91 @@
+//! Addresses that podman leased for a container, and did not come to note.
+//!
+//! podman leases the addresses of a restored container before it notes that the container has a network, and gives back
+//! only what it noted. Killed between the two, it leaves leases without an owner, and no restore of the container gets
+//! its address again before the next boot.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{ArchiveError, CheckpointArchive, NETWORK_STATUS};
+use crate::engine::Engine;
+
+/// What a container had of one network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub(crate) network: String,
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// containers/common, `libnetwork/types.StatusBlock`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    interfaces: Option<BTreeMap<String, Interface>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Interface {
+    subnets: Option<Vec<Subnet>>,
+}
+
+#[derive(Deserialize)]
+struct Subnet {
+    /// `10.88.0.2/16`
+    ipnet: String,
+}
+
+/// What a container of this archive leases if it comes back with its own addresses.
+pub(crate) fn of(archive: &CheckpointArchive) -> Result<Vec<Lease>, ArchiveError> {
+    let networks: Option<BTreeMap<String, Status>> = archive.json(NETWORK_STATUS)?;
+    Ok(networks
+        .into_iter()
+        .flatten()
+        .map(|(network, status)| Lease { network, addresses: status.addresses() })
+        .collect())
+}
+
+impl Status {
+    fn addresses(self) -> Vec<IpAddr> {
+        let subnets = self.interfaces.into_iter().flatten().filter_map(|(_, interface)| interface.subnets).flatten();
+        subnets.filter_map(|subnet| subnet.ipnet.split('/').next()?.parse().ok()).collect()
+    }
+}
+
+/// Has podman give back the `leases` of the container `id`, which has never run, if it has not noted them. Best effort: podman itself never
+/// would.
+///
+/// What podman gives back when a container leaves a network are all the leases of its ID. But only of one with a network
+/// namespace, and podman leases the addresses again when it makes that: so the container gets one without networks.
+/// Joining is refused then, since the address is leased, but noted.
+pub(crate) fn give_back(engine: &dyn Engine, id: &str, leases: &[Lease]) {
+    let is_unknown = engine.inspect(id).is_ok_and(|facts| !facts.has_address());
+    if leases.is_empty() || !is_unknown {
+        return;
+    }
+    for lease in leases {
+        let _ = engine.leave_network(id, &lease.network);
+    }
+    let _ = engine.initialize(id);
+    for lease in leases {
+        let _ = engine.join_network(id, lease);
+        let _ = engine.leave_network(id, &lease.network);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podmans_status_tells_the_addresses() {
+        let status = r#"{"interfaces":{"eth0":{"subnets":[{"ipnet":"10.88.0.2/16","gateway":"10.88.0.1"},
+            {"ipnet":"fd00::2/64"}],"mac_address":"06:c9:3e:67:a4:18"},"eth1":{"subnets":null}}}"#;
+        let status: Status = serde_json::from_str(status).unwrap();
+        assert_eq!(status.addresses(), ["10.88.0.2".parse::<IpAddr>().unwrap(), "fd00::2".parse().unwrap()]);
+        assert_eq!(serde_json::from_str::<Status>("{}").unwrap().addresses(), Vec::<IpAddr>::new());
+    }
+}

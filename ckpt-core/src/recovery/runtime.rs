@@ -1,0 +1,41 @@
+//! What an OCI runtime has of a container that podman does not know to run: processes, a record, a mount in that.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::mount::{UnmountFlags, unmount};
+
+use super::processes;
+use crate::engine::Engine;
+use crate::external;
+use crate::podman::PodmanError;
+
+/// The runtimes' folders of records, each of them one of its container's ID.
+const RECORDS: [&str; 2] = ["/run/runc", "/run/crun"];
+
+/// Where a runtime mounts the root for CRIU, in its record, while CRIU restores.
+const CRIU_ROOT: &str = "criu-root";
+
+/// Removes it all, so that the runtime takes the ID again.
+pub(crate) fn forget(engine: &dyn Engine, id: &str) {
+    processes::kill_container(id);
+    for records in RECORDS {
+        // A runtime that was killed could not unmount it, and cannot remove its record then.
+        let _ = unmount(Path::new(records).join(id).join(CRIU_ROOT), UnmountFlags::DETACH);
+    }
+    if let Ok(runtime) = runtime_of(engine, id) {
+        // There is no record if podman did not come so far.
+        let _ = external::run(Command::new(runtime).args(["delete", "--force", id]));
+    }
+    for records in RECORDS {
+        // What an earlier `delete` left: it fails halfway for the mount.
+        let record = Path::new(records).join(id);
+        let _ = fs::remove_dir(record.join(CRIU_ROOT));
+        let _ = fs::remove_dir(record);
+    }
+}
+
+fn runtime_of(engine: &dyn Engine, id: &str) -> Result<PathBuf, PodmanError> {
+    Ok(external::find(&engine.inspect(id)?.oci_runtime)?)
+}
