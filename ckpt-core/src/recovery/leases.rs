@@ -40,12 +40,13 @@ struct Subnet {
 
 /// What a container of this archive leases if it comes back with its own addresses.
 pub(crate) fn of(archive: &CheckpointArchive) -> Result<Vec<Lease>, ArchiveError> {
-    let networks: Option<BTreeMap<String, Status>> = archive.json(NETWORK_STATUS)?;
-    Ok(networks
-        .into_iter()
-        .flatten()
-        .map(|(network, status)| Lease { network, addresses: status.addresses() })
-        .collect())
+    Ok(archive.json(NETWORK_STATUS)?.map(leases_in).unwrap_or_default())
+}
+
+/// Without networks, podman writes `null`.
+fn leases_in(networks: Option<BTreeMap<String, Status>>) -> Vec<Lease> {
+    let networks = networks.into_iter().flatten();
+    networks.map(|(network, status)| Lease { network, addresses: status.addresses() }).collect()
 }
 
 impl Status {
@@ -82,10 +83,20 @@ mod tests {
 
     #[test]
     fn podmans_status_tells_the_addresses() {
-        let status = r#"{"interfaces":{"eth0":{"subnets":[{"ipnet":"10.88.0.2/16","gateway":"10.88.0.1"},
-            {"ipnet":"fd00::2/64"}],"mac_address":"06:c9:3e:67:a4:18"},"eth1":{"subnets":null}}}"#;
-        let status: Status = serde_json::from_str(status).unwrap();
-        assert_eq!(status.addresses(), ["10.88.0.2".parse::<IpAddr>().unwrap(), "fd00::2".parse().unwrap()]);
-        assert_eq!(serde_json::from_str::<Status>("{}").unwrap().addresses(), Vec::<IpAddr>::new());
+        let status = r#"{"podman":{"interfaces":{"eth0":{"subnets":[{"ipnet":"10.88.0.2/16","gateway":"10.88.0.1"},
+            {"ipnet":"fd00::2/64"}],"mac_address":"06:c9:3e:67:a4:18"},"eth1":{"subnets":null}}},"none":{}}"#;
+        let leases = leases_in(serde_json::from_str(status).unwrap());
+        let lease = |network: &str, addresses: &[&str]| {
+            let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            Lease { network: network.to_owned(), addresses }
+        };
+        assert_eq!(leases, [lease("none", &[]), lease("podman", &["10.88.0.2", "fd00::2"])]);
+    }
+
+    #[test]
+    fn a_container_without_networks_has_none() {
+        for status in ["null", "{}"] {
+            assert_eq!(leases_in(serde_json::from_str(status).unwrap()), [], "{status}");
+        }
     }
 }
