@@ -31,6 +31,8 @@ pub(super) struct Round {
     pub(super) checkpoint: Sample,
     pub(super) warm: Sample,
     pub(super) cold: Sample,
+    /// The archive read from the disk by dd; `None` without one.
+    pub(super) read_us: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,12 @@ impl MemoryResults {
         Spread::of(self.samples(contender, job).filter_map(|sample| sample.criu_us))
     }
 
+    /// The archive of `ckpt` read from the disk.
+    pub(super) fn read(&self) -> Option<Spread> {
+        let rounds = self.rounds.iter().filter(|round| round.contender == Contender::Ckpt);
+        Spread::of(rounds.filter_map(|round| round.read_us))
+    }
+
     /// The highest of all rounds.
     pub(super) fn peak_memory_bytes(&self, contender: Contender) -> Option<u64> {
         let samples = Job::ALL.into_iter().flat_map(|job| self.samples(contender, job));
@@ -149,6 +157,7 @@ pub(super) mod tests {
             checkpoint: sample(checkpoint),
             warm: sample(warm),
             cold: sample(cold),
+            read_us: (contender != Contender::Local).then_some(7_000_000),
         };
         let rounds = vec![round(Contender::Ckpt, [11, 12, 13]), round(Contender::Local, [10, 10, 10])];
         MemoryResults { machine, runtime: "crun".into(), rounds, write_us: vec![4_000_000] }

@@ -81,13 +81,13 @@ impl<'w> Bench<'w> {
         let archive = self.folder.join("archive.tar");
         self.disk.settle()?;
         let checkpoint = sample(&mut contender.checkpoint(NAME, &archive))?;
-        let restore = |drop_caches| {
+        let restore = |is_cold| {
             if contender.restores_anew() {
                 self.subject.container.remove()?;
             }
             self.disk.settle()?;
-            if drop_caches {
-                fs::write("/proc/sys/vm/drop_caches", "3").context("cannot drop the caches")?;
+            if is_cold {
+                drop_caches()?;
             }
             let restored = sample(&mut contender.restore(NAME, &archive))?;
             self.subject.check()?;
@@ -96,10 +96,19 @@ impl<'w> Bench<'w> {
         let warm = restore(false)?;
         run_program(Command::new("podman").args(["stop", "--time=0", NAME]))?;
         let cold = restore(true)?;
+        let mut read_us = None;
         if contender.restores_anew() {
+            read_us = Some(self.read(&archive)?);
             fs::remove_file(&archive).context("cannot remove the archive")?;
         }
-        Ok(Round { contender, checkpoint, warm, cold })
+        Ok(Round { contender, checkpoint, warm, cold, read_us })
+    }
+
+    /// The archive read from the disk, the least that a restore from it can take.
+    fn read(&self, archive: &Path) -> Result<u64> {
+        self.disk.settle()?;
+        drop_caches()?;
+        timed(Command::new("dd").args(["of=/dev/null", "bs=1M"]).arg(format!("if={}", archive.display())))
     }
 
     /// As many bytes written to the same file system and synced, the least that a durable archive can take.
@@ -109,9 +118,7 @@ impl<'w> Bench<'w> {
         let mut dd = Command::new("dd");
         dd.args(["if=/dev/zero", "bs=1M", "conv=fsync"]).arg(format!("count={}", self.workload.mebibytes));
         dd.arg(format!("of={}", path.display()));
-        let started = Instant::now();
-        run_program(&mut dd)?;
-        let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let elapsed_us = timed(&mut dd)?;
         fs::remove_file(&path).context("cannot remove what was written")?;
         Ok(elapsed_us)
     }
@@ -120,6 +127,17 @@ impl<'w> Bench<'w> {
         self.subject.container.remove()?;
         fs::remove_dir_all(&self.folder).context("cannot remove the benchmark's folder")
     }
+}
+
+fn drop_caches() -> Result<()> {
+    fs::write("/proc/sys/vm/drop_caches", "3").context("cannot drop the caches")
+}
+
+/// Whole process, in µs.
+fn timed(command: &mut Command) -> Result<u64> {
+    let started = Instant::now();
+    run_program(command)?;
+    Ok(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 
 fn sample(command: &mut Command) -> Result<Sample> {

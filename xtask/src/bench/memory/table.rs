@@ -45,6 +45,7 @@ fn limits(results: &MemoryResults, bytes: u64) -> String {
     let local = |job| results.criu(Contender::Local, job);
     let parts = [
         (Spread::of(results.write_us.iter().copied()), format!("{} written and synced by dd", mebibytes(bytes))),
+        (results.read(), "the archive read from the disk by dd, into nothing".to_owned()),
         (local(Job::Checkpoint), "podman without an archive: CRIU's dump of the memory".to_owned()),
         (results.criu(Contender::Ckpt, Job::Checkpoint), "ckpt: CRIU's dump of the memory".to_owned()),
         (local(Job::Warm), "podman without an archive: CRIU's restore, warm".to_owned()),
@@ -70,6 +71,6 @@ mod tests {
     fn limits_are_told() {
         let text = limits(&results(), 4 << 30);
         assert!(text.starts_with("4096.0 MiB written and synced by dd: 4.000 s\n"), "{text}");
-        assert_eq!(text.lines().count(), 5, "{text}");
+        assert_eq!(text.lines().count(), 6, "{text}");
     }
 }
