@@ -161,3 +161,72 @@ fn open_dead(path: PathBuf) -> io::Result<Option<Journal>> {
     let made = lines.next().and_then(|line| serde_json::from_str(line).ok()).map(|Made { made }| made);
     Ok(Some(Journal { file, path, begun, made }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun() -> Begun {
+        let (name, session) = ("web".to_owned(), PathBuf::from("/run/ckpt/abc"));
+        Begun { name, id: None, volumes: vec!["data".to_owned()], leases: Vec::new(), session }
+    }
+
+    /// A journal as a run leaves it that wrote `lines`.
+    fn left(lines: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(format!("{PREFIX}x.json"));
+        fs::write(&path, lines).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_dead_runs_journal_tells_what_it_was_to_make() {
+        let made = line(&Made { made: "0123".to_owned() });
+        let (folder, path) = left(&[line(&begun()), made].concat());
+        let journals = dead(folder.path());
+        assert_eq!(journals.len(), 1);
+        assert_eq!(journals[0].begun, begun());
+        assert!(journals[0].is_maker_of(Path::new("/nonexistent"), Some("0123")));
+        assert!(!journals[0].is_maker_of(Path::new("/nonexistent"), Some("4567")));
+        journals.into_iter().for_each(Journal::end);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_living_runs_journal_is_left_to_it() {
+        let (folder, path) = left(&line(&begun()));
+        let run = File::open(&path).unwrap();
+        flock(&run, FlockOperation::LockExclusive).unwrap();
+        assert!(dead(folder.path()).is_empty());
+        assert!(path.exists());
+        drop(run);
+        assert_eq!(dead(folder.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_journal_that_was_not_written_to_its_end_goes() {
+        let (folder, path) = left(br#"{"name":"we"#);
+        assert!(dead(folder.path()).is_empty());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn journals_without_leases_are_of_older_versions() {
+        let line = br#"{"name":"web","id":null,"volumes":["data"],"session":"/run/ckpt/abc"}"#;
+        let (folder, _) = left(line);
+        assert_eq!(dead(folder.path())[0].begun, begun());
+    }
+
+    #[test]
+    fn without_an_id_the_time_tells() {
+        let (folder, _) = left(&line(&begun()));
+        let volume = folder.path().join("volume");
+        fs::create_dir(&volume).unwrap();
+        let journals = dead(folder.path());
+        assert!(journals[0].is_maker_of(&volume, None));
+        assert!(!journals[0].is_maker_of(Path::new("/proc"), None), "of another time, or of none");
+        let now = SystemTime::now();
+        assert!(!journals[0].lived_at(now - Duration::from_secs(60)));
+        assert!(!journals[0].lived_at(now + GRACE + Duration::from_secs(60)));
+    }
+}
