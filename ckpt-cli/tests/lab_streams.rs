@@ -3,10 +3,12 @@
 mod lab;
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use lab::*;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Runs a script of bash, in which `ckpt` is the program under test and a pipeline fails with any of its parts.
 fn bash(script: &str) -> Output {
@@ -125,6 +127,31 @@ fn a_reader_that_goes_away_costs_no_container() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains("standard output: Broken pipe") && said.contains("was restored and runs"), "{said}");
+        assert!(original.is_running());
+    }
+    assert_consecutive(&original.numbers());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_one_interrupt_ends_the_wait_for_a_reader() {
+    let original = counting("stalled", "runc");
+    for options in [&[][..], &["--compress", "gzip"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+            .args(["checkpoint", "stalled", "-e", "-"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The reader takes the first byte, and then no more.
+        let mut reader = child.stdout.take().unwrap();
+        reader.read_exact(&mut [0]).unwrap();
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let status = wait_for("the end of ckpt", || child.try_wait().unwrap());
+        let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(said.contains("interrupted") && said.contains("was restored and runs"), "{said}");
         assert!(original.is_running());
     }
     assert_consecutive(&original.numbers());

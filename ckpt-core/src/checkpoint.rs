@@ -19,6 +19,7 @@ mod options;
 mod plan;
 mod previous;
 mod run;
+mod stream;
 mod versions;
 mod volume;
 mod writeback;

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 /// Raised by a byte in its stream, as signal handlers can write one; never taken back.
 #[derive(Clone, Debug)]
@@ -34,6 +35,21 @@ impl Interrupt {
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.raised.as_fd()
+    }
+}
+
+/// Waits until `fd` is ready for `what`, at its end or broken; an error once the `interrupt` is raised.
+pub(crate) fn ready(fd: BorrowedFd<'_>, what: PollFlags, interrupt: Option<&Interrupt>) -> io::Result<()> {
+    let mut fds = vec![PollFd::from_borrowed_fd(fd, what)];
+    fds.extend(interrupt.map(|interrupt| PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN)));
+    match poll(&mut fds, None) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    match interrupt {
+        // Not of the kind `Interrupted`, upon which readers and writers try again.
+        Some(interrupt) if interrupt.is_raised() => Err(io::Error::other("interrupted")),
+        _ => Ok(()),
     }
 }
 

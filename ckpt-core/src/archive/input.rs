@@ -5,11 +5,10 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::Errno;
 
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, ready};
 
 /// Where an archive comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,27 +59,10 @@ pub(super) struct Interruptible<'s> {
     pub(super) interrupt: Option<&'s Interrupt>,
 }
 
-impl Interruptible<'_> {
-    /// Waits for bytes or the end.
-    fn wait(&self) -> io::Result<()> {
-        let mut fds = vec![PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN)];
-        fds.extend(self.interrupt.map(|interrupt| PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN)));
-        match poll(&mut fds, None) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        match self.interrupt {
-            // Not of the kind `Interrupted`, upon which readers try again.
-            Some(interrupt) if interrupt.is_raised() => Err(io::Error::other("interrupted")),
-            _ => Ok(()),
-        }
-    }
-}
-
 impl Read for Interruptible<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            self.wait()?;
+            ready(self.stream.as_fd(), PollFlags::IN, self.interrupt)?;
             match self.stream.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return read,

@@ -1,7 +1,7 @@
 //! The last way of a staged archive: copied, compressed or streamed to where the user wants it.
 
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io::{self, Seek, Write};
 
 use super::Compression;
 use super::destination::Destination;
@@ -26,15 +26,9 @@ pub(crate) fn deliver(stage: &File, target: &Destination, compression: Compressi
     match (target, compression) {
         (Destination::File(target), Compression::None) => copy(stage, target.file()),
         (Destination::File(target), compression) => Ok(compress(stage, target.file(), compression)?),
-        (Destination::Stdout(stream), Compression::None) => send(stage, stream).map_err(DeliverError::Stream),
+        (Destination::Stdout(stream), Compression::None) => stream.send(stage).map_err(DeliverError::Stream),
         (Destination::Stdout(stream), _) => compress(stage, stream, compression).map_err(DeliverError::Stream),
     }
-}
-
-/// From file to file or pipe, the kernel moves the bytes.
-fn send(mut stage: &File, mut stream: &File) -> io::Result<()> {
-    stage.rewind()?;
-    io::copy(&mut stage, &mut stream).map(drop)
 }
 
 fn copy(stage: &File, target: &File) -> Result<(), DeliverError> {
@@ -46,7 +40,7 @@ fn copy(stage: &File, target: &File) -> Result<(), DeliverError> {
     Ok(())
 }
 
-fn compress(mut stage: &File, target: &File, compression: Compression) -> io::Result<()> {
+fn compress(mut stage: &File, target: impl Write, compression: Compression) -> io::Result<()> {
     stage.rewind()?;
     let mut encoder = compression.encoder(target)?;
     io::copy(&mut stage, &mut encoder)?;

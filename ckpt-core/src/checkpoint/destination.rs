@@ -1,10 +1,8 @@
 //! Where the archive ends up: in a file that gets its name at the end, or in a stream.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::AsFd;
-
+use super::stream::Stream;
 use super::{Compression, Export};
+use crate::interrupt::Interrupt;
 use crate::output::{Output, OutputError};
 
 /// The archive's last place.
@@ -12,12 +10,17 @@ use crate::output::{Output, OutputError};
 pub(crate) enum Destination {
     File(Output),
     /// Standard output. It only goes forward, and whoever reads it may do so slowly.
-    Stdout(File),
+    Stdout(Stream),
 }
 
 impl Destination {
     /// `container` is the name that a file in a folder gets.
-    pub(super) fn open(export: &Export, container: &str, compression: Compression) -> Result<Self, OutputError> {
+    pub(super) fn open(
+        export: &Export,
+        container: &str,
+        compression: Compression,
+        interrupt: Option<&Interrupt>,
+    ) -> Result<Self, OutputError> {
         match export {
             Export::File(path) => Output::create(path).map(Destination::File),
             Export::Folder(folder) => {
@@ -25,8 +28,8 @@ impl Destination {
                 Output::create(&folder.join(name)).map(Destination::File)
             }
             Export::Stdout => {
-                let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(OutputError::Stdout)?;
-                Ok(Destination::Stdout(stdout.into()))
+                let stdout = Stream::stdout(interrupt.cloned()).map_err(OutputError::Stdout)?;
+                Ok(Destination::Stdout(stdout))
             }
         }
     }

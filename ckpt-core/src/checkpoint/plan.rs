@@ -43,7 +43,7 @@ impl CheckpointPlan {
             return Err(storage::StorageError::Driver { driver: facts.graph_driver.name }.into());
         }
         let (store, layers) = storage::of_container(&podman, &facts.id)?;
-        let output = Destination::open(&options.export, &facts.name, options.compress)?;
+        let output = Destination::open(&options.export, &facts.name, options.compress, options.interrupt.as_ref())?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
         let (stage, can_clone) = place(&layers, &rescue, &output, options.compress)?;
         let file = draft(stage.as_ref(), &output);
@@ -83,7 +83,7 @@ impl CheckpointPlan {
 fn draft<'p>(stage: Option<&'p Output>, output: &'p Destination) -> &'p File {
     match (stage, output) {
         (Some(draft), _) | (None, Destination::File(draft)) => draft.file(),
-        (None, Destination::Stdout(stream)) => stream,
+        (None, Destination::Stdout(stream)) => stream.file(),
     }
 }
 
