@@ -347,11 +347,15 @@ impl Engine for Podman {
     }
 }
 
-/// What podman says last is why it failed.
+/// What podman says last is why it failed; where that is only that a program did, with what the program said.
 pub(crate) fn last_words(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed without a word");
-    last.trim_start_matches("Error: ").trim().to_owned()
+    let mut lines = text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let last = lines.next().unwrap_or("it failed without a word").trim_start_matches("Error: ");
+    match lines.next() {
+        Some(said) if last.contains(" failed: exit status ") => format!("{last}: {said}"),
+        _ => last.to_owned(),
+    }
 }
 
 /// The folder of the container's OCI bundle: podman's `userdata`.
@@ -370,6 +374,13 @@ mod tests {
             "no such container \"x\""
         );
         assert_eq!(last_words(b""), "it failed without a word");
+    }
+
+    #[test]
+    fn a_programs_failure_comes_with_its_words() {
+        let stderr =
+            b"Can't read request\nCRIU checkpointing failed -70\nError: `crun checkpoint x` failed: exit status 1\n";
+        assert_eq!(last_words(stderr), "`crun checkpoint x` failed: exit status 1: CRIU checkpointing failed -70");
     }
 
     #[test]
