@@ -27,6 +27,7 @@ fn btrfs_checkpoints_can_be_killed_at_any_moment() {
         container
     });
     let before = World::at_rest(folder.path());
+    let _evidence = Evidence;
     for round in 0.. {
         if tally.hits() == KILLS {
             break;
@@ -67,6 +68,7 @@ fn btrfs_restores_can_be_killed_at_any_moment() {
     let mut tally = Tally::default();
     let archives = RUNTIMES.map(|runtime| archive_with_volume(runtime, folder.path()));
     let before = World::at_rest(folder.path());
+    let _evidence = Evidence;
     for round in 0.. {
         if tally.hits() == KILLS {
             break;

@@ -14,6 +14,7 @@ pub(crate) mod leases;
 mod netns;
 pub(crate) mod processes;
 mod runtime;
+pub(crate) mod sleepers;
 
 use std::path::Path;
 
@@ -42,7 +43,7 @@ pub(crate) fn recover(
     }
     session::clear_scratch()?;
     for journal in journal::dead(storage.graph_root()) {
-        processes::wait_for_end_of(&journal.begun.session);
+        processes::wait_for_end_of(&journal.begun.session, journal.container());
         match HalfMade::find(engine, storage, &journal).and_then(|left| left.remove_unless_it_has_run(engine)) {
             Ok(()) => journal.end(),
             Err(error) => progress.warning(&format!(
@@ -56,8 +57,9 @@ pub(crate) fn recover(
 
 /// Sees to it that the container of a killed checkpoint stands still no longer.
 fn recover_session(engine: &dyn Engine, folder: &Path, progress: &mut dyn Progress) {
-    let idle = processes::wait_for_end_of(folder);
-    let thawed = match session::subject_of(folder) {
+    let subject = session::subject_of(folder);
+    let idle = processes::wait_for_end_of(folder, subject.as_deref());
+    let thawed = match subject {
         Some(id) => thaw(engine, &id),
         None => Ok(()),
     };

@@ -15,6 +15,7 @@ use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook::{HookCall, HookServer};
 use crate::podman::bundle;
 use crate::recovery::processes;
+use crate::recovery::sleepers::{INTERVAL, Sleepers};
 use crate::session::{Session, SessionError};
 
 /// What happens next.
@@ -33,7 +34,10 @@ pub(crate) struct Dump {
     hook: HookServer,
     /// The reading end, until it is handed out.
     export: Option<File>,
-    _session: Session,
+    /// Its ID.
+    container: String,
+    sleepers: Sleepers,
+    session: Session,
 }
 
 /// At the default of 64 KiB, podman's writes and our reads take turns; 1 MiB is what an unprivileged pipe may have
@@ -55,13 +59,17 @@ impl Dump {
         // An administrator's smaller limit is no reason to stop.
         let _ = rustix::pipe::fcntl_setpipe_size(&export, PIPE_BYTES);
         let podman = plan.engine.start_checkpoint(&plan.facts.id, &fifo, options, hook.path())?;
-        Ok(Dump { podman, hook, export: Some(export.into()), _session: session })
+        let (container, sleepers) = (plan.facts.id.clone(), Sleepers::default());
+        Ok(Dump { podman, hook, export: Some(export.into()), container, sleepers, session })
     }
 
     /// Waits for the next thing to happen.
     pub(crate) fn next_event(&mut self) -> Result<Event, DumpError> {
         loop {
             let [hook, export, ended] = self.ready()?;
+            let (session, id) = (self.session.path(), &self.container);
+            let is_ours = |pid| processes::names_below(pid, session) || processes::is_criu_of(pid, id);
+            self.sleepers.kill_forgotten(is_ours);
             if hook {
                 return self.hook.accept().map(Event::Frozen).map_err(DumpError::Hook);
             }
@@ -75,14 +83,15 @@ impl Dump {
         }
     }
 
-    /// Whether the hook, the export and the end are there.
+    /// Whether the hook, the export and the end are there: at once, or else before it is time to look for sleepers.
     fn ready(&self) -> Result<[bool; 3], DumpError> {
         let mut fds = vec![PollFd::from_borrowed_fd(self.hook.as_fd(), PollFlags::IN)];
         fds.push(PollFd::from_borrowed_fd(self.podman.as_fd(), PollFlags::IN));
         if let Some(export) = &self.export {
             fds.push(PollFd::from_borrowed_fd(export.as_fd(), PollFlags::IN));
         }
-        poll_all(&mut fds, None)?;
+        let interval = Timespec { tv_sec: INTERVAL.as_secs() as i64, tv_nsec: 0 };
+        poll_all(&mut fds, Some(&interval))?;
         // A FIFO whose writer has come and gone without a byte says HUP: an export as well, an empty one.
         let is_ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
         Ok([is_ready(0), is_ready(2), is_ready(1)])
@@ -98,12 +107,12 @@ impl Dump {
     /// A podman that was killed leaves the runtime and CRIU at work; what becomes of the container is known only once
     /// they have ended as well.
     pub(crate) fn finish(self) -> Result<Said, DumpError> {
-        let Dump { podman, hook, export, _session: session } = self;
+        let Dump { podman, hook, export, container, session, .. } = self;
         let said = podman.finish()?;
         // Whoever still asks the hook for a verdict gets none, and undoes the dump.
         drop((hook, export));
         if !said.status.success() {
-            processes::wait_for_end_of(session.path());
+            processes::wait_for_end_of(session.path(), Some(&container));
         }
         Ok(said)
     }

@@ -115,6 +115,11 @@ impl Journal {
         }
     }
 
+    /// The ID of the container that it made, as far as it noted.
+    pub(crate) fn container(&self) -> Option<&str> {
+        self.made.as_deref().or(self.begun.id.as_deref())
+    }
+
     /// Whether this run, or its podman, was at work at `time`.
     pub(crate) fn lived_at(&self, time: SystemTime) -> bool {
         let lived = || -> io::Result<_> {

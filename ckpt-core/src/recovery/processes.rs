@@ -9,15 +9,21 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::sleepers::Sleepers;
+
 /// How long processes may take to end, and how often they are looked at.
 const LIMIT: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_millis(5);
 
 /// Waits until no process is left that works with files of the session `folder`: podman, and below it the runtime and
 /// CRIU, which have it in their environment or arguments. They all end by themselves when the run at the other end is
-/// dead; gives whether they did.
-pub(crate) fn wait_for_end_of(folder: &Path) -> bool {
-    until(|| !all().any(|pid| names_below(pid, folder)))
+/// dead, but for [`Sleepers`] of the container `id`, which are killed; gives whether they did.
+pub(crate) fn wait_for_end_of(folder: &Path, id: Option<&str>) -> bool {
+    let mut sleepers = Sleepers::default();
+    until(|| {
+        sleepers.kill_forgotten(|pid| names_below(pid, folder) || id.is_some_and(|id| is_criu_of(pid, id)));
+        !all().any(|pid| names_below(pid, folder))
+    })
 }
 
 /// Kills what resumes, or runs, the container `id`: its conmon and CRIU with all below them, and all that is in its
@@ -46,7 +52,7 @@ fn until(mut done: impl FnMut() -> bool) -> bool {
 }
 
 /// Numbers of processes get used again: the descriptor holds on to one, which is looked at once more before it is hit.
-fn kill(pid: i32, is_meant: impl Fn(i32) -> bool) {
+pub(super) fn kill(pid: i32, is_meant: impl Fn(i32) -> bool) {
     if let Some(pid) = Pid::from_raw(pid)
         && let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty())
         && is_meant(pid.as_raw_nonzero().get())
@@ -74,7 +80,7 @@ fn of_container(id: &str) -> BTreeSet<i32> {
     }
 }
 
-fn all() -> impl Iterator<Item = i32> {
+pub(super) fn all() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
@@ -87,20 +93,36 @@ fn is_conmon_of(pid: i32, id: &str) -> bool {
         && arguments.any(|argument| argument == id.as_bytes())
 }
 
-/// CRIU names the bundle, in which its images are; the runtime that waited for it may be gone.
-fn is_criu_of(pid: i32, id: &str) -> bool {
+/// CRIU names the bundle, in which its images are, or works in it; the runtime that waited for it may be gone.
+pub(crate) fn is_criu_of(pid: i32, id: &str) -> bool {
+    let bundle = format!("/{id}/userdata").into_bytes();
+    let works_in_it = || {
+        let folder = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+        contains(folder.as_os_str().as_bytes(), &bundle)
+    };
+    is_criu(pid) && (contains(&read(pid, "cmdline"), &bundle) || works_in_it())
+}
+
+pub(super) fn is_criu(pid: i32) -> bool {
     let arguments = read(pid, "cmdline");
-    let bundle = format!("/{id}/userdata/");
-    arguments.starts_with(b"criu") && contains(&arguments, bundle.as_bytes())
+    let program = arguments.split(|byte| *byte == 0).next().unwrap_or_default();
+    program == b"criu" || program.ends_with(b"/criu")
 }
 
-/// podman's cgroups are `libpod-ID` or `libpod-ID.scope`, with one below for the container, or not.
 fn is_in_cgroup_of(pid: i32, id: &str) -> bool {
-    let group = format!("/libpod-{id}");
-    contains(&read(pid, "cgroup"), group.as_bytes())
+    let groups = read(pid, "cgroup");
+    groups.split(|byte| matches!(byte, b'/' | b'\n')).any(|group| is_cgroup_of(group, id))
 }
 
-fn names_below(pid: i32, folder: &Path) -> bool {
+/// podman's cgroups are `libpod-ID` or `libpod-ID.scope`, with one below for the container, or not; conmon's have
+/// another name.
+pub(super) fn is_cgroup_of(name: &[u8], id: &str) -> bool {
+    name.strip_prefix(b"libpod-")
+        .and_then(|name| name.strip_prefix(id.as_bytes()))
+        .is_some_and(|end| matches!(end, b"" | b".scope"))
+}
+
+pub(crate) fn names_below(pid: i32, folder: &Path) -> bool {
     let mut below = folder.as_os_str().as_bytes().to_vec();
     below.push(b'/');
     ["cmdline", "environ"].into_iter().any(|file| contains(&read(pid, file), &below))
@@ -117,7 +139,7 @@ fn parent(pid: i32) -> Option<i32> {
 }
 
 /// Of a process that is gone, nothing.
-fn read(pid: i32, file: &str) -> Vec<u8> {
+pub(super) fn read(pid: i32, file: &str) -> Vec<u8> {
     fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default()
 }
 

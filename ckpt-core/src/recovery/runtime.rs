@@ -1,6 +1,8 @@
-//! What an OCI runtime has of a container that podman does not know to run: processes, a record, a mount in that.
+//! What an OCI runtime has of a container that podman does not know to run: processes, their cgroups, a record, a mount in
+//! that.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,6 +18,9 @@ const RECORDS: [&str; 2] = ["/run/runc", "/run/crun"];
 
 /// Where a runtime mounts the root for CRIU, in its record, while CRIU restores.
 const CRIU_ROOT: &str = "criu-root";
+
+/// Where cgroups are mounted, those of v1 a hierarchy each.
+const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Removes it all, so that the runtime takes the ID again.
 pub(crate) fn forget(engine: &dyn Engine, id: &str) {
@@ -34,6 +39,29 @@ pub(crate) fn forget(engine: &dyn Engine, id: &str) {
         let _ = fs::remove_dir(record.join(CRIU_ROOT));
         let _ = fs::remove_dir(record);
     }
+    remove_cgroups(Path::new(CGROUPS), id);
+}
+
+/// No runtime removes those of a container that it has no record of.
+fn remove_cgroups(folder: &Path, id: &str) {
+    for group in folders_in(folder) {
+        if group.file_name().is_some_and(|name| processes::is_cgroup_of(name.as_bytes(), id)) {
+            remove_cgroup(&group);
+        } else {
+            remove_cgroups(&group, id);
+        }
+    }
+}
+
+/// With all below it. One with processes in it stays.
+fn remove_cgroup(group: &Path) {
+    folders_in(group).for_each(|below| remove_cgroup(&below));
+    let _ = fs::remove_dir(group);
+}
+
+fn folders_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
 }
 
 fn runtime_of(engine: &dyn Engine, id: &str) -> Result<PathBuf, PodmanError> {

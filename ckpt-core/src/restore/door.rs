@@ -20,7 +20,8 @@ use super::plan::RestorePlan;
 use super::{RestoreOptions, RunError};
 use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook;
-use crate::recovery::Journal;
+use crate::recovery::sleepers::Sleepers;
+use crate::recovery::{Journal, processes};
 use crate::session::{Session, SessionError};
 
 /// Name of the FIFO in the session's folder.
@@ -36,6 +37,7 @@ const GRACE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 pub(crate) struct Door<'r> {
     podman: Child,
     session: Session,
+    sleepers: Sleepers,
     fifo: PathBuf,
     options: &'r RestoreOptions,
 }
@@ -48,17 +50,21 @@ impl<'r> Door<'r> {
         let previous = plan.previous.as_ref().map(descriptor);
         let path = options.criu_configuration().map(|lines| criu_hook::configure(&session, lines.as_bytes()));
         let podman = plan.engine.start_restore(&fifo, previous.as_deref(), options, path.transpose()?)?;
-        Ok(Door { podman, session, fifo, options })
+        let sleepers = Sleepers::default();
+        Ok(Door { podman, session, sleepers, fifo, options })
     }
 
     /// Waits until podman reads; `None` if it ended instead. The next one to open the FIFO gets another.
     ///
     /// An interrupt ends the waiting, but not while podman resumes the processes: stopped there, it would leave the
     /// runtime with a container that podman does not know.
-    pub(crate) fn next_reader(&self, is_resuming: bool, journal: &Journal) -> Result<Option<Reader>, RunError> {
+    pub(crate) fn next_reader(&mut self, is_resuming: bool, journal: &Journal) -> Result<Option<Reader>, RunError> {
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         loop {
             journal.alive();
+            if let Some(id) = journal.container() {
+                self.sleepers.kill_forgotten(|pid| processes::is_criu_of(pid, id));
+            }
             match open(&self.fifo, flags, Mode::empty()) {
                 Ok(pipe) => {
                     self.session.fifo(IMPORT)?;

@@ -48,7 +48,7 @@ impl<'r> Run<'r> {
         let session = Session::begin()?;
         let mut journal = Journal::begin(self.plan.storage.graph_root(), self.begun(&session))?;
         let mut door = Door::open(self.plan, self.options, session)?;
-        let served = self.serve(&door, &mut journal);
+        let served = self.serve(&mut door, &mut journal);
         self.journal = Some(journal);
         if let Err(error) = &served {
             door.abandon(matches!(error, RunError::Place(_) | RunError::Store(_) | RunError::Taken { .. }));
@@ -80,7 +80,7 @@ impl<'r> Run<'r> {
     }
 
     /// Gives podman what it wants to read each time, until it ends.
-    fn serve(&mut self, door: &Door<'_>, journal: &mut Journal) -> Result<(), RunError> {
+    fn serve(&mut self, door: &mut Door<'_>, journal: &mut Journal) -> Result<(), RunError> {
         while let Some(reader) = door.next_reader(self.container.is_some(), journal)? {
             match self.prepare_part(journal) {
                 Ok(part) => reader.send(part)?,
