@@ -30,7 +30,8 @@ pub trait Progress {
     /// Another phase begins.
     fn phase(&mut self, _phase: Phase) {}
 
-    /// One more member was written or made; `path` as it stands in its archive, `moved` counts this member alone.
+    /// One more member was written or made; `path` as it stands in its archive, `moved` is what moved since the member
+    /// before: threads may still be at work on this one.
     fn member(&mut self, _path: &[u8], _moved: Transferred) {}
 
     /// Something the user should know, though the work goes on.

@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use aligntar::{
     ClonePolicy, Entry, FileSource, Member, Parents, Transferred, UnpackError, UnpackOptions, Unpacker, XattrFilter,
@@ -76,17 +78,16 @@ pub fn place_diff(
     let keep = |name: &[u8]| name != b"security.selinux";
     let root = open_directory(&layers.upperdir)?;
     let mut unpacker = unpacker(&root, &keep, clone_policy, &mut parents)?;
-    let mut moved = Transferred::default();
     for entry in members {
         let mut entry = entry?;
         store_as(&mut entry.member, layers)?;
         upperdir.borrow_mut().keep_times_of(&relative(&entry.member.path));
-        moved += unpack_one(&mut unpacker, &entry, archive, progress)?;
+        unpack_one(&mut unpacker, &entry, archive, progress)?;
     }
     for socket in &beside.sockets {
         socket.make(&mut upperdir.borrow_mut())?;
     }
-    unpacker.finish()?;
+    let moved = unpacker.finish()?;
     for path in &beside.deleted {
         upperdir.borrow_mut().delete(path)?;
     }
@@ -130,12 +131,10 @@ pub(crate) fn place_tree(
     let root = open_directory(target)?;
     let mut parents = aligntar::PlainParents;
     let mut unpacker = unpacker(&root, &keep_plain, clone_policy, &mut parents)?;
-    let mut moved = Transferred::default();
     for entry in entries {
-        moved += unpack_one(&mut unpacker, &entry?, archive, progress)?;
+        unpack_one(&mut unpacker, &entry?, archive, progress)?;
     }
-    unpacker.finish()?;
-    Ok(moved)
+    Ok(unpacker.finish()?)
 }
 
 fn unpacker<'a>(
@@ -144,7 +143,8 @@ fn unpacker<'a>(
     clone_policy: ClonePolicy,
     parents: &'a mut dyn Parents,
 ) -> Result<Unpacker<'a>, UnpackError> {
-    let options = UnpackOptions { owner: true, keep_xattr, clone_policy, ..UnpackOptions::default() };
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let options = UnpackOptions { owner: true, keep_xattr, clone_policy, threads, ..UnpackOptions::default() };
     Unpacker::new(root.as_fd(), options, parents)
 }
 
@@ -153,10 +153,10 @@ fn unpack_one(
     entry: &Entry,
     archive: &mut FileSource<'_>,
     progress: &mut dyn Progress,
-) -> Result<Transferred, PlaceError> {
+) -> Result<(), PlaceError> {
     let moved = unpacker.unpack(entry, archive)?;
     progress.member(&entry.member.path, moved);
-    Ok(moved)
+    Ok(())
 }
 
 fn open_directory(path: &Path) -> Result<File, PlaceError> {
