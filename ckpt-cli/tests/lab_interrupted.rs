@@ -107,7 +107,7 @@ fn btrfs_a_second_signal_ends_at_once() {
     assert_only_archives(folder.path());
     let last = folder.path().join("last.tar");
     wait_for("CRIU's end", || (!run("pidof", &["criu"]).status.success()).then_some(()));
-    if !container.is_running() {
+    if !container.goes_on() {
         podman(&["container", "restore", "impatient"]);
     }
     ckpt(&["checkpoint", "impatient", "-e", text(&last)]);

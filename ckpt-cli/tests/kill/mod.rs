@@ -69,14 +69,12 @@ impl Strike {
     /// Victim, phase and moment by lot. Hook and CRIU are not there in every phase: they are hit in theirs.
     pub(crate) fn drawn(dice: &mut Dice, phases: &[Phase]) -> Self {
         let victim = [Victim::Ckpt, Victim::Podman, Victim::Hook, Victim::Criu, Victim::All][dice.below(5) as usize];
-        let phases: Vec<Phase> = phases.iter().copied().filter(|phase| phase.has(victim)).collect();
-        let (victim, phases) = match phases[..] {
-            // A restore has no hook.
-            [] => (Victim::Ckpt, vec![Phase::Create, Phase::Place, Phase::Resume]),
-            _ => (victim, phases),
-        };
+        let its: Vec<Phase> = phases.iter().copied().filter(|phase| phase.has(victim)).collect();
+        let (victim, phases) = if its.is_empty() { (Victim::Ckpt, phases) } else { (victim, &its[..]) };
         let phase = phases[dice.below(phases.len() as u64) as usize];
-        Strike { victim, phase, delay: Duration::from_micros(dice.below(phase.usual_length().as_micros() as u64)) }
+        // Phases are shorter on one machine than on another: half of the strikes come as they begin.
+        let delay = dice.below(2) * dice.below(phase.usual_length().as_micros() as u64);
+        Strike { victim, phase, delay: Duration::from_micros(delay) }
     }
 
     /// Runs `ckpt` with `arguments` and strikes; gives who was hit in which phase, if the phase came at all.
@@ -136,12 +134,9 @@ impl Tally {
         self.hits.values().sum()
     }
 
-    /// Every phase was hit.
-    pub(crate) fn assert_complete(&self, phases: &[Phase]) {
-        println!("{self:?}");
-        for phase in phases {
-            let hits: usize = self.hits.iter().filter(|((_, hit), _)| hit == phase).map(|(_, count)| count).sum();
-            assert!(hits > 0, "no strike hit the phase {phase:?}: {self:?}");
-        }
+    /// Those of `phases` that no strike has hit.
+    pub(crate) fn missing(&self, phases: &[Phase]) -> Vec<Phase> {
+        let is_hit = |phase: &Phase| self.hits.keys().any(|(_, hit)| hit == phase);
+        phases.iter().copied().filter(|phase| !is_hit(phase)).collect()
     }
 }

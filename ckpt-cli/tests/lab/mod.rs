@@ -103,6 +103,15 @@ impl Container {
         podman(&["container", "inspect", "--format", template, &self.name])
     }
 
+    /// Whether it goes on, once that is certain: podman learns a moment later that one has ended.
+    pub(crate) fn goes_on(&self) -> bool {
+        let count = self.numbers().len();
+        wait_for("the container to go on or to have ended", || match self.is_running() {
+            true => (self.numbers().len() > count).then_some(true),
+            false => Some(false),
+        })
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.inspect("{{.State.Status}}") == "running"
     }
