@@ -11,7 +11,6 @@ mod options;
 mod parts;
 mod place;
 mod plan;
-mod readahead;
 mod run;
 mod trust;
 

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
 use super::plan::RestorePlan;
-use super::{PlaceAllError, RestoreOptions, readahead};
+use super::{PlaceAllError, RestoreOptions};
 use crate::archive::{ArchiveError, CHECKPOINT, LOG, ROOTFS_DIFF, VOLUMES};
 use crate::progress::Progress;
 use crate::rootfs::{place_diff, place_tree};
@@ -70,7 +70,6 @@ fn place_bundle(
         Ok::<_, ArchiveError>(entry)
     });
     moved += place_tree(&mut plan.archive.source()?, members, &image_dir, options.clone_policy, progress)?;
-    readahead::begin(&image_dir);
     move_to_own_cgroup(&image_dir.join(CGROUP_IMG), &plan.config.id, &container.id).map_err(image_error)?;
     Ok(moved)
 }
