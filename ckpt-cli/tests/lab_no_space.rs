@@ -254,21 +254,3 @@ fn btrfs_a_storage_that_gets_full_at_any_stage_costs_no_container() {
     }
     assert!(outcomes.iter().all(|&count| count > 0), "failed, succeeded: {outcomes:?}");
 }
-
-#[test]
-#[ignore = "needs podman and CRIU: cargo xtask test"]
-fn btrfs_too_little_memory_costs_no_container() {
-    let container = counting("starved", 1_000_000);
-    let folder = folder();
-    let archive = folder.path().join("x.tar");
-    // From too little to start with to enough for `ckpt`, but not for podman.
-    for megabytes in [8, 16, 64, 256, 700] {
-        let limit = format!("--as={}", megabytes << 20);
-        let arguments = [&limit, env!("CARGO_BIN_EXE_ckpt"), "checkpoint", "starved", "-e", text(&archive)];
-        let output = run("prlimit", &arguments);
-        assert!(!output.status.success(), "{megabytes} MB were enough");
-        assert!(!archive.exists() && fs::read_dir(folder.path()).unwrap().count() == 0);
-        assert_counts(&container);
-    }
-    ckpt(&["checkpoint", "starved", "-e", text(&archive)]);
-}

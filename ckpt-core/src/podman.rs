@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -33,6 +34,14 @@ pub enum PodmanError {
         command: String,
         /// The last line of what it printed, without the word `Error`.
         message: String,
+    },
+    /// podman was killed, by the kernel for want of memory or by somebody: it has not answered.
+    #[error("podman {command} was killed by signal {signal}")]
+    Killed {
+        /// Its subcommand.
+        command: String,
+        /// See signal(7).
+        signal: i32,
     },
     /// podman's answer is not what this program understands; versions before 4.0 miss fields.
     #[error("podman {command} gave an answer that is not understood (podman 4.0 or newer is needed)")]
@@ -212,7 +221,11 @@ impl Podman {
             return Ok(output);
         }
         let command = arguments.iter().take(2).map(|argument| <A as AsRef<str>>::as_ref(argument)).collect::<Vec<_>>();
-        Err(PodmanError::Refused { command: command.join(" "), message: last_words(&output.stderr) })
+        let command = command.join(" ");
+        Err(match output.status.signal() {
+            Some(signal) => PodmanError::Killed { command, signal },
+            None => PodmanError::Refused { command, message: last_words(&output.stderr) },
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::{ArchiveError, CheckpointArchive, NETWORK_STATUS};
 use crate::engine::Engine;
+use crate::podman::PodmanError;
 
 /// What a container had of one network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,24 +57,35 @@ impl Status {
     }
 }
 
-/// Has podman give back the `leases` of the container `id`, which has never run, if it has not noted them. Best effort: podman itself never
-/// would.
+/// Has podman give back the `leases` of the container `id`, which has never run, if it has not noted them.
 ///
 /// What podman gives back when a container leaves a network are all the leases of its ID. But only of one with a network
 /// namespace, and podman leases the addresses again when it makes that: so the container gets one without networks.
 /// Joining is refused then, since the address is leased, but noted.
-pub(crate) fn give_back(engine: &dyn Engine, id: &str, leases: &[Lease]) {
-    let is_unknown = engine.inspect(id).is_ok_and(|facts| !facts.has_address());
-    if leases.is_empty() || !is_unknown {
-        return;
+///
+/// # Errors
+/// [`PodmanError::Killed`]: it can be tried again. What podman refuses is left at that: podman itself would not even try.
+pub(crate) fn give_back(engine: &dyn Engine, id: &str, leases: &[Lease]) -> Result<(), PodmanError> {
+    let is_noted = answer(engine.inspect(id))?.is_none_or(|facts| facts.has_address());
+    if leases.is_empty() || is_noted {
+        return Ok(());
     }
     for lease in leases {
-        let _ = engine.leave_network(id, &lease.network);
+        answer(engine.leave_network(id, &lease.network))?;
     }
-    let _ = engine.initialize(id);
+    answer(engine.initialize(id))?;
     for lease in leases {
-        let _ = engine.join_network(id, lease);
-        let _ = engine.leave_network(id, &lease.network);
+        answer(engine.join_network(id, lease))?;
+        answer(engine.leave_network(id, &lease.network))?;
+    }
+    Ok(())
+}
+
+/// What podman came to; `None` if it refused.
+fn answer<T>(outcome: Result<T, PodmanError>) -> Result<Option<T>, PodmanError> {
+    match outcome {
+        Err(killed @ PodmanError::Killed { .. }) => Err(killed),
+        answered => Ok(answered.ok()),
     }
 }
 

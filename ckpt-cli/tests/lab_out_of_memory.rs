@@ -1,0 +1,146 @@
+//! Limits of memory: whether a call gets none or the kernel kills who takes it, no container is lost.
+
+mod lab;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use lab::*;
+use tempfile::TempDir;
+
+const MIB: u64 = 1 << 20;
+
+/// A cgroup whose processes the kernel kills when they need more memory than its limit, all together.
+struct LittleMemory {
+    group: PathBuf,
+    /// Where the hierarchy was mounted, unless podman needs it anyway.
+    mounted: Option<TempDir>,
+}
+
+impl LittleMemory {
+    fn new(limit: u64) -> Self {
+        let is_v1 = fs::read_to_string("/proc/self/cgroup").unwrap().contains(":memory:");
+        let mounted = is_v1.then(|| {
+            let folder = tempfile::tempdir().unwrap();
+            succeed("mount", &["-t", "cgroup", "-o", "memory", "memory", text(folder.path())]);
+            folder
+        });
+        let hierarchy = mounted.as_ref().map_or(Path::new("/sys/fs/cgroup"), |folder| folder.path());
+        let group = hierarchy.join("little-memory");
+        fs::create_dir(&group).unwrap();
+        let file = if is_v1 { "memory.limit_in_bytes" } else { "memory.max" };
+        fs::write(group.join(file), limit.to_string()).unwrap();
+        LittleMemory { group, mounted }
+    }
+
+    fn ckpt(&self, arguments: &[&str]) -> Output {
+        let enter = r#"echo 0 > "$0/cgroup.procs" && exec "$@""#;
+        let words = ["-c", enter, text(&self.group), env!("CARGO_BIN_EXE_ckpt")];
+        run("sh", &[&words[..], arguments].concat())
+    }
+
+    /// How many processes were killed, see cgroup-v1/memory.rst and cgroup-v2.rst.
+    fn kills(&self) -> u64 {
+        let file = if self.mounted.is_some() { "memory.oom_control" } else { "memory.events" };
+        let events = fs::read_to_string(self.group.join(file)).unwrap();
+        let kills = events.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        kills.unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for LittleMemory {
+    fn drop(&mut self) {
+        // A monitor that podman started stays with its container.
+        for pid in fs::read_to_string(self.group.join("cgroup.procs")).unwrap_or_default().lines() {
+            let _ = fs::write(self.group.with_file_name("cgroup.procs"), pid);
+        }
+        wait_for("the cgroup to be empty", || fs::remove_dir(&self.group).ok());
+        if let Some(folder) = &self.mounted {
+            run("umount", &[text(folder.path())]);
+        }
+    }
+}
+
+/// Any run that changes things puts right what a dead one left.
+fn run_the_next() {
+    ckpt_fails(&["restore", "-i", "/nonexistent"]);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_processes_killed_for_want_of_memory_cost_no_container() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let container = Container::run("starved", &[], COUNT);
+    let (mut kills, mut succeeded) = (0, 0);
+    for megabytes in 2..=26 {
+        let group = LittleMemory::new(megabytes * MIB);
+        let output = group.ckpt(&["checkpoint", "starved", "-e", text(&archive)]);
+        kills += group.kills();
+        drop(group);
+        run_the_next();
+        println!(
+            "{megabytes} MiB: {}, {kills} killed so far: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        if archive.exists() {
+            ckpt(&["verify", text(&archive)]);
+            fs::remove_file(&archive).unwrap();
+            succeeded += 1;
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        if !container.goes_on() {
+            podman(&["container", "restore", "starved"]);
+        }
+        let count = container.numbers().len();
+        assert_consecutive(&container.wait_for_numbers(count + 1));
+    }
+    assert!(kills > 0 && succeeded > 0, "{kills} killed, {succeeded} succeeded");
+
+    ckpt(&["checkpoint", "starved", "-e", text(&archive)]);
+    drop(container);
+    let (mut kills, mut succeeded) = (0, 0);
+    for megabytes in 2..=26 {
+        let group = LittleMemory::new(megabytes * MIB);
+        let output = group.ckpt(&["restore", "-i", text(&archive)]);
+        kills += group.kills();
+        drop(group);
+        run_the_next();
+        println!(
+            "{megabytes} MiB: {}, {kills} killed so far: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        if podman(&["ps", "--all", "--external", "--format", "{{.Names}}"]).is_empty() {
+            assert!(!output.status.success());
+            continue;
+        }
+        let restored = Container::named("starved");
+        let count = restored.numbers().len();
+        assert_consecutive(&restored.wait_for_numbers(count + 1));
+        succeeded += 1;
+    }
+    assert!(kills > 0 && succeeded > 0, "{kills} killed, {succeeded} succeeded");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_too_little_memory_costs_no_container() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let container = Container::run("starved", &[], COUNT);
+    // From too little to start with to enough for `ckpt`, but not for podman.
+    for megabytes in [8, 16, 64, 256, 700] {
+        let limit = format!("--as={}", megabytes * MIB);
+        let arguments = [&limit, env!("CARGO_BIN_EXE_ckpt"), "checkpoint", "starved", "-e", text(&archive)];
+        let output = run("prlimit", &arguments);
+        assert!(!output.status.success(), "{megabytes} MB were enough");
+        assert!(!archive.exists() && fs::read_dir(folder.path()).unwrap().count() == 0);
+        assert!(container.is_running());
+        let count = container.numbers().len();
+        assert_consecutive(&container.wait_for_numbers(count + 1));
+    }
+    ckpt(&["checkpoint", "starved", "-e", text(&archive)]);
+}
