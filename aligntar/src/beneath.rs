@@ -1,7 +1,7 @@
 //! Paths from an untrusted archive, resolved below an open directory and never outside it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat};
 use rustix::io::Errno;
@@ -29,8 +29,9 @@ pub enum BadPath {
 }
 
 /// A path of plain names below the root: relative, without `.`, `..`, empty components or NUL; empty for the root.
+/// Clones share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SafePath(Vec<u8>);
+pub(crate) struct SafePath(Arc<[u8]>);
 
 impl SafePath {
     /// `path` with leading slashes and `.` taken off, as GNU tar does.
@@ -51,7 +52,7 @@ impl SafePath {
             }
             plain.extend_from_slice(name);
         }
-        if plain.len() >= PATH_MAX { Err(BadPath::TooLong) } else { Ok(SafePath(plain)) }
+        if plain.len() >= PATH_MAX { Err(BadPath::TooLong) } else { Ok(SafePath(plain.into())) }
     }
 
     /// Directory and name; `None` for the root.
@@ -67,6 +68,10 @@ impl SafePath {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    pub(crate) fn into_bytes(self) -> Arc<[u8]> {
+        self.0
     }
 }
 

@@ -45,6 +45,10 @@ use pipeline::{Done, NotDone, Pipeline};
 use place::{Context, Place};
 use shared_archive::SharedArchive;
 
+/// Capacity up to which the memory of a file's data is used again, in bytes: that of most files. There are as many as
+/// files on their way at once, so larger ones would keep more memory than [`pipeline`] allows for.
+const SPARE_BYTES: usize = 4096;
+
 /// Makes members below one directory, in the order they are handed in.
 ///
 /// Existing files are replaced by unlink, never written through; existing directories are kept. Attributes of
@@ -63,6 +67,8 @@ pub struct Unpacker<'a> {
     pipeline: Option<Pipeline>,
     archive: SharedArchive,
     buffer: Vec<u8>,
+    /// Memory of data that is written, for the next.
+    spare: Vec<Vec<u8>>,
     moved: Transferred,
     /// Of members that were taken as made before their threads came back; one is told at a time.
     failed: VecDeque<UnpackError>,
@@ -89,6 +95,7 @@ impl<'a> Unpacker<'a> {
             pipeline: workers.map(|workers| Pipeline::start(workers, means)).transpose()?,
             archive: SharedArchive::default(),
             buffer: Vec::new(),
+            spare: Vec::new(),
             moved: Transferred::default(),
             failed: VecDeque::new(),
             options,
@@ -150,7 +157,8 @@ impl<'a> Unpacker<'a> {
 
     /// Errors are kept for later: they are of other members than the one at work.
     fn count(&mut self, done: Vec<Done>) {
-        for Done { outcome, .. } in done {
+        for Done { outcome, buffer, .. } in done {
+            self.spare.extend(buffer.filter(|buffer| buffer.capacity() <= SPARE_BYTES));
             match outcome {
                 Ok(moved) => self.moved += moved,
                 Err(NotDone::Failed(error)) => self.failed.push_back(error),

@@ -26,6 +26,15 @@ pub(super) enum Data {
     Spans { archive: Arc<File>, spans: Vec<Span> },
 }
 
+impl Data {
+    pub(super) fn into_buffer(self) -> Option<Vec<u8>> {
+        match self {
+            Data::Memory(bytes) => Some(bytes),
+            Data::Spans { .. } => None,
+        }
+    }
+}
+
 /// How data moves.
 #[derive(Clone, Copy)]
 pub(super) struct Means {

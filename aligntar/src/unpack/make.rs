@@ -82,7 +82,7 @@ impl Unpacker<'_> {
         let archive = source.file();
         Ok(match (way, archive) {
             (Way::Memory, _) => {
-                let mut bytes = std::mem::take(&mut self.buffer);
+                let mut bytes = self.spare.pop().unwrap_or_default();
                 fill::read(source, &mut bytes, entry.data_offset, entry.stored_len as usize)
                     .map_err(|error| at.data_error(error))?;
                 Some(Data::Memory(bytes))

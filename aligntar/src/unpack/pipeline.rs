@@ -49,20 +49,24 @@ pub(super) enum NotDone {
 
 /// What became of a job.
 pub(super) struct Done {
-    path: Vec<u8>,
+    path: Arc<[u8]>,
     pub(super) outcome: Result<Transferred, NotDone>,
+    /// The memory that its data was in.
+    pub(super) buffer: Option<Vec<u8>>,
 }
 
 impl Job {
     pub(super) fn complete(self, means: Means) -> Done {
-        let path = self.new.path.as_bytes().to_vec();
+        let path = self.new.path.clone().into_bytes();
         let Job { new, data } = self;
         let outcome = match new.make() {
             Ok(made) => made.complete(&data, means).map_err(NotDone::Failed),
             Err(NotMade::Failed(error)) => Err(NotDone::Failed(error)),
-            Err(NotMade::Occupied(new)) => Err(NotDone::Occupied(Box::new(Job { new: *new, data }))),
+            Err(NotMade::Occupied(new)) => {
+                return Done { path, outcome: Err(NotDone::Occupied(Box::new(Job { new: *new, data }))), buffer: None };
+            }
         };
-        Done { path, outcome }
+        Done { path, outcome, buffer: data.into_buffer() }
     }
 
     fn bytes(&self) -> usize {
@@ -82,7 +86,7 @@ pub(super) struct Pipeline {
     done: Receiver<Vec<Done>>,
     threads: Vec<JoinHandle<()>>,
     /// Paths of what was submitted and has not been seen again.
-    on_their_way: HashSet<Vec<u8>>,
+    on_their_way: HashSet<Arc<[u8]>>,
 }
 
 impl Pipeline {
@@ -111,7 +115,7 @@ impl Pipeline {
     pub(super) fn submit(&mut self, job: Job) -> Vec<Done> {
         let is_elsewhere = self.batch.last().is_some_and(|last| !Arc::ptr_eq(&last.new.parent, &job.new.parent));
         let mut done = if is_elsewhere { self.send() } else { Vec::new() };
-        self.on_their_way.insert(job.new.path.as_bytes().to_vec());
+        self.on_their_way.insert(job.new.path.clone().into_bytes());
         self.batch_bytes += job.bytes();
         self.batch.push(job);
         if self.batch.len() == BATCH_FILES || self.batch_bytes >= BATCH_BYTES {
