@@ -4,6 +4,7 @@
 mod lab;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,29 +14,45 @@ use rustix::process::{Pid, Signal, kill_process};
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_a_restore_without_podman_gives_the_address_back() {
-    the_address_is_given_back("runc", |_| processes_named("podman"));
+    the_address_is_given_back("runc", &[], |_| processes_named("podman"));
 }
 
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_the_run_after_a_killed_one_gives_the_address_back() {
-    the_address_is_given_back("crun", |ckpt| [vec![Pid::from_child(ckpt)], processes_named("podman")].concat());
+    the_address_is_given_back("crun", &[], all_of_it);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_clones_restore_without_podman_gives_the_address_back() {
+    the_address_is_given_back("crun", &["--name", "clone"], |_| processes_named("podman"));
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_the_run_after_a_killed_clone_gives_the_address_back() {
+    the_address_is_given_back("runc", &["--name", "clone"], all_of_it);
+}
+
+fn all_of_it(ckpt: &Child) -> Vec<Pid> {
+    [vec![Pid::from_child(ckpt)], processes_named("podman")].concat()
 }
 
 /// Kills those that `victims` finds while podman sets up the network.
-fn the_address_is_given_back(runtime: &str, victims: impl Fn(&Child) -> Vec<Pid>) {
+fn the_address_is_given_back(runtime: &str, options: &[&str], victims: impl Fn(&Child) -> Vec<Pid>) {
     let folder = folder();
     let name = format!("addressed-{runtime}");
     let archive = folder.path().join("a.tar");
     let original = Container::run(&name, &["--runtime", runtime, "--publish", "8089:80"], COUNT);
-    let address = original.inspect("{{.NetworkSettings.IPAddress}}");
-    assert!(!address.is_empty());
+    let address = address(&original);
     ckpt(&["checkpoint", &name, "-e", text(&archive)]);
     original.remove();
     let before = network_namespaces();
 
+    let arguments = [&["restore", "-i", text(&archive)], options].concat();
     let mut child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
-        .args(["restore", "-i", text(&archive)])
+        .args(&arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -50,12 +67,24 @@ fn the_address_is_given_back(runtime: &str, victims: impl Fn(&Child) -> Vec<Pid>
     }
     assert!(!child.wait().unwrap().success());
 
-    ckpt(&["restore", "-i", text(&archive)]);
-    let restored = Container::named(&name);
-    assert_eq!(restored.inspect("{{.NetworkSettings.IPAddress}}"), address);
+    ckpt(&arguments);
+    let restored = Container::named(options.last().unwrap_or(&&name[..]));
+    match options {
+        [] => assert_eq!(self::address(&restored), address),
+        // podman gives one address after the other.
+        _ => {
+            let next = Ipv4Addr::from(u32::from(address) + 1);
+            assert!(self::address(&restored) > next);
+            podman(&["run", "--rm", "--ip", &next.to_string(), IMAGE, "true"]);
+        }
+    }
     assert_eq!(network_namespaces(), before + 1);
     restored.remove();
     assert_eq!(network_namespaces(), before);
+}
+
+fn address(container: &Container) -> Ipv4Addr {
+    container.inspect("{{.NetworkSettings.IPAddress}}").parse().unwrap()
 }
 
 /// In the lab there are no others than those of this test.

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use crate::checkpoint::CheckpointOptions;
 use crate::child::{Child, ChildError};
 use crate::podman::{ContainerFacts, PodmanError, StoreFacts};
-use crate::recovery::leases::Lease;
 use crate::restore::RestoreOptions;
 
 /// Runs containers, and knows where their parts are.
@@ -37,8 +36,8 @@ pub(crate) trait Engine: fmt::Debug {
     /// Makes a container of the OCI runtime, and all that it needs on the host, without running anything in it.
     fn initialize(&self, id: &str) -> Result<(), PodmanError>;
 
-    /// Joins a container to a network, with the addresses of `lease`.
-    fn join_network(&self, id: &str, lease: &Lease) -> Result<(), PodmanError>;
+    /// Has it noted that a container is in a network, where it gets no address; that is refused, but not forgotten.
+    fn note_network(&self, id: &str, network: &str) -> Result<(), PodmanError>;
 
     /// Takes a container out of a network; what it had leased there is given back, if it has a network namespace.
     fn leave_network(&self, id: &str, network: &str) -> Result<(), PodmanError>;

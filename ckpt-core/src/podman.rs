@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::net::IpAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -15,7 +14,6 @@ use crate::checkpoint::CheckpointOptions;
 use crate::child::{Child, ChildError};
 use crate::engine::Engine;
 use crate::external::{self, ExternalError};
-use crate::recovery::leases::Lease;
 use crate::restore::RestoreOptions;
 
 /// Why podman has no answer.
@@ -299,15 +297,9 @@ impl Engine for Podman {
         self.run(&["init", "--", id]).map(drop)
     }
 
-    fn join_network(&self, id: &str, lease: &Lease) -> Result<(), PodmanError> {
-        let flag = |address: &IpAddr| match address {
-            IpAddr::V4(address) => format!("--ip={address}"),
-            IpAddr::V6(address) => format!("--ip6={address}"),
-        };
-        let mut arguments = vec!["network".to_owned(), "connect".to_owned()];
-        arguments.extend(lease.addresses.iter().map(flag));
-        arguments.extend(["--".to_owned(), lease.network.clone(), id.to_owned()]);
-        self.run(&arguments).map(drop)
+    fn note_network(&self, id: &str, network: &str) -> Result<(), PodmanError> {
+        // An address of no network: podman notes the network first, then looks at that, then would lease one.
+        self.run(&["network", "connect", "--ip=255.255.255.255", "--", network, id]).map(drop)
     }
 
     fn leave_network(&self, id: &str, network: &str) -> Result<(), PodmanError> {

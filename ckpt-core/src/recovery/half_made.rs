@@ -76,7 +76,7 @@ impl<'j> HalfMade<'j> {
             if !has_run(engine, &container)? {
                 runtime::forget(engine, &container.id);
                 if !unused_networks()?.is_empty() {
-                    leases::give_back(engine, &container.id, &self.journal.begun.leases)?;
+                    leases::give_back(engine, &container.id, &self.journal.begun.networks)?;
                     runtime::forget(engine, &container.id);
                 }
             }

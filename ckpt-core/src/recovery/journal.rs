@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! GRAPH_ROOT/ckpt-restore-XXXXXX.json     locked by flock(2) for as long as its run lives
-//!   {"name":"web","id":null,"volumes":["data"],"leases":[],"session":"/run/ckpt/abc"}
+//!   {"name":"web","id":null,"volumes":["data"],"networks":["podman"],"session":"/run/ckpt/abc"}
 //!   {"made":"0123…"}                      the container's ID, as soon as it is known
 //! ```
 
@@ -17,7 +17,6 @@ use rustix::fs::{FlockOperation, Timespec, Timestamps, UTIME_NOW, flock, futimen
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::leases::Lease;
 use crate::session;
 
 /// How names of journals begin.
@@ -46,9 +45,9 @@ pub(crate) struct Begun {
     pub(crate) id: Option<String>,
     /// Volumes that are not there yet.
     pub(crate) volumes: Vec<String>,
-    /// Addresses that it gets from before.
+    /// Networks in which podman leases addresses for it.
     #[serde(default)]
-    pub(crate) leases: Vec<Lease>,
+    pub(crate) networks: Vec<String>,
     /// The folder of its session, which podman's arguments name.
     pub(crate) session: PathBuf,
 }
@@ -173,7 +172,7 @@ mod tests {
 
     fn begun() -> Begun {
         let (name, session) = ("web".to_owned(), PathBuf::from("/run/ckpt/abc"));
-        Begun { name, id: None, volumes: vec!["data".to_owned()], leases: Vec::new(), session }
+        Begun { name, id: None, volumes: vec!["data".to_owned()], networks: Vec::new(), session }
     }
 
     /// A journal as a run leaves it that wrote `lines`.
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn journals_without_leases_are_of_older_versions() {
+    fn journals_without_networks_are_of_older_versions() {
         let line = br#"{"name":"web","id":null,"volumes":["data"],"session":"/run/ckpt/abc"}"#;
         let (folder, _) = left(line);
         assert_eq!(dead(folder.path())[0].begun, begun());

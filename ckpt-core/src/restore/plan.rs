@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::podman::Podman;
 use crate::powers::{self, Forgery, Host};
 use crate::progress::{Phase, Progress};
-use crate::recovery::leases::{self, Lease};
+use crate::recovery::leases;
 use crate::recovery::recover;
 use crate::session::NameLock;
 use crate::storage::{self, StorageError};
@@ -28,8 +28,8 @@ pub(crate) struct RestorePlan {
     pub(crate) container: String,
     /// Volumes to fill.
     pub(crate) volumes: Vec<String>,
-    /// Addresses that the container gets from before.
-    pub(crate) leases: Vec<Lease>,
+    /// Networks in which the container leases addresses.
+    pub(crate) networks: Vec<String>,
     /// An archive with what podman reads before it makes the container.
     pub(crate) first_part: File,
     /// An archive with what podman itself puts in place afterwards.
@@ -65,8 +65,11 @@ impl RestorePlan {
             false => config.volume_names().map(str::to_owned).collect(),
         };
         check_volumes(&volumes, &archive, &podman)?;
-        let keeps_addresses = options.name.is_none() && !options.ignore_static_ip;
-        let leases = if keeps_addresses { leases::of(&archive)? } else { Vec::new() };
+        let networks = match options.pod {
+            // Its network is the pod's.
+            Some(_) => Vec::new(),
+            None => leases::networks_of(&archive)?,
+        };
         let graph_root = storage.graph_root();
         let first_part = parts::first(&archive, graph_root, other_image)?;
         let second_part = parts::second(&archive, graph_root, &volumes)?;
@@ -78,7 +81,7 @@ impl RestorePlan {
             config,
             container,
             volumes,
-            leases,
+            networks,
             first_part,
             second_part,
             _name_lock: name_lock,

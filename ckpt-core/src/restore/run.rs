@@ -70,13 +70,13 @@ impl<'r> Run<'r> {
     }
 
     fn begun(&self, session: &Session) -> Begun {
-        let RestorePlan { config, volumes, leases, .. } = self.plan;
+        let RestorePlan { config, volumes, networks, .. } = self.plan;
         let (name, id) = match &self.options.name {
             Some(name) => (name, None),
             None => (&config.name, Some(config.id.clone())),
         };
-        let (volumes, leases) = (volumes.clone(), leases.clone());
-        Begun { name: name.clone(), id, volumes, leases, session: session.path().to_owned() }
+        let (volumes, networks) = (volumes.clone(), networks.clone());
+        Begun { name: name.clone(), id, volumes, networks, session: session.path().to_owned() }
     }
 
     /// Gives podman what it wants to read each time, until it ends.
