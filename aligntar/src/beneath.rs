@@ -1,5 +1,6 @@
 //! Paths from an untrusted archive, resolved below an open directory and never outside it.
 
+use std::borrow::Borrow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
@@ -30,7 +31,7 @@ pub enum BadPath {
 
 /// A path of plain names below the root: relative, without `.`, `..`, empty components or NUL; empty for the root.
 /// Clones share it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SafePath(Arc<[u8]>);
 
 impl SafePath {
@@ -69,9 +70,11 @@ impl SafePath {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+}
 
-    pub(crate) fn into_bytes(self) -> Arc<[u8]> {
-        self.0
+impl Borrow<[u8]> for SafePath {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -12,6 +12,7 @@ mod directories;
 mod error;
 mod fill;
 mod folders;
+mod job;
 mod make;
 mod new_file;
 mod options;
@@ -39,9 +40,10 @@ use directories::Directories;
 pub use error::{Refusal, UnpackError};
 use fill::Means;
 use folders::{Folder, Folders};
+use job::{Done, NotDone};
 pub use options::UnpackOptions;
 pub use parents::{Parents, PlainParents};
-use pipeline::{Done, NotDone, Pipeline};
+use pipeline::Pipeline;
 use place::{Context, Place};
 use shared_archive::SharedArchive;
 
@@ -178,11 +180,13 @@ impl<'a> Unpacker<'a> {
         };
         self.wait_for(path.as_bytes())?;
         let parent = self.open_parent(at, &path)?.descriptor.clone();
+        if let Kind::HardLink { target } = &entry.member.kind {
+            return self.hard_link(at, parent, path, target);
+        }
         let place = Place { at, parent: parent.as_fd(), name };
         match &entry.member.kind {
             Kind::Directory => self.directory(place, &path, &entry.member),
             Kind::Regular { .. } => self.regular(at, &path, entry, source),
-            Kind::HardLink { target } => self.hard_link(place, &path, target),
             _ => self.special(place, &path, &entry.member),
         }
     }

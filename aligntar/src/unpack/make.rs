@@ -1,6 +1,6 @@
 //! Makes names: a new directory entry for each member, in place of what has the name.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{
@@ -13,8 +13,9 @@ use super::attributes::Attributes;
 use super::data::Way;
 use super::error::{Refusal, UnpackError};
 use super::fill::{self, Data, Made};
+use super::job::{Job, NewLink};
 use super::new_file::{NewFile, NotMade};
-use super::pipeline::{Job, Pipeline};
+use super::pipeline::Pipeline;
 use super::place::{Context, InodeId, Place};
 use crate::beneath::SafePath;
 use crate::entry::Entry;
@@ -61,7 +62,7 @@ impl Unpacker<'_> {
             attributes,
         };
         match data {
-            Some(data) => self.submit(Job { new, data }),
+            Some(data) => self.submit(Job::File { new, data }),
             None => {
                 let made = self.make_anyway(new)?;
                 self.moved += made.complete_from(entry, source, &mut self.buffer)?;
@@ -118,20 +119,45 @@ impl Unpacker<'_> {
         })
     }
 
-    /// A job that came back because a directory has the name.
-    pub(super) fn complete_anyway(&mut self, Job { new, data }: Job) -> Result<(), UnpackError> {
-        let made = self.make_anyway(new)?;
-        self.moved += made.complete(&data, self.means)?;
-        Ok(())
+    /// A job that came back because of what it found.
+    pub(super) fn complete_anyway(&mut self, job: Job) -> Result<(), UnpackError> {
+        match job {
+            Job::File { new, data } => {
+                let made = self.make_anyway(new)?;
+                self.moved += made.complete(&data, self.means)?;
+                Ok(())
+            }
+            Job::Link { link, .. } => self.link(link.place(), &link.path, &link.target),
+        }
+    }
+
+    /// A file on its way can still fail, and then has to go; another name of it would stay. So that is made behind it, by
+    /// the same thread, or when no thread has the file any more.
+    pub(super) fn hard_link(
+        &mut self,
+        at: Context<'_>,
+        parent: Arc<OwnedFd>,
+        path: SafePath,
+        target: &[u8],
+    ) -> Result<(), UnpackError> {
+        let target = SafePath::new(target).map_err(|bad| at.refused(Refusal::LinkTarget(bad)))?;
+        let target_parent = self.pipeline.as_ref().and_then(|pipeline| pipeline.parent_of_next(&target));
+        if target_parent.is_none() {
+            self.wait_for(target.as_bytes())?;
+        }
+        let link = NewLink { archived: at.path.to_vec(), offset: at.offset, path, parent, target };
+        match target_parent {
+            Some(target_parent) => self.submit(Job::Link { link, target_parent }),
+            None => self.link(link.place(), &link.path, &link.target),
+        }
     }
 
     /// The target resolves like any path: a link can only name what lies below the root.
-    pub(super) fn hard_link(&mut self, place: Place<'_>, path: &SafePath, target: &[u8]) -> Result<(), UnpackError> {
+    fn link(&mut self, place: Place<'_>, path: &SafePath, target: &SafePath) -> Result<(), UnpackError> {
         let at = place.at;
-        let target = SafePath::new(target).map_err(|bad| at.refused(Refusal::LinkTarget(bad)))?;
         let (directory, name) = target.split().ok_or_else(|| at.refused(Refusal::Root))?;
-        // A file on its way can still fail, and then has to go; another name of it would stay.
-        self.wait_for(target.as_bytes())?;
+        // As for a parent: a file may be on its way to take its place.
+        self.wait_for(directory)?;
         let directory = match self.folders.get(directory) {
             Some(folder) => folder.descriptor.clone(),
             None => {

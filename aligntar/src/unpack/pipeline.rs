@@ -1,4 +1,5 @@
-//! Threads that make and fill regular files, while the calling one reads the archive and makes all else.
+//! Threads that make and fill regular files, and name them again, while the calling one reads the archive and makes all
+//! else.
 //!
 //! A thread makes a file only where nothing or another file has its name. Whatever else depends on a name waits until
 //! no thread has it: the outcome is that of one member after the other.
@@ -10,14 +11,15 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use super::error::UnpackError;
-use super::fill::{Data, Means};
-use super::new_file::{NewFile, NotMade};
-use crate::transfer::Transferred;
+use super::fill::Means;
+use super::job::{Done, Job};
+use crate::beneath::SafePath;
 
 /// Files that a thread is given at once, all of one directory, where threads would wait for each other: waking one
 /// takes as long as making a file.
@@ -26,56 +28,10 @@ const BATCH_FILES: usize = 128;
 /// Bytes in memory from which on a batch is full.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// What a file that takes no memory counts for, in bytes: others of its batch wait for it.
-const SPANS_BYTES: usize = 64 * 1024;
-
 /// Batches that wait for a thread. With one at each thread and one being filled, that bounds the memory to 1 MiB for
 /// each, and 256 KiB where a file just went over it. Three made nothing faster, and had threads wait for each other four
 /// times as often on XFS, which makes every fourth directory's files in the same allocation group.
 const WAITING: usize = 1;
-
-/// A file to be made, and what belongs into it.
-pub(super) struct Job {
-    pub(super) new: NewFile,
-    pub(super) data: Data,
-}
-
-/// Why a job is not done.
-pub(super) enum NotDone {
-    Failed(UnpackError),
-    /// See [`NotMade::Occupied`].
-    Occupied(Box<Job>),
-}
-
-/// What became of a job.
-pub(super) struct Done {
-    path: Arc<[u8]>,
-    pub(super) outcome: Result<Transferred, NotDone>,
-    /// The memory that its data was in.
-    pub(super) buffer: Option<Vec<u8>>,
-}
-
-impl Job {
-    pub(super) fn complete(self, means: Means) -> Done {
-        let path = self.new.path.clone().into_bytes();
-        let Job { new, data } = self;
-        let outcome = match new.make() {
-            Ok(made) => made.complete(&data, means).map_err(NotDone::Failed),
-            Err(NotMade::Failed(error)) => Err(NotDone::Failed(error)),
-            Err(NotMade::Occupied(new)) => {
-                return Done { path, outcome: Err(NotDone::Occupied(Box::new(Job { new: *new, data }))), buffer: None };
-            }
-        };
-        Done { path, outcome, buffer: data.into_buffer() }
-    }
-
-    fn bytes(&self) -> usize {
-        match &self.data {
-            Data::Memory(bytes) => bytes.len(),
-            Data::Spans { .. } => SPANS_BYTES,
-        }
-    }
-}
 
 /// The threads and the files they have. Dropped, it waits for them: nothing of them is left, nor a half-written file.
 pub(super) struct Pipeline {
@@ -86,7 +42,7 @@ pub(super) struct Pipeline {
     done: Receiver<Vec<Done>>,
     threads: Vec<JoinHandle<()>>,
     /// Paths of what was submitted and has not been seen again.
-    on_their_way: HashSet<Arc<[u8]>>,
+    on_their_way: HashSet<SafePath>,
 }
 
 impl Pipeline {
@@ -113,15 +69,24 @@ impl Pipeline {
 
     /// Gives `job` to a thread soon. What comes back is of any job.
     pub(super) fn submit(&mut self, job: Job) -> Vec<Done> {
-        let is_elsewhere = self.batch.last().is_some_and(|last| !Arc::ptr_eq(&last.new.parent, &job.new.parent));
-        let mut done = if is_elsewhere { self.send() } else { Vec::new() };
-        self.on_their_way.insert(job.new.path.clone().into_bytes());
+        // A link goes where its target is, wherever it lies.
+        let is_link = matches!(job, Job::Link { .. });
+        let is_elsewhere = self.batch.last().is_some_and(|last| !Arc::ptr_eq(last.parent(), job.parent()));
+        let mut done = if is_elsewhere && !is_link { self.send() } else { Vec::new() };
+        self.on_their_way.insert(job.path().clone());
         self.batch_bytes += job.bytes();
         self.batch.push(job);
         if self.batch.len() == BATCH_FILES || self.batch_bytes >= BATCH_BYTES {
             done.extend(self.send());
         }
         done
+    }
+
+    /// The directory of the file that is to be made as `path`, if no thread has it yet: what is submitted next comes behind
+    /// it. A link can come back without being made, with something else under its name.
+    pub(super) fn parent_of_next(&self, path: &SafePath) -> Option<Arc<OwnedFd>> {
+        let is_file = |job: &&Job| matches!(job, Job::File { new, .. } if new.path == *path);
+        self.batch.iter().rfind(is_file).map(|job| job.parent().clone())
     }
 
     /// Whether a file is on its way to `path`.

@@ -1,0 +1,115 @@
+//! What a thread can make by itself: a name where there is none yet, or a file where another one has the name.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, linkat};
+
+use super::error::UnpackError;
+use super::fill::{Data, Means};
+use super::new_file::{NewFile, NotMade};
+use super::place::{Context, Place};
+use crate::beneath::SafePath;
+use crate::inode::os;
+use crate::transfer::Transferred;
+
+/// What a file that takes no memory counts for, in bytes: others of its batch wait for it.
+const SPANS_BYTES: usize = 64 * 1024;
+
+/// A name to be made.
+pub(super) enum Job {
+    /// A file, and what belongs into it.
+    File { new: NewFile, data: Data },
+    /// Another name of a file that lies in `target_parent`, and is made right before.
+    Link { link: NewLink, target_parent: Arc<OwnedFd> },
+}
+
+/// Another name of a file.
+pub(super) struct NewLink {
+    /// As the archive spells it.
+    pub(super) archived: Vec<u8>,
+    pub(super) offset: u64,
+    pub(super) path: SafePath,
+    pub(super) parent: Arc<OwnedFd>,
+    pub(super) target: SafePath,
+}
+
+/// Why a job is not done.
+pub(super) enum NotDone {
+    Failed(UnpackError),
+    /// Something is in the way that a thread cannot remove or judge: that is for the one that knows the directories.
+    Occupied(Box<Job>),
+}
+
+/// What became of a job.
+pub(super) struct Done {
+    pub(super) path: SafePath,
+    pub(super) outcome: Result<Transferred, NotDone>,
+    /// The memory that its data was in.
+    pub(super) buffer: Option<Vec<u8>>,
+}
+
+impl Job {
+    pub(super) fn path(&self) -> &SafePath {
+        match self {
+            Job::File { new, .. } => &new.path,
+            Job::Link { link, .. } => &link.path,
+        }
+    }
+
+    /// The directory that it changes.
+    pub(super) fn parent(&self) -> &Arc<OwnedFd> {
+        match self {
+            Job::File { new, .. } => &new.parent,
+            Job::Link { link, .. } => &link.parent,
+        }
+    }
+
+    /// The memory that it takes, or as good as takes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Job::File { data: Data::Memory(bytes), .. } => bytes.len(),
+            Job::File { data: Data::Spans { .. }, .. } => SPANS_BYTES,
+            Job::Link { .. } => 0,
+        }
+    }
+
+    pub(super) fn complete(self, means: Means) -> Done {
+        let path = self.path().clone();
+        let (outcome, buffer) = match self {
+            Job::File { new, data } => complete_file(new, data, means),
+            Job::Link { link, target_parent } => (complete_link(link, target_parent), None),
+        };
+        Done { path, outcome, buffer }
+    }
+}
+
+fn complete_file(new: NewFile, data: Data, means: Means) -> (Result<Transferred, NotDone>, Option<Vec<u8>>) {
+    let outcome = match new.make() {
+        Ok(made) => made.complete(&data, means).map_err(NotDone::Failed),
+        Err(NotMade::Failed(error)) => Err(NotDone::Failed(error)),
+        Err(NotMade::Occupied(new)) => return (Err(NotDone::Occupied(Box::new(Job::File { new: *new, data }))), None),
+    };
+    (outcome, data.into_buffer())
+}
+
+/// Whatever stands against it is not for a thread: a target that was not made, a directory in its place, a file that has
+/// the name.
+fn complete_link(link: NewLink, target_parent: Arc<OwnedFd>) -> Result<Transferred, NotDone> {
+    let place = link.place();
+    let made = link
+        .target
+        .split()
+        .map(|(_, target)| linkat(&target_parent, os(target), place.parent, os(place.name), AtFlags::empty()));
+    match made {
+        Some(Ok(())) => Ok(Transferred::default()),
+        _ => Err(NotDone::Occupied(Box::new(Job::Link { link, target_parent }))),
+    }
+}
+
+impl NewLink {
+    pub(super) fn place(&self) -> Place<'_> {
+        let (_, name) = self.path.split().expect("a link is not the root");
+        Place { at: Context { path: &self.archived, offset: self.offset }, parent: self.parent.as_fd(), name }
+    }
+}
