@@ -47,13 +47,13 @@ impl<'w> Walk<'w> {
                 self.here = Directory::reopen(self.root, parent)?;
                 continue;
             };
-            let below = join(&self.here.path, name.to_bytes());
-            let path = if self.prefix == b"." { below.clone() } else { join(self.prefix, &below) };
+            let prefix = if self.prefix == b"." { b"" } else { self.prefix };
+            let path = join(&[prefix, &self.here.path, name.to_bytes()]);
             if (self.options.exclude)(&path) {
                 continue;
             }
             if file_type == FileType::Directory {
-                self.next = Some(below);
+                self.next = Some(join(&[&self.here.path, name.to_bytes()]));
             }
             return Ok(Some(Found { parent: self.here.fd.clone(), name, path, file_type }));
         }
@@ -137,6 +137,14 @@ fn stat_type(directory: &OwnedFd, name: &std::ffi::CStr) -> Result<FileType, Err
     }
 }
 
-fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
-    if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
+/// With slashes between; empty parts are left out.
+fn join(parts: &[&[u8]]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(part);
+    }
+    path
 }

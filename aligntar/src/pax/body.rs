@@ -1,5 +1,6 @@
 //! An extended header's body, written: records, and the padding that aligns the data behind it.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use super::{COMMENT, SCHILY_XATTR};
@@ -21,6 +22,7 @@ impl PaxBody {
         while framed + decimal_digits(length) != length {
             length = framed + decimal_digits(length);
         }
+        self.bytes.reserve(length);
         write!(self.bytes, "{length} ").expect("memory takes any bytes");
         self.bytes.extend_from_slice(keyword);
         self.bytes.push(b'=');
@@ -102,11 +104,13 @@ pub(super) fn format_timestamp(time: Timestamp) -> String {
         (secs, 0) => ("-", secs.unsigned_abs(), 0),
         (secs, nanos) => ("-", (secs + 1).unsigned_abs(), 1_000_000_000 - nanos),
     };
-    if nanos == 0 {
-        return format!("{sign}{secs}");
+    // Room for the longest: growing takes more time than writing.
+    let mut text = String::with_capacity("-9223372036854775808.999999999".len());
+    write!(text, "{sign}{secs}").expect("memory takes any text");
+    if nanos != 0 {
+        write!(text, ".{nanos:09}").expect("memory takes any text");
+        text.truncate(text.trim_end_matches('0').len());
     }
-    let mut text = format!("{sign}{secs}.{nanos:09}");
-    text.truncate(text.trim_end_matches('0').len());
     text
 }
 
