@@ -1,5 +1,7 @@
 //! A file that has no name until it is whole.
 
+mod leftovers;
+
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -9,6 +11,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
+
+use leftovers::{PREFIX, SUFFIX};
 
 /// Why an output file cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -87,8 +91,11 @@ impl Output {
         if !folder.is_dir() {
             return Err(OutputError::NoFolder { folder: folder.to_owned() });
         }
+        leftovers::remove(folder);
         let draft = draft_in(folder, mode).map_err(|source| call("create a file in", folder, source))?;
-        Ok(Output { draft, path })
+        let output = Output { draft, path };
+        leftovers::claim(output.file());
+        Ok(output)
     }
 
     /// Where it will be: an absolute path.
@@ -151,20 +158,26 @@ fn draft_in(folder: &Path, mode: Mode) -> io::Result<Draft> {
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
             let permissions = Permissions::from_mode(mode.as_raw_mode());
             let mut named = tempfile::Builder::new();
-            named.prefix(".ckpt-").suffix(".partial").permissions(permissions).tempfile_in(folder).map(Draft::Named)
+            named.prefix(PREFIX).suffix(SUFFIX).permissions(permissions).tempfile_in(folder).map(Draft::Named)
         }
         Err(errno) => Err(errno.into()),
     }
 }
 
-/// linkat(2) never replaces a file, rename does: link under a name beside, then rename.
+/// linkat(2) never replaces a file, rename does: where there is one, link under a name beside, then rename. Killed between
+/// the two, this leaves that name to the next output in the folder.
 fn link(file: &File, path: &Path) -> Result<(), OutputError> {
     let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link_to = |path: &Path| linkat(CWD, &descriptor, CWD, path, AtFlags::SYMLINK_FOLLOW);
+    match link_to(path) {
+        Err(Errno::EXIST) => {}
+        linked => return linked.map_err(|errno| call("link a file to", path, errno.into())),
+    }
     let folder = path.parent().expect("create() saw the parent");
     let beside = tempfile::Builder::new()
-        .prefix(".ckpt-")
-        .suffix(".partial")
-        .make_in(folder, |beside| Ok(linkat(CWD, &descriptor, CWD, beside, AtFlags::SYMLINK_FOLLOW)?))
+        .prefix(PREFIX)
+        .suffix(SUFFIX)
+        .make_in(folder, |beside| Ok(link_to(beside)?))
         .map_err(|source| call("link a file in", folder, source))?;
     beside.persist(path).map(drop).map_err(|error| call("rename to", path, error.error))
 }
@@ -189,6 +202,17 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "before");
         output.publish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "after");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_next_output_removes_what_a_killed_one_left() {
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let left = folder.path().join(".ckpt-left.partial");
+        fs::write(&left, "whole, but nameless").unwrap();
+        let output = Output::create(&folder.path().join("x.tar")).unwrap();
+        assert!(!left.exists());
+        output.publish().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

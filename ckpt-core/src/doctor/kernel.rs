@@ -34,13 +34,13 @@ fn system_calls() -> Finding {
     }
 }
 
-/// Without O_TMPFILE an archive in the making has a name, which a killed run leaves behind.
+/// Without O_TMPFILE an archive in the making has a name, which a killed run leaves to the next.
 fn nameless_files(folder: &Path) -> Finding {
     let place = folder.display();
     match open(folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR) {
         Ok(_) => Finding::ok("files without names", format!("in {place}")),
         Err(errno @ (rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL)) => {
-            let advice = "archives are made under a name there: a killed run leaves a .ckpt-….partial";
+            let advice = "archives are made under a name there: a killed run leaves a .ckpt-….partial to the next";
             Finding::warning("files without names", format!("not in {place}: {errno}"), advice)
         }
         Err(errno) => {
