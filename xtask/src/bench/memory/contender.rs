@@ -11,17 +11,21 @@ pub(super) enum Contender {
     Ckpt,
     /// podman without an archive: the images stay where CRIU wrote them, nothing is synced.
     Local,
+    /// The same, with clones in place of the images once they are written: what comes back from an archive without a copy
+    /// is a clone, of which nothing is in the page cache.
+    Cloned,
     /// podman with an uncompressed archive.
     Stock,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 3] = [Self::Ckpt, Self::Local, Self::Stock];
+    pub(super) const ALL: [Self; 4] = [Self::Ckpt, Self::Local, Self::Cloned, Self::Stock];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Ckpt => "ckpt",
             Self::Local => "podman without an archive",
+            Self::Cloned => "limit: the same, images cloned",
             Self::Stock => "podman --export --compress none",
         }
     }
@@ -30,7 +34,7 @@ impl Contender {
         let mut command = self.verb("checkpoint");
         match self {
             Self::Ckpt => command.arg("--export").arg(archive),
-            Self::Local => &mut command,
+            Self::Local | Self::Cloned => &mut command,
             Self::Stock => command.args(["--compress", "none", "--export"]).arg(archive),
         };
         command.arg(container);
@@ -42,7 +46,7 @@ impl Contender {
         let mut command = self.verb("restore");
         command.arg("--keep");
         match self {
-            Self::Local => command.arg(container),
+            Self::Local | Self::Cloned => command.arg(container),
             Self::Ckpt | Self::Stock => command.arg("--import").arg(archive),
         };
         command
@@ -50,7 +54,7 @@ impl Contender {
 
     /// Whether the container has to be gone before it is restored.
     pub(super) fn restores_anew(self) -> bool {
-        self != Self::Local
+        matches!(self, Self::Ckpt | Self::Stock)
     }
 
     fn verb(self, verb: &str) -> Command {

@@ -81,6 +81,9 @@ impl<'w> Bench<'w> {
         let archive = self.folder.join("archive.tar");
         self.disk.settle()?;
         let checkpoint = sample(&mut contender.checkpoint(NAME, &archive))?;
+        if contender == Contender::Cloned {
+            self.clone_images()?;
+        }
         let restore = |is_cold| {
             if contender.restores_anew() {
                 self.subject.container.remove()?;
@@ -102,6 +105,18 @@ impl<'w> Bench<'w> {
             fs::remove_file(&archive).context("cannot remove the archive")?;
         }
         Ok(Round { contender, checkpoint, warm, cold, read_us })
+    }
+
+    fn clone_images(&self) -> Result<()> {
+        let configuration = PathBuf::from(self.subject.container.inspect("OCIConfigPath")?);
+        let folder = configuration.with_file_name("checkpoint");
+        for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+            let image = entry?.path();
+            let clone = image.with_extension("clone");
+            run_program(Command::new("cp").arg("--reflink=always").args([&image, &clone]))?;
+            fs::rename(&clone, &image).with_context(|| format!("cannot rename {}", clone.display()))?;
+        }
+        Ok(())
     }
 
     /// The archive read from the disk, the least that a restore from it can take.
