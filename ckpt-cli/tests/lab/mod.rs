@@ -72,9 +72,18 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < patience, "waited too long for {what}");
+        if Instant::now() > patience {
+            println!("{}", process_table());
+            panic!("waited too long for {what}");
+        }
         sleep(Duration::from_millis(50));
     }
+}
+
+/// Who is there, and what each of them waits for.
+pub(crate) fn process_table() -> String {
+    let table = Command::new("ps").args(["-eo", "pid,ppid,stat,wchan:24,lstart,args"]).output();
+    String::from_utf8_lossy(&table.map(|table| table.stdout).unwrap_or_default()).into_owned()
 }
 
 /// A container that is removed with this value.
