@@ -43,13 +43,14 @@ fn btrfs_criu_that_crashes_costs_no_container() {
     }
 }
 
-/// CRIU is killed in the moment in which it has a child to try the kernel's tracing on, which sleeps for good then, and
-/// holds the socket at which the runtime waits.
+/// CRIU is killed in the moment in which it has a child to try the kernel's tracing on, which sleeps for good then, or
+/// is stopped, or sleeps again after a stop, and holds the socket at which the runtime waits.
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_a_child_that_criu_left_asleep_holds_nobody_up() {
-    for runtime in RUNTIMES {
-        assert_costs_no_container(runtime, "(exec -a criu sleep 1000) & kill -KILL $$");
+    let traced = ["", "sleep 0.1; kill -STOP $!;", "sleep 0.1; kill -STOP $!; sleep 0.1; kill -CONT $!;"];
+    for (runtime, traced) in RUNTIMES.into_iter().flat_map(|runtime| traced.map(|traced| (runtime, traced))) {
+        assert_costs_no_container(runtime, &format!("(exec -a criu sleep 1000) & {traced} kill -KILL $$"));
         assert!(!run("pgrep", &["-f", "^criu"]).status.success());
     }
 }

@@ -21,8 +21,8 @@ const RETRY: Duration = Duration::from_millis(5);
 pub(crate) fn wait_for_end_of(folder: &Path, id: Option<&str>) -> bool {
     let mut sleepers = Sleepers::default();
     until(|| {
-        sleepers.kill_forgotten(|pid| names_below(pid, folder) || id.is_some_and(|id| is_criu_of(pid, id)));
-        !all().any(|pid| names_below(pid, folder))
+        let is_ours = |pid| names_below(pid, folder) || id.is_some_and(|id| is_criu_of(pid, id));
+        !sleepers.kill_forgotten(is_ours) && !all().any(|pid| names_below(pid, folder))
     })
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn names_below(pid: i32, folder: &Path) -> bool {
 }
 
 /// The parent of a process that still lives: a dead one nobody has waited for yet is no work left.
-fn parent(pid: i32) -> Option<i32> {
+pub(super) fn parent(pid: i32) -> Option<i32> {
     let status = String::from_utf8(read(pid, "stat")).ok()?;
     // The name in parentheses may hold anything (proc_pid_stat(5)).
     let mut fields = status.rsplit_once(')')?.1.split_whitespace();
