@@ -16,10 +16,14 @@ fn assert_says(said: &str, words: &[&str]) {
     }
 }
 
+fn whole_criu() -> String {
+    succeed("sh", &["-c", "command -v criu"])
+}
+
 /// A folder with a `criu` that runs `commands` whenever a runtime asks something of it.
 fn broken_criu(commands: &str) -> tempfile::TempDir {
     let bin = tempfile::tempdir().unwrap();
-    let criu = succeed("sh", &["-c", "command -v criu"]);
+    let criu = whole_criu();
     let script = format!(
         "#!/bin/bash\n[ \"$1\" = swrk ] && [ $(cat /proc/$PPID/comm) != podman ] || exec {criu} \"$@\"\n{commands}\n"
     );
@@ -70,6 +74,36 @@ fn assert_costs_no_container(runtime: &str, commands: &str) {
     assert_eq!(podman(&["ps", "--all", "--format", "{{.Names}}"]), "", "{said}");
     ckpt(&["restore", "-i", text(&archive)]);
     assert_consecutive(&container.numbers());
+}
+
+/// CRIU is killed by a script that it calls itself, when it has helpers and half a task: they keep the socket open at
+/// which the runtime waits.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_criu_that_dies_while_it_restores_holds_nobody_up() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let [configuration, script, reached] = ["criu.conf", "script", "reached"].map(|name| folder.path().join(name));
+    fs::write(&configuration, format!("action-script {}\n", script.display())).unwrap();
+    let bin = broken_criu(&format!("CRIU_CONFIG_FILE={} exec {} \"$@\"", configuration.display(), whole_criu()));
+    for runtime in RUNTIMES {
+        let container = Container::run("crashed", &["--runtime", runtime], COUNT);
+        ckpt(&["checkpoint", "crashed", "-e", text(&archive)]);
+        container.remove();
+        for action in ["pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore"] {
+            let kill = format!("echo {action} > {} && kill -KILL $PPID", reached.display());
+            fs::write(&script, format!("#!/bin/sh\n[ $CRTOOLS_SCRIPT_ACTION != {action} ] || {{ {kill}; }}\n"))
+                .unwrap();
+            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+            let before = World::at_rest(Path::new("/nonexistent"));
+            let said = ckpt_with(bin.path(), &["restore", "-i", text(&archive)]);
+            assert_says(&said, &["restore of", "failed"]);
+            assert_eq!(fs::read_to_string(&reached).unwrap().trim(), action, "{said}");
+            before.assert_same(Path::new("/nonexistent"));
+        }
+        ckpt(&["restore", "-i", text(&archive)]);
+        assert_consecutive(&container.numbers());
+    }
 }
 
 /// On a file system without reflink the frozen moment is long enough to stop `ckpt` in it.

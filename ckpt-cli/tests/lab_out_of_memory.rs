@@ -1,4 +1,4 @@
-//! Limits of memory: whether a call gets none or the kernel kills who takes it, no container is lost.
+//! Limits of memory: whether a call gets none or the kernel kills who takes it, no container is lost, and nothing stays.
 
 mod lab;
 
@@ -89,6 +89,7 @@ fn btrfs_checkpoints_killed_for_want_of_memory_cost_no_container() {
     let folder = folder();
     let archive = folder.path().join("x.tar");
     let container = Container::run("starved", &[], COUNT);
+    let before = World::at_rest(folder.path());
     let (mut killed, mut succeeded) = (0, 0);
     for megabytes in LIMITS {
         let (_, kills) = starve(megabytes, &["checkpoint", "starved", "-e", text(&archive)]);
@@ -98,11 +99,12 @@ fn btrfs_checkpoints_killed_for_want_of_memory_cost_no_container() {
             fs::remove_file(&archive).unwrap();
             succeeded += 1;
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         if !container.goes_on() {
             podman(&["container", "restore", "starved"]);
         }
         assert_counts(&container);
+        assert!(frozen_tasks(&container).is_empty());
+        before.assert_same(folder.path());
     }
     assert!(killed > 0 && succeeded > 0, "{killed} killed, {succeeded} succeeded");
 }
@@ -115,6 +117,7 @@ fn btrfs_restores_killed_for_want_of_memory_leave_nothing() {
     let original = Container::run("starved", &[], COUNT);
     ckpt(&["checkpoint", "starved", "-e", text(&archive)]);
     drop(original);
+    let before = World::at_rest(folder.path());
     let (mut killed, mut succeeded) = (0, 0);
     for megabytes in LIMITS {
         let (success, kills) = starve(megabytes, &["restore", "-i", text(&archive)]);
@@ -125,6 +128,7 @@ fn btrfs_restores_killed_for_want_of_memory_leave_nothing() {
             assert_counts(&Container::named("starved"));
             succeeded += 1;
         }
+        before.assert_same(folder.path());
     }
     assert!(killed > 0 && succeeded > 0, "{killed} killed, {succeeded} succeeded");
 }

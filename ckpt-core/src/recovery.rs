@@ -3,7 +3,7 @@
 //! | killed | leaves | it is known by |
 //! |---|---|---|
 //! | checkpoint | a session folder; a frozen cgroup, if CRIU went down as well | the folder, whose lock is free |
-//! | restore | a session folder; a container that never ran, its volumes; processes that podman does not know | the journal beside the storage, whose lock is free |
+//! | restore | a session folder; a container that never ran, its volumes; processes that podman does not know; CRIU's mount points in `/tmp` | the journal beside the storage, whose lock is free |
 //!
 //! A killed checkpoint leaves neither a name nor a file of its archive (O_TMPFILE), and its hook has CRIU undo the dump.
 
@@ -11,10 +11,11 @@ mod freezer;
 pub(crate) mod half_made;
 pub(crate) mod journal;
 pub(crate) mod leases;
+mod mntns;
 mod netns;
+pub(crate) mod orphans;
 pub(crate) mod processes;
 mod runtime;
-pub(crate) mod sleepers;
 
 use std::path::Path;
 
@@ -52,6 +53,7 @@ pub(crate) fn recover(
             )),
         }
     }
+    mntns::remove_unused();
     Ok(())
 }
 

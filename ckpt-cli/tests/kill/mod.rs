@@ -1,7 +1,6 @@
-//! Strikes: who is killed, in which phase, and what of the world must be as it was.
+//! Strikes: who is killed, and in which phase.
 
 mod phase;
-mod world;
 
 use std::collections::BTreeMap;
 use std::io::Seek;
@@ -12,7 +11,6 @@ use std::time::{Duration, SystemTime};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) use phase::Phase;
-pub(crate) use world::{World, frozen_tasks};
 
 /// SplitMix64: numbers that a seed brings back.
 pub(crate) struct Dice(u64);

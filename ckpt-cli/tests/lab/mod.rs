@@ -3,6 +3,7 @@
 
 #[path = "../../../aligntar/tests/tree/describe.rs"]
 mod describe;
+mod world;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,6 +13,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+#[allow(unused_imports)] // see above
+pub(crate) use world::{World, frozen_tasks};
 
 pub(crate) const IMAGE: &str = "localhost/busybox";
 pub(crate) const RUNTIMES: [&str; 2] = ["runc", "crun"];

@@ -14,8 +14,8 @@ use crate::archive::CHECKPOINT;
 use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook::{HookCall, HookServer};
 use crate::podman::bundle;
+use crate::recovery::orphans::{INTERVAL, Orphans};
 use crate::recovery::processes;
-use crate::recovery::sleepers::{INTERVAL, Sleepers};
 use crate::session::{Session, SessionError};
 
 /// What happens next.
@@ -36,7 +36,7 @@ pub(crate) struct Dump {
     export: Option<File>,
     /// Its ID.
     container: String,
-    sleepers: Sleepers,
+    orphans: Orphans,
     session: Session,
 }
 
@@ -59,8 +59,8 @@ impl Dump {
         // An administrator's smaller limit is no reason to stop.
         let _ = rustix::pipe::fcntl_setpipe_size(&export, PIPE_BYTES);
         let podman = plan.engine.start_checkpoint(&plan.facts.id, &fifo, options, hook.path())?;
-        let (container, sleepers) = (plan.facts.id.clone(), Sleepers::default());
-        Ok(Dump { podman, hook, export: Some(export.into()), container, sleepers, session })
+        let (container, orphans) = (plan.facts.id.clone(), Orphans::default());
+        Ok(Dump { podman, hook, export: Some(export.into()), container, orphans, session })
     }
 
     /// Waits for the next thing to happen.
@@ -69,7 +69,7 @@ impl Dump {
             let [hook, export, ended] = self.ready()?;
             let (session, id) = (self.session.path(), &self.container);
             let is_ours = |pid| processes::names_below(pid, session) || processes::is_criu_of(pid, id);
-            self.sleepers.kill_forgotten(is_ours);
+            self.orphans.kill_idle(is_ours);
             if hook {
                 return self.hook.accept().map(Event::Frozen).map_err(DumpError::Hook);
             }
@@ -83,7 +83,7 @@ impl Dump {
         }
     }
 
-    /// Whether the hook, the export and the end are there: at once, or else before it is time to look for sleepers.
+    /// Whether the hook, the export and the end are there: at once, or else before it is time to look for orphans.
     fn ready(&self) -> Result<[bool; 3], DumpError> {
         let mut fds = vec![PollFd::from_borrowed_fd(self.hook.as_fd(), PollFlags::IN)];
         fds.push(PollFd::from_borrowed_fd(self.podman.as_fd(), PollFlags::IN));

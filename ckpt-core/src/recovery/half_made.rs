@@ -7,7 +7,7 @@ use layerfs::{Container, ContainersStorage, ContainersStorageError};
 
 use super::journal::Journal;
 use super::netns::NetnsError;
-use super::{leases, netns, runtime};
+use super::{leases, mntns, netns, runtime};
 use crate::engine::Engine;
 use crate::podman::{ContainerFacts, PodmanError};
 
@@ -82,6 +82,7 @@ impl<'j> HalfMade<'j> {
             }
             engine.remove(&container.id)?;
         }
+        mntns::remove_unused();
         for name in self.volumes {
             engine.remove_volume(&name)?;
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::sleepers::Sleepers;
+use super::orphans::Orphans;
 
 /// How long processes may take to end, and how often they are looked at.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -17,12 +17,12 @@ const RETRY: Duration = Duration::from_millis(5);
 
 /// Waits until no process is left that works with files of the session `folder`: podman, and below it the runtime and
 /// CRIU, which have it in their environment or arguments. They all end by themselves when the run at the other end is
-/// dead, but for [`Sleepers`] of the container `id`, which are killed; gives whether they did.
+/// dead, but for [`Orphans`] of the container `id`, which are killed; gives whether they did.
 pub(crate) fn wait_for_end_of(folder: &Path, id: Option<&str>) -> bool {
-    let mut sleepers = Sleepers::default();
+    let mut orphans = Orphans::default();
     until(|| {
         let is_ours = |pid| names_below(pid, folder) || id.is_some_and(|id| is_criu_of(pid, id));
-        !sleepers.kill_forgotten(is_ours) && !all().any(|pid| names_below(pid, folder))
+        !orphans.kill_idle(is_ours) && !all().any(|pid| names_below(pid, folder))
     })
 }
 
@@ -63,7 +63,8 @@ pub(super) fn kill(pid: i32, is_meant: impl Fn(i32) -> bool) {
 }
 
 fn of_container(id: &str) -> BTreeSet<i32> {
-    let parents: BTreeMap<i32, i32> = all().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let living = all().filter_map(|pid| Some((pid, Stat::of(pid).filter(|stat| !stat.is_dead)?.parent)));
+    let parents: BTreeMap<i32, i32> = living.collect();
     let mut found: BTreeSet<i32> = parents
         .keys()
         .copied()
@@ -103,10 +104,11 @@ pub(crate) fn is_criu_of(pid: i32, id: &str) -> bool {
     is_criu(pid) && (contains(&read(pid, "cmdline"), &bundle) || works_in_it())
 }
 
+/// At work it calls itself `criu: restore --rpc -D IMAGES`, and so do the tasks that it has not restored yet.
 pub(super) fn is_criu(pid: i32) -> bool {
     let arguments = read(pid, "cmdline");
     let program = arguments.split(|byte| *byte == 0).next().unwrap_or_default();
-    program == b"criu" || program.ends_with(b"/criu")
+    program == b"criu" || program.ends_with(b"/criu") || program.starts_with(b"criu: ")
 }
 
 fn is_in_cgroup_of(pid: i32, id: &str) -> bool {
@@ -128,14 +130,24 @@ pub(crate) fn names_below(pid: i32, folder: &Path) -> bool {
     ["cmdline", "environ"].into_iter().any(|file| contains(&read(pid, file), &below))
 }
 
-/// The parent of a process that still lives: a dead one nobody has waited for yet is no work left.
-pub(super) fn parent(pid: i32) -> Option<i32> {
-    let status = String::from_utf8(read(pid, "stat")).ok()?;
-    // The name in parentheses may hold anything (proc_pid_stat(5)).
-    let mut fields = status.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
-    (!matches!(state, "Z" | "X")).then_some(parent)
+/// What `/proc/PID/stat` says, see proc_pid_stat(5).
+pub(super) struct Stat {
+    pub(super) name: String,
+    /// Nobody has waited for it yet.
+    pub(super) is_dead: bool,
+    pub(super) parent: i32,
+}
+
+impl Stat {
+    pub(super) fn of(pid: i32) -> Option<Self> {
+        let line = read(pid, "stat");
+        let line = String::from_utf8_lossy(&line);
+        // The name in parentheses may hold anything.
+        let (name, rest) = line.split_once('(')?.1.rsplit_once(')')?;
+        let mut fields = rest.split_whitespace();
+        let is_dead = matches!(fields.next()?, "Z" | "X");
+        Some(Stat { name: name.to_owned(), is_dead, parent: fields.next()?.parse().ok()? })
+    }
 }
 
 /// Of a process that is gone, nothing.

@@ -20,7 +20,7 @@ use super::plan::RestorePlan;
 use super::{RestoreOptions, RunError};
 use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook;
-use crate::recovery::sleepers::Sleepers;
+use crate::recovery::orphans::Orphans;
 use crate::recovery::{Journal, processes};
 use crate::session::{Session, SessionError};
 
@@ -37,7 +37,7 @@ const GRACE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 pub(crate) struct Door<'r> {
     podman: Child,
     session: Session,
-    sleepers: Sleepers,
+    orphans: Orphans,
     fifo: PathBuf,
     options: &'r RestoreOptions,
 }
@@ -50,8 +50,8 @@ impl<'r> Door<'r> {
         let previous = plan.previous.as_ref().map(descriptor);
         let path = options.criu_configuration().map(|lines| criu_hook::configure(&session, lines.as_bytes()));
         let podman = plan.engine.start_restore(&fifo, previous.as_deref(), options, path.transpose()?)?;
-        let sleepers = Sleepers::default();
-        Ok(Door { podman, session, sleepers, fifo, options })
+        let orphans = Orphans::default();
+        Ok(Door { podman, session, orphans, fifo, options })
     }
 
     /// Waits until podman reads; `None` if it ended instead. The next one to open the FIFO gets another.
@@ -63,7 +63,7 @@ impl<'r> Door<'r> {
         loop {
             journal.alive();
             if let Some(id) = journal.container() {
-                self.sleepers.kill_forgotten(|pid| processes::is_criu_of(pid, id));
+                self.orphans.kill_idle(|pid| processes::is_criu_of(pid, id));
             }
             match open(&self.fifo, flags, Mode::empty()) {
                 Ok(pipe) => {

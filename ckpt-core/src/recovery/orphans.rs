@@ -1,20 +1,23 @@
-//! Children that CRIU left asleep when it was killed.
+//! Children of a CRIU that was killed, which nobody else would end.
 //!
-//! CRIU tries the kernel's tracing on a child whenever it starts (`kerndat_has_ptrace_get_rseq_conf`). The child sleeps
-//! until CRIU kills it: for good if CRIU was killed before. The runtime waits for as long, since the child holds on to
-//! CRIU's end of their socket, podman waits for the runtime, and we for podman.
+//! They hold on to CRIU's end of the socket at which the runtime waits for it: the runtime waits for as long as they are
+//! there, podman for the runtime, and we for podman.
 //!
-//! | CRIU was killed | the child | its system call, see `/proc/PID/syscall` in proc(5) |
+//! | CRIU was killed | the child | is known by |
 //! |---|---|---|
-//! | before it attached to it | sleeps | nanosleep(2) or clock_nanosleep(2) |
-//! | while it did | is stopped, by ptrace(2)'s SIGSTOP | the same |
-//! | afterwards | sleeps, since the kernel resumes what is traced | restart_syscall(2) |
+//! | before it traced the child on which it tries the kernel[^1] | sleeps | a system call, nanosleep(2) or clock_nanosleep(2) |
+//! | while it attached to it | is stopped, by ptrace(2)'s SIGSTOP | the same |
+//! | afterwards | sleeps, since the kernel resumes what was traced | restart_syscall(2) |
+//! | while it restored | waits for CRIU, as a task to be restored or a helper | CRIU's title, and a dead CRIU beside it[^2] |
+//!
+//! [^1]: `kerndat_has_ptrace_get_rseq_conf`, whenever CRIU starts: the child sleeps until CRIU kills it.
+//! [^2]: CRIU makes them children of the runtime (`CLONE_PARENT`), which comes to wait for CRIU only after the socket.
 
 use std::collections::BTreeMap;
 use std::ffi::c_long;
 use std::time::{Duration, Instant};
 
-use super::processes;
+use super::processes::{self, Stat};
 
 /// Between two looks; longer than CRIU itself ever sleeps while it is at work.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
@@ -23,33 +26,34 @@ const SLEEPS: [c_long; 3] = [libc::SYS_nanosleep, libc::SYS_clock_nanosleep, lib
 
 /// Those that were seen.
 #[derive(Default)]
-pub(crate) struct Sleepers {
+pub(crate) struct Orphans {
     looked: Option<Instant>,
     /// With their `/proc/PID/status`, which says how often they have run.
-    asleep: BTreeMap<i32, Vec<u8>>,
+    seen: BTreeMap<i32, Vec<u8>>,
 }
 
-impl Sleepers {
-    /// Kills those among the CRIUs that `is_ours` tells which have not woken since the look before; looks no more often
-    /// than each [`INTERVAL`]. Gives whether some are left to be looked at again.
-    pub(crate) fn kill_forgotten(&mut self, is_ours: impl Fn(i32) -> bool) -> bool {
+impl Orphans {
+    /// Kills those that `is_ours` tells and that have not run since the look before; looks no more often than each
+    /// [`INTERVAL`]. Gives whether some are left to be looked at again.
+    pub(crate) fn kill_idle(&mut self, is_ours: impl Fn(i32) -> bool) -> bool {
         if self.looked.is_none_or(|looked| looked.elapsed() >= INTERVAL) {
             self.looked = Some(Instant::now());
-            let is_meant = |pid| is_asleep(pid) && is_ours(pid);
+            let is_meant = |pid| is_orphan(pid) && is_ours(pid);
             let found = processes::all().filter(|&pid| is_meant(pid)).map(|pid| (pid, processes::read(pid, "status")));
-            let (forgotten, asleep) = found.partition(|(pid, status)| self.asleep.get(pid) == Some(status));
-            self.asleep = asleep;
-            BTreeMap::into_keys(forgotten).for_each(|pid| processes::kill(pid, is_meant));
+            let (idle, seen) = found.partition(|(pid, status)| self.seen.get(pid) == Some(status));
+            self.seen = seen;
+            BTreeMap::into_keys(idle).for_each(|pid| processes::kill(pid, is_meant));
         }
-        !self.asleep.is_empty()
+        !self.seen.is_empty()
     }
 }
 
-/// Whether it is a CRIU that sleeps, and no CRIU is there to kill it.
-fn is_asleep(pid: i32) -> bool {
+fn is_orphan(pid: i32) -> bool {
     processes::is_criu(pid)
-        && system_call(pid).is_some_and(|number| SLEEPS.contains(&number))
-        && !processes::parent(pid).is_some_and(processes::is_criu)
+        && Stat::of(pid).is_some_and(|stat| {
+            let sleeps = || system_call(pid).is_some_and(|number| SLEEPS.contains(&number));
+            !processes::is_criu(stat.parent) && (sleeps() || is_restored(pid) && has_dead_criu(stat.parent))
+        })
 }
 
 /// That it waits in, or was stopped in.
@@ -58,12 +62,23 @@ fn system_call(pid: i32) -> Option<c_long> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// Whether it takes part in a restore: `setproctitle` in CRIU's `restore_using_req`, for it and all that it forks.
+fn is_restored(pid: i32) -> bool {
+    processes::read(pid, "cmdline").starts_with(b"criu: restore")
+}
+
+/// Whether `runtime` has a CRIU that is dead, and has not waited for it.
+fn has_dead_criu(runtime: i32) -> bool {
+    processes::all().filter_map(Stat::of).any(|stat| stat.is_dead && stat.name == "criu" && stat.parent == runtime)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::path::Path;
-    use std::process::{Child, Command};
+    use std::process::{Child, Command, Stdio};
     use std::thread::sleep;
 
     use rustix::process::{Pid, Signal, kill_process};
@@ -78,10 +93,10 @@ mod tests {
     }
 
     fn look_twice(is_ours: impl Fn(i32) -> bool) {
-        let mut sleepers = Sleepers::default();
-        sleepers.kill_forgotten(&is_ours);
+        let mut orphans = Orphans::default();
+        orphans.kill_idle(&is_ours);
         sleep(INTERVAL);
-        sleepers.kill_forgotten(&is_ours);
+        orphans.kill_idle(&is_ours);
     }
 
     #[test]
@@ -91,7 +106,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let mut child = criu(folder.path(), "sleep", &["1000"]);
             let pid = Pid::from_child(&child);
-            wait_until(|| is_asleep(pid.as_raw_nonzero().get()));
+            wait_until(|| is_orphan(pid.as_raw_nonzero().get()));
             for &signal in signals {
                 kill_process(pid, signal).unwrap();
                 wait_until(|| is_stopped(pid) == (signal == Signal::STOP));
@@ -111,6 +126,25 @@ mod tests {
     fn is_stopped(pid: Pid) -> bool {
         let status = processes::read(pid.as_raw_nonzero().get(), "status");
         status.windows(8).any(|window| window == b"State:\tT")
+    }
+
+    /// The runtime: a shell that has become a program which waits for no child. All end with the test.
+    #[test]
+    fn a_task_that_criu_did_not_finish_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let criu = folder.path().join("criu");
+        symlink("/bin/sh", &criu).unwrap();
+        let script = r#"exec 3<&0; (exec -a "$0" cat <&3) & "$1" -c 'kill -KILL $$' & exec cat"#;
+        let mut runtime = Command::new("bash");
+        runtime.args(["-c", script, "criu: restore --rpc -D /89ab/userdata/checkpoint"]).arg(criu);
+        let mut runtime = runtime.stdin(Stdio::piped()).spawn().unwrap();
+        let is_ours = |pid| processes::is_criu_of(pid, "89ab");
+        let is_there = || processes::all().any(is_ours);
+        wait_until(|| is_there() && has_dead_criu(runtime.id().cast_signed()));
+        look_twice(is_ours);
+        wait_until(|| !is_there());
+        drop(runtime.stdin.take());
+        assert!(runtime.wait().unwrap().success());
     }
 
     #[test]
