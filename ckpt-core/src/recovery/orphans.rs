@@ -36,13 +36,15 @@ impl Orphans {
     /// Kills those that `is_ours` tells and that have not run since the look before; looks no more often than each
     /// [`INTERVAL`]. Gives whether some are left to be looked at again.
     pub(crate) fn kill_idle(&mut self, is_ours: impl Fn(i32) -> bool) -> bool {
+        let is_meant = |pid| is_orphan(pid) && is_ours(pid);
         if self.looked.is_none_or(|looked| looked.elapsed() >= INTERVAL) {
             self.looked = Some(Instant::now());
-            let is_meant = |pid| is_orphan(pid) && is_ours(pid);
             let found = processes::all().filter(|&pid| is_meant(pid)).map(|pid| (pid, processes::read(pid, "status")));
             let (idle, seen) = found.partition(|(pid, status)| self.seen.get(pid) == Some(status));
             self.seen = seen;
             BTreeMap::into_keys(idle).for_each(|pid| processes::kill(pid, is_meant));
+        } else {
+            self.seen.retain(|&pid, _| is_meant(pid));
         }
         !self.seen.is_empty()
     }
