@@ -115,7 +115,8 @@ impl<'a> Unpacker<'a> {
     pub fn unpack<S: Source + ?Sized>(&mut self, entry: &Entry, source: &mut S) -> Result<Transferred, UnpackError> {
         let before = self.moved;
         let done = self.pipeline.as_mut().map(Pipeline::collect);
-        self.settle(done.unwrap_or_default())?;
+        self.count(done.unwrap_or_default());
+        self.tell()?;
         self.make(entry, source)?;
         Ok(self.moved - before)
     }
@@ -133,10 +134,11 @@ impl<'a> Unpacker<'a> {
         Ok(self.moved)
     }
 
-    /// Waits until no thread has anything to make.
+    /// Waits until no thread has anything to make. Only for a member that has not been begun: an error is of one before,
+    /// and ends the work on this one.
     fn wait(&mut self) -> Result<(), UnpackError> {
-        let done = self.pipeline.as_mut().map(Pipeline::wait);
-        self.settle(done.unwrap_or_default())
+        self.settle();
+        self.tell()
     }
 
     /// Waits if a thread is to make `path`.
@@ -152,13 +154,26 @@ impl<'a> Unpacker<'a> {
         self.wait_for(path)
     }
 
-    fn settle(&mut self, done: Vec<Done>) -> Result<(), UnpackError> {
-        self.count(done);
+    fn tell(&mut self) -> Result<(), UnpackError> {
         self.failed.pop_front().map_or(Ok(()), Err)
     }
 
+    /// Waits until nothing is on its way, whatever came of it.
+    fn settle(&mut self) {
+        let done = self.pipeline.as_mut().map(Pipeline::wait);
+        self.count(done.unwrap_or_default());
+    }
+
     /// Errors are kept for later: they are of other members than the one at work.
-    fn count(&mut self, done: Vec<Done>) {
+    ///
+    /// A job that came back is done when no thread has anything to make, and after those that came before it in the
+    /// archive: it may need what they make, or have to remove a directory that is in its way.
+    fn count(&mut self, mut done: Vec<Done>) {
+        if done.iter().any(Done::is_to_do_again) {
+            let others = self.pipeline.as_mut().map(Pipeline::wait);
+            done.extend(others.unwrap_or_default());
+            done.sort_by_key(|done| done.offset);
+        }
         for Done { outcome, buffer, .. } in done {
             self.spare.extend(buffer.filter(|buffer| buffer.capacity() <= SPARE_BYTES));
             match outcome {

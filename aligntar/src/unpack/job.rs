@@ -43,6 +43,8 @@ pub(super) enum NotDone {
 
 /// What became of a job.
 pub(super) struct Done {
+    /// Of the member in the archive.
+    pub(super) offset: u64,
     pub(super) path: SafePath,
     pub(super) outcome: Result<Transferred, NotDone>,
     /// The memory that its data was in.
@@ -54,6 +56,13 @@ impl Job {
         match self {
             Job::File { new, .. } => &new.path,
             Job::Link { link, .. } => &link.path,
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        match self {
+            Job::File { new, .. } => new.offset,
+            Job::Link { link, .. } => link.offset,
         }
     }
 
@@ -75,12 +84,18 @@ impl Job {
     }
 
     pub(super) fn complete(self, means: Means) -> Done {
-        let path = self.path().clone();
+        let (offset, path) = (self.offset(), self.path().clone());
         let (outcome, buffer) = match self {
             Job::File { new, data } => complete_file(new, data, means),
             Job::Link { link, target_parent } => (complete_link(link, target_parent), None),
         };
-        Done { path, outcome, buffer }
+        Done { offset, path, outcome, buffer }
+    }
+}
+
+impl Done {
+    pub(super) fn is_to_do_again(&self) -> bool {
+        matches!(self.outcome, Err(NotDone::Occupied(_)))
     }
 }
 

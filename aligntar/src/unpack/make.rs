@@ -15,7 +15,6 @@ use super::error::{Refusal, UnpackError};
 use super::fill::{self, Data, Made};
 use super::job::{Job, NewLink};
 use super::new_file::{NewFile, NotMade};
-use super::pipeline::Pipeline;
 use super::place::{Context, InodeId, Place};
 use crate::beneath::SafePath;
 use crate::entry::Entry;
@@ -97,11 +96,18 @@ impl Unpacker<'_> {
     }
 
     fn submit(&mut self, job: Job) -> Result<(), UnpackError> {
-        let done = match &mut self.pipeline {
-            Some(pipeline) => pipeline.submit(job),
-            None => vec![job.complete(self.means)],
-        };
-        self.settle(done)
+        match &mut self.pipeline {
+            // What went wrong with another one is told before the next is begun.
+            Some(pipeline) => {
+                let done = pipeline.submit(job);
+                self.count(done);
+                Ok(())
+            }
+            None => {
+                self.count(vec![job.complete(self.means)]);
+                self.tell()
+            }
+        }
     }
 
     /// Makes a file also where that takes the removal of an empty directory.
@@ -143,7 +149,7 @@ impl Unpacker<'_> {
         let target = SafePath::new(target).map_err(|bad| at.refused(Refusal::LinkTarget(bad)))?;
         let target_parent = self.pipeline.as_ref().and_then(|pipeline| pipeline.parent_of_next(&target));
         if target_parent.is_none() {
-            self.wait_for(target.as_bytes())?;
+            self.wait_for_way(target.as_bytes())?;
         }
         let link = NewLink { archived: at.path.to_vec(), offset: at.offset, path, parent, target };
         match target_parent {
@@ -152,16 +158,14 @@ impl Unpacker<'_> {
         }
     }
 
-    /// The target resolves like any path: a link can only name what lies below the root.
+    /// The target resolves like any path: a link can only name what lies below the root. No thread has it, nor what is
+    /// above it.
     fn link(&mut self, place: Place<'_>, path: &SafePath, target: &SafePath) -> Result<(), UnpackError> {
         let at = place.at;
         let (directory, name) = target.split().ok_or_else(|| at.refused(Refusal::Root))?;
-        // As for a parent: a file may be on its way to take its place.
-        self.wait_for(directory)?;
         let directory = match self.folders.get(directory) {
             Some(folder) => folder.descriptor.clone(),
             None => {
-                self.wait_for_way(directory)?;
                 let opened = self.options.resolver.open(self.root, directory, OFlags::PATH);
                 Arc::new(opened.map_err(|errno| at.unresolved(errno))?)
             }
@@ -228,8 +232,7 @@ impl Unpacker<'_> {
     /// Removes a file or an empty directory; a directory with content is not for an archive to remove.
     fn remove(&mut self, place: Place<'_>, path: &SafePath) -> Result<(), UnpackError> {
         // What is on its way may lie in it.
-        let done = self.pipeline.as_mut().map(Pipeline::wait);
-        self.count(done.unwrap_or_default());
+        self.settle();
         match unlinkat(place.parent, os(place.name), AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) if place.is_directory()? => {
                 unlinkat(place.parent, os(place.name), AtFlags::REMOVEDIR).map_err(place.at.failed("rmdir"))?;
