@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lab::*;
+use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::process::{Pid, Signal, kill_process};
 
 fn assert_says(said: &str, words: &[&str]) {
@@ -24,12 +25,14 @@ fn whole_criu() -> String {
 fn broken_criu(commands: &str) -> tempfile::TempDir {
     let bin = tempfile::tempdir().unwrap();
     let criu = whole_criu();
-    let script = format!(
-        "#!/bin/bash\n[ \"$1\" = swrk ] && [ $(cat /proc/$PPID/comm) != podman ] || exec {criu} \"$@\"\n{commands}\n"
-    );
-    fs::write(bin.path().join("criu"), script).unwrap();
-    fs::set_permissions(bin.path().join("criu"), fs::Permissions::from_mode(0o755)).unwrap();
+    let asked_by_a_runtime = "[ \"$1\" = swrk ] && [ $(cat /proc/$PPID/comm) != podman ]";
+    make_script(&bin.path().join("criu"), &format!("{asked_by_a_runtime} || exec {criu} \"$@\"\n{commands}"));
     bin
+}
+
+fn make_script(path: &Path, commands: &str) {
+    fs::write(path, format!("#!/bin/bash\n{commands}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn ckpt_with(bin: &Path, arguments: &[&str]) -> String {
@@ -92,9 +95,7 @@ fn btrfs_a_criu_that_dies_while_it_restores_holds_nobody_up() {
         container.remove();
         for action in ["pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore"] {
             let kill = format!("echo {action} > {} && kill -KILL $PPID", reached.display());
-            fs::write(&script, format!("#!/bin/sh\n[ $CRTOOLS_SCRIPT_ACTION != {action} ] || {{ {kill}; }}\n"))
-                .unwrap();
-            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+            make_script(&script, &format!("[ $CRTOOLS_SCRIPT_ACTION != {action} ] || {{ {kill}; }}"));
             let before = World::at_rest(Path::new("/nonexistent"));
             let said = ckpt_with(bin.path(), &["restore", "-i", text(&archive)]);
             assert_says(&said, &["restore of", "failed"]);
@@ -104,6 +105,43 @@ fn btrfs_a_criu_that_dies_while_it_restores_holds_nobody_up() {
         ckpt(&["restore", "-i", text(&archive)]);
         assert_consecutive(&container.numbers());
     }
+}
+
+/// podman is killed when it has noted that it removes what a restore had made, and waits for its storage.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_removal_that_was_killed_is_ended_by_the_next_run() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let [begun, locked] = ["begun", "locked"].map(|name| folder.path().join(name));
+    let container = Container::run("unwanted", &[], COUNT);
+    ckpt(&["checkpoint", "unwanted", "-e", text(&archive)]);
+    container.remove();
+    let bin = broken_criu("exit 1");
+    let before = World::at_rest(&archive);
+
+    let wait = format!("echo $$ > {}; until [ -e {} ]; do sleep 0.01; done", begun.display(), locked.display());
+    let whole_podman = succeed("sh", &["-c", "command -v podman"]);
+    let commands = format!("case \" $* \" in *' rm '*) {wait};; esac\nexec {whole_podman} \"$@\"");
+    make_script(&bin.path().join("podman"), &commands);
+    let said = std::thread::scope(|scope| {
+        let run = scope.spawn(|| ckpt_with(bin.path(), &["restore", "-i", text(&archive)]));
+        wait_for("the removal", || fs::read_to_string(&begun).ok().filter(|pid| pid.ends_with('\n')));
+        // Others can read it, but not remove a layer.
+        let layers = fs::File::open("/var/lib/containers/storage/overlay-layers/layers.lock").unwrap();
+        fcntl_lock(&layers, FlockOperation::LockShared).unwrap();
+        fs::write(&locked, "").unwrap();
+        wait_for("podman to need the lock", || fs::read_to_string("/proc/locks").unwrap().contains("->").then_some(()));
+        let podman = fs::read_to_string(&begun).unwrap().trim().parse().unwrap();
+        kill_process(Pid::from_raw(podman).unwrap(), Signal::KILL).unwrap();
+        run.join().unwrap()
+    });
+    assert_says(&said, &["Warning: what the restore had made cannot be removed, and will be by the next run of ckpt"]);
+    assert_eq!(container.inspect("{{.State.Status}}"), "removing");
+    ckpt_fails(&["restore", "-i", "/nonexistent"]);
+    before.assert_same(&archive);
+    ckpt(&["restore", "-i", text(&archive)]);
+    assert_consecutive(&container.numbers());
 }
 
 /// On a file system without reflink the frozen moment is long enough to stop `ckpt` in it.

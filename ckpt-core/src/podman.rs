@@ -125,10 +125,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Whether podman has seen it run: `configured`, `created` and `initialized` are its words for what never did, also
-    /// after a reboot (libpod, `resetContainerState`).
-    pub(crate) fn has_run(&self) -> bool {
-        !matches!(&self.status[..], "configured" | "created" | "initialized")
+    /// Whether podman has not come so far that it ran, or has begun to remove it: `configured`, `created` and
+    /// `initialized` are its words for what never did, also after a reboot (libpod, `resetContainerState`). One that is
+    /// `removing` can only be removed, also if podman was killed over it.
+    pub(crate) fn is_half_made(&self) -> bool {
+        matches!(&self.status[..], "configured" | "created" | "initialized" | "removing")
     }
 }
 

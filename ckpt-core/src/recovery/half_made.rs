@@ -61,10 +61,10 @@ impl<'j> HalfMade<'j> {
         Ok(found)
     }
 
-    /// Removes it, if podman has not come so far that the container ran.
+    /// Removes it, unless podman has come so far that the container ran.
     pub(crate) fn remove_unless_it_has_run(self, engine: &dyn Engine) -> Result<(), HalfMadeError> {
         match &self.container {
-            Some(container) if has_run(engine, container)? => Ok(()),
+            Some(container) if !is_half_made(engine, container)? => Ok(()),
             _ => self.remove(engine),
         }
     }
@@ -73,7 +73,7 @@ impl<'j> HalfMade<'j> {
     pub(crate) fn remove(self, engine: &dyn Engine) -> Result<(), HalfMadeError> {
         let unused_networks = || netns::unused(engine, |made| self.journal.lived_at(made));
         if let Some(container) = self.container {
-            if !has_run(engine, &container)? {
+            if is_half_made(engine, &container)? {
                 runtime::forget(engine, &container.id);
                 if !unused_networks()?.is_empty() {
                     leases::give_back(engine, &container.id, &self.journal.begun.networks)?;
@@ -96,11 +96,11 @@ impl<'j> HalfMade<'j> {
     }
 }
 
-/// Whether podman has seen the container run; one that is in the storage alone has not.
-fn has_run(engine: &dyn Engine, container: &Container) -> Result<bool, PodmanError> {
+/// Whether podman has not seen the container run, as one that is in the storage alone, or has begun to remove it.
+fn is_half_made(engine: &dyn Engine, container: &Container) -> Result<bool, PodmanError> {
     match engine.inspect(&container.id) {
-        Ok(ContainerFacts { state, .. }) => Ok(state.has_run()),
-        Err(PodmanError::UnknownContainer { .. }) => Ok(false),
+        Ok(ContainerFacts { state, .. }) => Ok(state.is_half_made()),
+        Err(PodmanError::UnknownContainer { .. }) => Ok(true),
         Err(error) => Err(error),
     }
 }
