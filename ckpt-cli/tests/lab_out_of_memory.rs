@@ -55,11 +55,13 @@ impl LittleMemory {
 
 impl Drop for LittleMemory {
     fn drop(&mut self) {
-        // A monitor that podman started stays with its container.
-        for pid in fs::read_to_string(self.group.join("cgroup.procs")).unwrap_or_default().lines() {
-            let _ = fs::write(self.group.with_file_name("cgroup.procs"), pid);
-        }
-        wait_for("the cgroup to be empty", || fs::remove_dir(&self.group).ok());
+        // A monitor that podman started stays with its container, whose tasks CRIU may be about to make.
+        wait_for("the cgroup to be empty", || {
+            for pid in fs::read_to_string(self.group.join("cgroup.procs")).unwrap_or_default().lines() {
+                let _ = fs::write(self.group.with_file_name("cgroup.procs"), pid);
+            }
+            fs::remove_dir(&self.group).ok()
+        });
         if let Some(folder) = &self.mounted {
             run("umount", &[text(folder.path())]);
         }
@@ -73,8 +75,9 @@ fn starve(megabytes: u64, arguments: &[&str]) -> (bool, u64) {
     let output = group.ckpt(arguments);
     let kills = group.kills();
     drop(group);
-    ckpt_fails(&["restore", "-i", "/nonexistent"]);
-    println!("{megabytes} MiB, {kills} killed: {}", String::from_utf8_lossy(&output.stderr).trim_end());
+    let told = |stderr: &str| println!("{megabytes} MiB, {kills} killed: {}", stderr.trim_end());
+    told(&String::from_utf8_lossy(&output.stderr));
+    told(&ckpt_fails(&["restore", "-i", "/nonexistent"]));
     (output.status.success(), kills)
 }
 
