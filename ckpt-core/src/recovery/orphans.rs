@@ -94,11 +94,13 @@ mod tests {
         criu.arg0("criu").args(arguments).env("CONTAINERS_CONF", folder.join("containers.conf")).spawn().unwrap()
     }
 
-    fn look_twice(is_ours: impl Fn(i32) -> bool) {
+    /// Kills them as those who wait for a runtime do.
+    fn look_until(is_ours: impl Fn(i32) -> bool, mut done: impl FnMut() -> bool) {
         let mut orphans = Orphans::default();
-        orphans.kill_idle(&is_ours);
-        sleep(INTERVAL);
-        orphans.kill_idle(&is_ours);
+        wait_until(|| {
+            orphans.kill_idle(&is_ours);
+            done()
+        });
     }
 
     #[test]
@@ -118,8 +120,8 @@ mod tests {
         }
     }
 
-    fn wait_until(done: impl Fn() -> bool) {
-        assert!((0..1000).any(|_| done() || {
+    fn wait_until(mut done: impl FnMut() -> bool) {
+        assert!((0..6000).any(|_| done() || {
             sleep(Duration::from_millis(10));
             false
         }));
@@ -130,21 +132,22 @@ mod tests {
         status.windows(8).any(|window| window == b"State:\tT")
     }
 
-    /// The runtime: a shell that has become a program which waits for no child. All end with the test.
+    /// The runtime: a shell that has become a program which waits for no child; CRIU dies only then, for the shell would
+    /// take note of it. All end with the test.
     #[test]
     fn a_task_that_criu_did_not_finish_is_killed() {
         let folder = tempfile::tempdir().unwrap();
         let criu = folder.path().join("criu");
         symlink("/bin/sh", &criu).unwrap();
-        let script = r#"exec 3<&0; (exec -a "$0" cat <&3) & "$1" -c 'kill -KILL $$' & exec cat"#;
+        let crash = r#"until read name < /proc/$PPID/comm && [ $name = cat ]; do :; done; kill -KILL $$"#;
+        let script = r#"exec 3<&0; (exec -a "$0" cat <&3) & "$1" -c "$2" & exec cat"#;
         let mut runtime = Command::new("bash");
-        runtime.args(["-c", script, "criu: restore --rpc -D /89ab/userdata/checkpoint"]).arg(criu);
+        runtime.args(["-c", script, "criu: restore --rpc -D /89ab/userdata/checkpoint"]).arg(criu).arg(crash);
         let mut runtime = runtime.stdin(Stdio::piped()).spawn().unwrap();
         let is_ours = |pid| processes::is_criu_of(pid, "89ab");
         let is_there = || processes::all().any(is_ours);
         wait_until(|| is_there() && has_dead_criu(runtime.id().cast_signed()));
-        look_twice(is_ours);
-        wait_until(|| !is_there());
+        look_until(is_ours, || !is_there());
         drop(runtime.stdin.take());
         assert!(runtime.wait().unwrap().success());
     }
@@ -164,9 +167,10 @@ mod tests {
         let bundle = folder.path().join("0123/userdata");
         fs::create_dir_all(&bundle).unwrap();
         let mut child = Command::new("sleep").arg0("criu").arg("1000").current_dir(&bundle).spawn().unwrap();
-        look_twice(|pid| processes::is_criu_of(pid, "4567"));
+        let begun = Instant::now();
+        look_until(|pid| processes::is_criu_of(pid, "4567"), || begun.elapsed() > 3 * INTERVAL);
         assert!(child.try_wait().unwrap().is_none());
-        look_twice(|pid| processes::is_criu_of(pid, "0123"));
+        look_until(|pid| processes::is_criu_of(pid, "0123"), || child.try_wait().unwrap().is_some());
         assert_eq!(child.wait().unwrap().signal(), Some(9));
     }
 
