@@ -102,14 +102,19 @@ fn kill_with_pages_aside(container: &Container, bundle: &Path, arguments: &[&str
     !links(bundle).is_empty()
 }
 
-/// As often as it takes to meet the moment; in between the container is brought back.
-fn killed_with_pages_aside(container: &Container, arguments: &[&str], has_ended: bool) {
+/// As often as it takes to meet the moment; in between the container is brought back, and `archive`, finished before the
+/// kill, removed.
+fn killed_with_pages_aside(container: &Container, archive: &Path, options: &[&str], has_ended: bool) {
+    let arguments = [&["-e", text(archive)], options].concat();
     let bundle = bundle(container);
     for _ in 0..50 {
         let process = PathBuf::from(format!("/proc/{}", container.inspect("{{.State.Pid}}")));
-        let met = kill_with_pages_aside(container, &bundle, arguments, || process.exists() != has_ended);
+        let met = kill_with_pages_aside(container, &bundle, &arguments, || process.exists() != has_ended);
         if met && container.is_running() != has_ended {
             return;
+        }
+        if archive.exists() {
+            fs::remove_file(archive).unwrap();
         }
         if !container.is_running() {
             podman(&["container", "restore", &container.name]);
@@ -123,7 +128,7 @@ fn a_killed_export_can_be_restored_in_place(runtime: &str) {
     let archive = folder.path().join("x.tar");
     let container = remembering("unexported", runtime);
     let before = sum(&container);
-    killed_with_pages_aside(&container, &["-e", text(&archive)], true);
+    killed_with_pages_aside(&container, &archive, &[], true);
     assert!(!archive.exists());
     let bundle = bundle(&container);
     assert!(!links(&bundle).is_empty(), "podman restores from links");
@@ -152,7 +157,7 @@ fn xfs_the_next_checkpoint_puts_back_what_a_killed_one_set_aside() {
     let archive = folder.path().join("x.tar.zst");
     let container = remembering("unfinished", "runc");
     let before = sum(&container);
-    killed_with_pages_aside(&container, &["-e", text(&archive), "--leave-running"], false);
+    killed_with_pages_aside(&container, &archive, &["--leave-running"], false);
     // The images are compressed on their way, and unpacked beside the storage again.
     ckpt(&["checkpoint", "unfinished", "-e", text(&archive), "--compress", "zstd"]);
     let bundle = bundle(&container);

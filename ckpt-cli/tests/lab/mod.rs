@@ -71,7 +71,7 @@ pub(crate) fn text(path: &Path) -> &str {
 
 /// Calls `look` until it gives something.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let patience = Instant::now() + Duration::from_secs(30);
+    let patience = Instant::now() + Duration::from_secs(120);
     loop {
         if let Some(found) = look() {
             return found;
