@@ -3,7 +3,7 @@
 mod lab;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -131,7 +131,10 @@ fn btrfs_a_removal_that_was_killed_is_ended_by_the_next_run() {
         let layers = fs::File::open("/var/lib/containers/storage/overlay-layers/layers.lock").unwrap();
         fcntl_lock(&layers, FlockOperation::LockShared).unwrap();
         fs::write(&locked, "").unwrap();
-        wait_for("podman to need the lock", || fs::read_to_string("/proc/locks").unwrap().contains("->").then_some(()));
+        let waited_for = format!(":{} ", layers.metadata().unwrap().ino());
+        let is_waited_for = |line: &str| line.contains("->") && line.contains(&waited_for);
+        let locks = || fs::read_to_string("/proc/locks").unwrap();
+        wait_for("podman to need the lock", || locks().lines().any(is_waited_for).then_some(()));
         let podman = fs::read_to_string(&begun).unwrap().trim().parse().unwrap();
         kill_process(Pid::from_raw(podman).unwrap(), Signal::KILL).unwrap();
         run.join().unwrap()

@@ -90,22 +90,6 @@ fn checkpoints_can_be_killed() {
     checkpoints_can_be_struck(Signal::KILL, "killed");
 }
 
-/// Its processes.
-struct Criu(Vec<Pid>);
-
-impl Criu {
-    fn at_work() -> Self {
-        let pids = run("pidof", &["criu"]).stdout;
-        let pids = String::from_utf8(pids).unwrap();
-        Criu(pids.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().unwrap())).collect())
-    }
-
-    /// Gives whether somebody was there to hear it.
-    fn signal(&self, signal: Signal) -> bool {
-        self.0.iter().filter(|&&pid| kill_process(pid, signal).is_ok()).count() > 0
-    }
-}
-
 /// The first Ctrl-C has the work undone; who does not want to wait for that presses again.
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
@@ -114,8 +98,7 @@ fn btrfs_a_second_signal_ends_at_once() {
     let container = Container::run("impatient", &[], COUNT);
     let archive = folder.path().join("x.tar");
     let mut child = start(&["checkpoint", "impatient", "-e", text(&archive)]);
-    // As if it took long: however late the signals come, the work is not done.
-    let criu = wait_for("CRIU", || Some(Criu::at_work()).filter(|criu| criu.signal(Signal::STOP)));
+    let criu = HeldCriu::met();
     let pid = Pid::from_child(&child);
     // Signals of one kind that wait are one signal.
     for signal in [Signal::INT, Signal::TERM] {
@@ -123,12 +106,12 @@ fn btrfs_a_second_signal_ends_at_once() {
         sleep(Duration::from_millis(1));
     }
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    criu.signal(Signal::CONT);
+    drop(criu);
     wait_for("podman's end", || podmans_at_work().is_empty().then_some(()));
     assert!(!archive.exists());
     assert_only_archives(folder.path());
     let last = folder.path().join("last.tar");
-    wait_for("CRIU's end", || Criu::at_work().0.is_empty().then_some(()));
+    wait_for_criu_to_end();
     if !container.goes_on() {
         podman(&["container", "restore", "impatient"]);
     }

@@ -142,8 +142,9 @@ fn btrfs_quota_read_only_and_vanished_targets_are_named() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    wait_for("CRIU", || run("pidof", &["criu"]).status.success().then_some(()));
+    let criu = HeldCriu::met();
     fs::remove_dir(&vanishing).unwrap();
+    drop(criu);
     let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
     assert!(said.contains("No such file") && said.contains("was restored and runs"), "{said}");
     assert_counts(&container);

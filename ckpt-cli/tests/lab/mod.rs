@@ -3,6 +3,7 @@
 
 #[path = "../../../aligntar/tests/tree/describe.rs"]
 mod describe;
+mod held_criu;
 mod world;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+#[allow(unused_imports)] // see above
+pub(crate) use held_criu::{HeldCriu, wait_for_criu_to_end};
 #[allow(unused_imports)] // see above
 pub(crate) use world::{World, frozen_tasks};
 
