@@ -54,7 +54,7 @@ fn is_orphan(pid: i32) -> bool {
     processes::is_criu(pid)
         && Stat::of(pid).is_some_and(|stat| {
             let sleeps = || system_call(pid).is_some_and(|number| SLEEPS.contains(&number));
-            !processes::is_criu(stat.parent) && (sleeps() || is_restored(pid) && has_dead_criu(stat.parent))
+            !processes::is_criu(stat.parent) && (sleeps() || processes::is_restored(pid) && has_dead_criu(stat.parent))
         })
 }
 
@@ -62,11 +62,6 @@ fn is_orphan(pid: i32) -> bool {
 fn system_call(pid: i32) -> Option<c_long> {
     let line = String::from_utf8(processes::read(pid, "syscall")).ok()?;
     line.split_whitespace().next()?.parse().ok()
-}
-
-/// Whether it takes part in a restore: `setproctitle` in CRIU's `restore_using_req`, for it and all that it forks.
-fn is_restored(pid: i32) -> bool {
-    processes::read(pid, "cmdline").starts_with(b"criu: restore")
 }
 
 /// Whether `runtime` has a CRIU that is dead, and has not waited for it.
@@ -132,19 +127,28 @@ mod tests {
         status.windows(8).any(|window| window == b"State:\tT")
     }
 
-    /// The runtime: a shell that has become a program which waits for no child; CRIU dies only then, for the shell would
-    /// take note of it. All end with the test.
     #[test]
     fn a_task_that_criu_did_not_finish_is_killed() {
+        is_killed_below("runc restore", "criu: restore --rpc -D /89ab/userdata/checkpoint", "89ab");
+    }
+
+    #[test]
+    fn a_task_is_known_by_its_runtime_as_well() {
+        is_killed_below("runc restore --bundle /cdef/userdata", "criu: restore --rpc", "cdef");
+    }
+
+    /// The runtime: a shell that has become a program which waits for no child; CRIU dies only then, for the shell would
+    /// take note of it. All end with the test.
+    fn is_killed_below(runtime: &str, task: &str, id: &str) {
         let folder = tempfile::tempdir().unwrap();
         let criu = folder.path().join("criu");
         symlink("/bin/sh", &criu).unwrap();
         let crash = r#"until read name < /proc/$PPID/comm && [ $name = cat ]; do :; done; kill -KILL $$"#;
-        let script = r#"exec 3<&0; (exec -a "$0" cat <&3) & "$1" -c "$2" & exec cat"#;
-        let mut runtime = Command::new("bash");
-        runtime.args(["-c", script, "criu: restore --rpc -D /89ab/userdata/checkpoint"]).arg(criu).arg(crash);
-        let mut runtime = runtime.stdin(Stdio::piped()).spawn().unwrap();
-        let is_ours = |pid| processes::is_criu_of(pid, "89ab");
+        let script = r#"exec 3<&0; (exec -a "$0" cat <&3) & "$1" -c "$2" & exec -a "$3" cat"#;
+        let mut command = Command::new("bash");
+        command.args(["-c", script, task]).arg(criu).args([crash, runtime]);
+        let mut runtime = command.stdin(Stdio::piped()).spawn().unwrap();
+        let is_ours = |pid| processes::is_criu_of(pid, id);
         let is_there = || processes::all().any(is_ours);
         wait_until(|| is_there() && has_dead_criu(runtime.id().cast_signed()));
         look_until(is_ours, || !is_there());

@@ -94,21 +94,30 @@ fn is_conmon_of(pid: i32, id: &str) -> bool {
         && arguments.any(|argument| argument == id.as_bytes())
 }
 
-/// CRIU names the bundle, in which its images are, or works in it; the runtime that waited for it may be gone.
+/// CRIU names the bundle, in which its images are, or works in it; the runtime that waited for it may be gone. Tasks that
+/// it restores are the runtime's children, which names the bundle as well: their title does no longer since CRIU 4.2.
 pub(crate) fn is_criu_of(pid: i32, id: &str) -> bool {
     let bundle = format!("/{id}/userdata").into_bytes();
+    let names_it = |pid| contains(&read(pid, "cmdline"), &bundle);
+    let runtime_names_it = || is_restored(pid) && Stat::of(pid).is_some_and(|stat| names_it(stat.parent));
     let works_in_it = || {
         let folder = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
         contains(folder.as_os_str().as_bytes(), &bundle)
     };
-    is_criu(pid) && (contains(&read(pid, "cmdline"), &bundle) || works_in_it())
+    is_criu(pid) && (names_it(pid) || works_in_it() || runtime_names_it())
 }
 
-/// At work it calls itself `criu: restore --rpc -D IMAGES`, and so do the tasks that it has not restored yet.
+/// At work it calls itself `criu: restore --rpc -D IMAGES`, since CRIU 4.2 without the images, and so do the tasks that
+/// it has not restored yet.
 pub(super) fn is_criu(pid: i32) -> bool {
     let arguments = read(pid, "cmdline");
     let program = arguments.split(|byte| *byte == 0).next().unwrap_or_default();
     program == b"criu" || program.ends_with(b"/criu") || program.starts_with(b"criu: ")
+}
+
+/// Whether it takes part in a restore: `setproctitle` in CRIU's `restore_using_req`, for it and all that it forks.
+pub(super) fn is_restored(pid: i32) -> bool {
+    read(pid, "cmdline").starts_with(b"criu: restore")
 }
 
 fn is_in_cgroup_of(pid: i32, id: &str) -> bool {
