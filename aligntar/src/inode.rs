@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, major, minor, openat, st
 use rustix::io::Errno;
 
 use crate::member::{Kind, Member, Timestamp, Xattr};
-use crate::writer::lossy;
+use crate::shown::{ShownName, lossy};
 
 /// Why an inode cannot become a member.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum InodeError {
         /// The system call.
         call: &'static str,
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// The kernel's answer.
         #[source]
         source: Errno,

@@ -82,6 +82,7 @@ mod pack;
 mod parse;
 mod pax;
 mod reader;
+mod shown;
 mod source;
 mod sparse;
 mod sys;
@@ -100,6 +101,7 @@ pub use pack::{ChangePolicy, MtimePolicy, OnMember, PackError, PackOptions, Pack
 pub use parse::HeaderError;
 pub use pax::{PAX_BODY_LIMIT, PaxBody, PaxError, PaxExtensions, PaxRecord, SparseRecords, records};
 pub use reader::{EndMarker, EntryData, Limits, ReadError, Reader};
+pub use shown::ShownName;
 pub use source::{FileSource, Source, StreamSource};
 pub use sparse::SparseError;
 pub use sys::{Extent, extents, start_writeback};

@@ -13,8 +13,9 @@ use rustix::io::Errno;
 
 use crate::inode::{Inode, InodeError, read_inode};
 use crate::member::Kind;
+use crate::shown::{ShownName, lossy};
 use crate::transfer::Transferred;
-use crate::writer::{WriteError, Writer, lossy};
+use crate::writer::{WriteError, Writer};
 use batch::{Batch, Loaded};
 pub use options::{ChangePolicy, MtimePolicy, PackOptions, SocketPolicy};
 use walk::Walk;
@@ -32,7 +33,7 @@ pub enum PackError {
     #[error("read directory {path:?}")]
     ReadDir {
         /// Its path below the root.
-        path: String,
+        path: ShownName,
         /// The kernel's answer.
         #[source]
         source: Errno,
@@ -42,7 +43,7 @@ pub enum PackError {
     #[error("{path:?} changed while it was read")]
     Changed {
         /// The member's path.
-        path: String,
+        path: ShownName,
     },
 }
 

@@ -5,6 +5,7 @@ mod sparse;
 mod value;
 
 use crate::member::{Record, Timestamp, Xattr};
+use crate::shown::ShownName;
 pub use body::PaxBody;
 pub use sparse::SparseRecords;
 use value::{decode_xattr_name, number, path, timestamp};
@@ -58,9 +59,9 @@ pub enum PaxError {
     #[error("pax record {keyword:?} has a value that cannot be used: {value:?}")]
     BadValue {
         /// The record's keyword.
-        keyword: String,
-        /// Its value, at most 40 bytes of it.
-        value: String,
+        keyword: ShownName,
+        /// Its value.
+        value: ShownName,
     },
 }
 
@@ -251,7 +252,7 @@ mod tests {
             (b"9 size=12\n", PaxError::Malformed { offset: 0 }),
             (b"7 size\n", PaxError::Malformed { offset: 0 }),
             (b"10 path=a\n9 size5\n\n", PaxError::Malformed { offset: 10 }),
-            (b"10 size=-\n", PaxError::BadValue { keyword: "size".into(), value: "-".into() }),
+            (b"10 size=-\n", PaxError::BadValue { keyword: ShownName::new(b"size"), value: ShownName::new(b"-") }),
         ];
         for (body, expected) in cases {
             assert_eq!(PaxExtensions::parse(body), Err(expected), "{:?}", String::from_utf8_lossy(body));

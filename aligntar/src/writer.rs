@@ -11,10 +11,10 @@ use std::io::{self, Read, Write};
 use crate::align::{Alignment, TAR_BLOCK};
 use crate::header;
 use crate::member::{Kind, Member};
+use crate::shown::lossy;
 use crate::transfer::{ClonePolicy, Transferred};
 pub(crate) use data::CLONE_FROM;
 pub use error::WriteError;
-pub(crate) use error::lossy;
 pub use layout::Padding;
 pub(crate) use layout::{Layout, filling};
 use output::Output;
@@ -204,7 +204,7 @@ impl<'f> Writer<'f> {
     /// Writes the headers of `member`, padded so that its data lies right, and gives its own.
     fn begin(&mut self, member: &Member) -> Result<header::Block, WriteError> {
         let (layout, offset) = (self.layout, self.output.offset());
-        let mut header = Err(WriteError::BadPath { path: String::new() });
+        let mut header = Err(WriteError::BadPath { path: lossy(b"") });
         self.output.push_few(|bytes| header = layout.push_headers(member, offset, bytes))?;
         let header = header?;
         self.members += 1;

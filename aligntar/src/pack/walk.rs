@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::{ChangePolicy, PackError, PackOptions};
 use crate::beneath::Resolver;
-use crate::writer::lossy;
+use crate::shown::lossy;
 
 /// One name in a tree.
 pub(super) struct Found {

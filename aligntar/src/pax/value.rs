@@ -2,13 +2,10 @@
 
 use super::{PaxError, PaxRecord};
 use crate::member::Timestamp;
+use crate::shown::ShownName;
 
 pub(super) fn bad_value(record: PaxRecord<'_>) -> PaxError {
-    let shown = &record.value[..record.value.len().min(40)];
-    PaxError::BadValue {
-        keyword: String::from_utf8_lossy(record.keyword).into_owned(),
-        value: String::from_utf8_lossy(shown).into_owned(),
-    }
+    PaxError::BadValue { keyword: ShownName::new(record.keyword), value: ShownName::new(record.value) }
 }
 
 pub(super) fn path(record: PaxRecord<'_>) -> Result<Option<Vec<u8>>, PaxError> {

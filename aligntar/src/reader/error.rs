@@ -5,6 +5,7 @@ use std::io;
 use crate::compressed::Compression;
 use crate::parse::HeaderError;
 use crate::pax::PaxError;
+use crate::shown::ShownName;
 use crate::sparse::SparseError;
 
 /// Why an archive cannot be read on; offsets count bytes from the start of the file.
@@ -40,7 +41,7 @@ pub enum ReadError {
         /// Where its header block is.
         offset: u64,
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// What is wrong.
         #[source]
         source: SparseError,
@@ -77,7 +78,7 @@ pub enum ReadError {
         /// Where its header block is.
         offset: u64,
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// The kind.
         what: String,
     },

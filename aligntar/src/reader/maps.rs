@@ -6,11 +6,11 @@ use crate::align::TAR_BLOCK;
 use crate::entry::DataSpan;
 use crate::header::Block;
 use crate::pax::SparseRecords;
+use crate::shown::lossy;
 use crate::source::Source;
 use crate::sparse::lines::MapLines;
 use crate::sparse::old::OldMap;
 use crate::sparse::{SparseError, checked};
-use crate::writer::lossy;
 
 /// Size of a sparse file and where its data belongs; `None` if it is not sparse.
 pub(super) type SizeAndMap = Option<(u64, Vec<DataSpan>)>;

@@ -4,7 +4,7 @@ use super::ReadError;
 use crate::member::{Kind, Member, Timestamp};
 use crate::parse::ParsedHeader;
 use crate::pax::PaxExtensions;
-use crate::writer::lossy;
+use crate::shown::lossy;
 
 /// Extensions that wait for the member they belong to.
 #[derive(Default)]

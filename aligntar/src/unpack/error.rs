@@ -4,6 +4,7 @@ use rustix::io::Errno;
 
 use crate::align::AlignError;
 use crate::beneath::BadPath;
+use crate::shown::ShownName;
 use crate::transfer::TransferError;
 
 /// Why a member could not be made.
@@ -19,7 +20,7 @@ pub enum UnpackError {
     #[error("member {path:?} at offset {offset} is refused: {why}")]
     Refused {
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// Its header's offset in the archive.
         offset: u64,
         /// The reason.
@@ -29,7 +30,7 @@ pub enum UnpackError {
     #[error("member {path:?} at offset {offset}: {call}")]
     Call {
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// Its header's offset in the archive.
         offset: u64,
         /// The system call.
@@ -42,7 +43,7 @@ pub enum UnpackError {
     #[error("member {path:?} at offset {offset}")]
     Data {
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// Its header's offset in the archive.
         offset: u64,
         /// What happened.
@@ -53,7 +54,7 @@ pub enum UnpackError {
     #[error("member {path:?} at offset {offset}: its parent directory cannot be made")]
     Parent {
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// Its header's offset in the archive.
         offset: u64,
         /// What [`Parents::make`](super::Parents::make) said.

@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use super::error::{Refusal, UnpackError};
 use crate::entry::Entry;
 use crate::inode::os;
+use crate::shown::lossy;
 use crate::transfer::TransferError;
-use crate::writer::lossy;
 
 /// Which member is at work, for errors.
 #[derive(Clone, Copy)]

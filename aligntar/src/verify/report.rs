@@ -1,6 +1,7 @@
 //! What a verification found.
 
 use crate::reader::ReadError;
+use crate::shown::ShownName;
 
 /// What [`crate::verify`] found in an archive.
 #[derive(Debug, Default)]
@@ -55,7 +56,7 @@ pub struct Problem {
 }
 
 fn in_nested(path: &[u8]) -> String {
-    format!(", in {:?}", String::from_utf8_lossy(path))
+    format!(", in {:?}", ShownName::new(path))
 }
 
 /// What is wrong.

@@ -2,11 +2,11 @@
 
 use std::fs::File;
 
-use super::error::lossy;
 use super::layout::filling;
 use super::{WriteError, Writer};
 use crate::entry::Entry;
 use crate::member::Member;
+use crate::shown::lossy;
 use crate::transfer::{ClonePolicy, Span, TransferError, may_have_holes, read_exact_at, transfer};
 
 /// Data from this many bytes on is cloned under [`ClonePolicy::IfPossible`]; less is copied.

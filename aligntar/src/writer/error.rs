@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::align::AlignError;
+use crate::shown::ShownName;
 use crate::transfer::TransferError;
 
 /// Why a member could not be written. The archive is incomplete then, but for [`WriteError::Source`] and
@@ -25,7 +26,7 @@ pub enum WriteError {
     #[error("member {path:?}")]
     Data {
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// What happened.
         #[source]
         source: TransferError,
@@ -34,7 +35,7 @@ pub enum WriteError {
     #[error("read the data of member {path:?}")]
     Source {
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// What happened; [`TransferError::SourceShrank`] for a file that changed while it was read.
         #[source]
         source: TransferError,
@@ -44,7 +45,7 @@ pub enum WriteError {
     #[error("read the data of member {path:?}")]
     Stream {
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// What happened.
         #[source]
         source: io::Error,
@@ -53,7 +54,7 @@ pub enum WriteError {
     #[error("member {path:?} says {size} bytes of data, {given} were given")]
     SizeMismatch {
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// What the member says.
         size: u64,
         /// What was given.
@@ -63,13 +64,13 @@ pub enum WriteError {
     #[error("{path:?} is empty or has a NUL byte: no path for an archive")]
     BadPath {
         /// The member's path.
-        path: String,
+        path: ShownName,
     },
     /// A device number that a header cannot hold.
     #[error("member {path:?} is device {major}:{minor}, tar archives hold numbers below {}", 1 << 21)]
     DeviceNumber {
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// Its major number.
         major: u32,
         /// Its minor number.
@@ -79,7 +80,7 @@ pub enum WriteError {
     #[error("member {path:?} has extended attributes of {len} bytes, readers of pax headers stop at {limit}")]
     ExtensionsTooLong {
         /// The member's path.
-        path: String,
+        path: ShownName,
         /// Length of its pax header in bytes.
         len: u64,
         /// The limit in bytes.
@@ -95,11 +96,6 @@ pub enum WriteError {
     #[error("member {path:?} does not fit: the archive would be too large")]
     TooLarge {
         /// The member's path.
-        path: String,
+        path: ShownName,
     },
-}
-
-/// A path for people to read.
-pub(crate) fn lossy(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).into_owned()
 }

@@ -1,11 +1,11 @@
 //! How a member's headers are laid out in front of its data.
 
 use super::WriteError;
-use super::error::lossy;
 use crate::align::{Alignment, TAR_BLOCK, padded_len};
 use crate::header::{self, Block};
 use crate::member::{Kind, Member};
 use crate::pax::{PAX_BODY_LIMIT, PaxBody};
+use crate::shown::lossy;
 
 /// What stands in front of a member so that its data starts on a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

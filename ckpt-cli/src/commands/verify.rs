@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aligntar::{Alignment, Report, VerifyOptions, verify, verify_file};
+use aligntar::{Alignment, Report, ShownName, VerifyOptions, verify, verify_file};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use super::input::Input;
-use super::text::{json_bytes, printable};
+use super::text::json_bytes;
 use crate::display::say;
 
 /// Look at everything in a tar archive that a reader could stumble over: every header, every pax record, nested
@@ -63,13 +63,13 @@ fn report(arguments: &Arguments) -> Result<Report> {
 
 fn print(arguments: &Arguments, report: &Report) {
     for problem in &report.problems {
-        let within = problem.within.as_deref().map(|path| format!(" in {}", printable(path))).unwrap_or_default();
+        let within = problem.within.as_deref().map(|path| format!(" in {}", ShownName::new(path))).unwrap_or_default();
         eprintln!("Error: at offset {}{within}: {}", problem.offset, problem.kind);
     }
     if arguments.aligned
         && let Some(first) = &report.first_unaligned
     {
-        let path = printable(&first.path);
+        let path = ShownName::new(&first.path);
         eprintln!("Error: the data of {path} at offset {} does not lie on a block: ckpt align", first.data_offset);
     }
     let shared = report.sharing.map(|sharing| format!(", {} shared", HumanBytes(sharing.shared_bytes)));
