@@ -24,6 +24,8 @@ use std::process::ExitCode;
 use aligntar::ClonePolicy;
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::display::Verbosity;
+
 /// What to do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -41,19 +43,19 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, verbosity: Verbosity) -> anyhow::Result<ExitCode> {
         match self {
-            Command::Checkpoint(arguments) => return checkpoint::run(&arguments),
-            Command::Restore(arguments) => return restore::run(&arguments),
+            Command::Checkpoint(arguments) => return checkpoint::run(&arguments, verbosity),
+            Command::Restore(arguments) => return restore::run(&arguments, verbosity),
             Command::Inspect(arguments) => inspect::run(arguments),
             Command::Diff(arguments) => diff::run(arguments),
             Command::Layers(arguments) => layers::run(arguments),
             Command::Doctor(arguments) => return doctor::run(arguments),
-            Command::Pack(arguments) => return pack::run(arguments),
-            Command::Align(arguments) => return align::run(arguments),
+            Command::Pack(arguments) => return pack::run(arguments, verbosity),
+            Command::Align(arguments) => return align::run(arguments, verbosity),
             Command::Verify(arguments) => return verify::run(arguments),
             Command::Ls(arguments) => ls::run(arguments),
-            Command::Unpack(arguments) => unpack::run(arguments),
+            Command::Unpack(arguments) => unpack::run(arguments, verbosity),
         }?;
         Ok(ExitCode::SUCCESS)
     }

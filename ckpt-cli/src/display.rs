@@ -1,15 +1,34 @@
-//! What people see on stderr: a progress bar on a terminal, warnings, and one line at the end.
+//! What people see on stderr: warnings; on a terminal a progress bar and one line at the end as well.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
 use ckpt_core::progress::{Phase, Progress};
+use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 /// Members can come by the hundred thousand a second; nobody reads faster than this.
 const REDRAW: Duration = Duration::from_millis(50);
+
+/// How much is said beside warnings and errors.
+#[derive(Clone, Copy, Args)]
+pub(crate) struct Verbosity {
+    /// Say what was done also where no person looks on, which is where standard error is no terminal
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+impl Verbosity {
+    /// Prints what a person likes to know. Scripts take stdout and stderr together and compare them with what podman
+    /// says, which is nothing.
+    pub(crate) fn note(self, line: impl fmt::Display) {
+        if self.verbose || io::stderr().is_terminal() {
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+}
 
 /// A line with the phase, the members and the bytes so far; silent where stderr is no terminal.
 pub(crate) struct Display {
@@ -93,9 +112,9 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn print(&self, what: &str) {
+    pub(crate) fn print(&self, what: &str, verbosity: Verbosity) {
         let frozen = self.frozen.map(|frozen| format!(" (frozen {})", seconds(frozen))).unwrap_or_default();
-        eprintln!("{what}: {}{frozen}, {}", seconds(self.elapsed), bytes(self.moved));
+        verbosity.note(format_args!("{what}: {}{frozen}, {}", seconds(self.elapsed), bytes(self.moved)));
     }
 }
 

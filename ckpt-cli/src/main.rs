@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use commands::Command;
+use display::Verbosity;
 
 /// Freeze a podman container, keep it as a file, bring it back or copy it.
 ///
@@ -19,6 +20,8 @@ use commands::Command;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    verbosity: Verbosity,
 }
 
 fn main() -> ExitCode {
@@ -26,7 +29,8 @@ fn main() -> ExitCode {
     if let Some(status) = ckpt_core::criu_hook::play_part() {
         return status.into();
     }
-    match Arguments::parse().command.run() {
+    let Arguments { command, verbosity } = Arguments::parse();
+    match command.run(verbosity) {
         Ok(status) => status,
         Err(error) => {
             eprintln!("Error: {error:#}");

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::input::{Input, Stream};
 use super::target::TargetArguments;
-use crate::display::{Display, Summary};
+use crate::display::{Display, Summary, Verbosity};
 
 /// Make an archive whose file data lies on blocks out of any tar archive, compressed with zstd or gzip or not.
 ///
@@ -30,13 +30,13 @@ pub(crate) struct Arguments {
     target: TargetArguments,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments, verbosity: Verbosity) -> Result<ExitCode> {
     let started = Instant::now();
     let mut display = Display::new("align");
     let written = align(&arguments, &mut display).with_context(|| format!("align {}", arguments.input.display()))?;
     display.finish();
     let summary = Summary { elapsed: started.elapsed(), frozen: None, moved: written.moved };
-    summary.print(&arguments.output.to_string_lossy());
+    summary.print(&arguments.output.to_string_lossy(), verbosity);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -17,6 +17,7 @@ use clap::{ArgGroup, Args};
 use super::CloneArgument;
 use super::stock::{self, given, valued};
 use super::target::CompressionArgument;
+use crate::display::Verbosity;
 use crate::signals;
 use job::{Job, Named};
 
@@ -87,16 +88,16 @@ pub(crate) struct Arguments {
     clone: CloneArgument,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
     let interrupt = signals::interrupt()?;
     if arguments.pre_checkpoint {
         check_memory_tracking()?;
     }
     if let Some(why) = arguments.podmans_part() {
-        return stock::hand_over(why, &arguments.all_for_podman()?, &interrupt);
+        return stock::hand_over(why, &arguments.all_for_podman()?, &interrupt, verbosity);
     }
     let export = arguments.export()?;
-    Ok(Job::new(arguments, export, interrupt).run(&arguments.named()?).into())
+    Ok(Job::new(arguments, export, interrupt, verbosity).run(&arguments.named()?).into())
 }
 
 impl Arguments {

@@ -13,7 +13,7 @@ use clap::Args;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::target::{FileArgument, JobsArgument, TargetArguments};
-use crate::display::{Display, Summary};
+use crate::display::{Display, Summary, Verbosity};
 
 /// Pack directory trees into an archive whose file data lies on blocks; needs no root and no podman.
 ///
@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     jobs: JobsArgument,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments, verbosity: Verbosity) -> Result<ExitCode> {
     let started = Instant::now();
     let mut display = Display::new("pack");
     let (written, trouble) = pack(&arguments, &mut display)?;
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         eprintln!("Error: {line}");
     }
     let summary = Summary { elapsed: started.elapsed(), frozen: None, moved: written.moved };
-    summary.print(&arguments.file.file.to_string_lossy());
+    summary.print(&arguments.file.file.to_string_lossy(), verbosity);
     Ok(if trouble.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::statistics::Statistics;
 use super::stock::{self, given, valued};
 use super::{CloneArgument, spool_folder};
-use crate::display::{Display, Summary, say};
+use crate::display::{Display, Summary, Verbosity, say};
 use crate::signals;
 
 /// Make a running container of an archive, ours or podman's own, compressed or not.
@@ -89,18 +89,18 @@ pub(crate) struct Arguments {
     clone: CloneArgument,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
     let interrupt = signals::interrupt()?;
     let Some(import) = arguments.import()? else {
         let why = "without -i there is no archive to clone from";
-        return stock::hand_over(why, &arguments.in_place(), &interrupt);
+        return stock::hand_over(why, &arguments.in_place(), &interrupt, verbosity);
     };
     let options = arguments.options(import, &interrupt);
     let mut display = Display::new("restore");
     let done = restore(&options, &mut display);
     display.finish();
     match done {
-        Ok(report) => arguments.tell(&options, &report),
+        Ok(report) => arguments.tell(&options, &report, verbosity),
         Err(error) if error.is_podmans_alone() && arguments.fallback => {
             return fall_back(arguments, &options, &error);
         }
@@ -145,9 +145,9 @@ impl Arguments {
         }
     }
 
-    fn tell(&self, options: &RestoreOptions, report: &RestoreReport) {
+    fn tell(&self, options: &RestoreOptions, report: &RestoreReport, verbosity: Verbosity) {
         let summary = Summary { elapsed: report.elapsed, frozen: None, moved: report.moved };
-        summary.print(&options.import.name().to_string_lossy());
+        summary.print(&options.import.name().to_string_lossy(), verbosity);
         if self.print_stats {
             let mut statistics = Statistics::of_restores();
             statistics.add(&report.podman_stats, &ours(report));

@@ -12,9 +12,16 @@ use anyhow::Result;
 use ckpt_core::interrupt::Interrupt;
 use ckpt_core::stock::{self, Said};
 
+use crate::display::Verbosity;
+
 /// Runs podman with the user's own options, its words and exit status being ours; says so, and why.
-pub(super) fn hand_over(why: &str, arguments: &[OsString], interrupt: &Interrupt) -> Result<ExitCode> {
-    eprintln!("Note: {why}: podman itself does it");
+pub(super) fn hand_over(
+    why: &str,
+    arguments: &[OsString],
+    interrupt: &Interrupt,
+    verbosity: Verbosity,
+) -> Result<ExitCode> {
+    verbosity.note(format_args!("Note: {why}: podman itself does it"));
     let said = stock::run(arguments, Some(interrupt))?;
     repeat(&said.stdout, &said.stderr);
     Ok(status(&said).into())

@@ -15,7 +15,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use super::CloneArgument;
 use super::input::Input;
 use super::target::JobsArgument;
-use crate::display::{Display, Summary};
+use crate::display::{Display, Summary, Verbosity};
 
 /// Unpack any tar archive, compressed with zstd or gzip or not, below a directory and never outside of it; needs no
 /// root and no podman.
@@ -43,12 +43,13 @@ pub(crate) struct Arguments {
     jobs: JobsArgument,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<()> {
+pub(crate) fn run(arguments: Arguments, verbosity: Verbosity) -> Result<()> {
     let started = Instant::now();
     let mut display = Display::new("unpack");
     let moved = unpack(&arguments, &mut display).with_context(|| arguments.archive.display().to_string())?;
     display.finish();
-    Summary { elapsed: started.elapsed(), frozen: None, moved }.print(&arguments.archive.to_string_lossy());
+    let summary = Summary { elapsed: started.elapsed(), frozen: None, moved };
+    summary.print(&arguments.archive.to_string_lossy(), verbosity);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::super::statistics::Statistics;
 use super::super::{HINT, spool_folder, stock};
 use super::Arguments;
-use crate::display::{Display, Summary, say};
+use crate::display::{Display, Summary, Verbosity, say};
 
 /// A container, as it was named and as it is printed at the end.
 pub(super) struct Named {
@@ -27,14 +27,15 @@ pub(super) struct Job<'j> {
     arguments: &'j Arguments,
     export: Export,
     interrupt: Interrupt,
+    verbosity: Verbosity,
     statistics: Statistics,
     /// The exit status so far.
     status: u8,
 }
 
 impl<'j> Job<'j> {
-    pub(super) fn new(arguments: &'j Arguments, export: Export, interrupt: Interrupt) -> Self {
-        Job { arguments, export, interrupt, statistics: Statistics::of_checkpoints(), status: 0 }
+    pub(super) fn new(arguments: &'j Arguments, export: Export, interrupt: Interrupt, verbosity: Verbosity) -> Self {
+        Job { arguments, export, interrupt, verbosity, statistics: Statistics::of_checkpoints(), status: 0 }
     }
 
     /// Works on all of them, unless interrupted; gives the exit status.
@@ -62,7 +63,7 @@ impl<'j> Job<'j> {
         match done {
             Ok(report) => {
                 let frozen = report.observed_frozen.or(report.frozen);
-                Summary { elapsed: report.elapsed, frozen, moved: report.moved }.print(&container.name);
+                Summary { elapsed: report.elapsed, frozen, moved: report.moved }.print(&container.name, self.verbosity);
                 self.statistics.add(&report.podman_stats, &ours(&report));
             }
             Err(error) if error.is_podmans_alone() && self.arguments.fallback => {
