@@ -28,6 +28,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::child;
+use crate::criu_config::{self, Administrators};
 use crate::external;
 use crate::session::{Session, SessionError};
 
@@ -77,7 +78,7 @@ fn criu_shim() -> u8 {
     let error = Command::new(&criu)
         .args(env::args_os().skip(1))
         .env("PATH", others)
-        .env("CRIU_CONFIG_FILE", folder.with_file_name(CONFIG))
+        .env(criu_config::VARIABLE, folder.with_file_name(CONFIG))
         .exec();
     eprintln!("ckpt: cannot execute {}: {error}", criu.display());
     127
@@ -157,7 +158,8 @@ pub(crate) fn configure(session: &Session, lines: &[u8]) -> Result<OsString, Ses
     fs::create_dir(&bin).map_err(|source| SessionError::new("create", &bin, source))?;
     link_own_program(&bin.join("criu"))?;
     let config = session.path().join(CONFIG);
-    fs::write(&config, configuration(lines)?).map_err(|source| SessionError::new("write", &config, source))?;
+    let theirs = Administrators::read().map_err(|(path, source)| SessionError::new("read", &path, source))?;
+    fs::write(&config, theirs.with(lines)).map_err(|source| SessionError::new("write", &config, source))?;
     let mut path = bin.into_os_string();
     path.push(":");
     path.push(env::var_os("PATH").unwrap_or_default());
@@ -168,19 +170,6 @@ fn link_own_program(link: &Path) -> Result<(), SessionError> {
     // The link in /proc stays right when the program's file is replaced meanwhile.
     let own_program = format!("/proc/{}/exe", std::process::id());
     symlink(&own_program, link).map_err(|source| SessionError::new("link", link, source))
-}
-
-/// CRIU reads the file that CRIU_CONFIG_FILE names once; what the administrator has there is kept.
-fn configuration(lines: &[u8]) -> Result<Vec<u8>, SessionError> {
-    let mut config = match env::var_os("CRIU_CONFIG_FILE") {
-        Some(theirs) => {
-            fs::read(&theirs).map_err(|source| SessionError::new("read CRIU_CONFIG_FILE", theirs, source))?
-        }
-        None => Vec::new(),
-    };
-    config.push(b'\n');
-    config.extend_from_slice(lines);
-    Ok(config)
 }
 
 /// The frozen moment: lasts until it is answered; dropped without an answer, the dump is undone.

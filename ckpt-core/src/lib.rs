@@ -36,6 +36,7 @@ pub mod checkpoint;
 mod child;
 pub mod compression;
 pub mod containers;
+mod criu_config;
 pub mod criu_hook;
 mod diagnosis;
 pub mod diff;

@@ -1,0 +1,104 @@
+//! The configuration that CRIU reads on our behalf: what the administrator wrote, what a run needs, and what a person
+//! would add after CRIU's refusal.
+//!
+//! CRIU parses `/etc/criu/default.conf`, then `~/.criu/default.conf`, then the file that `CRIU_CONFIG_FILE` names; of an
+//! option that occurs twice it takes the last (CRIU, `criu/config.c`, `next_config`). Ours is the third, so it leaves out
+//! whatever one of the administrator's files mentions.
+
+use std::env;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// Names the file that CRIU reads last.
+pub(crate) const VARIABLE: &str = "CRIU_CONFIG_FILE";
+
+/// What lets a dump succeed that CRIU refuses as it comes, and costs nothing where it is not needed.
+///
+/// `ghost-limit`: a deleted file that is still open goes into an image of its own. CRIU takes those of up to 1 MiB; this
+/// is as much as a disk of some speed copies in a second or two, during which the container stands still.
+///
+/// `link-remap`: of a file that is open under a name that is gone, but has another, CRIU makes a third name
+/// (`link_remap.N` beside the old one) and removes it when the file is open again.
+const ALLOWANCES: [(&str, &str); 2] = [("ghost-limit", "1G"), ("link-remap", "")];
+
+/// The administrator's files that are read before ours, those that are there.
+pub(crate) struct Administrators {
+    /// What CRIU_CONFIG_FILE named, which ours stands in for.
+    replaced: Vec<u8>,
+    mentioned: Vec<String>,
+}
+
+impl Administrators {
+    /// Those of this host.
+    ///
+    /// # Errors
+    /// One of them cannot be read, with its path. CRIU ignores one that is not there, except the one that the variable
+    /// names.
+    pub(crate) fn read() -> Result<Self, (PathBuf, io::Error)> {
+        let home = env::var_os("HOME").map(|home| Path::new(&home).join(".criu/default.conf"));
+        let defaults = [Some(PathBuf::from("/etc/criu/default.conf")), home];
+        let replaced = match env::var_os(VARIABLE).map(PathBuf::from) {
+            Some(theirs) => fs::read(&theirs).map_err(|source| (theirs, source))?,
+            None => Vec::new(),
+        };
+        let mut mentioned = options(&replaced);
+        for path in defaults.into_iter().flatten() {
+            match fs::read(&path) {
+                Ok(text) => mentioned.extend(options(&text)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err((path, error)),
+            }
+        }
+        Ok(Administrators { replaced, mentioned })
+    }
+
+    /// The file that takes the place of theirs: theirs, what they left open, and the `lines` of this run.
+    pub(crate) fn with(&self, lines: &[u8]) -> Vec<u8> {
+        let allowed = ALLOWANCES.into_iter().filter(|(option, _)| !self.mentions(option));
+        let allowed: String = allowed.map(|(option, value)| format!("{option} {value}\n")).collect();
+        [&self.replaced, &b"\n"[..], allowed.as_bytes(), lines].concat()
+    }
+
+    /// Also where they turn it off.
+    fn mentions(&self, option: &str) -> bool {
+        self.mentioned.iter().any(|mentioned| mentioned.strip_prefix("no-").unwrap_or(mentioned) == option)
+    }
+}
+
+/// The options that a configuration sets, without their values (criu(8), "CONFIGURATION FILES").
+fn options(text: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(text);
+    let is_comment = |line: &str| line.trim_start().starts_with('#');
+    let words = text.lines().filter(|line| !is_comment(line)).filter_map(|line| line.split_whitespace().next());
+    words.map(|word| word.trim_start_matches('-').to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(replaced: &str, default: &str) -> String {
+        let mentioned = [options(replaced.as_bytes()), options(default.as_bytes())].concat();
+        let administrators = Administrators { replaced: replaced.into(), mentioned };
+        String::from_utf8(administrators.with(b"action-script \"/x\"\n")).unwrap()
+    }
+
+    #[test]
+    fn what_criu_refuses_as_it_comes_is_allowed() {
+        assert_eq!(written("", ""), "\nghost-limit 1G\nlink-remap \naction-script \"/x\"\n");
+    }
+
+    #[test]
+    fn what_the_administrator_says_goes_before() {
+        let cases = [
+            ("ghost-limit 5M\n", "", "ghost-limit 5M\n\nlink-remap \n"),
+            ("", "  ghost-limit\t5M # small\n", "\nlink-remap \n"),
+            ("no-link-remap\n", "", "no-link-remap\n\nghost-limit 1G\n"),
+            ("# link-remap\n", "tcp-close\n", "# link-remap\n\nghost-limit 1G\nlink-remap \n"),
+        ];
+        for (replaced, default, expected) in cases {
+            assert_eq!(written(replaced, default), format!("{expected}action-script \"/x\"\n"));
+        }
+    }
+}
