@@ -1,5 +1,7 @@
 //! A file that has no name until it is whole.
 
+mod access;
+mod destination;
 mod leftovers;
 
 use std::fs::{File, Permissions};
@@ -12,6 +14,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
+use destination::destination;
 use leftovers::{PREFIX, SUFFIX};
 
 /// Why an output file cannot be.
@@ -33,6 +36,12 @@ pub enum OutputError {
     #[error("{} is no regular file: choose another name", path.display())]
     NotAFile {
         /// The path.
+        path: PathBuf,
+    },
+    /// Where everybody may write, links are not followed that somebody else made (as `fs.protected_symlinks` has it).
+    #[error("{} is a symbolic link that somebody else made in a folder for all: choose another name", path.display())]
+    ForeignLink {
+        /// The link.
         path: PathBuf,
     },
     /// Standard output cannot be used.
@@ -75,12 +84,15 @@ impl Output {
         Output::with_mode(path, Mode::RUSR | Mode::WUSR)
     }
 
-    /// As [`Output::create`], with the mode that other programs' new files get: 0666 less the umask.
+    /// As [`Output::create`], for those who may read or write the older file if there is one, and else with the mode that
+    /// other programs' new files get: 0666 less the umask.
     ///
     /// # Errors
     /// As [`Output::create`].
     pub fn create_with_umask(path: &Path) -> Result<Self, OutputError> {
-        Output::with_mode(path, Mode::from_raw_mode(0o666))
+        let output = Output::with_mode(path, Mode::from_raw_mode(0o666))?;
+        access::keep(&output.path, output.file()).map_err(|source| call("keep the mode of", &output.path, source))?;
+        Ok(output)
     }
 
     fn with_mode(path: &Path, mode: Mode) -> Result<Self, OutputError> {
@@ -137,16 +149,6 @@ impl Output {
                 file.persist(&self.path).map(drop).map_err(|error| call("rename", &self.path, error.error))
             }
         }
-    }
-}
-
-/// Where the file will be: an absolute path, and behind a symbolic link what that leads to.
-fn destination(path: &Path) -> Result<PathBuf, OutputError> {
-    match path.metadata() {
-        Ok(metadata) if metadata.is_dir() => Err(OutputError::NoFileName { path: path.to_owned() }),
-        Ok(metadata) if metadata.is_file() => path.canonicalize().map_err(|source| call("resolve", path, source)),
-        Ok(_) => Err(OutputError::NotAFile { path: path.to_owned() }),
-        Err(_) => std::path::absolute(path).map_err(|source| call("resolve", path, source)),
     }
 }
 
@@ -230,18 +232,5 @@ mod tests {
         assert!(missing.to_string().contains("does not exist"), "{missing}");
         assert!(matches!(Output::create(folder.path()).unwrap_err(), OutputError::NoFileName { .. }));
         assert!(matches!(Output::create(Path::new("/dev/null")).unwrap_err(), OutputError::NotAFile { .. }));
-    }
-
-    #[test]
-    fn a_link_stays_and_what_it_leads_to_is_replaced() {
-        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let (link, target) = (folder.path().join("link"), folder.path().join("target"));
-        fs::write(&target, "before").unwrap();
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        let output = Output::create(&link).unwrap();
-        output.file().write_all(b"after").unwrap();
-        output.publish().unwrap();
-        assert!(link.symlink_metadata().unwrap().is_symlink());
-        assert_eq!(fs::read_to_string(&target).unwrap(), "after");
     }
 }
