@@ -4,6 +4,7 @@ mod lab;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use lab::*;
@@ -103,6 +104,12 @@ fn paths_and_processes_mean_their_layers() {
     let pid = container.inspect("{{.State.Pid}}");
     let by_name = ckpt(&["diff", "located"]);
     assert_eq!(ckpt(&["diff", &merged]), by_name);
+    let here = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(["diff", "merged"])
+        .current_dir(Path::new(&merged).parent().unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(here.stdout).unwrap().trim_end(), by_name, "a folder needs no slash in its name");
     assert!(by_name.contains("A            0 /srv/here\n"), "{by_name}");
     assert!(ckpt(&["diff", "--pid", &pid, "/"]).contains("/srv/here"));
     let layers: Value = serde_json::from_str(&ckpt(&["layers", "located", "--format", "json"])).unwrap();

@@ -73,7 +73,7 @@ pub enum SubjectError {
 
 impl Subject {
     /// Finds out what `word` means: an existing file is an archive, a path with a slash in it a merged directory, and
-    /// anything else the name or ID of a container of podman, then of Docker.
+    /// anything else the name or ID of a container of podman, then of Docker, or a merged directory of that name.
     ///
     /// # Errors
     /// [`SubjectError`], which names the stores that were asked.
@@ -84,7 +84,10 @@ impl Subject {
         } else if word.contains('/') {
             Self::mounted_at(path)
         } else {
-            Self::container(word)
+            match Self::container(word) {
+                Err(SubjectError::Unknown { .. }) if path.is_dir() => Self::mounted_at(path),
+                found => found,
+            }
         }
     }
 
