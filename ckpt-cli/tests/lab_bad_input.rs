@@ -206,11 +206,11 @@ fn names_and_volumes_in_use_are_kept() {
     original.exec("echo precious > /data/file");
     ckpt(&["checkpoint", "used", "-e", text(&archive), "-R"]);
     let said = ckpt_fails(&["restore", "-i", text(&archive)]);
-    assert_says(&said, &["\"used\" is in use", "--name"]);
+    assert_says(&said, &["\"used\" is already in use", "--name"]);
     let said = ckpt_fails(&["restore", "-i", text(&archive), "-n", "used"]);
-    assert_says(&said, &["\"used\" is in use"]);
+    assert_says(&said, &["\"used\" is already in use"]);
     let said = ckpt_fails(&["restore", "-i", text(&archive), "-n", "other"]);
-    assert_says(&said, &["volume \"used-volume\" exists", "--ignore-volumes"]);
+    assert_says(&said, &["volume \"used-volume\" already exists", "--ignore-volumes"]);
     assert!(original.is_running());
     assert_eq!(original.exec("cat /data/file"), "precious");
     assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "used");

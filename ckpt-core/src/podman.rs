@@ -60,7 +60,7 @@ pub enum PodmanError {
     #[error("there is no container")]
     NoContainers,
     /// No such container.
-    #[error("no container {name:?}: `podman ps -a` lists them")]
+    #[error("no such container {name:?}: `podman ps -a` lists them")]
     UnknownContainer {
         /// What was asked for.
         name: String,

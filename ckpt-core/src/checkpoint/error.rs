@@ -18,7 +18,7 @@ use crate::storage::StorageError;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The container does not run.
-    #[error("container {name:?} is {status}: only a running container can be checkpointed")]
+    #[error("container {name:?} is not running, but {status}: only a running container can be checkpointed")]
     NotRunning {
         /// As the caller named it.
         name: String,

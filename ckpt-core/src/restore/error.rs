@@ -63,7 +63,10 @@ pub enum RestoreError {
     )]
     Hazard(Granted),
     /// The container's name, or its ID, is taken.
-    #[error("the name {name:?} is in use by container {}: choose another with --name, or remove that one", short(id))]
+    #[error(
+        "the name {name:?} is already in use by container {}: choose another with --name, or remove that one",
+        short(id)
+    )]
     NameInUse {
         /// The name.
         name: String,
@@ -116,7 +119,7 @@ pub enum RestoreError {
         found: String,
     },
     /// A volume of that name is there; podman would refuse as well.
-    #[error("the volume {name:?} exists: remove it, or keep its files with --ignore-volumes")]
+    #[error("the volume {name:?} already exists: remove it, or keep its files with --ignore-volumes")]
     VolumeExists {
         /// Its name.
         name: String,
