@@ -34,6 +34,15 @@ pub enum InodeError {
     },
 }
 
+impl InodeError {
+    /// Whether the name had gone, or had become another file's between two looks at it: a link in place of a file (LOOP),
+    /// a file in place of a link (INVAL), a socket in place of a file (NXIO).
+    pub(crate) fn is_of_a_name_in_motion(&self) -> bool {
+        let gone = [Errno::NOENT, Errno::LOOP, Errno::INVAL, Errno::NXIO, Errno::STALE];
+        matches!(self, InodeError::Call { source, .. } if gone.contains(source))
+    }
+}
+
 /// An inode as a member, ready to be written.
 #[derive(Debug)]
 pub struct Inode {
@@ -50,12 +59,29 @@ impl Inode {
     /// data that was taken from another inode has times of its own.
     pub(crate) fn has_changed(&self) -> Result<bool, InodeError> {
         let Some(data) = &self.data else { return Ok(false) };
-        let now = rustix::fs::fstat(data).map_err(failed("fstat", &self.member.path))?;
+        let now = rustix::fs::fstat(data).map_err(self.failed("fstat"))?;
         let version =
             |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec);
         let is_same_inode = (now.st_dev, now.st_ino) == (self.stat.st_dev, self.stat.st_ino);
         Ok(is_same_inode && version(&now) != version(&self.stat))
     }
+
+    /// Takes the size and the time of a file with data as they are now.
+    pub(crate) fn look_again(&mut self) -> Result<(), InodeError> {
+        let Some(data) = &self.data else { return Ok(()) };
+        self.stat = rustix::fs::fstat(data).map_err(self.failed("fstat"))?;
+        self.member.kind = Kind::Regular { size: self.stat.st_size as u64 };
+        self.member.mtime = mtime(&self.stat);
+        Ok(())
+    }
+
+    pub(crate) fn failed(&self, call: &'static str) -> impl FnOnce(Errno) -> InodeError {
+        failed(call, &self.member.path)
+    }
+}
+
+fn mtime(stat: &Stat) -> Timestamp {
+    Timestamp { secs: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 }
 }
 
 /// Which extended attributes to take, by name; asked by every thread that the caller allows.
@@ -94,7 +120,7 @@ pub(crate) fn read_inode_of(
     let member = Member {
         uid: stat.st_uid.into(),
         gid: stat.st_gid.into(),
-        mtime: Timestamp { secs: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 },
+        mtime: mtime(&stat),
         xattrs: xattrs.map_err(failed("read the extended attributes of", &path))?,
         ..Member::new(path, kind, stat.st_mode & 0o7777)
     };

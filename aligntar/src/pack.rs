@@ -1,12 +1,15 @@
 //! Trees in: walks directories and appends what is there.
 
 mod batch;
+mod identity;
+mod moment;
 mod options;
 mod pipeline;
 mod walk;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
@@ -17,6 +20,8 @@ use crate::shown::{ShownName, lossy};
 use crate::transfer::Transferred;
 use crate::writer::{WriteError, Writer};
 use batch::{Batch, Loaded};
+use identity::Identity;
+use moment::Moment;
 pub use options::{ChangePolicy, MtimePolicy, PackOptions, SocketPolicy};
 use walk::Walk;
 
@@ -47,6 +52,9 @@ pub enum PackError {
     },
 }
 
+/// How often a file that ends before its data was read is looked at again.
+const ATTEMPTS: usize = 4;
+
 /// Told of each member once it is in the archive: its path there, and how its data moved.
 pub type OnMember<'a> = &'a mut dyn FnMut(&[u8], Transferred);
 
@@ -55,7 +63,8 @@ pub type OnMember<'a> = &'a mut dyn FnMut(&[u8], Transferred);
 pub struct Packer<'p, 'f> {
     writer: &'p mut Writer<'f>,
     options: PackOptions<'p>,
-    links: HashMap<(u64, u64), Vec<u8>>,
+    moment: Moment<'p>,
+    links: HashMap<Identity, Vec<u8>>,
     omitted_sockets: Vec<Vec<u8>>,
     changed: Vec<PackError>,
     on_member: OnMember<'p>,
@@ -64,8 +73,8 @@ pub struct Packer<'p, 'f> {
 impl<'p, 'f> Packer<'p, 'f> {
     /// A packer that appends to `writer`.
     pub fn new(writer: &'p mut Writer<'f>, options: PackOptions<'p>, on_member: OnMember<'p>) -> Self {
-        let (omitted_sockets, changed) = (Vec::new(), Vec::new());
-        Packer { writer, options, links: HashMap::new(), omitted_sockets, changed, on_member }
+        let (moment, links) = (Moment::new(options), HashMap::new());
+        Packer { writer, options, moment, links, omitted_sockets: Vec::new(), changed: Vec::new(), on_member }
     }
 
     /// Appends the directory `root` as the member `prefix` (`.` for none), and everything below it.
@@ -78,13 +87,15 @@ impl<'p, 'f> Packer<'p, 'f> {
     pub fn pack_tree(&mut self, root: impl AsFd, prefix: &[u8]) -> Result<(), PackError> {
         self.pack_one(root.as_fd(), OsStr::new("."), prefix.to_vec())?;
         let mut walk = Walk::new(root.as_fd(), prefix, self.options)?;
-        let load = batch::Loader::new(self.options, self.writer.layout(), self.writer.clone_policy());
+        let load = batch::Loader::new(self.options, self.moment, self.writer.layout(), self.writer.clone_policy());
         pipeline::run(
             self.options.readers,
             |batch: &mut Batch| batch.refill(&mut walk),
             |batch| batch.load(&load),
             |batch| self.append_batch(batch),
-        )
+        )?;
+        self.changed.extend(walk.into_lost().iter().map(|path| PackError::Changed { path: lossy(path) }));
+        Ok(())
     }
 
     /// Appends `name` of the directory `parent` as the member `path`, without what may be below it; gives its kind,
@@ -103,8 +114,10 @@ impl<'p, 'f> Packer<'p, 'f> {
     ///
     /// # Errors
     /// [`PackError::Write`], [`PackError::Changed`]; see there what the archive is then.
-    pub fn append(&mut self, inode: Inode) -> Result<Kind, PackError> {
-        self.append_inode(inode, None)
+    pub fn append(&mut self, mut inode: Inode) -> Result<Kind, PackError> {
+        self.prepare(&mut inode)?;
+        self.write(&inode, None, None)?;
+        Ok(inode.member.kind)
     }
 
     /// Paths of sockets that were left out under [`SocketPolicy::Omit`].
@@ -137,43 +150,66 @@ impl<'p, 'f> Packer<'p, 'f> {
         Ok(())
     }
 
-    fn append_under_policy(&mut self, inode: Inode, data: Option<&[u8]>) -> Result<Option<Kind>, PackError> {
-        match self.append_inode(inode, data) {
-            Ok(kind) => Ok(Some(kind)),
-            Err(error @ (PackError::Changed { .. } | PackError::Write(WriteError::Source { .. }))) => {
-                self.tell(error).map(|()| None)
+    fn append_under_policy(&mut self, mut inode: Inode, mut data: Option<&[u8]>) -> Result<Option<Kind>, PackError> {
+        self.prepare(&mut inode)?;
+        let mark = self.writer.mark();
+        let (mut copy, mut can_copy) = (None, self.moment.can_be_had());
+        if self.moment.is_needed(&inode) {
+            copy = self.moment.take(&mut inode)?;
+            can_copy = copy.is_some();
+        }
+        let mut changed = None;
+        for attempt in 0.. {
+            match self.write(&inode, data.take().filter(|_| copy.is_none()), copy) {
+                Ok(()) => break,
+                Err(error @ (PackError::Changed { .. } | PackError::Write(WriteError::Source { .. }))) => {
+                    // What ended early is zeros in the archive, and a copy is of one moment.
+                    let ended_early = matches!(error, PackError::Write(_));
+                    let is_better_again = copy.is_none() && (ended_early || can_copy) && attempt < ATTEMPTS;
+                    changed = Some(error);
+                    if self.options.changes == ChangePolicy::Error || !is_better_again || !self.writer.rewind(mark)? {
+                        break;
+                    }
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
+            copy = self.moment.take(&mut inode)?;
+            can_copy = copy.is_some();
+        }
+        match changed {
+            None => Ok(Some(inode.member.kind)),
+            Some(change) => self.tell(change).map(|()| None),
         }
     }
 
-    fn append_inode(&mut self, mut inode: Inode, data: Option<&[u8]>) -> Result<Kind, PackError> {
+    /// Gives the member what the options say, and makes it a hard link if the archive has the inode already.
+    fn prepare(&mut self, inode: &mut Inode) -> Result<(), PackError> {
         self.options.apply(&mut inode.member);
         if inode.stat.st_nlink > 1 && inode.member.kind != Kind::Directory {
-            self.link(&mut inode);
+            let identity = Identity::of(inode, self.options.changes)?;
+            if let Some(first) = self.links.get(&identity) {
+                inode.member.kind = Kind::HardLink { target: first.clone() };
+                inode.data = None;
+            } else {
+                self.links.insert(identity, inode.member.path.clone());
+            }
         }
+        Ok(())
+    }
+
+    /// Appends an inode with its data from where it is: in memory, in a copy of the file, or in the file.
+    fn write(&mut self, inode: &Inode, data: Option<&[u8]>, copy: Option<&File>) -> Result<(), PackError> {
         let member = &inode.member;
         let before = self.writer.moved();
-        match (data, &inode.data) {
+        match (data, inode.data.as_ref()) {
             (Some(data), Some(_)) => self.writer.append_copied(member, data)?,
-            (_, Some(file)) => self.writer.append_file(member, file)?,
+            (None, Some(file)) => self.writer.append_file(member, copy.unwrap_or(file))?,
             (_, None) => self.writer.append(member)?,
         }
         (self.on_member)(&member.path, self.writer.moved() - before);
-        if inode.has_changed()? {
-            return Err(PackError::Changed { path: lossy(&member.path) });
-        }
-        Ok(inode.member.kind)
-    }
-
-    /// Makes a hard link of an inode that the archive has already.
-    fn link(&mut self, inode: &mut Inode) {
-        let identity = (inode.stat.st_dev, inode.stat.st_ino);
-        if let Some(first) = self.links.get(&identity) {
-            inode.member.kind = Kind::HardLink { target: first.clone() };
-            inode.data = None;
-        } else {
-            self.links.insert(identity, inode.member.path.clone());
+        match inode.has_changed()? {
+            true => Err(PackError::Changed { path: lossy(&member.path) }),
+            false => Ok(()),
         }
     }
 
@@ -184,7 +220,7 @@ impl<'p, 'f> Packer<'p, 'f> {
                 self.omitted_sockets.push(path);
                 Ok(())
             }
-            InodeError::Call { source: Errno::NOENT, .. } => self.tell(error.into()),
+            error if error.is_of_a_name_in_motion() => self.tell(error.into()),
             error => Err(error.into()),
         }
     }

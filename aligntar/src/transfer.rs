@@ -232,6 +232,14 @@ fn try_clone(
     }
 }
 
+/// Makes `target` the whole of `source` by clone, of one moment; gives its size in bytes.
+pub(crate) fn clone_whole(source: &File, target: &File) -> io::Result<u64> {
+    // What is behind the source's end would stay.
+    target.set_len(0)?;
+    rustix::fs::ioctl_ficlone(target, source)?;
+    target.metadata().map(|metadata| metadata.size())
+}
+
 /// ioctl_ficlonerange(2): answers that say "not these files", not "this went wrong".
 fn means_cannot_clone(errno: Errno) -> bool {
     matches!(

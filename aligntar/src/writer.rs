@@ -178,6 +178,20 @@ impl<'f> Writer<'f> {
         self.output.flush()
     }
 
+    /// Where the archive stands, to come back to by [`Writer::rewind`].
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { offset: self.offset(), moved: self.moved, members: self.members }
+    }
+
+    /// Takes back what was appended since `mark`; `false` if that is gone for good, as in a stream.
+    pub(crate) fn rewind(&mut self, mark: Mark) -> Result<bool, WriteError> {
+        let rewound = self.output.rewind(mark.offset)?;
+        if rewound {
+            (self.moved, self.members) = (mark.moved, mark.members);
+        }
+        Ok(rewound)
+    }
+
     /// Where the next member's header goes, in bytes of the output.
     pub fn offset(&self) -> u64 {
         self.output.offset()
@@ -215,6 +229,14 @@ impl<'f> Writer<'f> {
     fn push_end_of_archive(&mut self) -> Result<(), WriteError> {
         self.output.push(&[0; 2 * TAR_BLOCK as usize])
     }
+}
+
+/// A place between two members of an archive in the making.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    offset: u64,
+    moved: Transferred,
+    members: u64,
 }
 
 /// A finished archive.

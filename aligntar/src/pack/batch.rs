@@ -4,10 +4,12 @@ use std::fs::File;
 use std::ops::Range;
 
 use rustix::buffer::spare_capacity;
+use rustix::fs::FileType;
 use rustix::io::pread;
 
+use super::moment::Moment;
 use super::walk::{Found, Walk};
-use super::{PackError, PackOptions};
+use super::{ATTEMPTS, PackError, PackOptions};
 use crate::inode::{Inode, InodeError, os, read_inode_of};
 use crate::transfer::ClonePolicy;
 use crate::writer::{CLONE_FROM, Layout, filling};
@@ -56,25 +58,31 @@ impl Batch {
 /// Reads inodes as the archive's layout needs them.
 pub(super) struct Loader<'l> {
     options: PackOptions<'l>,
+    moment: Moment<'l>,
     layout: Layout,
     clone_policy: ClonePolicy,
 }
 
 impl<'l> Loader<'l> {
-    pub(super) fn new(options: PackOptions<'l>, layout: Layout, clone_policy: ClonePolicy) -> Self {
-        Loader { options, layout, clone_policy }
+    pub(super) fn new(
+        options: PackOptions<'l>,
+        moment: Moment<'l>,
+        layout: Layout,
+        clone_policy: ClonePolicy,
+    ) -> Self {
+        Loader { options, moment, layout, clone_policy }
     }
 
     fn load(&self, found: Found, bytes: &mut Vec<u8>) -> Result<Loaded, InodeError> {
-        let Found { parent, name, path, file_type } = found;
-        let mut inode = read_inode_of(file_type, &parent, os(name.to_bytes()), path, self.options.keep_xattr)?;
+        let mut inode = self.read(found)?;
         self.options.apply(&mut inode.member);
-        let Some(file) = self.data_to_copy(&inode) else {
+        let Some(file) = self.data_to_copy(&inode).filter(|_| !self.moment.is_needed(&inode)) else {
             return Ok(Loaded::Inode { inode: inode.into(), data: None });
         };
         let start = bytes.len();
         if self.is_placeless(&inode)
             && let Some(changed) = self.encode(&inode, file, bytes)?
+            && !(changed && self.moment.can_be_had())
         {
             let size = inode.member.size();
             return Ok(Loaded::Encoded { path: inode.member.path, bytes: start..bytes.len(), size, changed });
@@ -83,6 +91,22 @@ impl<'l> Loader<'l> {
         let whole = read_data(file, inode.member.size(), bytes);
         // Whoever appends it reads it again, and says what is wrong.
         Ok(Loaded::Inode { inode: inode.into(), data: whole.then_some(start..bytes.len()) })
+    }
+
+    /// A name that becomes another file's between two looks is looked at again, but not for ever.
+    fn read(&self, found: Found) -> Result<Inode, InodeError> {
+        let Found { parent, name, path, file_type } = found;
+        let read = |file_type| {
+            read_inode_of(file_type, &parent, os(name.to_bytes()), path.clone(), self.options.keep_xattr)
+        };
+        let mut inode = read(file_type);
+        for _ in 0..ATTEMPTS {
+            match inode {
+                Err(error) if error.is_of_a_name_in_motion() => inode = read(FileType::Unknown),
+                _ => break,
+            }
+        }
+        inode
     }
 
     /// The data of a file that is too small to be cloned.

@@ -1,5 +1,7 @@
 //! What of a tree is packed, and how.
 
+use std::fs::File;
+
 use crate::inode::XattrFilter;
 use crate::member::{Member, Timestamp};
 
@@ -19,7 +21,8 @@ pub enum ChangePolicy {
     /// Stop with [`PackError::Changed`](super::PackError::Changed), or what the call gave.
     #[default]
     Error,
-    /// Go on, and list them in [`Packer::changed`](super::Packer::changed).
+    /// Go on, and list them in [`Packer::changed`](super::Packer::changed). A file has the length that it had when it was
+    /// begun, or a later one if it ended before that.
     List,
 }
 
@@ -47,6 +50,9 @@ pub struct PackOptions<'p> {
     pub sockets: SocketPolicy,
     /// Files that change are an error by default.
     pub changes: ChangePolicy,
+    /// Where the whole of a file that is being written to is cloned first, so that its data is of one moment: an empty
+    /// file on the trees' file system, for nothing else. By default none; it has a meaning under [`ChangePolicy::List`].
+    pub scratch: Option<&'p File>,
     /// User and group ID for all members instead of their own.
     pub owner: Option<(u64, u64)>,
     /// Times are kept by default.
@@ -62,6 +68,7 @@ impl Default for PackOptions<'_> {
             exclude: &|_| false,
             sockets: SocketPolicy::default(),
             changes: ChangePolicy::default(),
+            scratch: None,
             owner: None,
             mtime: MtimePolicy::default(),
             readers: 0,

@@ -1,19 +1,23 @@
 //! The names of a tree, depth first and in byte order.
 
-use std::ffi::CString;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
 
 use super::{ChangePolicy, PackError, PackOptions};
-use crate::beneath::Resolver;
 use crate::shown::lossy;
+
+/// Directories that are kept open on the way down; a tree may be deeper than the limit of open files.
+const KEPT_OPEN: usize = 64;
 
 /// One name in a tree.
 pub(super) struct Found {
     pub(super) parent: Arc<OwnedFd>,
+    /// In `parent`; `.` for a directory that was opened, so that what is below it is below a directory in the archive
+    /// as well, whatever has its name meanwhile.
     pub(super) name: CString,
     /// The member's path in the archive.
     pub(super) path: Vec<u8>,
@@ -21,54 +25,88 @@ pub(super) struct Found {
     pub(super) file_type: FileType,
 }
 
-/// What is below a root, without the root itself.
+/// What is below a root, without the root itself. No call is given more than one name, so paths may be of any length.
 pub(super) struct Walk<'w> {
-    root: BorrowedFd<'w>,
     prefix: &'w [u8],
     options: PackOptions<'w>,
     here: Directory,
-    above: Vec<Closed>,
-    /// The directory that was found last; what is in it comes next.
-    next: Option<Vec<u8>>,
+    above: Vec<Above>,
+    /// Directories that could not be found again, as others had moved what is below them.
+    lost: Vec<Vec<u8>>,
 }
 
 impl<'w> Walk<'w> {
     pub(super) fn new(root: BorrowedFd<'w>, prefix: &'w [u8], options: PackOptions<'w>) -> Result<Self, PackError> {
-        let here = Directory::open(root, Vec::new())?;
-        Ok(Walk { root, prefix, options, here, above: Vec::new(), next: None })
+        let fd = open(root, c".").map_err(read_error(b""))?;
+        let here = Directory::of(fd, Vec::new()).map_err(read_error(b""))?;
+        Ok(Walk { prefix, options, here, above: Vec::new(), lost: Vec::new() })
     }
 
     /// The next name; `None` behind the last one.
     pub(super) fn next_name(&mut self) -> Result<Option<Found>, PackError> {
-        self.descend()?;
         loop {
             let Some((name, file_type)) = self.here.names.pop() else {
-                let Some(parent) = self.above.pop() else { return Ok(None) };
-                self.here = Directory::reopen(self.root, parent)?;
-                continue;
+                if self.ascend()? { continue } else { return Ok(None) }
             };
             let prefix = if self.prefix == b"." { b"" } else { self.prefix };
             let path = join(&[prefix, &self.here.path, name.to_bytes()]);
             if (self.options.exclude)(&path) {
                 continue;
             }
-            if file_type == FileType::Directory {
-                self.next = Some(join(&[&self.here.path, name.to_bytes()]));
+            if file_type == FileType::Directory && self.descend(&name)? {
+                return Ok(Some(Found { parent: self.here.fd.clone(), name: c".".into(), path, file_type }));
             }
             return Ok(Some(Found { parent: self.here.fd.clone(), name, path, file_type }));
         }
     }
 
-    fn descend(&mut self) -> Result<(), PackError> {
-        let Some(below) = self.next.take() else { return Ok(()) };
-        match Directory::open(self.root, below) {
-            Ok(child) => self.above.push(std::mem::replace(&mut self.here, child).close()),
-            // It is gone, or something else by now: whoever reads its inode finds out, too.
-            Err(PackError::ReadDir { source: Errno::NOENT | Errno::NOTDIR | Errno::LOOP, .. })
-                if self.options.changes == ChangePolicy::List => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
+    /// Goes into a directory; `false` if it is gone, or something else by now, and that is no error.
+    fn descend(&mut self, name: &CStr) -> Result<bool, PackError> {
+        let path = join(&[&self.here.path, name.to_bytes()]);
+        let opened = open(&self.here.fd, name).and_then(|fd| Directory::of(fd, path.clone()));
+        let child = match opened {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if self.options.changes == ChangePolicy::List => {
+                return Ok(false);
+            }
+            opened => opened.map_err(read_error(&path))?,
+        };
+        let keep = self.above.len() < KEPT_OPEN;
+        let here = std::mem::replace(&mut self.here, child);
+        self.above.push(if keep { Above::Open(here) } else { here.close()? });
+        Ok(true)
+    }
+
+    /// Goes back to the directory above; `false` at the root.
+    fn ascend(&mut self) -> Result<bool, PackError> {
+        let Some(above) = self.above.pop() else { return Ok(false) };
+        self.here = match above {
+            Above::Open(directory) => directory,
+            Above::Closed(closed) => self.reopen(closed)?,
+        };
+        Ok(true)
+    }
+
+    /// The same directory as before, `..` of the one below. Should that have been moved, nothing leads back.
+    fn reopen(&mut self, Closed { path, mut names, inode: before }: Closed) -> Result<Directory, PackError> {
+        let above = open(&self.here.fd, c"..").and_then(|fd| Ok((inode(&fd)?, fd)));
+        let fd = match above {
+            Ok((inode, fd)) if inode == before => Arc::new(fd),
+            above if self.options.changes == ChangePolicy::Error => {
+                above.map_err(read_error(&path))?;
+                return Err(PackError::Changed { path: lossy(&path) });
+            }
+            _ => {
+                names.clear();
+                self.lost.push(path.clone());
+                self.here.fd.clone()
+            }
+        };
+        Ok(Directory { path, names, fd })
+    }
+
+    /// What is missing from the archive, as it was moved.
+    pub(super) fn into_lost(self) -> Vec<Vec<u8>> {
+        self.lost
     }
 }
 
@@ -83,32 +121,42 @@ struct Directory {
     fd: Arc<OwnedFd>,
 }
 
-/// A directory to come back to. It is not kept open: a tree may be deeper than the limit of open files.
+/// A directory to come back to.
+enum Above {
+    Open(Directory),
+    Closed(Closed),
+}
+
+/// What is left of a directory, to be found again as the one above.
 struct Closed {
     path: Vec<u8>,
     names: Names,
+    inode: (u64, u64),
 }
 
 impl Directory {
-    fn open(root: BorrowedFd<'_>, path: Vec<u8>) -> Result<Self, PackError> {
-        let read_error = |source| PackError::ReadDir { path: lossy(&path), source };
-        let fd = open_below(root, &path).map_err(read_error)?;
-        let names = names(&fd).map_err(read_error)?;
+    fn of(fd: OwnedFd, path: Vec<u8>) -> Result<Self, Errno> {
+        let names = names(&fd)?;
         Ok(Directory { path, names, fd: Arc::new(fd) })
     }
 
-    fn close(self) -> Closed {
-        Closed { path: self.path, names: self.names }
-    }
-
-    fn reopen(root: BorrowedFd<'_>, Closed { path, names }: Closed) -> Result<Self, PackError> {
-        let fd = open_below(root, &path).map_err(|source| PackError::ReadDir { path: lossy(&path), source })?;
-        Ok(Directory { path, names, fd: Arc::new(fd) })
+    fn close(self) -> Result<Above, PackError> {
+        let inode = inode(&self.fd).map_err(read_error(&self.path))?;
+        Ok(Above::Closed(Closed { path: self.path, names: self.names, inode }))
     }
 }
 
-fn open_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
-    Resolver::of_kernel().open(root, path, OFlags::RDONLY)
+fn read_error(path: &[u8]) -> impl FnOnce(Errno) -> PackError {
+    move |source| PackError::ReadDir { path: lossy(path), source }
+}
+
+fn open(parent: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(parent, name, flags, Mode::empty())
+}
+
+fn inode(directory: &OwnedFd) -> Result<(u64, u64), Errno> {
+    fstat(directory).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 /// What is in `directory` but `.` and `..`.
@@ -129,7 +177,7 @@ fn names(directory: &OwnedFd) -> Result<Names, Errno> {
     Ok(names)
 }
 
-fn stat_type(directory: &OwnedFd, name: &std::ffi::CStr) -> Result<FileType, Errno> {
+fn stat_type(directory: &OwnedFd, name: &CStr) -> Result<FileType, Errno> {
     match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(FileType::from_raw_mode(stat.st_mode)),
         Err(Errno::NOENT) => Ok(FileType::Unknown),

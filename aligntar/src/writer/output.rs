@@ -169,6 +169,20 @@ impl<'f> Output<'f> {
         }
     }
 
+    /// Takes back everything from `offset` on; `false` if that has left for a stream.
+    pub(super) fn rewind(&mut self, offset: u64) -> Result<bool, WriteError> {
+        match (offset.checked_sub(self.written), &self.sink) {
+            (Some(kept), _) => self.buffer.truncate(kept as usize),
+            (None, Sink::Stream(_)) => return Ok(false),
+            (None, Sink::File(file)) => {
+                file.set_len(offset).map_err(|source| WriteError::Output { offset, source })?;
+                self.buffer.clear();
+                self.written = offset;
+            }
+        }
+        Ok(true)
+    }
+
     /// Writes everything, and leaves a file's position behind it; gives the offset.
     pub(super) fn finish(mut self) -> Result<u64, WriteError> {
         self.flush()?;
