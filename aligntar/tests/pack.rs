@@ -308,7 +308,8 @@ fn what_moves_or_becomes_another_thing_leaves_an_archive_that_can_be_unpacked() 
         }
         false
     };
-    let (archive, changed) = packed_in_motion(folder.path(), PackOptions { exclude: &change, ..PackOptions::default() });
+    let (archive, changed) =
+        packed_in_motion(folder.path(), PackOptions { exclude: &change, ..PackOptions::default() });
     assert_eq!(changed, 2, "what was gone");
     let target = unpacked(&archive);
     let mut found: Vec<_> = fs::read_dir(target.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

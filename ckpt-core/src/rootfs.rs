@@ -12,7 +12,7 @@ mod place;
 
 pub use beside::{BesideMembers, ManifestRootfs, Socket};
 pub use capture::{CaptureError, capture_diff};
-pub(crate) use capture::{capture_file_optional, capture_tree, diff_members};
+pub(crate) use capture::{CapturedTree, capture_file_optional, capture_tree, diff_members};
 pub(crate) use place::place_tree;
 pub use place::{PlaceError, place_diff};
 
@@ -27,9 +27,10 @@ fn keep_stored(ns: XattrNamespace) -> impl Fn(&[u8]) -> bool {
     move |name| name != b"security.selinux" && ns.merged_xattr_name(name).is_some()
 }
 
-/// As [`keep_stored`], outside of overlays.
+/// As [`keep_stored`], outside of the container's own overlay: an overlay's markers are data there, as in the storage of
+/// another engine that lies in a volume.
 fn keep_plain(name: &[u8]) -> bool {
-    name != b"security.selinux" && !name.starts_with(b"trusted.overlay.")
+    name != b"security.selinux"
 }
 
 /// A path of the archive relative to the root, however it was written.

@@ -64,12 +64,7 @@ pub(super) struct Loader<'l> {
 }
 
 impl<'l> Loader<'l> {
-    pub(super) fn new(
-        options: PackOptions<'l>,
-        moment: Moment<'l>,
-        layout: Layout,
-        clone_policy: ClonePolicy,
-    ) -> Self {
+    pub(super) fn new(options: PackOptions<'l>, moment: Moment<'l>, layout: Layout, clone_policy: ClonePolicy) -> Self {
         Loader { options, moment, layout, clone_policy }
     }
 
@@ -96,9 +91,8 @@ impl<'l> Loader<'l> {
     /// A name that becomes another file's between two looks is looked at again, but not for ever.
     fn read(&self, found: Found) -> Result<Inode, InodeError> {
         let Found { parent, name, path, file_type } = found;
-        let read = |file_type| {
-            read_inode_of(file_type, &parent, os(name.to_bytes()), path.clone(), self.options.keep_xattr)
-        };
+        let read =
+            |file_type| read_inode_of(file_type, &parent, os(name.to_bytes()), path.clone(), self.options.keep_xattr);
         let mut inode = read(file_type);
         for _ in 0..ATTEMPTS {
             match inode {

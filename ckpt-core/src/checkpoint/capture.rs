@@ -7,7 +7,7 @@ use super::plan::CheckpointPlan;
 use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF};
 use crate::podman::bundle;
 use crate::progress::Progress;
-use crate::rootfs::{self, CaptureError, ManifestRootfs};
+use crate::rootfs::{self, CaptureError, CapturedTree, ManifestRootfs};
 
 /// What went into the archive while the container was frozen.
 #[derive(Debug, Default)]
@@ -15,6 +15,24 @@ pub(crate) struct Captured {
     pub(crate) rootfs: ManifestRootfs,
     /// Those of volumes.
     pub(crate) sockets: Vec<String>,
+    /// Places in which names changed meanwhile, with their number.
+    in_motion: Vec<(String, usize)>,
+}
+
+impl Captured {
+    /// A line for each place that others write to.
+    pub(crate) fn written_by_others(&self) -> impl Iterator<Item = String> {
+        self.in_motion.iter().map(|(place, changed)| {
+            let files = if *changed == 1 { "a file" } else { &format!("{changed} files") };
+            format!("others write to {place}: {files} changed or went while the archive was made")
+        })
+    }
+
+    fn note(&mut self, place: String, changed: usize) {
+        if changed > 0 {
+            self.in_motion.push((place, changed));
+        }
+    }
 }
 
 /// Appends everything that must be of one moment with the memory. Members' headers carry `now`.
@@ -27,10 +45,11 @@ pub(crate) fn capture(
 ) -> Result<Captured, CaptureError> {
     let mut captured = Captured::default();
     rootfs::capture_file_optional(bundle(&plan.facts), LOG, writer, progress)?;
-    writer.append_nested(&file(DEVSHM, now, 0), |writer| match &plan.shm {
-        Some(shm) => rootfs::capture_tree(shm, b".", writer, progress).map(drop),
-        None => Ok(()),
+    let shm = writer.append_nested(&file(DEVSHM, now, 0), |writer| match &plan.shm {
+        Some(shm) => rootfs::capture_tree(shm, None, writer, progress),
+        None => Ok(CapturedTree::default()),
     })?;
+    captured.note("/dev/shm".into(), shm.changed);
     if !options.ignore_rootfs {
         let beside = writer
             .append_nested(&file(ROOTFS_DIFF, now, 0), |writer| rootfs::capture_diff(&plan.layers, writer, progress))?;
@@ -39,8 +58,9 @@ pub(crate) fn capture(
         captured.rootfs = for_manifest;
     }
     for volume in &plan.volumes {
-        let sockets = volume.capture(now, writer, progress)?;
-        captured.sockets.extend(sockets.iter().map(|path| format!("{}:{path}", volume.name)));
+        let tree = volume.capture(now, writer, progress)?;
+        captured.note(format!("volume {}", volume.name), tree.changed);
+        captured.sockets.extend(tree.sockets.iter().map(|path| format!("{}:{path}", volume.name)));
     }
     Ok(captured)
 }

@@ -159,6 +159,7 @@ impl<'r> Run<'r> {
             return Err(self.podman_failed(&said));
         }
         exported?;
+        captured.written_by_others().for_each(|line| self.progress.warning(&line));
         manifest.sockets = captured.sockets;
         manifest.rootfs = captured.rootfs;
         Ok(said)

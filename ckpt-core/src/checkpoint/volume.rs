@@ -12,7 +12,7 @@ use super::capture::file;
 use crate::archive::VOLUMES;
 use crate::podman::{ContainerFacts, Mount};
 use crate::progress::Progress;
-use crate::rootfs::{self, CaptureError};
+use crate::rootfs::{self, CaptureError, CapturedTree};
 use crate::storage;
 
 /// A named volume whose files go along.
@@ -21,6 +21,8 @@ pub(crate) struct Volume {
     pub(crate) name: String,
     pub(crate) source: PathBuf,
     pub(crate) way: Way,
+    /// Beside the files, where one that others write to is cloned first; none where that cannot be.
+    scratch: Option<File>,
 }
 
 /// How a volume's files get into the archive.
@@ -41,10 +43,10 @@ impl Volume {
         // A volume may be mounted twice; it is in the archive once.
         mounts.sort_by(|one, other| one.name.cmp(&other.name));
         mounts.dedup_by(|one, other| one.name == other.name);
-        let volume = |mount: &Mount| Volume {
-            name: mount.name.clone(),
-            source: mount.source.clone(),
-            way: draft.way_of(&mount.source),
+        let volume = |mount: &Mount| {
+            let way = draft.way_of(&mount.source);
+            let scratch = if matches!(way, Way::Copy) { None } else { nameless(&mount.source) };
+            Volume { name: mount.name.clone(), source: mount.source.clone(), way, scratch }
         };
         mounts.into_iter().map(volume).collect()
     }
@@ -53,24 +55,23 @@ impl Volume {
         file(&format!("{VOLUMES}{}.tar", self.name), now, size)
     }
 
-    /// Takes the files as they are now, and gives the sockets that were left out; a staged volume is not in the archive
-    /// yet.
+    /// Takes the files as they are now; a staged volume is not in the archive yet.
     pub(crate) fn capture(
         &self,
         now: Timestamp,
         writer: &mut Writer<'_>,
         progress: &mut dyn Progress,
-    ) -> Result<Vec<String>, CaptureError> {
+    ) -> Result<CapturedTree, CaptureError> {
         let Way::Stage(stage) = &self.way else {
             return writer.append_nested(&self.member(now, 0), |writer| {
-                rootfs::capture_tree(&self.source, b".", writer, progress)
+                rootfs::capture_tree(&self.source, self.scratch.as_ref(), writer, progress)
             });
         };
         let options = WriteOptions { clone_policy: ClonePolicy::Required, ..WriteOptions::default() };
         let mut staged = Writer::new(stage, options)?;
-        let sockets = rootfs::capture_tree(&self.source, b".", &mut staged, progress)?;
+        let tree = rootfs::capture_tree(&self.source, self.scratch.as_ref(), &mut staged, progress)?;
         staged.finish()?;
-        Ok(sockets)
+        Ok(tree)
     }
 
     /// Space that a staged volume's copy takes.
@@ -103,11 +104,7 @@ impl Draft<'_> {
         if source.metadata().is_ok_and(|metadata| metadata.dev() == self.storage_device) {
             return if self.can_clone { Way::Clone } else { Way::Copy };
         }
-        // Where nameless files cannot be, clones cannot: BTRFS and XFS have both. Read-only ones can be read all the same.
-        let nameless = || open(source, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
-        let (Ok(stage), Ok(trial)) = (nameless().map(File::from), nameless().map(File::from)) else {
-            return Way::Copy;
-        };
+        let (Some(stage), Some(trial)) = (nameless(source), nameless(source)) else { return Way::Copy };
         let can_clone_to = |target| storage::can_clone_file(&trial, target).is_ok_and(|can| can);
         if can_clone_to(self.file) {
             Way::Clone
@@ -117,4 +114,9 @@ impl Draft<'_> {
             Way::Copy
         }
     }
+}
+
+/// Where nameless files cannot be, clones cannot: BTRFS and XFS have both. Read-only ones can be read all the same.
+fn nameless(folder: &Path) -> Option<File> {
+    open(folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR).ok().map(File::from)
 }

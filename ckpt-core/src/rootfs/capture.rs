@@ -6,15 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use aligntar::{
-    Inode, InodeError, Member, PackError, PackOptions, Packer, SocketPolicy, WriteError, Writer, Xattr, XattrFilter,
+    ChangePolicy, Inode, Member, PackError, PackOptions, Packer, SocketPolicy, WriteError, Writer, Xattr, XattrFilter,
     read_inode,
 };
 use layerfs::{AccessError, Change, DataSource, DiffError, Layers, Present, WalkError, walk};
 use rustix::fs::FileType;
-use rustix::io::Errno;
 
 use super::beside::{BesideMembers, Sockets};
-use super::keep_stored;
+use super::{keep_plain, keep_stored};
 use crate::progress::Progress;
 
 /// Why the root filesystem could not be taken.
@@ -113,22 +112,34 @@ fn inode_of(present: &Present<'_>, keep: XattrFilter<'_>) -> Result<Inode, PackE
     Ok(inode)
 }
 
-/// Appends the tree below `root` as a nested archive's members.
-pub(crate) fn capture_tree(
-    root: &Path,
-    prefix: &[u8],
-    writer: &mut Writer<'_>,
-    progress: &mut dyn Progress,
-) -> Result<Vec<String>, CaptureError> {
-    let opened = File::open(root).map_err(|source| CaptureError::Open { path: root.to_owned(), source })?;
-    let mut report = |path: &[u8], moved| progress.member(path, moved);
-    let mut packer =
-        Packer::new(writer, PackOptions { sockets: SocketPolicy::Omit, ..PackOptions::default() }, &mut report);
-    packer.pack_tree(&opened, prefix)?;
-    Ok(packer.omitted_sockets().iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect())
+/// What is to be told of a tree that was taken.
+#[derive(Debug, Default)]
+pub(crate) struct CapturedTree {
+    /// Sockets, which were left out.
+    pub(crate) sockets: Vec<String>,
+    /// Names that changed or went while they were taken.
+    pub(crate) changed: usize,
 }
 
-/// Appends the file `name` of the directory `parent` under that name; nothing if it is not there.
+/// Appends the tree below `root`, which others may use meanwhile, as a nested archive's members. What they change is of
+/// one moment for each file if it can be cloned into `scratch`, an empty file on its file system.
+pub(crate) fn capture_tree(
+    root: &Path,
+    scratch: Option<&File>,
+    writer: &mut Writer<'_>,
+    progress: &mut dyn Progress,
+) -> Result<CapturedTree, CaptureError> {
+    let opened = File::open(root).map_err(|source| CaptureError::Open { path: root.to_owned(), source })?;
+    let mut report = |path: &[u8], moved| progress.member(path, moved);
+    let options = PackOptions { sockets: SocketPolicy::Omit, scratch, ..of_others() };
+    let mut packer = Packer::new(writer, options, &mut report);
+    packer.pack_tree(&opened, b".")?;
+    let sockets = packer.omitted_sockets().iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+    Ok(CapturedTree { sockets, changed: packer.changed().len() })
+}
+
+/// Appends the file `name` of the directory `parent`, which others may write to meanwhile, under that name; nothing if
+/// it is not there.
 pub(crate) fn capture_file_optional(
     parent: &Path,
     name: &str,
@@ -137,10 +148,12 @@ pub(crate) fn capture_file_optional(
 ) -> Result<(), CaptureError> {
     let opened = File::open(parent).map_err(|source| CaptureError::Open { path: parent.to_owned(), source })?;
     let mut report = |path: &[u8], moved| progress.member(path, moved);
-    let mut packer = Packer::new(writer, PackOptions::default(), &mut report);
-    match packer.pack_one(&opened, OsStr::new(name), name.as_bytes().to_vec()) {
-        Ok(_) => Ok(()),
-        Err(PackError::Inode(InodeError::Call { source: Errno::NOENT, .. })) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    let mut packer = Packer::new(writer, of_others(), &mut report);
+    packer.pack_one(&opened, OsStr::new(name), name.as_bytes().to_vec())?;
+    Ok(())
+}
+
+/// Outside of the container's own layer nothing is frozen: other containers, and conmon, go on writing.
+fn of_others() -> PackOptions<'static> {
+    PackOptions { keep_xattr: &keep_plain, changes: ChangePolicy::List, ..PackOptions::default() }
 }

@@ -74,12 +74,11 @@ pub fn place_diff(
 ) -> Result<Transferred, PlaceError> {
     let upperdir = RefCell::new(Upperdir::open(layers)?);
     let mut parents = CopyUp(&upperdir);
-    // Names are escaped before they get here, so that none of them is a marker.
-    let keep = |name: &[u8]| name != b"security.selinux";
     let root = open_directory(&layers.upperdir)?;
-    let mut unpacker = unpacker(&root, &keep, clone_policy, &mut parents)?;
+    let mut unpacker = unpacker(&root, &keep_plain, clone_policy, &mut parents)?;
     for entry in members {
         let mut entry = entry?;
+        // Names are escaped from here on, so that none of them is a marker.
         store_as(&mut entry.member, layers)?;
         upperdir.borrow_mut().keep_times_of(&relative(&entry.member.path));
         unpack_one(&mut unpacker, &entry, archive, progress)?;
