@@ -3,7 +3,7 @@
 mod lab;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -15,24 +15,6 @@ fn assert_says(said: &str, words: &[&str]) {
     for word in words {
         assert!(said.contains(word), "{word:?} is not in: {said}");
     }
-}
-
-fn whole_criu() -> String {
-    succeed("sh", &["-c", "command -v criu"])
-}
-
-/// A folder with a `criu` that runs `commands` whenever a runtime asks something of it.
-fn broken_criu(commands: &str) -> tempfile::TempDir {
-    let bin = tempfile::tempdir().unwrap();
-    let criu = whole_criu();
-    let asked_by_a_runtime = "[ \"$1\" = swrk ] && [ $(cat /proc/$PPID/comm) != podman ]";
-    make_script(&bin.path().join("criu"), &format!("{asked_by_a_runtime} || exec {criu} \"$@\"\n{commands}"));
-    bin
-}
-
-fn make_script(path: &Path, commands: &str) {
-    fs::write(path, format!("#!/bin/bash\n{commands}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn ckpt_with(bin: &Path, arguments: &[&str]) -> String {

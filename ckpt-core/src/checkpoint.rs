@@ -40,6 +40,7 @@ use estimate::Copy;
 pub use images::ImagesError;
 pub use options::{CheckpointOptions, Export};
 use plan::CheckpointPlan;
+pub use plan::check_cgroup;
 pub use previous::check_memory_tracking;
 use run::{Run, after_dump};
 

@@ -32,6 +32,7 @@
 
 pub mod archive;
 mod byte_path;
+mod cgroup;
 pub mod checkpoint;
 mod child;
 pub mod compression;
@@ -60,6 +61,7 @@ mod storage;
 pub mod subject;
 
 pub use byte_path::BytePath;
+pub use cgroup::CgroupError;
 pub use child::ChildError;
 pub use external::ExternalError;
 pub use podman::PodmanError;

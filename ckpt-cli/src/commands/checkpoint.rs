@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use ckpt_core::checkpoint::{Export, check_memory_tracking};
+use ckpt_core::checkpoint::{Export, check_cgroup, check_memory_tracking};
 use ckpt_core::compression::Compression;
 use ckpt_core::containers;
 use clap::{ArgGroup, Args};
@@ -94,6 +94,9 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCod
         check_memory_tracking()?;
     }
     if let Some(why) = arguments.podmans_part() {
+        for container in arguments.named()? {
+            check_cgroup(&container.name)?;
+        }
         return stock::hand_over(why, &arguments.all_for_podman()?, &interrupt, verbosity);
     }
     let export = arguments.export()?;

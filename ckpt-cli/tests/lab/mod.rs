@@ -1,6 +1,7 @@
 //! Real containers in the lab, and how to look at them. Each test file uses a part of this.
 #![allow(dead_code)]
 
+mod broken_criu;
 #[path = "../../../aligntar/tests/tree/describe.rs"]
 mod describe;
 mod held_criu;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+#[allow(unused_imports)] // see above
+pub(crate) use broken_criu::{broken_criu, make_script, whole_criu};
 #[allow(unused_imports)] // see above
 pub(crate) use held_criu::{HeldCriu, wait_for_criu_to_end};
 #[allow(unused_imports)] // see above

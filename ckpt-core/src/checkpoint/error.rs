@@ -7,6 +7,7 @@ use aligntar::{ReadError, WriteError};
 
 use super::deliver::DeliverError;
 use super::images::ImagesError;
+use crate::cgroup::CgroupError;
 use crate::child::ChildError;
 use crate::output::OutputError;
 use crate::podman::PodmanError;
@@ -31,6 +32,15 @@ pub enum CheckpointError {
          --pre-checkpoint and --with-previous need that, a whole checkpoint does not"
     )]
     NoMemoryTracking,
+    /// Others would stand still with it.
+    #[error("{name:?} cannot be checkpointed, and was not touched")]
+    Cgroup {
+        /// As the caller named it.
+        name: String,
+        /// Who.
+        #[source]
+        source: CgroupError,
+    },
     /// podman failed.
     #[error(transparent)]
     Podman(#[from] PodmanError),

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::destination::Destination;
 use super::volume::{Draft, Volume};
 use super::{CheckpointError, CheckpointOptions, Compression};
+use crate::cgroup;
 use crate::engine::Engine;
 use crate::output::Output;
 use crate::podman::{ContainerFacts, Podman, bundle};
@@ -42,6 +43,7 @@ impl CheckpointPlan {
         if facts.graph_driver.name != "overlay" {
             return Err(storage::StorageError::Driver { driver: facts.graph_driver.name }.into());
         }
+        check_facts(&facts, &options.container)?;
         let (store, layers) = storage::of_container(&podman, &facts.id)?;
         let output = Destination::open(&options.export, &facts.name, options.compress, options.interrupt.as_ref())?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
@@ -77,6 +79,23 @@ impl CheckpointPlan {
     pub(crate) fn block_size(&self) -> u64 {
         Alignment::of(self.draft()).unwrap_or(Alignment::DEFAULT).bytes()
     }
+}
+
+/// Refuses, as [`checkpoint`](super::checkpoint) does, a container whose cgroup holds others than its own processes: CRIU
+/// freezes it, also where podman has it do so. What podman knows nothing of it says itself.
+///
+/// # Errors
+/// [`CheckpointError::Cgroup`].
+pub fn check_cgroup(container: &str) -> Result<(), CheckpointError> {
+    match Podman::for_root().and_then(|podman| podman.inspect(container)) {
+        Ok(facts) if facts.state.status == "running" => check_facts(&facts, container),
+        _ => Ok(()),
+    }
+}
+
+fn check_facts(facts: &ContainerFacts, name: &str) -> Result<(), CheckpointError> {
+    let checked = cgroup::check(facts.state.pid, &facts.id);
+    checked.map_err(|source| CheckpointError::Cgroup { name: name.to_owned(), source })
 }
 
 /// The file beside the storage if there is one, else the last one itself.

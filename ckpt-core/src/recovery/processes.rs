@@ -125,10 +125,11 @@ fn is_in_cgroup_of(pid: i32, id: &str) -> bool {
     groups.split(|byte| matches!(byte, b'/' | b'\n')).any(|group| is_cgroup_of(group, id))
 }
 
-/// podman's cgroups are `libpod-ID` or `libpod-ID.scope`, with one below for the container, or not; conmon's have
-/// another name.
-pub(super) fn is_cgroup_of(name: &[u8], id: &str) -> bool {
+/// podman's cgroups are `libpod-ID` or `libpod-ID.scope`, with one below for the container, or not, and
+/// `libpod-payload-ID` with `--cgroups=split`; conmon's have another name.
+pub(crate) fn is_cgroup_of(name: &[u8], id: &str) -> bool {
     name.strip_prefix(b"libpod-")
+        .map(|name| name.strip_prefix(b"payload-").unwrap_or(name))
         .and_then(|name| name.strip_prefix(id.as_bytes()))
         .is_some_and(|end| matches!(end, b"" | b".scope"))
 }
@@ -140,15 +141,15 @@ pub(crate) fn names_below(pid: i32, folder: &Path) -> bool {
 }
 
 /// What `/proc/PID/stat` says, see proc_pid_stat(5).
-pub(super) struct Stat {
+pub(crate) struct Stat {
     pub(super) name: String,
     /// Nobody has waited for it yet.
     pub(super) is_dead: bool,
-    pub(super) parent: i32,
+    pub(crate) parent: i32,
 }
 
 impl Stat {
-    pub(super) fn of(pid: i32) -> Option<Self> {
+    pub(crate) fn of(pid: i32) -> Option<Self> {
         let line = read(pid, "stat");
         let line = String::from_utf8_lossy(&line);
         // The name in parentheses may hold anything.
@@ -160,7 +161,7 @@ impl Stat {
 }
 
 /// Of a process that is gone, nothing.
-pub(super) fn read(pid: i32, file: &str) -> Vec<u8> {
+pub(crate) fn read(pid: i32, file: &str) -> Vec<u8> {
     fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default()
 }
 

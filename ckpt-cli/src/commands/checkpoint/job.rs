@@ -6,7 +6,7 @@ use std::io::{self, stdout};
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, bail};
-use ckpt_core::checkpoint::{CheckpointOptions, CheckpointReport, Export, checkpoint};
+use ckpt_core::checkpoint::{CheckpointOptions, CheckpointReport, Export, check_cgroup, checkpoint};
 use ckpt_core::containers;
 use ckpt_core::interrupt::Interrupt;
 use serde_json::{Value, json};
@@ -98,6 +98,7 @@ impl<'j> Job<'j> {
     }
 
     fn fall_back(&mut self, container: &Named, why: &dyn Error) -> Result<()> {
+        check_cgroup(&container.name)?;
         let spool = spool_folder();
         let nameless =
             tempfile::tempfile_in(&spool).with_context(|| format!("create a file in {}", spool.display()))?;
