@@ -20,7 +20,8 @@ pub struct Entry {
     /// Offset of its data.
     pub data_offset: u64,
     /// Bytes of data that follow there, without the filling to a tar block: the size of a regular file unless it is
-    /// sparse. Some archives have data behind links and directories as well; it is stepped over.
+    /// sparse, and then at least what its spans take. Some archives have data behind links and directories as well; it
+    /// is stepped over.
     pub stored_len: u64,
     /// Where the data belongs in a sparse file, rising and without overlap; what lies between is holes. The spans
     /// follow each other from `data_offset` on. `None`: the data is the file as it is.

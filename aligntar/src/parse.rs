@@ -3,6 +3,7 @@
 mod number;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::header::Block;
 pub(crate) use number::number;
@@ -71,8 +72,8 @@ pub(crate) struct ParsedHeader {
     pub(crate) mode: u32,
     pub(crate) uid: u64,
     pub(crate) gid: u64,
-    pub(crate) uname: Vec<u8>,
-    pub(crate) gname: Vec<u8>,
+    pub(crate) uname: Arc<[u8]>,
+    pub(crate) gname: Arc<[u8]>,
     pub(crate) size: u64,
     pub(crate) mtime: i64,
     pub(crate) devmajor: u32,
@@ -88,16 +89,16 @@ pub(crate) fn parse(block: &Block) -> Result<Option<ParsedHeader>, HeaderError> 
     let dialect = Dialect::of(block);
     let (devmajor, devminor) = devices(block, dialect)?;
     let text = |field| match dialect {
-        Dialect::V7 => Vec::new(),
-        _ => until_nul(&block[field]).to_vec(),
+        Dialect::V7 => Arc::default(),
+        _ => Arc::from(until_nul(&block[field])),
     };
     Ok(Some(ParsedHeader {
         typeflag: block[TYPEFLAG],
         path: path(block, dialect),
         linkname: until_nul(&block[LINKNAME]).to_vec(),
         mode: unsigned("mode", &block[MODE])? as u32 & 0o7777,
-        uid: unsigned("uid", &block[UID])?,
-        gid: unsigned("gid", &block[GID])?,
+        uid: owner("uid", &block[UID])?,
+        gid: owner("gid", &block[GID])?,
         uname: text(UNAME),
         gname: text(GNAME),
         size: unsigned("size", &block[SIZE])?,
@@ -148,6 +149,11 @@ fn until_nul(field: &[u8]) -> &[u8] {
 
 fn unsigned(field: &'static str, bytes: &[u8]) -> Result<u64, HeaderError> {
     number(bytes).and_then(|value| u64::try_from(value).ok()).ok_or(HeaderError::Number { field })
+}
+
+/// Some writers put -1 where they know no owner: it is 2^64 - 1 then, which no file system has.
+fn owner(field: &'static str, bytes: &[u8]) -> Result<u64, HeaderError> {
+    number(bytes).map(|value| value as u64).ok_or(HeaderError::Number { field })
 }
 
 #[cfg(test)]

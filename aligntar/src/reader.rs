@@ -46,9 +46,10 @@ pub enum EndMarker {
 /// | `M` (rest of a file from another volume) | [`ReadError::Unsupported`] |
 /// | any other | regular file, as POSIX says |
 ///
-/// A regular file's data is as long as the `size` record says, else the header. For `1` to `6` POSIX knows no data,
-/// yet some writers put a size there without data, others data with a size. What a `size` record says is stepped over,
-/// as in GNU tar and bsdtar; what a header says, and for directories a record, only if no header follows at once.
+/// A regular file's data is as long as the `size` record says, else the header. For `2` to `6`, and for directories by
+/// their slash, there is no data in POSIX, yet some writers put a size there without data, others data with a size: it is
+/// stepped over only if no header follows at once. Hard links may have data in pax, where a `size` record says so; what
+/// only their header says is doubted in the same way.
 ///
 /// A block of zeros ends the archive, whatever follows it.
 #[derive(Debug)]
@@ -132,7 +133,7 @@ impl<S: Source> Reader<S> {
                     pending = Pending::at(self.blocks.next);
                 }
                 // The padding of podman pull request 25050: a device without a name.
-                b'3' if header.path.is_empty() && pending.is_empty() => pending = Pending::at(self.blocks.next),
+                b'3' if header.path.is_empty() && !pending.has_path() => pending = Pending::at(self.blocks.next),
                 _ => return self.entry(offset, header, pending).map(Some),
             }
             headers += 1;
@@ -225,13 +226,22 @@ impl<S: Source> Reader<S> {
         let header_offset = pending.header_offset;
         let mut extensions = pending.into_extensions(&self.global);
         let records = extensions.sparse.take();
-        let is_old_sparse = header.typeflag == b'S';
-        let mut stored_len = self.stored_len(&header, extensions.size)?;
+        let (typeflag, size_record) = (header.typeflag, extensions.size);
+        let size = size_record.unwrap_or(header.size);
         let mut member = member(offset, header, extensions)?;
+        let has_data = match member.kind {
+            _ if size == 0 => false,
+            Kind::Regular { .. } => true,
+            Kind::HardLink { .. } if size_record.is_some() => true,
+            Kind::Directory if typeflag == b'D' => true,
+            // At the end there is none, either.
+            _ => !self.blocks.header_follows()?.unwrap_or(true),
+        };
+        let mut stored_len = if has_data { size } else { 0 };
         let (mut sparse, limit) = (None, self.limits.sparse_spans);
         if let Kind::Regular { size } = &mut member.kind {
             let map = match records {
-                _ if is_old_sparse => old_map(&mut self.blocks, stored_len, limit),
+                _ if typeflag == b'S' => old_map(&mut self.blocks, stored_len, limit),
                 Some(records) => pax_map(&mut self.blocks, *records, &mut stored_len, limit),
                 None => Ok(None),
             };
@@ -241,17 +251,6 @@ impl<S: Source> Reader<S> {
         let data_offset = self.blocks.next;
         self.blocks.skip_data(stored_len)?;
         Ok(Entry { member, header_offset, data_offset, stored_len, sparse })
-    }
-
-    /// Bytes of data that follow `header`.
-    fn stored_len(&mut self, header: &ParsedHeader, size_record: Option<u64>) -> Result<u64, ReadError> {
-        let size = size_record.unwrap_or(header.size);
-        let is_doubtful = match header.typeflag {
-            b'1'..=b'4' | b'6' => size_record.is_none(),
-            typeflag => typeflag == b'5',
-        };
-        let has_none = is_doubtful && size > 0 && self.blocks.header_follows()?.unwrap_or(true);
-        Ok(if has_none { 0 } else { size })
     }
 }
 

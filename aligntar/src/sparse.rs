@@ -33,6 +33,12 @@ pub enum SparseError {
         /// Size of the file in bytes.
         size: u64,
     },
+    /// A size over 2^63 - 1 bytes.
+    #[error("its size of {size} bytes is more than a file can have")]
+    TooLarge {
+        /// What the archive says.
+        size: u64,
+    },
     /// More data than the archive holds for the member.
     #[error("its map tells of more data than the {stored_len} bytes that are stored")]
     MoreThanStored {
@@ -54,8 +60,11 @@ pub enum SparseError {
 }
 
 /// `spans` as the map of a file of `size` bytes, of which `stored_len` are in the archive; empty ranges, which say
-/// where the file ends, are left out.
+/// where the file ends, are left out. What is stored beyond the map is nowhere in the file, as in GNU tar.
 pub(crate) fn checked(spans: Vec<DataSpan>, size: u64, stored_len: u64) -> Result<Vec<DataSpan>, SparseError> {
+    if i64::try_from(size).is_err() {
+        return Err(SparseError::TooLarge { size });
+    }
     let (mut end, mut mapped) = (0, 0u64);
     for &DataSpan { offset, length } in &spans {
         if offset < end {

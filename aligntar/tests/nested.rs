@@ -72,6 +72,6 @@ fn an_error_inside_comes_out() {
     let mut writer = Writer::new(&outer, WriteOptions::default()).unwrap();
     let nested = Member::new("inner.tar", Kind::Regular { size: 0 }, 0o600);
     let filled: Result<(), WriteError> =
-        writer.append_nested(&nested, |writer| writer.append(&Member::new("", Kind::Fifo, 0o600)));
+        writer.append_nested(&nested, |writer| writer.append(&Member::new("a\0b", Kind::Fifo, 0o600)));
     assert!(matches!(filled, Err(WriteError::BadPath { .. })));
 }

@@ -100,7 +100,7 @@ pub enum Refusal {
         /// Where they start.
         data_offset: u64,
     },
-    /// Spans of its sparse map overlap, do not rise, end past its size, or do not add up to its data.
+    /// Spans of its sparse map overlap, do not rise, end past its size, or take more than its data.
     #[error("span {index} of its sparse map does not fit")]
     SparseMap {
         /// The first span that is wrong, from 0; the number of spans where only the sum is.

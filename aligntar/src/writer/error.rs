@@ -60,21 +60,11 @@ pub enum WriteError {
         /// What was given.
         given: u64,
     },
-    /// A path or link target that a tar archive cannot hold: empty, or with a NUL byte.
-    #[error("{path:?} is empty or has a NUL byte: no path for an archive")]
+    /// A path or link target that a tar archive cannot hold: one with a NUL byte.
+    #[error("{path:?}, or what it links to, has a NUL byte: no path for an archive")]
     BadPath {
         /// The member's path.
         path: ShownName,
-    },
-    /// A device number that a header cannot hold.
-    #[error("member {path:?} is device {major}:{minor}, tar archives hold numbers below {}", 1 << 21)]
-    DeviceNumber {
-        /// The member's path.
-        path: ShownName,
-        /// Its major number.
-        major: u32,
-        /// Its minor number.
-        minor: u32,
     },
     /// Extended attributes, a path and a link target that together are more than readers take.
     #[error("member {path:?} has extended attributes of {len} bytes, readers of pax headers stop at {limit}")]

@@ -37,9 +37,10 @@ impl Layout {
     /// Data smaller than the alignment is not aligned, so its headers are the same at any offset.
     pub(crate) fn push_headers(self, member: &Member, offset: u64, bytes: &mut Vec<u8>) -> Result<Block, WriteError> {
         check_path(member)?;
-        check_device(member)?;
         let mut records = header::pax_records(member);
-        if self.aligns(member) {
+        // Rather data beside its block than a header that others do not read.
+        let most_padding = self.alignment.bytes() + 2 * TAR_BLOCK;
+        if self.aligns(member) && records.as_bytes().len() as u64 + most_padding <= PAX_BODY_LIMIT {
             let too_large = || WriteError::TooLarge { path: lossy(&member.path) };
             self.pad(&mut records, offset, bytes).ok_or_else(too_large)?;
         }
@@ -85,25 +86,14 @@ pub(crate) fn filling(len: u64) -> &'static [u8] {
 }
 
 fn check_path(member: &Member) -> Result<(), WriteError> {
-    let is_bad = |path: &[u8]| path.is_empty() || path.contains(&0);
-    let target_is_bad = match &member.kind {
-        Kind::HardLink { target } | Kind::Symlink { target } => is_bad(target),
-        _ => false,
+    let target: &[u8] = match &member.kind {
+        Kind::HardLink { target } | Kind::Symlink { target } => target,
+        _ => b"",
     };
-    if is_bad(&member.path) || target_is_bad {
+    if member.path.contains(&0) || target.contains(&0) {
         return Err(WriteError::BadPath { path: lossy(&member.path) });
     }
     Ok(())
-}
-
-/// Seven octal digits. Linux' numbers are smaller, 12 and 20 bits (linux/kdev_t.h), and no record says larger ones.
-fn check_device(member: &Member) -> Result<(), WriteError> {
-    match member.kind {
-        Kind::CharDevice { major, minor } | Kind::BlockDevice { major, minor } if major.max(minor) >= 1 << 21 => {
-            Err(WriteError::DeviceNumber { path: lossy(&member.path), major, minor })
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -124,6 +114,19 @@ mod tests {
                     assert!(bytes.ends_with(&header));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn long_records_come_before_alignment() {
+        let mut member = Member::new("a", Kind::Regular { size: 70_000 }, 0o644);
+        let value = vec![b'x'; PAX_BODY_LIMIT as usize - 100];
+        member.records.push(crate::member::Record { keyword: b"VENDOR.long".to_vec(), value });
+        for padding in [Padding::Comment, Padding::Vendor, Padding::DummyHeaders] {
+            let layout = Layout { alignment: Alignment::DEFAULT, padding };
+            let mut bytes = Vec::new();
+            layout.push_headers(&member, 0, &mut bytes).unwrap();
+            assert_eq!(bytes.len(), 512 + PAX_BODY_LIMIT as usize + 512, "{padding:?}");
         }
     }
 
