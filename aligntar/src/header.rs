@@ -109,7 +109,8 @@ fn finished(mut header: Header) -> Block {
 /// The path as it stands in the archive: directories end in a slash.
 fn archived_path(member: &Member) -> Cow<'_, [u8]> {
     match member.kind {
-        Kind::Directory => [&member.path, &b"/"[..]].concat().into(),
+        // An empty name is no root.
+        Kind::Directory if !member.path.is_empty() => [&member.path, &b"/"[..]].concat().into(),
         _ => (&member.path[..]).into(),
     }
 }
@@ -190,8 +191,8 @@ mod tests {
     #[test]
     fn owner_names_go_into_the_header_or_a_record() {
         let mut member = Member::new("plain", Kind::Fifo, 0o644);
-        member.uname = vec![b'u'; 31];
-        member.gname = vec![b'g'; 32];
+        member.uname = [b'u'; 31].into();
+        member.gname = [b'g'; 32].into();
         assert_eq!(pax_records(&member).as_bytes(), [&b"42 gname="[..], &[b'g'; 32], b"\n"].concat());
         let block = member_header(&member);
         assert_eq!(block[265..297], [&[b'u'; 31][..], b"\0"].concat());

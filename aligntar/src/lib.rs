@@ -71,6 +71,7 @@
 //! | FS_IOC_FIEMAP | 2.6.28, on file systems with extents | [`extents`] says so |
 #![warn(missing_docs)]
 
+mod acl;
 mod align;
 mod beneath;
 mod compressed;

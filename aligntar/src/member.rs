@@ -1,5 +1,7 @@
 //! One member as a value: what a header says of a file, without its data.
 
+use std::sync::Arc;
+
 /// Seconds and nanoseconds since 1970-01-01 00:00:00 UTC; `nanos` counts forward from `secs`, also before 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp {
@@ -80,9 +82,10 @@ pub struct Member {
     /// Group.
     pub gid: u64,
     /// Name of the owner where the archive was made; empty if there is none. It is told, not resolved: `uid` counts.
-    pub uname: Vec<u8>,
+    /// Members that have it from one global header share it.
+    pub uname: Arc<[u8]>,
     /// Name of the group, likewise.
-    pub gname: Vec<u8>,
+    pub gname: Arc<[u8]>,
     /// Time of the last change of its data.
     pub mtime: Timestamp,
     /// Extended attributes, ACLs and file capabilities among them (`SCHILY.xattr.*` records).
@@ -102,8 +105,8 @@ impl Member {
             mode,
             uid: 0,
             gid: 0,
-            uname: Vec::new(),
-            gname: Vec::new(),
+            uname: Arc::default(),
+            gname: Arc::default(),
             mtime: Timestamp::default(),
             xattrs: Vec::new(),
             records: Vec::new(),

@@ -14,6 +14,7 @@ mod fill;
 mod folders;
 mod job;
 mod make;
+mod named_acls;
 mod new_file;
 mod options;
 mod parents;
@@ -117,7 +118,7 @@ impl<'a> Unpacker<'a> {
         let done = self.pipeline.as_mut().map(Pipeline::collect);
         self.count(done.unwrap_or_default());
         self.tell()?;
-        self.make(entry, source)?;
+        self.make(&named_acls::with_ids(entry), source)?;
         Ok(self.moved - before)
     }
 

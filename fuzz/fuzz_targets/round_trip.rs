@@ -95,8 +95,8 @@ fn member(any: &AnyMember) -> (Member, Vec<u8>) {
         gid: any.gid,
         mtime: Timestamp { secs: any.mtime.0, nanos: any.mtime.1 % 1_000_000_000 },
         xattrs,
-        uname: until_nul(&any.uname),
-        gname: until_nul(&any.gname),
+        uname: until_nul(&any.uname).into(),
+        gname: until_nul(&any.gname).into(),
         ..Member::new(path(&any.path, any.repeat), kind(&any.kind), u32::from(any.mode) & 0o7777)
     };
     (member, data)

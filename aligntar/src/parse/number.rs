@@ -43,7 +43,7 @@ mod tests {
             (b"00000000777\0", Some(0o777)),
             (b"\x80\0\0\0\0\0\0\x01\0\0\0\0", Some(1 << 32)),
             (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe", Some(-2)),
-            (b"\0000644\0", Some(0o644)),
+            (b"\x00000644\0", Some(0o644)),
             (b"\0\0 644 \0", Some(0o644)),
             (b"\0\0none\0\0", None),
             (b"0000008\0", None),

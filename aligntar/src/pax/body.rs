@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
-use super::{COMMENT, SCHILY_XATTR};
+use super::{ACLS, COMMENT, SCHILY_XATTR};
+use crate::acl::Acl;
 use crate::align::{Alignment, TAR_BLOCK, padded_len};
 use crate::member::{Timestamp, Xattr};
 
@@ -35,8 +36,13 @@ impl PaxBody {
         self.push(b"mtime", format_timestamp(mtime).as_bytes());
     }
 
-    /// Appends an extended attribute.
+    /// Appends an extended attribute; an ACL also as text, which is what GNU tar's `--acls` and libarchive read.
     pub fn push_xattr(&mut self, xattr: &Xattr) {
+        if let Some((keyword, _)) = ACLS.iter().find(|acl| acl.1 == xattr.name)
+            && let Some(acl) = Acl::of_xattr(&xattr.value)
+        {
+            self.push(keyword, &acl.to_text());
+        }
         self.push(&[SCHILY_XATTR, &encode_xattr_name(&xattr.name)].concat(), &xattr.value);
     }
 

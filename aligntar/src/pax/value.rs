@@ -1,4 +1,6 @@
-//! The values of records: paths, numbers, times and the names of extended attributes.
+//! The values of records: paths, names, numbers and times.
+
+use std::sync::Arc;
 
 use super::{PaxError, PaxRecord};
 use crate::member::Timestamp;
@@ -13,6 +15,17 @@ pub(super) fn path(record: PaxRecord<'_>) -> Result<Option<Vec<u8>>, PaxError> {
         return Err(bad_value(record));
     }
     Ok((!record.value.is_empty()).then(|| record.value.to_vec()))
+}
+
+pub(super) fn name(record: PaxRecord<'_>) -> Result<Option<Arc<[u8]>>, PaxError> {
+    path(record).map(|name| name.map(Arc::from))
+}
+
+/// Below zero, as some write where they know no owner, it counts back from 2^64: that is none that a file system has.
+pub(super) fn owner(record: PaxRecord<'_>) -> Result<Option<u64>, PaxError> {
+    let Some(digits) = record.value.strip_prefix(b"-") else { return number(record) };
+    let below = number(PaxRecord { value: digits, ..record })?.ok_or_else(|| bad_value(record))?;
+    Ok(Some(below.wrapping_neg()))
 }
 
 pub(super) fn number(record: PaxRecord<'_>) -> Result<Option<u64>, PaxError> {
@@ -49,24 +62,9 @@ fn parse_timestamp(value: &[u8]) -> Option<Timestamp> {
     Some(Timestamp { secs, nanos })
 }
 
-pub(super) fn decode_xattr_name(name: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let (byte, tail) = match rest {
-            [b'%', b'3', b'D', tail @ ..] => (b'=', tail),
-            [b'%', b'2', b'5', tail @ ..] => (b'%', tail),
-            _ => (byte, tail),
-        };
-        decoded.push(byte);
-        rest = tail;
-    }
-    decoded
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::body::{encode_xattr_name, format_timestamp};
+    use super::super::body::format_timestamp;
     use super::*;
     use proptest::prelude::*;
 
@@ -88,11 +86,6 @@ mod tests {
         fn times_come_back(secs in i64::MIN + 1..i64::MAX, nanos in 0u32..1_000_000_000) {
             let time = Timestamp { secs, nanos };
             prop_assert_eq!(parse_timestamp(format_timestamp(time).as_bytes()), Some(time));
-        }
-
-        #[test]
-        fn xattr_names_come_back(name in prop::collection::vec(1u8..=255, 1..40)) {
-            prop_assert_eq!(decode_xattr_name(&encode_xattr_name(&name)), name);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A member put together from its header and the extensions before it.
 
 use super::ReadError;
+use crate::acl::Acl;
 use crate::member::{Kind, Member, Timestamp};
 use crate::parse::ParsedHeader;
 use crate::pax::PaxExtensions;
@@ -28,6 +29,13 @@ impl Pending {
         self.local.is_none() && self.path.is_none() && self.linkname.is_none()
     }
 
+    /// Whether they name the member.
+    pub(super) fn has_path(&self) -> bool {
+        let by_pax =
+            |pax: &PaxExtensions| pax.path.is_some() || pax.sparse.as_ref().is_some_and(|sparse| sparse.name.is_some());
+        self.path.is_some() || self.local.as_ref().is_some_and(by_pax)
+    }
+
     /// All of them as one; pax wins over GNU names, and the name of a sparse file over its path, as in GNU tar.
     pub(super) fn into_extensions(self, global: &PaxExtensions) -> PaxExtensions {
         let mut extensions = self.local.unwrap_or_default().or(global);
@@ -40,6 +48,7 @@ impl Pending {
 
 /// The member of `header`, at `offset`. The size of a regular file is that of its stored data.
 pub(super) fn member(offset: u64, header: ParsedHeader, extensions: PaxExtensions) -> Result<Member, ReadError> {
+    let mode = mode(header.mode, &extensions);
     let path = extensions.path.unwrap_or(header.path);
     let linkname = extensions.linkpath.unwrap_or(header.linkname);
     let size = extensions.size.unwrap_or(header.size);
@@ -64,7 +73,7 @@ pub(super) fn member(offset: u64, header: ParsedHeader, extensions: PaxExtension
     Ok(Member {
         path: trim_slashes(path),
         kind,
-        mode: header.mode,
+        mode,
         uid: extensions.uid.unwrap_or(header.uid),
         gid: extensions.gid.unwrap_or(header.gid),
         uname: extensions.uname.unwrap_or(header.uname),
@@ -73,6 +82,19 @@ pub(super) fn member(offset: u64, header: ParsedHeader, extensions: PaxExtension
         xattrs: extensions.xattrs,
         records: extensions.records,
     })
+}
+
+/// An access ACL says more than the mode, whose bits it sets in a file that has both: set behind it as by GNU tar and
+/// libarchive, it counts where they differ.
+fn mode(of_header: u32, extensions: &PaxExtensions) -> u32 {
+    let xattr = extensions.xattrs.iter().find(|xattr| xattr.name == b"system.posix_acl_access");
+    let record = extensions.records.iter().find(|record| record.keyword == b"SCHILY.acl.access");
+    let acl = match (xattr, record) {
+        (Some(xattr), _) => Acl::of_xattr(&xattr.value),
+        (None, Some(record)) => Acl::of_text(&record.value),
+        (None, None) => None,
+    };
+    acl.map_or(of_header, |acl| of_header & !0o777 | acl.mode())
 }
 
 /// Without slashes at the end, and without `./` in front; what is left of the root itself is `.`.

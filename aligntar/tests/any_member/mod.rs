@@ -30,6 +30,7 @@ fn member() -> impl Strategy<Value = WithData> {
     let names = (vec(1u8..=255, 0..40), vec(1u8..=255, 0..32));
     (path(), kind(), 0u32..0o10000, ids, names, mtime(), xattrs(), any::<u8>()).prop_map(
         |(path, kind, mode, (uid, gid), (uname, gname), mtime, xattrs, seed)| {
+            let (uname, gname) = (uname.into(), gname.into());
             let member = Member { uid, gid, uname, gname, mtime, xattrs, ..Member::new(path, kind, mode) };
             let data = (0..member.size()).map(|at| (at as u8).wrapping_mul(seed)).collect();
             WithData { member, data }

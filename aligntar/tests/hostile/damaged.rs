@@ -145,12 +145,11 @@ fn sparse() -> Vec<Case> {
         sparse_case("a sparse map past the size", b"9", b"0,2,8,2", b"data").refused("read: Sparse").leaves(&[]),
         sparse_case("a sparse map past 64 bits", b"9", b"18446744073709551615,2", b"da").refused("read: Sparse"),
         sparse_case("a sparse map of more than is stored", b"99", b"0,50", b"data").refused("read: Sparse"),
-        sparse_case("a sparse map of less than is stored", b"9", b"0,1", b"data").refused("SparseMap { index: 1 }"),
+        sparse_case("a sparse map of less than is stored", b"9", b"0,1", b"data").leaves(&["a = d\0\0\0\0\0\0\0\0"]),
         sparse_case("a sparse map of odd length", b"9", b"0,2,4", b"da").refused("read: Pax"),
         sparse_case("a sparse map that is no numbers", b"9", b"0,x", b"da").refused("read: Pax"),
         sparse_case("a sparse size past 64 bits", b"99999999999999999999", b"0,4", b"data").refused("read: Pax"),
-        sparse_case("a sparse size past 63 bits", b"9223372036854775808", b"0,4", b"data")
-            .refused("Length { size: 9223372036854775808, stored_len: 4, data_offset: 1536 }"),
+        sparse_case("a sparse size past 63 bits", b"9223372036854775808", b"0,4", b"data").refused("read: Sparse"),
         sparse_case("a large hole", b"8589934592", b"8589934588,4", b"data").leaves(&["a of 8589934592 bytes"]),
         case("an old sparse map that overlaps", |tar| old_sparse(tar, [(0, 3), (2, 1)], 9)).refused("read: Sparse"),
         case("an old sparse map past the size", |tar| old_sparse(tar, [(0, 3), (9, 1)], 9)).refused("read: Sparse"),
@@ -198,7 +197,7 @@ fn xattrs() -> Vec<Case> {
             .refused("setxattr: ArgumentListTooLong")
             .leaves(&[]),
         xattr_case("an attribute with NUL in its name", b"SCHILY.xattr.user.a\0b", b"x")
-            .refused("setxattr: InvalidInput")
+            .refused("read: Pax")
             .leaves(&[]),
         xattr_case("an ACL that is none", b"SCHILY.xattr.system.posix_acl_access", b"evil")
             .refused("setxattr: Unsupported")

@@ -92,6 +92,26 @@ fn pax_1_0_maps_may_be_of_many_blocks_or_empty() {
     assert_eq!(version_1("0\n", b"", "3").list(), ["file - 3 ...", "next - 0"]);
 }
 
+/// GNU tar skips it, and so does everyone here: for whoever reads, and for whoever unpacks.
+#[test]
+fn what_is_stored_beyond_the_map_is_skipped_in_every_format() {
+    let old = Header::new("file", b'S', 5).gnu().put(386, &ranges(&[(2, 2)])).put(483, &octal(6));
+    let pairs = [("size", "6"), ("offset", "2"), ("numbytes", "2")];
+    let pairs = pairs.map(|(name, value)| (format!("GNU.sparse.{name}"), value));
+    let pairs: Vec<_> = pairs.iter().map(|(keyword, value)| (&keyword[..], *value)).collect();
+    let map = [("GNU.sparse.size", "6"), ("GNU.sparse.map", "2,2")];
+    let archives = [
+        Archive::default().header(old).data(b"abXXX").file("next", b"").end(),
+        Archive::default().pax(b'x', &pairs).file("file", b"abXXX").file("next", b"").end(),
+        Archive::default().pax(b'x', &map).file("file", b"abXXX").file("next", b"").end(),
+        version_1("1\n2\n2\n", b"abXXX", "6"),
+    ];
+    for archive in archives {
+        assert_eq!(archive.list(), ["file - 6 ..ab..", "next - 0"]);
+        assert_eq!(archive.read().unwrap()[0].stored_len, 5);
+    }
+}
+
 #[test]
 fn maps_that_make_no_sense_are_refused_with_the_offset() {
     let cases = [

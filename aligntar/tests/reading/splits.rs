@@ -47,7 +47,7 @@ prop_compose! {
     ) -> (Member, Vec<u8>) {
         let mut member = Member::new(path, Kind::Regular { size: data.len() as u64 }, 0o644);
         member.mtime = Timestamp { secs: mtime.0.into(), nanos: mtime.1 };
-        (member.uid, member.uname) = (owner.0, owner.1.into_bytes());
+        (member.uid, member.uname) = (owner.0, owner.1.into_bytes().into());
         member.xattrs.push(Xattr { name: b"user.a".to_vec(), value: value.clone() });
         member.records.push(Record { keyword: b"VENDOR.b".to_vec(), value });
         (member, data)
