@@ -5,7 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
+use ckpt_core::checkpoint::CheckpointError;
 use ckpt_core::progress::{Phase, Progress};
+use ckpt_core::restore::RestoreError;
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
@@ -128,6 +130,16 @@ fn bytes(moved: Transferred) -> String {
         holes => format!(", {} of holes", HumanBytes(holes)),
     };
     format!("{} cloned, {} copied{holes}", HumanBytes(moved.cloned_bytes), HumanBytes(moved.copied_bytes))
+}
+
+/// Tells why something failed: a line for people, and below it, indented, what other programs said themselves.
+pub(crate) fn complain(error: &anyhow::Error) {
+    eprintln!("Error: {error:#}");
+    let of_checkpoint = error.downcast_ref().map(CheckpointError::details);
+    let of_restore = error.downcast_ref().map(RestoreError::details);
+    for line in of_checkpoint.or(of_restore).unwrap_or_default() {
+        eprintln!("  {line}");
+    }
 }
 
 /// Prints a line on stdout. Who closed it does not want it: that is no failure of what was done.

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     match command.run(verbosity) {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            display::complain(&error);
             ExitCode::FAILURE
         }
     }

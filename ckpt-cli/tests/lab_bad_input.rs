@@ -279,7 +279,7 @@ fn a_restore_that_criu_refuses_leaves_nothing() {
             "mkdir y && tar -C y -xf x.tar && echo broken > y/checkpoint/core-1.img && tar -C y -cf broken.tar .";
         succeed("sh", &["-c", &format!("cd {} && {script}", folder.path().display())]);
         let said = ckpt_fails(&["restore", "-i", text(&folder.path().join("broken.tar")), "--name", "refusing-clone"]);
-        assert_says(&said, &["broken.tar", "criu: "]);
+        assert_says(&said, &["broken.tar", "CRIU says"]);
         assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "");
         assert_eq!(podman(&["volume", "ls", "--format", "{{.Name}}"]), "");
         ckpt(&["restore", "-i", text(&archive)]);

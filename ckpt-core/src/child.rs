@@ -13,8 +13,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal};
 
+use crate::diagnosis::podman::last_words;
 use crate::external::{self, ExternalError};
-use crate::podman;
 use crate::session;
 
 /// `argv[0]` of the part that becomes podman.
@@ -59,7 +59,7 @@ impl Said {
     pub(crate) fn last_words(&self) -> String {
         match self.status.signal() {
             Some(signal) => format!("podman was killed by signal {signal}"),
-            None => podman::last_words(&self.stderr),
+            None => last_words(&self.stderr),
         }
     }
 }

@@ -1,62 +1,83 @@
-//! Why podman, or CRIU below it, failed: one line that helps.
+//! Why podman, or CRIU below it, failed: the reason first, in words for people, and the programs' own words after it.
+//!
+//! Nothing tells these reasons but English sentences in logs. All that are known stand in two tables, each with the
+//! version in which it was seen: [`criu`] and [`podman`]. What is in neither is passed on as it is.
 
-use std::fs;
-use std::path::Path;
+mod criu;
+pub(crate) mod podman;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::external;
 
-/// `words` of podman, with CRIU's reason if there is one: the dump's log, or `criu check`.
-pub(crate) fn of_dump(words: &str, bundle: &Path) -> String {
-    with_reason(words, last_errors(&bundle.join("dump.log")))
+/// A failure of another program.
+#[derive(Debug)]
+pub struct Complaint {
+    reason: String,
+    advice: Option<String>,
+    /// The programs' own words, a line each.
+    words: Vec<String>,
 }
 
-/// As [`of_dump`] for a restore.
-pub(crate) fn of_restore(words: &str, bundle: Option<&Path>) -> String {
-    with_reason(words, bundle.and_then(|bundle| last_errors(&bundle.join("restore.log"))))
-}
-
-fn with_reason(words: &str, logged: Option<String>) -> String {
-    let said = match logged.or_else(criu_check) {
-        Some(reason) => format!("{words} (criu: {reason})"),
-        None => words.to_owned(),
-    };
-    match ADVICE.into_iter().find(|(complaint, _)| said.contains(complaint)) {
-        Some((_, advice)) => format!("{said}: {advice}"),
-        None => said,
+impl Complaint {
+    /// The programs' own words, and where there are more of them: a line each, for who wants to know exactly.
+    pub fn details(&self) -> &[String] {
+        &self.words
     }
 }
 
-/// What to do about complaints that do not say it themselves, as those about `--tcp-established` and `--file-locks` do.
-const ADVICE: [(&str, &str); 3] = [
-    // Linux 6.16 has SO_PASSCRED (option 16) for sockets of few families only (CRIU, issue 2705).
-    ("Can't get 1:16 opt", "this CRIU cannot dump sockets on this kernel, 4.2 or newer can"),
-    // runc 1.1 restores a clone into the original's cgroup, and CRIU then freezes a cgroup that its tasks are not in.
-    ("Unseizable non-zombie", "is it a clone that podman made with runc? ckpt gives clones a cgroup of their own"),
-    // podman notes the address of a container that it makes before it notes the container's network: killed between the
-    // two, it never gives the address back.
-    (
-        "is already allocated to container ID",
-        "take another address (--ignore-static-ip); if no container has this one, a killed podman left it noted until \
-         the next boot",
-    ),
-];
+impl fmt::Display for Complaint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.reason)?;
+        match &self.advice {
+            Some(advice) => write!(formatter, ": {advice}"),
+            None => Ok(()),
+        }
+    }
+}
 
-/// Complaints that stand in the logs of restores that succeed.
-const HARMLESS: [&str; 1] = ["rlimit: Can't setup RLIMIT_NOFILE"];
+impl std::error::Error for Complaint {}
 
-/// CRIU's first and last complaint in a log of its own.
-fn last_errors(log: &Path) -> Option<String> {
-    let text = String::from_utf8_lossy(&fs::read(log).ok()?).into_owned();
-    let is_cause = |line: &&str| !HARMLESS.iter().any(|harmless| line.contains(harmless));
-    let errors = text.lines().filter_map(|line| Some(line.split_once("Error ")?.1.trim()));
-    let errors: Vec<&str> = errors.filter(is_cause).collect();
-    let reasons = match errors[..] {
-        [] => return None,
-        [only] => only.to_owned(),
-        [first, .., last] => format!("{first}; {last}"),
+/// What a table says of a complaint.
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    /// In words for people.
+    reason: String,
+    /// What to do, unless that is plain.
+    advice: Option<&'static str>,
+}
+
+/// The reason of a podman whose dump failed with `words`, and whose container has its bundle at `bundle`.
+pub(crate) fn of_dump(words: &str, bundle: &Path) -> Complaint {
+    complaint(words, Some(bundle.join("dump.log")))
+}
+
+/// As [`of_dump`] for a restore, which may have failed before there was a bundle.
+pub(crate) fn of_restore(words: &str, bundle: Option<&Path>) -> Complaint {
+    complaint(words, bundle.map(|bundle| bundle.join("restore.log")))
+}
+
+fn complaint(words: &str, log: Option<PathBuf>) -> Complaint {
+    let said = podman::shorten(words);
+    let logged = log.as_deref().map(criu::errors).unwrap_or_default();
+    // podman knows best what it refused itself; where a program of its failed, that one does.
+    let known = podman::known(words).or_else(|| logged.iter().find_map(|error| criu::known(error)));
+    let (reason, advice) = match (known, logged.first()) {
+        (Some(known), _) => (known.reason, known.advice.map(str::to_owned)),
+        (None, Some(first)) => (format!("CRIU says {:?}", criu::without_place(first)), None),
+        (None, None) => (criu_check().unwrap_or_else(|| said.clone()), None),
     };
-    Some(reasons)
+    let mut details = Vec::new();
+    if said != reason {
+        details.push(format!("podman: {said}"));
+    }
+    details.extend(criu::first_and_last(&logged).map(|error| format!("criu: {error}")));
+    if let Some(log) = log.filter(|_| !logged.is_empty()) {
+        details.push(format!("criu's log, until the next attempt: {}", log.display()));
+    }
+    Complaint { reason, advice, words: details }
 }
 
 /// What `criu check` complains of; nothing if it is happy.
@@ -67,43 +88,55 @@ fn criu_check() -> Option<String> {
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let complaint = text.lines().rev().find(|line| !line.trim().is_empty())?;
-    Some(format!("`criu check` says {:?}", complaint.trim()))
+    Some(format!("CRIU does not work here, `criu check` says {:?}", complaint.trim()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
-    #[test]
-    fn a_logs_errors_are_the_reason() {
+    /// crun 1.21 under podman 5.4.2, as it was printed.
+    const CRUN: &str = "`/usr/bin/crun checkpoint --image-path /g/overlay-containers/512da5c350cd03c0f5574131a9cd99f7a0583dbde54319867b3b65e86832390c/userdata/checkpoint \
+        --work-path /g/overlay-containers/512da5c350cd03c0f5574131a9cd99f7a0583dbde54319867b3b65e86832390c/userdata 512da5c350cd03c0f5574131a9cd99f7a0583dbde54319867b3b65e86832390c` failed: exit status 1: \
+        CRIU checkpointing failed -52.  Please check CRIU logfile /g/overlay-containers/512da5c350cd03c0f5574131a9cd99f7a0583dbde54319867b3b65e86832390c/userdata/dump.log: Invalid exchange";
+
+    fn with_log(words: &str, log: &str) -> (String, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
-        let log = "(0.1) fine\n(0.2) Error (criu/sk-inet.c:191): inet: Connected TCP socket\n(0.3) Error (x.c:1): Dumping FAILED.\n";
         fs::write(folder.path().join("dump.log"), log).unwrap();
-        let said = of_dump("exit status 1", folder.path());
-        assert_eq!(
-            said,
-            "exit status 1 (criu: (criu/sk-inet.c:191): inet: Connected TCP socket; (x.c:1): Dumping FAILED.)"
-        );
+        let complaint = of_dump(words, folder.path());
+        (complaint.to_string(), complaint.details().to_vec())
     }
 
     #[test]
-    fn an_address_that_is_taken_can_be_another_one() {
+    fn the_reason_comes_first_and_the_programs_words_after_it() {
+        let log = "(0.01) Error (criu/util.c:1533): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n\
+                   (0.2) fine\n\
+                   (0.3) Error (criu/files-reg.c:1031): Can't dump ghost file /tmp/b of 5242880 size, increase limit\n\
+                   (0.4) Error (criu/cr-dump.c:2111): Dumping FAILED.\n";
+        let (said, details) = with_log(CRUN, log);
+        assert!(said.starts_with("/tmp/b is deleted but open, 5 MiB"), "{said}");
+        assert!(!said.contains("512da5c3"), "{said}");
+        assert_eq!(
+            details[0],
+            "podman: crun checkpoint of 512da5c350cd: CRIU checkpointing failed -52: Invalid exchange"
+        );
+        assert!(details[1].contains("ghost file") && details[2].contains("Dumping FAILED"), "{details:?}");
+        assert!(details[3].ends_with("/dump.log") && details.len() == 4, "{details:?}");
+    }
+
+    #[test]
+    fn what_nobody_knows_is_passed_on() {
+        let (said, details) = with_log(CRUN, "(0.3) Error (criu/new.c:1): What a day\n");
+        assert_eq!(said, "CRIU says \"What a day\"");
+        assert_eq!(details[1], "criu: (criu/new.c:1): What a day");
+    }
+
+    #[test]
+    fn podmans_own_refusals_need_no_log() {
         let words = "IPAM error: requested ip address 10.88.0.2 is already allocated to container ID ab";
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("restore.log"), "(0.1) Error (criu/x.c:1): gone\n").unwrap();
-        let said = of_restore(words, Some(folder.path()));
-        assert!(said.starts_with(words) && said.contains("--ignore-static-ip"), "{said}");
-    }
-
-    #[test]
-    fn complaints_that_nobody_understands_come_with_advice() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = "(0.2) Error (criu/sockets.c:640): sockets: Can't get 1:16 opt: Operation not supported\n";
-        fs::write(folder.path().join("dump.log"), log).unwrap();
-        assert_eq!(
-            of_dump("exit status 1", folder.path()),
-            "exit status 1 (criu: (criu/sockets.c:640): sockets: Can't get 1:16 opt: Operation not supported): \
-             this CRIU cannot dump sockets on this kernel, 4.2 or newer can"
-        );
+        let complaint = of_restore(words, None);
+        assert!(complaint.to_string().contains("--ignore-static-ip"), "{complaint}");
+        assert_eq!(complaint.details(), [format!("podman: {words}")]);
     }
 }

@@ -63,6 +63,7 @@ pub mod subject;
 pub use byte_path::BytePath;
 pub use cgroup::CgroupError;
 pub use child::ChildError;
+pub use diagnosis::Complaint;
 pub use external::ExternalError;
 pub use podman::PodmanError;
 pub use recovery::JournalError;

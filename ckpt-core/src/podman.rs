@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::checkpoint::CheckpointOptions;
 use crate::child::{Child, ChildError};
+use crate::diagnosis::podman::{is_no_such_container, last_words, shorten};
 use crate::engine::Engine;
 use crate::external::{self, ExternalError};
 use crate::restore::RestoreOptions;
@@ -223,7 +224,7 @@ impl Podman {
         let command = command.join(" ");
         Err(match output.status.signal() {
             Some(signal) => PodmanError::Killed { command, signal },
-            None => PodmanError::Refused { command, message: last_words(&output.stderr) },
+            None => PodmanError::Refused { command, message: shorten(&last_words(&output.stderr)) },
         })
     }
 }
@@ -236,7 +237,7 @@ impl Engine for Podman {
     fn inspect(&self, name: &str) -> Result<ContainerFacts, PodmanError> {
         let found: Result<Vec<ContainerFacts>, _> = self.json(&["container", "inspect", "--", name]);
         match found {
-            Err(PodmanError::Refused { message, .. }) if message.contains("no such container") => {
+            Err(PodmanError::Refused { message, .. }) if is_no_such_container(&message) => {
                 Err(PodmanError::UnknownContainer { name: name.to_owned() })
             }
             found => found?.into_iter().next().ok_or_else(|| PodmanError::UnknownContainer { name: name.to_owned() }),
@@ -288,7 +289,7 @@ impl Engine for Podman {
         let output = external::run(command.args(["container", "inspect", "--format", template, "--"]).args(ids))?;
         // It answers for those that are still there.
         let message = last_words(&output.stderr);
-        if !output.status.success() && !message.contains("no such container") {
+        if !output.status.success() && !is_no_such_container(&message) {
             return Err(PodmanError::Refused { command: "container inspect".into(), message });
         }
         Ok(String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect())
@@ -353,17 +354,6 @@ impl Engine for Podman {
     }
 }
 
-/// What podman says last is why it failed; where that is only that a program did, with what the program said.
-pub(crate) fn last_words(stderr: &[u8]) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    let mut lines = text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
-    let last = lines.next().unwrap_or("it failed without a word").trim_start_matches("Error: ");
-    match lines.next() {
-        Some(said) if last.contains(" failed: exit status ") => format!("{last}: {said}"),
-        _ => last.to_owned(),
-    }
-}
-
 /// The folder of the container's OCI bundle: podman's `userdata`.
 pub(crate) fn bundle(facts: &ContainerFacts) -> &Path {
     facts.oci_config_path.parent().unwrap_or(Path::new("/"))
@@ -372,22 +362,6 @@ pub(crate) fn bundle(facts: &ContainerFacts) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_line_says_why() {
-        assert_eq!(
-            last_words(b"time=\"x\" level=warning\nError: no such container \"x\"\n\n"),
-            "no such container \"x\""
-        );
-        assert_eq!(last_words(b""), "it failed without a word");
-    }
-
-    #[test]
-    fn a_programs_failure_comes_with_its_words() {
-        let stderr =
-            b"Can't read request\nCRIU checkpointing failed -70\nError: `crun checkpoint x` failed: exit status 1\n";
-        assert_eq!(last_words(stderr), "`crun checkpoint x` failed: exit status 1: CRIU checkpointing failed -70");
-    }
 
     #[test]
     fn inspect_is_read_without_what_does_not_matter() {

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, open};
 
 use super::aside;
-use super::images::ImagesError;
+use super::images::{self, ImagesError};
 use super::plan::CheckpointPlan;
 use super::{CheckpointOptions, DumpError};
 use crate::archive::CHECKPOINT;
@@ -49,6 +49,7 @@ impl Dump {
         let images = bundle(&plan.facts).join(CHECKPOINT);
         aside::put_back(&images)
             .map_err(|source| ImagesError::new("put back what a killed run left of", &images, source))?;
+        images::clear(&images)?;
         let session = Session::begin()?;
         session.set_subject(&plan.facts.id)?;
         let hook = HookServer::install(&session)?;

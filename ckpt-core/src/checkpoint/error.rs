@@ -9,6 +9,7 @@ use super::deliver::DeliverError;
 use super::images::ImagesError;
 use crate::cgroup::CgroupError;
 use crate::child::ChildError;
+use crate::diagnosis::Complaint;
 use crate::output::OutputError;
 use crate::podman::PodmanError;
 use crate::rootfs::CaptureError;
@@ -101,6 +102,17 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    /// What the programs below said themselves, a line each; nothing where none of them failed.
+    pub fn details(&self) -> &[String] {
+        match self {
+            CheckpointError::Dump { source, .. } | CheckpointError::AfterDump { source, .. } => match &**source {
+                DumpError::Podman(complaint) => complaint.details(),
+                _ => &[],
+            },
+            _ => &[],
+        }
+    }
+
     /// Whether podman itself can do it, where this program cannot: it works far away, or without overlay.
     pub fn is_podmans_alone(&self) -> bool {
         match self {
@@ -192,11 +204,8 @@ pub enum DumpError {
     #[error("read podman's export")]
     Export(#[from] ReadError),
     /// podman failed.
-    #[error("{message}")]
-    Podman {
-        /// Its last words, and those of CRIU or `criu check`.
-        message: String,
-    },
+    #[error(transparent)]
+    Podman(#[from] Complaint),
     /// podman dumped, but CRIU never called.
     #[error("CRIU did not run the post-dump script: does the runtime use another criu than the one in PATH?")]
     NoHook,

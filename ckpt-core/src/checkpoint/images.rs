@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -97,6 +97,20 @@ impl Images {
     }
 }
 
+/// Removes what earlier dumps of a container that runs again have left in `folder`. CRIU writes over images of the same
+/// name only; a restore would read the others as well, and may fail over them.
+pub(super) fn clear(folder: &Path) -> Result<(), ImagesError> {
+    let error = |source| ImagesError::new("clear earlier images from", folder, source);
+    let entries = match fs::read_dir(folder) {
+        Err(missing) if missing.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(error)?,
+    };
+    for entry in entries {
+        fs::remove_file(entry.map_err(error)?.path()).map_err(error)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +139,18 @@ mod tests {
             reader.map(|entry| entry.unwrap().member).map(|member| (member.size(), member.path)).collect();
         let expected = [(0, "checkpoint"), (5, "checkpoint/inventory.img"), (2_000_000, "checkpoint/pages-1.img")];
         assert_eq!(found, expected.map(|(size, path)| (size, path.as_bytes().to_vec())));
+    }
+
+    #[test]
+    fn earlier_images_are_cleared() {
+        let bundle = tempfile::tempdir().unwrap();
+        let folder = bundle.path().join(CHECKPOINT);
+        clear(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("core-7.img"), "of a process that is gone").unwrap();
+        std::os::unix::fs::symlink("../pre-checkpoint", folder.join("parent")).unwrap();
+        clear(&folder).unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     }
 
     #[test]

@@ -215,7 +215,7 @@ impl<'r> Run<'r> {
 
     fn podman_failed(&self, said: &Said) -> DumpError {
         let words = said.last_words();
-        DumpError::Podman { message: diagnosis::of_dump(&words, podman::bundle(&self.plan.facts)) }
+        DumpError::Podman(diagnosis::of_dump(&words, podman::bundle(&self.plan.facts)))
     }
 
     fn manifest(&self) -> Manifest {

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Finding, speed};
+use crate::diagnosis::podman::last_words;
 use crate::external;
-use crate::podman::last_words;
 use crate::storage;
 
 /// Below this much free space a checkpoint may well fail, bytes.

@@ -9,6 +9,7 @@ use layerfs::ContainersStorageError;
 use super::trust::TrustError;
 use crate::archive::ArchiveError;
 use crate::child::ChildError;
+use crate::diagnosis::Complaint;
 use crate::podman::PodmanError;
 use crate::powers::{Granted, Power};
 use crate::recovery::JournalError;
@@ -157,6 +158,17 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
+    /// What the programs below said themselves, a line each; nothing where none of them failed.
+    pub fn details(&self) -> &[String] {
+        match self {
+            RestoreError::Run { source, .. } => match &**source {
+                RunError::Podman(complaint) => complaint.details(),
+                _ => &[],
+            },
+            _ => &[],
+        }
+    }
+
     /// Whether podman itself can do it, where this program cannot: it works far away, or without overlay.
     pub fn is_podmans_alone(&self) -> bool {
         match self {
@@ -202,11 +214,8 @@ pub enum RunError {
     #[error(transparent)]
     Place(#[from] PlaceAllError),
     /// podman failed.
-    #[error("{message}")]
-    Podman {
-        /// Its last words, and those of CRIU or `criu check`.
-        message: String,
-    },
+    #[error(transparent)]
+    Podman(#[from] Complaint),
     /// podman ended well, but never asked for the rest of the archive.
     #[error("podman made no container {container:?} in the storage that was looked at")]
     NoContainer {

@@ -122,14 +122,14 @@ impl<'r> Run<'r> {
     fn podman_failed(&self, said: &Said) -> RunError {
         let bundle = self.container.as_ref().map(|container| self.plan.storage.userdata_dir(container));
         let words = said.last_words();
-        RunError::Podman { message: diagnosis::of_restore(&words, bundle.as_deref()) }
+        RunError::Podman(diagnosis::of_restore(&words, bundle.as_deref()))
     }
 
     /// Removes what this restore made. podman makes nothing before it has read the first part twice, and neither
     /// container nor volumes were there when the plan was made, which holds the name locked.
     pub(super) fn undo(&mut self, failure: &RunError) {
         let Some(journal) = self.journal.take() else { return };
-        let is_ours = !matches!(failure, RunError::Podman { message } if message.contains("already in use"));
+        let is_ours = !matches!(failure, RunError::Podman(complaint) if complaint.details().iter().any(|words| words.contains("already in use")));
         if self.first_parts < FIRST_PARTS || !is_ours {
             return journal.end();
         }

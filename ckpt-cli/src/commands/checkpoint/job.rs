@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::super::statistics::Statistics;
 use super::super::{HINT, spool_folder, stock};
 use super::Arguments;
-use crate::display::{Display, Summary, Verbosity, say};
+use crate::display::{Display, Summary, Verbosity, complain, say};
 
 /// A container, as it was named and as it is printed at the end.
 pub(super) struct Named {
@@ -42,7 +42,7 @@ impl<'j> Job<'j> {
     pub(super) fn run(mut self, containers: &[Named]) -> u8 {
         for container in containers {
             if let Err(error) = self.checkpoint(container) {
-                eprintln!("Error: {error:#}");
+                complain(&error);
                 self.status = 1;
             }
             if self.interrupt.is_raised() {
