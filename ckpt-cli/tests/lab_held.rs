@@ -28,7 +28,7 @@ tar -C $root -c . | podman import --quiet - localhost/holding
 "#;
 
 /// What CRIU takes as it comes, or as `ckpt` configures it.
-const TAKEN: [&str; 24] = [
+const TAKEN: [&str; 26] = [
     "deleted",
     "deleted-shm",
     "deleted-tmpfs",
@@ -53,6 +53,8 @@ const TAKEN: [&str; 24] = [
     "children",
     "threads",
     "system-v",
+    "watch",
+    "watch-of-image",
 ];
 
 /// What CRIU refuses whatever it is told, and what is said about it.

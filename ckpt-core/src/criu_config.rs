@@ -20,7 +20,7 @@ pub(crate) const VARIABLE: &str = "CRIU_CONFIG_FILE";
 ///
 /// `link-remap`: of a file that is open under a name that is gone, but has another, CRIU makes a third name
 /// (`link_remap.N` beside the old one) and removes it when the file is open again.
-const ALLOWANCES: [(&str, &str); 2] = [("ghost-limit", "1G"), ("link-remap", "")];
+const ALLOWANCES: [(&str, &str); 2] = [("ghost-limit", "ghost-limit 1G\n"), ("link-remap", "link-remap\n")];
 
 /// The administrator's files that are read before ours, those that are there.
 pub(crate) struct Administrators {
@@ -56,7 +56,7 @@ impl Administrators {
     /// The file that takes the place of theirs: theirs, what they left open, and the `lines` of this run.
     pub(crate) fn with(&self, lines: &[u8]) -> Vec<u8> {
         let allowed = ALLOWANCES.into_iter().filter(|(option, _)| !self.mentions(option));
-        let allowed: String = allowed.map(|(option, value)| format!("{option} {value}\n")).collect();
+        let allowed: String = allowed.map(|(_, line)| line).collect();
         [&self.replaced, &b"\n"[..], allowed.as_bytes(), lines].concat()
     }
 
@@ -86,16 +86,16 @@ mod tests {
 
     #[test]
     fn what_criu_refuses_as_it_comes_is_allowed() {
-        assert_eq!(written("", ""), "\nghost-limit 1G\nlink-remap \naction-script \"/x\"\n");
+        assert_eq!(written("", ""), "\nghost-limit 1G\nlink-remap\naction-script \"/x\"\n");
     }
 
     #[test]
     fn what_the_administrator_says_goes_before() {
         let cases = [
-            ("ghost-limit 5M\n", "", "ghost-limit 5M\n\nlink-remap \n"),
-            ("", "  ghost-limit\t5M # small\n", "\nlink-remap \n"),
+            ("ghost-limit 5M\n", "", "ghost-limit 5M\n\nlink-remap\n"),
+            ("", "  ghost-limit\t5M # small\n", "\nlink-remap\n"),
             ("no-link-remap\n", "", "no-link-remap\n\nghost-limit 1G\n"),
-            ("# link-remap\n", "tcp-close\n", "# link-remap\n\nghost-limit 1G\nlink-remap \n"),
+            ("# link-remap\n", "tcp-close\n", "# link-remap\n\nghost-limit 1G\nlink-remap\n"),
         ];
         for (replaced, default, expected) in cases {
             assert_eq!(written(replaced, default), format!("{expected}action-script \"/x\"\n"));

@@ -122,12 +122,12 @@ pub(crate) struct HookServer {
 }
 
 impl HookServer {
-    /// Prepares `session` so that criu, found through [`HookServer::path`], calls back.
-    pub(crate) fn install(session: &Session) -> Result<Self, SessionError> {
+    /// Prepares `session` so that criu, found through [`HookServer::path`], calls back; `lines` go into its configuration.
+    pub(crate) fn install(session: &Session, lines: &str) -> Result<Self, SessionError> {
         let script = session.path().join(POST_DUMP);
         link_own_program(&script)?;
-        let line = [b"action-script \"", script.as_os_str().as_bytes(), b"\"\n"].concat();
-        let path = configure(session, &line)?;
+        let call_back = [b"action-script \"", script.as_os_str().as_bytes(), b"\"\n", lines.as_bytes()].concat();
+        let path = configure(session, &call_back)?;
         let socket = session.path().join(SOCKET);
         let listener = UnixListener::bind(&socket).map_err(|source| SessionError::new("listen at", &socket, source))?;
         Ok(HookServer { listener, path })

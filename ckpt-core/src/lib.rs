@@ -59,6 +59,7 @@ mod session;
 pub mod stock;
 mod storage;
 pub mod subject;
+mod watched;
 
 pub use byte_path::BytePath;
 pub use cgroup::CgroupError;

@@ -250,6 +250,7 @@ HOLD = {
     'threads': threads,
     'system-v': system_v,
     'watch': watch,
+    'watch-of-image': lambda folder: watch('/etc'),
     'unix-unaccepted': unix_unaccepted,
     'unix-of-host': unix_of_host,
     'udp': udp,

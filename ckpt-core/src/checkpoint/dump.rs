@@ -17,6 +17,7 @@ use crate::podman::bundle;
 use crate::recovery::orphans::{INTERVAL, Orphans};
 use crate::recovery::processes;
 use crate::session::{Session, SessionError};
+use crate::watched;
 
 /// What happens next.
 pub(crate) enum Event {
@@ -52,7 +53,8 @@ impl Dump {
         images::clear(&images)?;
         let session = Session::begin()?;
         session.set_subject(&plan.facts.id)?;
-        let hook = HookServer::install(&session)?;
+        let watched = watched::scan_paths(plan.facts.state.pid, processes::in_cgroup_of(&plan.facts.id));
+        let hook = HookServer::install(&session, &watched)?;
         let fifo = session.fifo("export")?;
         // Non-blocking, so that it opens before there is a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;

@@ -79,8 +79,7 @@ const COMPLAINTS: [Complaint; 17] = [
     complaint(
         "Can't dump that handle",
         "a file is watched (inotify or fanotify) whose path CRIU cannot find",
-        "have the program stop watching it, or name its folder by `force-irmap` and `irmap-scan-path` in \
-         /etc/criu/default.conf",
+        "have the program stop watching it, or name its folder by `irmap-scan-path` in /etc/criu/default.conf",
     ),
     complaint(
         "Can't dump file {} of that type [{}] (anon anon_inode:{})",

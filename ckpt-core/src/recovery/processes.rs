@@ -120,6 +120,11 @@ pub(super) fn is_restored(pid: i32) -> bool {
     read(pid, "cmdline").starts_with(b"criu: restore")
 }
 
+/// The processes in the cgroup of the container `id`, or below it.
+pub(crate) fn in_cgroup_of(id: &str) -> impl Iterator<Item = i32> {
+    all().filter(move |&pid| is_in_cgroup_of(pid, id))
+}
+
 fn is_in_cgroup_of(pid: i32, id: &str) -> bool {
     let groups = read(pid, "cgroup");
     groups.split(|byte| matches!(byte, b'/' | b'\n')).any(|group| is_cgroup_of(group, id))
