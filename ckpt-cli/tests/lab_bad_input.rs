@@ -114,6 +114,12 @@ fn missing_or_old_programs_are_named() {
     let old_podman = "#!/bin/sh\necho '[{\"Id\":\"x\"}]'\n";
     let said = ckpt_with_path(&["criu"], &[("podman", old_podman)], &arguments);
     assert_says(&said, &["podman container inspect", "podman 4.0 or newer"]);
+    // So does one that is too new, unless told otherwise: then it is its answer that is not understood.
+    let new_podman = "#!/bin/sh\n[ $1 = --version ] && echo podman version 6.0.0 || echo '[{\"Id\":\"x\"}]'\n";
+    let said = ckpt_with_path(&["criu"], &[("podman", new_podman)], &arguments);
+    assert_says(&said, &["podman 6.0.0 was never tried", "--force", "--fallback"]);
+    let said = ckpt_with_path(&["criu"], &[("podman", new_podman)], &[&arguments[..], &["--force"]].concat());
+    assert_says(&said, &["podman container inspect"]);
     // A criu that this kernel is too new for fails its own check and every dump.
     let old_criu = "#!/bin/sh\ncase $1 in check) echo 'Error: vdso is not understood' >&2;; esac\nexit 1\n";
     let path = &["podman", "conmon", "runc", "crun", "sh"];

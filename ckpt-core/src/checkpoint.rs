@@ -20,7 +20,6 @@ mod plan;
 mod previous;
 mod run;
 mod stream;
-mod versions;
 mod volume;
 mod writeback;
 
@@ -34,6 +33,7 @@ use crate::podman::Podman;
 use crate::progress::{Phase, Progress};
 use crate::recovery::recover;
 use crate::storage;
+use crate::versions;
 pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
 use estimate::Copy;
@@ -81,6 +81,9 @@ pub fn checkpoint(
 ) -> Result<CheckpointReport, CheckpointError> {
     let started = Instant::now();
     let podman = Podman::for_root()?;
+    if !options.force {
+        podman.check_tried()?;
+    }
     if options.with_previous {
         check_memory_tracking()?;
     }

@@ -59,6 +59,7 @@ mod session;
 pub mod stock;
 mod storage;
 pub mod subject;
+mod versions;
 mod watched;
 
 pub use byte_path::BytePath;

@@ -16,6 +16,7 @@ use crate::diagnosis::podman::{is_no_such_container, last_words, shorten};
 use crate::engine::Engine;
 use crate::external::{self, ExternalError};
 use crate::restore::RestoreOptions;
+use crate::versions;
 
 /// Why podman has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,15 @@ pub enum PodmanError {
         /// What is wrong with it.
         #[source]
         source: serde_json::Error,
+    },
+    /// Too old, or newer than any that was tried; the steps between podman and this program are no interface of podman's.
+    #[error(
+        "podman {version} was never tried with this ckpt, which counts on steps that podman {OLDEST} to {NEWEST} take: \
+         use one of these, or --force to try all the same"
+    )]
+    Untried {
+        /// Its version.
+        version: String,
     },
     /// podman's containers are somewhere else.
     #[error("podman works on another host here ({}), whose files are out of reach", by)]
@@ -181,6 +191,10 @@ struct HostFacts {
 /// Each of these makes podman its own remote client (podman(1), "ENVIRONMENT VARIABLES").
 const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
 
+/// The oldest podman whose answers are understood, and the newest that was tried, by their major numbers.
+pub(crate) const OLDEST: u32 = 4;
+pub(crate) const NEWEST: u32 = 5;
+
 /// The podman of this host.
 #[derive(Clone, Debug)]
 pub(crate) struct Podman {
@@ -198,6 +212,15 @@ impl Podman {
         }
         external::find("criu")?;
         Ok(Podman { program: external::find("podman")? })
+    }
+
+    /// Passes a podman of a version that was tried, or that does not tell its version.
+    pub(crate) fn check_tried(&self) -> Result<(), PodmanError> {
+        let version = versions::of_podman(&self.program);
+        match versions::numbers(&version) {
+            Some((OLDEST..=NEWEST, _)) | None => Ok(()),
+            Some(_) => Err(PodmanError::Untried { version }),
+        }
     }
 
     /// podman, to be asked for what anyone may know.

@@ -84,6 +84,9 @@ pub(crate) struct Arguments {
     /// Let podman itself do it where nothing can be cloned: with another storage driver than overlay, or remotely
     #[arg(long)]
     fallback: bool,
+    /// Go on with a podman of a version that was never tried
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     clone: CloneArgument,
 }

@@ -85,6 +85,9 @@ pub(crate) struct Arguments {
     /// Let podman itself do it where nothing can be cloned: with another storage driver than overlay, or remotely
     #[arg(long)]
     fallback: bool,
+    /// Go on with a podman of a version that was never tried
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     clone: CloneArgument,
 }
@@ -140,6 +143,7 @@ impl Arguments {
             publish: self.publish.clone(),
             trust: self.trust,
             allow_image_mismatch: self.allow_image_mismatch,
+            force: self.force,
             clone_policy: self.clone.policy(),
             interrupt: Some(interrupt.clone()),
         }

@@ -116,7 +116,7 @@ impl CheckpointError {
     /// Whether podman itself can do it, where this program cannot: it works far away, or without overlay.
     pub fn is_podmans_alone(&self) -> bool {
         match self {
-            CheckpointError::Podman(error) => matches!(error, PodmanError::Remote { .. }),
+            CheckpointError::Podman(error) => matches!(error, PodmanError::Remote { .. } | PodmanError::Untried { .. }),
             CheckpointError::Storage(error) => error.is_podmans_alone(),
             _ => false,
         }

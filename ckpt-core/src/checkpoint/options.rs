@@ -32,6 +32,8 @@ pub struct CheckpointOptions {
     pub file_locks: bool,
     /// Dump only the memory that changed since `podman container checkpoint --pre-checkpoint`.
     pub with_previous: bool,
+    /// Go on with a podman that was never tried.
+    pub force: bool,
     /// Whether data may, or must, be cloned.
     pub clone_policy: ClonePolicy,
     /// Stops the work: the dump is undone, if CRIU was not told to carry on yet.

@@ -5,13 +5,12 @@ use std::process::Command;
 
 use super::{Finding, Verdict};
 use crate::external;
+use crate::podman;
+use crate::versions::numbers;
 
 /// The oldest criu that podman takes, and the oldest that it takes for pods (pkg/criu).
 const CRIU: (u32, u32) = (3, 11);
 const CRIU_PODS: (u32, u32) = (3, 16);
-
-/// The oldest podman whose answers are understood.
-const PODMAN: (u32, u32) = (4, 0);
 
 pub(super) fn examine(is_root: bool) -> Vec<Finding> {
     let criu = external::find("criu");
@@ -23,9 +22,20 @@ pub(super) fn examine(is_root: bool) -> Vec<Finding> {
         findings.push(criu_check(criu, is_root));
         findings.push(dirty_tracking(criu, is_root));
     }
-    findings.push(version("podman", external::find("podman").as_deref().ok(), PODMAN, is_root));
+    findings.push(podman(is_root));
     findings.extend(runtimes());
     findings
+}
+
+/// One that is too new is refused as well, see [`PodmanError::Untried`](podman::PodmanError::Untried).
+fn podman(is_root: bool) -> Finding {
+    let found = version("podman", external::find("podman").as_deref().ok(), (podman::OLDEST, 0), is_root);
+    match numbers(&found.found) {
+        Some((major, _)) if found.verdict == Verdict::Ok && major > podman::NEWEST => {
+            Finding::problem("podman", found.found, "never tried with this ckpt: use podman 5, or --force")
+        }
+        _ => found,
+    }
 }
 
 /// What the program says of its version, and whether it is new enough. Some podmans tell it to root only.
@@ -52,15 +62,6 @@ fn first_line(path: &Path) -> String {
 fn version_text(path: &Path) -> String {
     let output = external::run(Command::new(path).arg("--version"));
     output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
-}
-
-/// Major and minor of the first word that is a version.
-fn numbers(text: &str) -> Option<(u32, u32)> {
-    text.split_whitespace().find_map(|word| {
-        let (major, rest) = word.split_once('.')?;
-        let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        Some((major.trim_start_matches('v').parse().ok()?, minor.parse().ok()?))
-    })
 }
 
 fn older(text: &str, than: (u32, u32)) -> bool {
@@ -129,17 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_found_in_what_programs_say() {
-        for (text, expected) in [
-            ("podman version 5.4.2", Some((5, 4))),
-            ("Version: 4.1.1", Some((4, 1))),
-            ("runc version 1.1.15+ds1", Some((1, 1))),
-            ("crun v1.21-dev", Some((1, 21))),
-            ("no version", None),
-            ("", None),
-        ] {
-            assert_eq!(numbers(text), expected, "{text}");
-        }
+    fn versions_are_compared_by_their_numbers() {
         assert!(older("Version: 3.15", CRIU_PODS) && !older("Version: 3.16.1", CRIU_PODS));
     }
 }

@@ -172,7 +172,7 @@ impl RestoreError {
     /// Whether podman itself can do it, where this program cannot: it works far away, or without overlay.
     pub fn is_podmans_alone(&self) -> bool {
         match self {
-            RestoreError::Podman(error) => matches!(error, PodmanError::Remote { .. }),
+            RestoreError::Podman(error) => matches!(error, PodmanError::Remote { .. } | PodmanError::Untried { .. }),
             RestoreError::Storage(error) => error.is_podmans_alone(),
             _ => false,
         }

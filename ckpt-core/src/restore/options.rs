@@ -40,6 +40,8 @@ pub struct RestoreOptions {
     pub trust: bool,
     /// Take the image that has the recorded name here, though it is another one.
     pub allow_image_mismatch: bool,
+    /// Go on with a podman that was never tried.
+    pub force: bool,
     /// Whether data may, or must, be cloned.
     pub clone_policy: ClonePolicy,
     /// Stops the work; what it had made is removed again.

@@ -41,6 +41,9 @@ pub(crate) struct RestorePlan {
 impl RestorePlan {
     pub(crate) fn make(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<Self, RestoreError> {
         let podman = Podman::for_root()?;
+        if !options.force {
+            podman.check_tried()?;
+        }
         let storage = storage::of_host(&podman)?;
         recover(&podman, &storage, progress)?;
         progress.phase(Phase::Decompress);

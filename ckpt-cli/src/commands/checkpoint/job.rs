@@ -92,6 +92,7 @@ impl<'j> Job<'j> {
             tcp_established: arguments.tcp_established,
             file_locks: arguments.file_locks,
             with_previous: arguments.with_previous,
+            force: arguments.force,
             clone_policy: arguments.clone.policy(),
             interrupt: Some(self.interrupt.clone()),
         }

@@ -18,21 +18,43 @@ const FILE: &str = "versions.json";
 type Known = BTreeMap<String, String>;
 
 /// Asks, or remembers. A program that does not answer has an empty version: no checkpoint should fail over its label.
-pub(super) fn ask(podman: &Path, runtime: &str) -> Versions {
-    let mut known = load().unwrap_or_default();
-    let before = known.len();
-    let mut ask = |program: &str| first_line(program, &mut known);
-    let versions = Versions {
-        podman: ask(&podman.to_string_lossy()).trim_start_matches("podman version ").to_owned(),
+pub(crate) fn ask(podman: &Path, runtime: &str) -> Versions {
+    remembering(|ask| Versions {
+        podman: podmans(ask(&podman.to_string_lossy())),
         runtime: ask(runtime),
         criu: ask("criu").trim_start_matches("Version: ").to_owned(),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-    };
+    })
+}
+
+/// podman's own, as `5.4.2`; empty if it does not answer.
+pub(crate) fn of_podman(podman: &Path) -> String {
+    remembering(|ask| podmans(ask(&podman.to_string_lossy())))
+}
+
+fn podmans(first_line: String) -> String {
+    first_line.trim_start_matches("podman version ").to_owned()
+}
+
+/// Major and minor of the first word of `text` that is a version.
+pub(crate) fn numbers(text: &str) -> Option<(u32, u32)> {
+    text.split_whitespace().find_map(|word| {
+        let (major, rest) = word.split_once('.')?;
+        let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        Some((major.trim_start_matches('v').parse().ok()?, minor.parse().ok()?))
+    })
+}
+
+/// Has `work` ask programs, by their paths or names, for the first line of their `--version`.
+fn remembering<T>(work: impl FnOnce(&mut dyn FnMut(&str) -> String) -> T) -> T {
+    let mut known = load().unwrap_or_default();
+    let before = known.len();
+    let done = work(&mut |program| first_line(program, &mut known));
     if known.len() > before {
-        // Nothing depends on it; the next checkpoint asks again.
+        // Nothing depends on it; the next run asks again.
         let _ = store(&known);
     }
-    versions
+    done
 }
 
 fn first_line(program: &str, known: &mut Known) -> String {
@@ -64,6 +86,21 @@ fn store(known: &Known) -> Result<(), Box<dyn std::error::Error>> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn versions_are_found_in_what_programs_say() {
+        for (text, expected) in [
+            ("podman version 5.4.2", Some((5, 4))),
+            ("6.0.0-dev", Some((6, 0))),
+            ("Version: 4.1.1", Some((4, 1))),
+            ("runc version 1.1.15+ds1", Some((1, 1))),
+            ("crun v1.21-dev", Some((1, 21))),
+            ("no version", None),
+            ("", None),
+        ] {
+            assert_eq!(numbers(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn a_program_is_asked_again_when_it_changed() {
