@@ -9,8 +9,12 @@ use rustix::io::Errno;
 
 use crate::inode::os;
 
-/// PATH_MAX of linux/limits.h, the final NUL included: no system call takes a longer path.
+/// PATH_MAX of linux/limits.h, the final NUL included: no system call takes a longer path, so that it is walked in
+/// pieces.
 const PATH_MAX: usize = 4096;
+
+/// Bytes of the longest path that is used: as long as a pax header may be ([`PAX_BODY_LIMIT`](crate::PAX_BODY_LIMIT)).
+const LONGEST: usize = 1 << 20;
 
 /// Why a path from an archive is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +28,8 @@ pub enum BadPath {
     /// One of its components is `..`.
     #[error("it has a component \"..\"")]
     DotDot,
-    /// It does not fit in PATH_MAX.
-    #[error("it is longer than 4095 bytes")]
+    /// It is longer than 1 MiB, as no reader takes it from a pax header.
+    #[error("it is longer than {LONGEST} bytes")]
     TooLong,
 }
 
@@ -43,7 +47,7 @@ impl SafePath {
         if path.contains(&0) {
             return Err(BadPath::Nul);
         }
-        let mut plain = Vec::with_capacity(path.len().min(PATH_MAX));
+        let mut plain = Vec::with_capacity(path.len().min(LONGEST));
         for name in path.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b".")) {
             if name == b".." {
                 return Err(BadPath::DotDot);
@@ -53,7 +57,7 @@ impl SafePath {
             }
             plain.extend_from_slice(name);
         }
-        if plain.len() >= PATH_MAX { Err(BadPath::TooLong) } else { Ok(SafePath(plain.into())) }
+        if plain.len() > LONGEST { Err(BadPath::TooLong) } else { Ok(SafePath(plain.into())) }
     }
 
     /// Directory and name; `None` for the root.
@@ -105,11 +109,38 @@ impl Resolver {
     /// `LOOP` means a symbolic link is on the way, `NOTDIR` another kind of file.
     pub(crate) fn open(self, root: BorrowedFd<'_>, path: &[u8], access: OFlags) -> Result<OwnedFd, Errno> {
         let flags = access | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let path = if path.is_empty() { b"." } else { path };
-        match self {
-            Resolver::Openat2 => open_at_once(root, path, flags),
-            Resolver::Components => open_one_by_one(root, path, flags),
+        let mut above: Option<OwnedFd> = None;
+        let mut rest = if path.is_empty() { b"." } else { path };
+        loop {
+            let parent = above.as_ref().map_or(root, |above| above.as_fd());
+            let (piece, behind) = first_piece(rest);
+            let flags = if behind.is_empty() { flags } else { ON_THE_WAY };
+            let opened = match self {
+                Resolver::Openat2 => open_at_once(parent, piece, flags),
+                Resolver::Components => open_one_by_one(parent, piece, flags),
+            }?;
+            if behind.is_empty() {
+                return Ok(opened);
+            }
+            (above, rest) = (Some(opened), behind);
         }
+    }
+}
+
+/// How a directory is opened that only leads to another one.
+const ON_THE_WAY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// As many of the front components of `path` as a system call takes, and what is behind them. A component that is too
+/// long by itself is for the kernel to refuse.
+fn first_piece(path: &[u8]) -> (&[u8], &[u8]) {
+    if path.len() < PATH_MAX {
+        return (path, b"");
+    }
+    let is_slash = |byte: &u8| *byte == b'/';
+    let last_that_fits = path[..PATH_MAX].iter().rposition(is_slash);
+    match last_that_fits.or_else(|| path.iter().position(is_slash)) {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (path, b""),
     }
 }
 
@@ -126,12 +157,11 @@ fn open_at_once(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<Owne
 }
 
 fn open_one_by_one(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    let on_the_way = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut above: Option<OwnedFd> = None;
     let mut names = path.split(|&byte| byte == b'/').peekable();
     while let Some(name) = names.next() {
         let parent = above.as_ref().map_or(root, |above| above.as_fd());
-        let flags = if names.peek().is_some() { on_the_way } else { flags };
+        let flags = if names.peek().is_some() { ON_THE_WAY } else { flags };
         let opened = openat(parent, os(name), flags | OFlags::NOFOLLOW, Mode::empty());
         above = Some(opened.map_err(|errno| if errno == Errno::NOTDIR { no_directory(parent, name) } else { errno })?);
     }
@@ -154,7 +184,7 @@ mod tests {
 
     #[test]
     fn paths_lose_what_leads_nowhere() {
-        let long = vec![b'x'; 5000];
+        let long = vec![b'x'; LONGEST + 1];
         type Case<'a> = (&'a [u8], Result<&'a [u8], BadPath>);
         let cases: [Case<'_>; 11] = [
             (b"a/b", Ok(b"a/b")),
@@ -167,7 +197,7 @@ mod tests {
             (b"a\0b", Err(BadPath::Nul)),
             (b"..a/b..", Ok(b"..a/b..")),
             (&long, Err(BadPath::TooLong)),
-            (&long[..4095], Ok(&long[..4095])),
+            (&long[1..], Ok(&long[1..])),
         ];
         for (path, expected) in cases {
             assert_eq!(SafePath::new(path).as_ref().map(SafePath::as_bytes).map_err(|bad| *bad), expected, "{path:?}");
@@ -213,6 +243,42 @@ mod tests {
                     assert_eq!(inode, expected, "{resolver:?} {access:?} {asked}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn paths_are_walked_in_pieces_that_a_call_takes() {
+        let name = "n".repeat(100);
+        let path = vec![&name[..]; 90].join("/");
+        let mut rest = path.as_bytes();
+        let mut pieces = Vec::new();
+        while !rest.is_empty() {
+            let (piece, behind) = first_piece(rest);
+            assert!(piece.len() < PATH_MAX);
+            pieces.push(piece);
+            rest = behind;
+        }
+        assert_eq!((pieces.len(), pieces.join(&b'/')), (3, path.clone().into_bytes()));
+        for len in [PATH_MAX - 1, PATH_MAX, PATH_MAX + 1] {
+            let (front, end) = ("a".repeat(len), format!("{}/b", "a".repeat(len)));
+            assert_eq!(first_piece(front.as_bytes()), (front.as_bytes(), &b""[..]));
+            assert!(first_piece(end.as_bytes()).0.len() == len);
+        }
+
+        let folder = tempfile::tempdir().unwrap();
+        let root = File::open(folder.path()).unwrap();
+        for resolver in [Resolver::Openat2, Resolver::Components] {
+            assert_eq!(resolver.open(root.as_fd(), path.as_bytes(), OFlags::PATH).err(), Some(Errno::NOENT));
+        }
+        let mut parent = OwnedFd::from(root.try_clone().unwrap());
+        for _ in 0..90 {
+            rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o755)).unwrap();
+            parent = openat(&parent, &name, ON_THE_WAY, Mode::empty()).unwrap();
+        }
+        let deepest = File::from(parent).metadata().unwrap().ino();
+        for resolver in [Resolver::Openat2, Resolver::Components] {
+            let opened = resolver.open(root.as_fd(), path.as_bytes(), OFlags::RDONLY).unwrap();
+            assert_eq!(File::from(opened).metadata().unwrap().ino(), deepest);
         }
     }
 }

@@ -63,8 +63,8 @@ fn odd() -> Vec<Case> {
         case("a name longer than NAME_MAX", |tar| tar.pax(&[(b"path", &[b'n'; 256])]).file("a", b"x"))
             .refused("create: InvalidFilename")
             .leaves(&[]),
-        case("a path longer than PATH_MAX", |tar| tar.pax(&[(b"path", &b"dir/".repeat(1200))]).directory("a"))
-            .refused("Path(TooLong)")
+        case("a path longer than any", |tar| tar.pax(&[(b"path", &b"d/".repeat(530_000))]).directory("a"))
+            .refused("read: TooLong")
             .leaves(&[]),
         case("a path of 1,200 levels", |tar| {
             let path = [&b"d/".repeat(1200)[..], b"f"].concat();
