@@ -12,11 +12,18 @@ mod support;
 mod carry;
 mod random;
 
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
 use anyhow::{Result, anyhow};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use random::sequence::{Sequence, sequences};
 use support::overlay::Overlay;
+use support::tree;
 
 /// Sequences of each test, 2,040 in all.
 const SEQUENCES: u32 = 340;
@@ -73,38 +80,51 @@ fn check(filesystem: &str, options: &str, sequence: &Sequence) -> Result<()> {
     random::round_trip::round_trip(&overlay, "u", "again")
 }
 
-/// Deeper than a process may hold directories open (1024), nearly as deep as paths go.
+/// Deeper than a process may hold directories open (1024), and deeper than paths go (PATH_MAX, 4096 bytes).
+const DEPTH: usize = 2200;
+
+/// Makes what is missing of `DEPTH` folders below `from`, and gives the last one as a path by its descriptor.
+fn descend(from: &Path) -> Result<(OwnedFd, PathBuf)> {
+    let mut dir = OwnedFd::from(File::open(from)?);
+    for _ in 0..DEPTH {
+        match rustix::fs::mkdirat(&dir, "d", Mode::RWXU) {
+            Err(Errno::EXIST) => {}
+            made => made?,
+        }
+        // Closed on exec: a program that another test starts would keep the mount busy.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        dir = rustix::fs::openat(&dir, "d", flags, Mode::empty())?;
+    }
+    let path = format!("/proc/self/fd/{}/.", dir.as_raw_fd()).into();
+    Ok((dir, path))
+}
+
 fn deep(filesystem: &str) -> Result<()> {
-    const DEPTH: usize = 2000;
-    let overlay = Overlay::new(filesystem, 2, "")?;
-    let descend = |from: &std::path::Path, depth: usize| -> Result<()> {
-        let mut dir = std::fs::File::open(from)?;
-        for _ in 0..depth {
-            match rustix::fs::mkdirat(&dir, "d", rustix::fs::Mode::RWXU) {
-                Err(rustix::io::Errno::EXIST) => {}
-                made => made?,
-            }
-            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
-            dir = rustix::fs::openat(&dir, "d", flags, rustix::fs::Mode::empty())?.into();
-        }
-        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir));
-        support::shell(path.as_ref(), "touch file; if [ -e gone ]; then rm gone; else touch gone; fi")
-    };
-    descend(&overlay.lower(1), DEPTH)?;
+    let overlay = Overlay::new(filesystem, 2, "redirect_dir=on")?;
+    let (_lower, path) = descend(&overlay.lower(1))?;
+    support::shell(&path, "touch gone; mkdir old; echo kept > old/kept")?;
     let mounted = overlay.mount("u")?;
-    descend(mounted.path(), DEPTH)?;
-    drop(mounted);
-    let mut count = 0;
+    let (upper, path) = descend(mounted.path())?;
+    support::shell(&path, "rm gone; mv old new; echo a > file; ln file hard; ln -s file link; mkfifo fifo")?;
+    let changed = tree::read(&path)?;
+    drop((upper, mounted));
     let beside = carry::carry(&overlay.layers("u")?, &overlay.layers("again")?)?;
-    layerfs::walk(&overlay.layers("again")?, |change| {
+    let names: Vec<_> = beside.deleted.iter().filter_map(|path| path.file_name()).collect();
+    assert_eq!(names, ["gone", "old"]);
+    assert!(beside.deleted[0].as_os_str().len() > 4096);
+    let mounted = overlay.mount("again")?;
+    let (restored, path) = descend(mounted.path())?;
+    let differences = tree::differences(&changed, &tree::read(&path)?);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    drop((restored, mounted));
+    // The same from what was restored: nothing of it is lost on the way through the layers.
+    let mut count = 0;
+    layerfs::walk(&overlay.layers("again")?, |_| {
         count += 1;
-        if let layerfs::Change::Deleted { path, .. } = change {
-            assert_eq!(Some(path), beside.deleted.first().map(std::path::PathBuf::as_path));
-        }
         Ok::<(), std::io::Error>(())
     })?;
-    // The root, all directories, the file, and the deletion.
-    assert_eq!((count, beside.deleted.len()), (1 + DEPTH + 1 + 1, 1));
+    // The root, all directories, the five names and the file in one of them, and the deletions.
+    assert_eq!(count, 1 + DEPTH + 5 + 1 + 2);
     // std would hold a descriptor for each level as well.
     let folder = overlay.lower(0);
     support::run("rm", ["-rf".as_ref(), folder.parent().unwrap_or(&folder)])
