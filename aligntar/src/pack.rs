@@ -5,6 +5,7 @@ mod identity;
 mod moment;
 mod options;
 mod pipeline;
+mod visit;
 mod walk;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use batch::{Batch, Loaded};
 use identity::Identity;
 use moment::Moment;
 pub use options::{ChangePolicy, MtimePolicy, PackOptions, SocketPolicy};
+pub use visit::visit_names;
 use walk::Walk;
 
 /// Why a tree could not be packed.

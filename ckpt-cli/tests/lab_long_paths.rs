@@ -19,9 +19,8 @@ fn paths_of_any_length_come_back(runtime: &str) {
     let (folder, volume) = (folder(), Volume::named("long-paths"));
     let archive = folder.path().join("x.tar");
     let original = Container::run("long", &["--runtime", runtime, "-v", "long-paths:/data"], COUNT);
-    let at_depth = |script: &str| {
-        ["/srv", "/data"].map(|place| original.exec(&format!("set -- {place}\n{DESCEND}\n{script}")))
-    };
+    let at_depth =
+        |script: &str| ["/srv", "/data"].map(|place| original.exec(&format!("set -- {place}\n{DESCEND}\n{script}")));
     at_depth(CHANGE);
     let before = at_depth(LOOK);
     ckpt(&["checkpoint", "long", "-e", text(&archive)]);

@@ -36,7 +36,7 @@ use crate::storage;
 use crate::versions;
 pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
-use estimate::Copy;
+use estimate::Estimate;
 pub use images::ImagesError;
 pub use options::{CheckpointOptions, Export};
 use plan::CheckpointPlan;
@@ -58,6 +58,8 @@ pub struct CheckpointReport {
     pub observed_frozen: Option<Duration>,
     /// Of that, the time in which files were taken.
     pub capture: Duration,
+    /// How long that was expected to take.
+    pub expected_capture: Duration,
     /// How the data moved in that time.
     pub capture_moved: Transferred,
     /// Members, those of nested archives included.
@@ -93,9 +95,10 @@ pub fn checkpoint(
     let plan = CheckpointPlan::make(podman, options)?;
     writeback.finish(plan.folders())?;
     // Measured when nothing else is being written.
-    let copy = Copy::expected(&plan, options.ignore_rootfs);
-    if let Some(copy) = copy.map_err(|source| CheckpointError::Estimate { source })? {
-        progress.warning(&copy.to_string());
+    let estimate = Estimate::make(&plan, options.ignore_rootfs);
+    let estimate = estimate.map_err(|source| CheckpointError::Estimate { source })?;
+    if let Some(warning) = estimate.warning() {
+        progress.warning(&warning);
     }
     let versions = versions::ask(plan.engine.program(), &plan.facts.oci_runtime);
     let mut run = Run::new(&plan, options, versions, progress);
@@ -116,6 +119,7 @@ pub fn checkpoint(
         frozen: frozen_time(&podman_stats),
         observed_frozen: frozen,
         capture,
+        expected_capture: estimate.time,
         capture_moved,
         members: written.members,
         moved: written.moved,

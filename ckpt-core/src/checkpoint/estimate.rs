@@ -1,135 +1,150 @@
-//! What has to be copied while the container stands still, and how long that will take: said beforehand.
+//! What has to be done while the container stands still, and how long that will take: said beforehand.
+//!
+//! ```text
+//! each tree ─ census: names, bytes that are copied, extents ─┬─ × rates ─ time
+//!            └ some of it taken into the draft: rates ───────┘
+//! ```
 
-use std::collections::HashSet;
-use std::fmt;
-use std::fs::{self, File};
+mod dirty;
+mod tree;
+
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::plan::CheckpointPlan;
 use super::volume::Way;
+use tree::{Census, Fate, Rates, look};
 
 /// Memory at /dev/shm is always copied; less than this is not worth a word, bytes.
 const LITTLE_MEMORY: u64 = 64 << 20;
 
-/// Written and synced to learn how fast the archive's disk is: enough to be more than the sync alone, and a fifth of a
-/// second where a disk takes 80 MB/s.
-const TRIAL: u64 = 16 << 20;
-const CHUNK: usize = 1 << 20;
+/// As is a file that cannot be cloned.
+const LITTLE_NODATACOW: u64 = 16 << 20;
 
-/// A copy that the container will wait for.
-#[derive(Debug)]
-pub(super) struct Copy {
+/// Fewer extents than these are cloned in some ten milliseconds.
+const FEW_EXTENTS: u64 = 10_000;
+
+/// The work for which the container will wait.
+#[derive(Debug, Default)]
+pub(super) struct Estimate {
     reasons: Vec<String>,
-    bytes: u64,
-    expected: Duration,
+    copied_bytes: u64,
+    extents: u64,
+    /// How long the files will take.
+    pub(super) time: Duration,
 }
 
-impl Copy {
-    /// `None` where everything large can be cloned. Sizes and speed are of now: the container still runs.
-    pub(super) fn expected(plan: &CheckpointPlan, ignore_rootfs: bool) -> io::Result<Option<Self>> {
-        let (mut reasons, mut bytes) = (Vec::new(), 0);
+impl Estimate {
+    /// What is to be expected now; the container still runs, and changes it.
+    pub(super) fn make(plan: &CheckpointPlan, ignore_rootfs: bool) -> io::Result<Self> {
+        let mut headroom = dirty::headroom().unwrap_or(u64::MAX);
+        let mut estimate = Estimate::default();
         if !plan.can_clone {
-            reasons.push("the container storage cannot clone into the archive (no reflink, as on BTRFS or XFS)".into());
-            bytes += if ignore_rootfs { 0 } else { disk_bytes(&plan.layers.upperdir)? };
+            let why = "the container storage cannot clone into the archive (no reflink, as on BTRFS or XFS)";
+            estimate.reasons.push(why.into());
         }
-        for volume in plan.volumes.iter().filter(|volume| matches!(volume.way, Way::Copy)) {
-            if plan.can_clone {
-                reasons.push(format!("the volume {} lies where nothing can be cloned", volume.name));
+        if !ignore_rootfs {
+            let fate = if plan.can_clone { Fate::Cloned } else { Fate::Copied };
+            let (census, rates) = look(&plan.layers.upperdir, plan.draft(), fate, headroom)?;
+            estimate.add("the container", census, &rates, &mut headroom);
+        }
+        for volume in &plan.volumes {
+            let (fate, target) = match &volume.way {
+                Way::Clone => (Fate::Cloned, plan.draft()),
+                Way::Stage(stage) => (Fate::Cloned, stage),
+                Way::Copy => (Fate::Copied, plan.draft()),
+            };
+            if fate == Fate::Copied && plan.can_clone {
+                estimate.reasons.push(format!("the volume {} lies where nothing can be cloned", volume.name));
             }
-            bytes += disk_bytes(&volume.source)?;
+            let (census, rates) = look(&volume.source, target, fate, headroom)?;
+            estimate.add(&format!("the volume {}", volume.name), census, &rates, &mut headroom);
         }
-        let memory = plan.shm.as_deref().map_or(Ok(0), disk_bytes)?;
-        if memory > LITTLE_MEMORY {
-            reasons.push("/dev/shm is memory".into());
-        }
-        if reasons.is_empty() {
-            return Ok(None);
-        }
-        bytes += memory;
-        let expected = time_to_write(plan.draft(), bytes)?;
-        Ok(Some(Copy { reasons, bytes, expected }))
-    }
-}
-
-impl fmt::Display for Copy {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (megabytes, seconds) = (self.bytes as f64 / 1e6, self.expected.as_secs_f64());
-        write!(formatter, "{}: ", self.reasons.join("; "))?;
-        write!(formatter, "{megabytes:.1} MB are copied while the container is frozen, some {seconds:.1} s")
-    }
-}
-
-/// Space that the files below `folder` take, hard links once.
-fn disk_bytes(folder: &Path) -> io::Result<u64> {
-    let (mut bytes, mut seen, mut folders) = (0, HashSet::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        let entries = match fs::read_dir(&folder) {
-            // The container still runs, and removes what it likes.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries?,
-        };
-        for entry in entries.flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
-            if metadata.is_dir() {
-                folders.push(entry.path());
-            } else if metadata.nlink() == 1 || seen.insert((metadata.dev(), metadata.ino())) {
-                bytes += metadata.blocks() * 512;
+        if let Some(shm) = &plan.shm {
+            let (census, rates) = look(shm, plan.draft(), Fate::Copied, headroom)?;
+            if census.copied_bytes > LITTLE_MEMORY {
+                estimate.reasons.push("/dev/shm is memory".into());
             }
+            estimate.add("/dev/shm", census, &rates, &mut headroom);
         }
+        Ok(estimate)
     }
-    Ok(bytes)
-}
 
-/// As long as `bytes` take to be written and synced: copying, which does not wait for the disk, is as fast or faster.
-fn time_to_write(draft: &File, bytes: u64) -> io::Result<Duration> {
-    let trial = bytes.min(TRIAL);
-    if trial == 0 {
-        return Ok(Duration::ZERO);
+    fn add(&mut self, what: &str, census: Census, rates: &Rates, headroom: &mut u64) {
+        if census.nodatacow_bytes > LITTLE_NODATACOW {
+            self.reasons.push(format!("{what} has files without copy-on-write (chattr +C), which cannot be cloned"));
+        }
+        if census.extents > FEW_EXTENTS {
+            self.reasons.push(format!("files of {what} are in {} pieces (extents)", census.extents));
+        }
+        self.copied_bytes += census.told_bytes;
+        self.extents += census.extents;
+        self.time += census.time(rates, headroom);
     }
-    // Not zeros: a file system may leave those out.
-    let chunk: Vec<u8> = (0..CHUNK).map(|at| (at % 251) as u8).collect();
-    let started = Instant::now();
-    for offset in (0..trial).step_by(CHUNK) {
-        draft.write_all_at(&chunk, offset)?;
+
+    /// What is worth a word; `None` where everything large is cloned in a moment.
+    pub(super) fn warning(&self) -> Option<String> {
+        if self.reasons.is_empty() {
+            return None;
+        }
+        let (megabytes, seconds) = (self.copied_bytes as f64 / 1e6, self.time.as_secs_f64());
+        let copied = (self.copied_bytes > 0).then(|| format!("{megabytes:.1} MB are copied"));
+        let cloned = (self.extents > FEW_EXTENTS).then(|| format!("{} extents are cloned", self.extents));
+        let work: Vec<_> = copied.into_iter().chain(cloned).collect();
+        let (reasons, work) = (self.reasons.join("; "), work.join(" and "));
+        Some(format!("{reasons}: {work} while the container is frozen, some {seconds:.1} s"))
     }
-    draft.sync_data()?;
-    let elapsed = started.elapsed();
-    draft.set_len(0)?;
-    Ok(elapsed.mul_f64(bytes as f64 / trial.next_multiple_of(CHUNK as u64) as f64))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const RATES: Rates =
+        Rates { name: Duration::from_micros(20), extent: Duration::from_micros(5), byte: 1e-9, byte_on_disk: 1e-8 };
+
     #[test]
-    fn hard_links_are_copied_once() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("below")).unwrap();
-        fs::write(folder.path().join("below/one"), vec![1; 100_000]).unwrap();
-        let bytes = disk_bytes(folder.path()).unwrap();
-        fs::hard_link(folder.path().join("below/one"), folder.path().join("two")).unwrap();
-        assert!(bytes >= 100_000);
-        assert_eq!(disk_bytes(folder.path()).unwrap(), bytes);
-        assert_eq!(disk_bytes(&folder.path().join("missing")).unwrap(), 0);
+    fn the_time_is_that_of_all_parts() {
+        let census = |names, copied_bytes, extents| Census { names, copied_bytes, extents, ..Census::default() };
+        let cases = [
+            (census(0, 0, 0), 0, 0),
+            (census(50_000, 0, 0), 1000, 0),
+            (census(0, 0, 20_000), 100, 0),
+            (census(0, 400_000_000, 0), 400, 400_000_000),
+            // What goes beyond the headroom of 1 GB waits for the disk.
+            (census(0, 1_500_000_000, 0), 6000, 1_000_000_000),
+            (census(50_000, 1_500_000_000, 20_000), 7100, 1_000_000_000),
+        ];
+        for (census, milliseconds, used) in cases {
+            let mut headroom = 1_000_000_000;
+            let time = census.time(&RATES, &mut headroom);
+            assert_eq!((time.as_millis(), headroom), (milliseconds, 1_000_000_000 - used), "{census:?}");
+        }
     }
 
     #[test]
-    fn a_trial_leaves_the_draft_empty() {
-        let draft = tempfile::tempfile().unwrap();
-        let little = time_to_write(&draft, 5000).unwrap();
-        assert!(little > Duration::ZERO && time_to_write(&draft, 0).unwrap().is_zero());
-        assert_eq!(draft.metadata().unwrap().len(), 0);
-    }
-
-    #[test]
-    fn the_copy_is_told_with_its_reasons() {
-        let reasons = vec!["one".to_owned(), "two".to_owned()];
-        let copy = Copy { reasons, bytes: 20_000_000, expected: Duration::from_millis(1250) };
-        let text = "one; two: 20.0 MB are copied while the container is frozen, some 1.2 s";
-        assert_eq!(copy.to_string(), text);
+    fn what_is_worth_a_word_is_told_with_its_reasons() {
+        let told = |censuses: &[Census]| {
+            let (mut estimate, mut headroom) = (Estimate::default(), u64::MAX);
+            for census in censuses {
+                estimate.add("the volume v", *census, &RATES, &mut headroom);
+            }
+            estimate.warning()
+        };
+        let quick = Census { names: 100_000, extents: 500, ..Census::default() };
+        assert_eq!(told(&[quick]), None);
+        let ragged = Census { extents: 240_000, ..Census::default() };
+        assert_eq!(
+            told(&[ragged]).unwrap(),
+            "files of the volume v are in 240000 pieces (extents): 240000 extents are cloned while the container is \
+             frozen, some 1.2 s"
+        );
+        let bytes = 1_000_000_000;
+        let nodatacow = Census { told_bytes: bytes, copied_bytes: bytes, nodatacow_bytes: bytes, ..Census::default() };
+        assert_eq!(
+            told(&[quick, nodatacow]).unwrap(),
+            "the volume v has files without copy-on-write (chattr +C), which cannot be cloned: 1000.0 MB are copied while \
+             the container is frozen, some 3.0 s"
+        );
     }
 }

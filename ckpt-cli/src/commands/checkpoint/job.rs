@@ -156,6 +156,7 @@ fn ours(report: &CheckpointReport) -> Value {
         "frozen_us": report.frozen.map(|frozen| frozen.as_micros() as u64),
         "observed_frozen_us": report.observed_frozen.map(|frozen| frozen.as_micros() as u64),
         "capture_us": report.capture.as_micros() as u64,
+        "expected_capture_us": report.expected_capture.as_micros() as u64,
         "capture_cloned_bytes": report.capture_moved.cloned_bytes,
         "capture_copied_bytes": report.capture_moved.copied_bytes,
         "members": report.members,
