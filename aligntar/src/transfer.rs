@@ -155,6 +155,7 @@ pub fn transfer(
         let rest = span.part(done, span.length - done);
         let (segment, is_hole) = first_segment(source, rest).map_err(read_error)?;
         if is_hole {
+            check_end(source, segment)?;
             moved.hole_bytes += segment.length;
         } else {
             moved += transfer_data(source, target, segment, fs_block, policy)?;
@@ -171,6 +172,17 @@ fn first_segment(source: &File, span: Span) -> io::Result<(Span, bool)> {
     let is_hole = data > at;
     let end = if is_hole { data } else { seek_to(source, SeekFrom::Hole(at))?.unwrap_or(u64::MAX) };
     Ok((span.part(0, (end - at).min(span.length)), is_hole))
+}
+
+/// Past its end a file looks as in a hole (ENXIO for both): one that shrank must not be taken for one that is sparse.
+fn check_end(source: &File, hole: Span) -> Result<(), TransferError> {
+    let (start, end) = (hole.source_offset, hole.source_offset + hole.length);
+    let size = source.metadata().map_err(|source| TransferError::Read { offset: start, source })?.len();
+    if size < end {
+        let offset = size.max(start);
+        return Err(TransferError::SourceShrank { offset, missing: end - offset });
+    }
+    Ok(())
 }
 
 /// Whether `file` has fewer blocks than its size needs. Compressed files look sparse too; that costs two seeks.
@@ -343,6 +355,26 @@ mod tests {
         for policy in [ClonePolicy::Never, ClonePolicy::IfPossible] {
             let error = transfer(&source, &target, whole(6000), Alignment::DEFAULT, policy).unwrap_err();
             assert!(matches!(error, TransferError::SourceShrank { offset: 5000, missing: 1000 }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_sparse_source_that_shrank_is_an_error() {
+        let (source, target) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        for (data_at, size, expected) in [
+            // Data, then a hole in which the file ends; a hole alone; a hole, and data that is gone with the end.
+            (0, 6 * MIB, (6 * MIB, 3 * MIB)),
+            (MIB, 512, (512, 9 * MIB - 512)),
+            (8 * MIB, 7 * MIB, (7 * MIB, 2 * MIB)),
+        ] {
+            source.set_len(0).unwrap();
+            source.write_all_at(&[1; 5000], data_at).unwrap();
+            source.set_len(size).unwrap();
+            for policy in [ClonePolicy::Never, ClonePolicy::IfPossible] {
+                let error = transfer(&source, &target, whole(9 * MIB), Alignment::DEFAULT, policy).unwrap_err();
+                let TransferError::SourceShrank { offset, missing } = error else { panic!("{error:?}") };
+                assert_eq!((offset, missing), expected);
+            }
         }
     }
 
