@@ -128,9 +128,7 @@ impl<'a> Unpacker<'a> {
     /// [`UnpackError`].
     pub fn finish(mut self) -> Result<Transferred, UnpackError> {
         self.wait()?;
-        if let Some(pipeline) = self.pipeline.take() {
-            pipeline.finish();
-        }
+        self.pipeline = None;
         self.directories.finish(self.root, self.options.resolver)?;
         Ok(self.moved)
     }

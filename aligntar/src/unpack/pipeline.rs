@@ -12,9 +12,10 @@
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 
 use super::error::UnpackError;
 use super::fill::Means;
@@ -33,13 +34,17 @@ const BATCH_BYTES: usize = 1 << 20;
 /// times as often on XFS, which makes every fourth directory's files in the same allocation group.
 const WAITING: usize = 1;
 
+/// What a thread made of a batch, or its panic: whoever waits for the batch must hear of that, for the other threads keep
+/// the channel open.
+type Outcome = thread::Result<Vec<Done>>;
+
 /// The threads and the files they have. Dropped, it waits for them: nothing of them is left, nor a half-written file.
 pub(super) struct Pipeline {
     means: Means,
     batch: Vec<Job>,
     batch_bytes: usize,
     jobs: Option<SyncSender<Vec<Job>>>,
-    done: Receiver<Vec<Done>>,
+    done: Receiver<Outcome>,
     threads: Vec<JoinHandle<()>>,
     /// Paths of what was submitted and has not been seen again.
     on_their_way: HashSet<SafePath>,
@@ -94,34 +99,23 @@ impl Pipeline {
         self.on_their_way.contains(path)
     }
 
-    /// What has been done since this was asked last.
+    /// What has been done since this was asked last. A thread's panic goes on here.
     pub(super) fn collect(&mut self) -> Vec<Done> {
         let mut seen = Vec::new();
-        while let Ok(done) = self.done.try_recv() {
-            self.see(done, &mut seen);
+        while let Ok(outcome) = self.done.try_recv() {
+            self.see(outcome.unwrap_or_else(|panic| resume_unwind(panic)), &mut seen);
         }
         seen
     }
 
-    /// Waits until nothing is on its way.
+    /// Waits until nothing is on its way. A thread's panic goes on here.
     pub(super) fn wait(&mut self) -> Vec<Done> {
         let mut seen = self.send();
         while !self.on_their_way.is_empty() {
-            // All senders are gone only if the threads panicked, which `finish` passes on.
-            let Ok(done) = self.done.recv() else { break };
-            self.see(done, &mut seen);
+            let outcome = self.done.recv().expect("threads end only after the sender of jobs is gone");
+            self.see(outcome.unwrap_or_else(|panic| resume_unwind(panic)), &mut seen);
         }
         seen
-    }
-
-    /// Waits for all threads to end.
-    pub(super) fn finish(mut self) {
-        self.jobs = None;
-        for thread in self.threads.drain(..) {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
-        }
     }
 
     /// Gives the batch to a thread; where all are busy, this one has time to work itself.
@@ -149,7 +143,9 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.wait();
+        if !thread::panicking() {
+            self.send();
+        }
         self.jobs = None;
         for thread in self.threads.drain(..) {
             // Whoever dropped this is on the way out, maybe of a panic: a second one would abort.
@@ -158,13 +154,58 @@ impl Drop for Pipeline {
     }
 }
 
-fn work(inbox: &Mutex<Receiver<Vec<Job>>>, outbox: &Sender<Vec<Done>>, means: Means) {
+fn work(inbox: &Mutex<Receiver<Vec<Job>>>, outbox: &Sender<Outcome>, means: Means) {
     loop {
         let batch = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = batch else { return };
-        let done = batch.into_iter().map(|job| job.complete(means)).collect();
-        if outbox.send(done).is_err() {
+        // Nothing of the batch is used after a panic.
+        let outcome = catch_unwind(AssertUnwindSafe(|| batch.into_iter().map(|job| job.complete(means)).collect()));
+        let is_last = outcome.is_err();
+        if outbox.send(outcome).is_err() || is_last {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::*;
+    use crate::align::Alignment;
+    use crate::member::{Kind, Member};
+    use crate::transfer::ClonePolicy;
+    use crate::unpack::UnpackOptions;
+    use crate::unpack::attributes::Attributes;
+    use crate::unpack::fill::Data;
+    use crate::unpack::new_file::NewFile;
+    use crate::unpack::place::Context;
+
+    /// No archive makes one: the root is no file.
+    fn job_that_panics() -> Job {
+        let member = Member::new(".", Kind::Regular { size: 0 }, 0o644);
+        let at = Context { path: b".", offset: 0 };
+        let new = NewFile {
+            archived: b".".to_vec(),
+            offset: 0,
+            path: SafePath::new(b".").unwrap(),
+            parent: Arc::new(std::fs::File::open("/").unwrap().into()),
+            created_owner: Arc::new(OnceLock::new()),
+            size: 0,
+            attributes: Attributes::of(at, &member, &UnpackOptions::default()).unwrap(),
+        };
+        Job::File { new, data: Data::Memory(Vec::new()) }
+    }
+
+    #[test]
+    fn the_panic_of_one_thread_is_everyones_and_nobody_waits_for_it() {
+        let means = Means { fs_block: Alignment::DEFAULT, clone_policy: ClonePolicy::Never };
+        for threads in [1, 3] {
+            let mut pipeline = Pipeline::start(NonZeroUsize::new(threads).unwrap(), means).unwrap();
+            pipeline.submit(job_that_panics());
+            assert!(catch_unwind(AssertUnwindSafe(|| pipeline.wait())).is_err(), "{threads} threads");
+            // Dropped, it waits for the other threads alone.
+            drop(pipeline);
         }
     }
 }
