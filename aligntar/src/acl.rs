@@ -142,10 +142,19 @@ impl Acl {
 
     /// The nine bits that a file with this access ACL has in its mode: those of the group are the mask's (acl(5)).
     pub(crate) fn mode(&self) -> u32 {
-        let rights = |wanted: Whom| self.entries.iter().find(|(whom, _)| *whom == wanted).map(|&(_, rights)| rights);
-        let group = rights(Whom::Mask).or_else(|| rights(Whom::Group));
-        let [owner, group, other] = [rights(Whom::Owner), group, rights(Whom::Other)].map(|rights| rights.unwrap_or(0));
+        let group = self.rights(Whom::Mask).or_else(|| self.rights(Whom::Group));
+        let [owner, group, other] =
+            [self.rights(Whom::Owner), group, self.rights(Whom::Other)].map(|rights| rights.unwrap_or(0));
         u32::from(owner) << 6 | u32::from(group) << 3 | u32::from(other)
+    }
+
+    /// What of these bits the owning group itself has, as bits of a mode.
+    pub(crate) fn owning_group(&self) -> u32 {
+        u32::from(self.rights(Whom::Group).unwrap_or(0) & self.rights(Whom::Mask).unwrap_or(0o7)) << 3
+    }
+
+    fn rights(&self, wanted: Whom) -> Option<u16> {
+        self.entries.iter().find(|(whom, _)| *whom == wanted).map(|&(_, rights)| rights)
     }
 }
 

@@ -71,6 +71,12 @@ impl SafePath {
         }
     }
 
+    /// `name`, itself a safe path, below this directory.
+    pub(crate) fn join(&self, name: &[u8]) -> Self {
+        let slash: &[u8] = if self.0.is_empty() { b"" } else { b"/" };
+        SafePath([&self.0[..], slash, name].concat().into())
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

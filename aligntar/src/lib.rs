@@ -107,6 +107,6 @@ pub use source::{FileSource, Source, StreamSource};
 pub use sparse::SparseError;
 pub use sys::{Extent, extents, start_writeback};
 pub use transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
-pub use unpack::{Parents, PlainParents, Refusal, UnpackError, UnpackOptions, Unpacker};
+pub use unpack::{Parents, Permissions, PlainParents, Refusal, UnpackError, UnpackOptions, Unpacker, Witness};
 pub use verify::{Problem, ProblemKind, Report, Sharing, Unaligned, VerifyOptions, verify, verify_file};
 pub use writer::{Padding, WriteError, WriteOptions, Writer, Written};

@@ -1,6 +1,6 @@
 //! Threads change nothing but the time: whatever members follow one another, the tree is that of one thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
@@ -9,7 +9,10 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use aligntar::{Kind, Member, PlainParents, Reader, UnpackError, UnpackOptions, Unpacker, WriteOptions, Writer};
+use aligntar::{
+    Kind, Member, PlainParents, Reader, ShownName, UnpackError, UnpackOptions, Unpacker, Witness, WriteOptions, Writer,
+    Xattr,
+};
 use proptest::prelude::*;
 
 /// Few names, so that most members have to do with one before.
@@ -31,12 +34,16 @@ fn member() -> impl Strategy<Value = (&'static str, Kind)> {
     (name(), kind)
 }
 
-/// A file's data is its number, so that one of the same name is another one.
+/// A file's data is its number, so that one of the same name is another one. Every third symbolic link has an attribute
+/// that links cannot have (xattr(7)).
 fn archive(members: &[(&str, Kind)]) -> File {
     let file = tempfile::tempfile().unwrap();
     let mut writer = Writer::new(&file, WriteOptions::default()).unwrap();
     for (number, (name, kind)) in members.iter().enumerate() {
-        let member = Member::new(*name, kind.clone(), 0o755);
+        let mut member = Member::new(*name, kind.clone(), 0o755);
+        if number % 3 == 0 && matches!(kind, Kind::Symlink { .. }) {
+            member.xattrs.push(Xattr { name: b"user.a".to_vec(), value: b"b".to_vec() });
+        }
         match kind {
             Kind::Regular { size } => writer.append_bytes(&member, &vec![number as u8 + 1; *size as usize]).unwrap(),
             _ => writer.append(&member).unwrap(),
@@ -46,39 +53,38 @@ fn archive(members: &[(&str, Kind)]) -> File {
     file
 }
 
-/// Goes on after errors; gives what was wrong with which member, by their offsets. Of those that come to light in the end,
-/// only the first is told.
-fn unpack(archive: &File, target: &Path, threads: usize, pause: Duration) -> BTreeMap<u64, String> {
-    let root = File::open(target).unwrap();
-    let mut parents = PlainParents;
-    let options = UnpackOptions { threads: NonZeroUsize::new(threads).unwrap(), ..UnpackOptions::default() };
-    let mut unpacker = Unpacker::new(root.as_fd(), options, &mut parents).unwrap();
-    let mut reader = Reader::open(archive).unwrap();
-    let mut errors = BTreeMap::new();
-    while let Some(entry) = reader.next_entry().unwrap() {
-        while let Err(error) = unpacker.unpack(&entry, reader.source_mut()) {
-            let offset = offset_of(&error);
-            errors.insert(offset, error.to_string());
-            // Where it is of a member before, this one has not been begun.
-            if offset == entry.header_offset {
-                break;
-            }
-        }
-        sleep(pause);
-    }
-    if let Err(error) = unpacker.finish() {
-        errors.insert(offset_of(&error), error.to_string());
-    }
-    errors
+/// What a witness hears: of which member, by its offset, and what; and which links are followed.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    errors: BTreeMap<u64, Vec<String>>,
+    followed: BTreeSet<String>,
 }
 
-fn offset_of(error: &UnpackError) -> u64 {
-    match error {
-        UnpackError::Refused { offset, .. } | UnpackError::Call { offset, .. } | UnpackError::Parent { offset, .. } => {
-            *offset
-        }
-        other => panic!("{other}"),
+impl Witness for Told {
+    fn failed(&mut self, error: UnpackError) -> Result<(), UnpackError> {
+        let errors = self.errors.entry(error.offset().unwrap()).or_default();
+        errors.push(error.to_string());
+        errors.sort();
+        Ok(())
     }
+
+    fn followed(&mut self, link: ShownName, target: ShownName) {
+        assert!(self.followed.insert(format!("{link} -> {target}")), "{link} was told twice");
+    }
+}
+
+fn unpack(archive: &File, target: &Path, threads: usize, pause: Duration) -> Told {
+    let root = File::open(target).unwrap();
+    let (mut parents, mut told) = (PlainParents, Told::default());
+    let options = UnpackOptions { threads: NonZeroUsize::new(threads).unwrap(), ..UnpackOptions::default() };
+    let mut unpacker = Unpacker::telling(root.as_fd(), options, &mut parents, &mut told).unwrap();
+    let mut reader = Reader::open(archive).unwrap();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        unpacker.unpack(&entry, reader.source_mut()).unwrap();
+        sleep(pause);
+    }
+    unpacker.finish().unwrap();
+    told
 }
 
 /// Paths, what they are, and which of them are one file.
@@ -125,12 +131,12 @@ fn a_link_that_came_back_is_made_whatever_else_fails() {
     ]);
     let target = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     // Long enough for the thread to have done what it was given.
-    let errors = unpack(&archive, target.path(), 2, Duration::from_millis(50));
+    let told = unpack(&archive, target.path(), 2, Duration::from_millis(50));
     assert_eq!(
         tree(target.path()),
         ["a = a: 1 times Some(7)", "d/", "e/", "e/c = e/c: 1 times Some(4)", "d/b = e/c: 1 times Some(4)"]
     );
-    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(told.errors.len(), 1, "{told:?}");
 }
 
 proptest! {
@@ -140,15 +146,14 @@ proptest! {
         let archive = archive(&members);
         let outcome = |threads| {
             let target = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-            let errors = unpack(&archive, target.path(), threads, Duration::ZERO);
-            (tree(target.path()), errors)
+            let told = unpack(&archive, target.path(), threads, Duration::ZERO);
+            (tree(target.path()), told)
         };
-        let (expected, all_errors) = outcome(1);
+        let (expected, all_told) = outcome(1);
         for threads in [2, 4] {
-            let (tree, errors) = outcome(threads);
+            let (tree, told) = outcome(threads);
             prop_assert_eq!(&tree, &expected);
-            prop_assert_eq!(errors.is_empty(), all_errors.is_empty());
-            prop_assert!(errors.iter().all(|(offset, error)| all_errors.get(offset) == Some(error)), "{:?} {:?}", errors, all_errors);
+            prop_assert_eq!(&told, &all_told);
         }
     }
 }

@@ -1,14 +1,13 @@
 //! Owner, mode, times and extended attributes of what was made, and the order in which they are given.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::path::PathBuf;
-
-use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, utimensat};
+use rustix::fs::{FileType, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 
 use super::UnpackOptions;
 use super::error::{Refusal, UnpackError};
-use super::place::{Context, Place};
-use crate::inode::{by_descriptor, os};
+use super::handle::Handle;
+use super::options::Permissions;
+use super::place::Context;
+use crate::acl::Acl;
 use crate::member::{Member, Timestamp, Xattr};
 
 /// User and group ID.
@@ -17,23 +16,53 @@ pub(super) type Owner = (u32, u32);
 /// What a member's file shall have once its data is there.
 #[derive(Debug)]
 pub(super) struct Attributes {
-    /// `None`: whoever unpacks.
-    owner: Option<Owner>,
+    owner: Ownership,
     mode: u32,
+    /// Bits that a directory keeps which has them already.
+    kept_mode: u32,
     mtime: Timestamp,
     xattrs: Vec<Xattr>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ownership {
+    /// Whoever unpacks.
+    Unpacker,
+    Of(Owner),
+    /// Nobody: whoever unpacks has the file, and hears of it.
+    Impossible,
+}
+
+/// Set-user-ID, set-group-ID (chmod(2)).
+const SET_ID: u32 = 0o6000;
+const SET_GID: u32 = 0o2000;
+
 impl Attributes {
-    pub(super) fn of(at: Context<'_>, member: &Member, options: &UnpackOptions<'_>) -> Result<Self, UnpackError> {
+    pub(super) fn of(member: &Member, options: &UnpackOptions<'_>) -> Self {
         // -1 means "leave as it is" to chown(2).
-        let id =
-            |id: u64| u32::try_from(id).ok().filter(|&id| id != u32::MAX).ok_or_else(|| at.refused(Refusal::Owner));
-        let owner = if options.owner { Some((id(member.uid)?, id(member.gid)?)) } else { None };
+        let id = |id: u64| u32::try_from(id).ok().filter(|&id| id != u32::MAX);
+        let owner = match (options.owner, id(member.uid), id(member.gid)) {
+            (false, ..) => Ownership::Unpacker,
+            (true, Some(uid), Some(gid)) => Ownership::Of((uid, gid)),
+            _ => Ownership::Impossible,
+        };
         // A set-id file that belongs to whoever unpacks would be a gift to everyone else.
-        let mode = if options.owner { member.mode & 0o7777 } else { member.mode & 0o1777 };
+        let is_owned = matches!(owner, Ownership::Of(_));
+        let (allowed, kept_mode) = match options.permissions {
+            Permissions::Exact if is_owned => (0o7777, 0),
+            Permissions::Exact => (0o7777 & !SET_ID, SET_GID),
+            Permissions::LessUmask(umask) => (0o777 & !umask, 0o7000),
+        };
         let xattrs = member.xattrs.iter().filter(|xattr| (options.keep_xattr)(&xattr.name)).cloned().collect();
-        Ok(Attributes { owner, mode, mtime: member.mtime, xattrs })
+        Attributes { owner, mode: member.mode & allowed, kept_mode, mtime: member.mtime, xattrs }
+    }
+
+    /// As [`Attributes::of`], but an owner that cannot be is refused beforehand.
+    pub(super) fn possible(at: Context<'_>, member: &Member, options: &UnpackOptions<'_>) -> Result<Self, UnpackError> {
+        match Attributes::of(member, options) {
+            Attributes { owner: Ownership::Impossible, .. } => Err(at.refused(Refusal::Owner)),
+            attributes => Ok(attributes),
+        }
     }
 
     /// Bytes of memory that these take beside their own size.
@@ -45,62 +74,49 @@ impl Attributes {
     /// anyone do with it what the final mode and owner forbid. Set-id bits come after the data, which would clear them,
     /// and attributes of the namespace `user` need a file that its owner may write (xattr(7)).
     pub(super) fn creation_mode(&self, created_owner: Option<Owner>) -> Mode {
-        let is_final_owner = self.owner.is_none() || self.owner == created_owner;
+        let is_final_owner = match self.owner {
+            Ownership::Of(owner) => created_owner == Some(owner),
+            Ownership::Unpacker | Ownership::Impossible => true,
+        };
         Mode::from_raw_mode(if is_final_owner && self.xattrs.is_empty() { self.mode & 0o777 } else { 0o600 })
     }
 
-    /// Gives `file`, of which `stat` was read, what it does not have yet.
+    /// Gives `file`, of which `stat` was read, what it does not have yet, and tells what it could not be given.
     ///
     /// chown clears set-id bits and file capabilities (chown(2)), and an access ACL sets the mode's group bits (acl(5)):
-    /// so owner, extended attributes, mode. Times are last.
-    pub(super) fn give(&self, at: Context<'_>, file: BorrowedFd<'_>, stat: &Stat) -> Result<(), UnpackError> {
-        let new_owner = self.new_owner(stat);
-        if let Some((uid, gid)) = new_owner {
-            rustix::fs::fchown(file, Some(uid), Some(gid)).map_err(at.failed("chown"))?;
-        }
-        for Xattr { name, value } in &self.xattrs {
-            rustix::fs::fsetxattr(file, &name[..], value, XattrFlags::empty()).map_err(at.failed("setxattr"))?;
-        }
-        if let Some(mode) = self.new_mode(stat, new_owner.is_some()) {
-            rustix::fs::fchmod(file, mode).map_err(at.failed("chmod"))?;
-        }
-        rustix::fs::futimens(file, &self.times()).map_err(at.failed("futimens"))
-    }
-
-    /// As [`Attributes::give`] for what must not be opened, the descriptor `made` being a mere path (O_PATH).
-    pub(super) fn give_special(
-        &self,
-        place: Place<'_>,
-        made: BorrowedFd<'_>,
-        stat: &Stat,
-        is_symlink: bool,
-    ) -> Result<(), UnpackError> {
-        let Place { at, parent, name } = place;
-        let new_owner = self.new_owner(stat);
-        if let Some((uid, gid)) = new_owner {
-            rustix::fs::chownat(made, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH).map_err(at.failed("chown"))?;
+    /// so owner, extended attributes, mode. Times are last. What is missing takes no right away from anyone, nor gives
+    /// any: a file of another owner has no set-id bits, and one without its ACL not the group bits that it set.
+    pub(super) fn give(&self, at: Context<'_>, file: Handle<'_>, stat: &Stat) -> Vec<UnpackError> {
+        let mut wrong = Vec::new();
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let mut mode = self.mode | if kind == FileType::Directory { self.kept_mode & stat.st_mode } else { 0 };
+        let new_owner = match self.owner {
+            Ownership::Of(owner) => Some(owner).filter(|&owner| owner != (stat.st_uid, stat.st_gid)),
+            Ownership::Unpacker => None,
+            Ownership::Impossible => {
+                wrong.push(at.refused(Refusal::Owner));
+                None
+            }
+        };
+        if let Some((uid, gid)) = new_owner
+            && let Err(errno) = file.chown(Uid::from_raw(uid), Gid::from_raw(gid))
+        {
+            wrong.push(at.failed("chown")(errno));
+            mode &= !SET_ID;
         }
         for xattr in &self.xattrs {
-            rustix::fs::lsetxattr(by_descriptor(parent, os(name)), &xattr.name[..], &xattr.value, XattrFlags::empty())
-                .map_err(at.failed("setxattr"))?;
+            if let Err(source) = file.set_xattr(&xattr.name, &xattr.value) {
+                mode &= rights_without(xattr);
+                wrong.push(at.no_attribute(&xattr.name, source));
+            }
         }
+        let may_differ = new_owner.is_some() || !self.xattrs.is_empty() || stat.st_mode & 0o7777 != mode;
         // Symbolic links have no mode of their own (symlink(7)).
-        if let Some(mode) = self.new_mode(stat, new_owner.is_some()).filter(|_| !is_symlink) {
-            // fchmod(2) refuses O_PATH; the link in /proc leads to this very inode.
-            let made = PathBuf::from(format!("/proc/self/fd/{}", made.as_raw_fd()));
-            rustix::fs::chmod(made, mode).map_err(at.failed("chmod"))?;
+        if may_differ && kind != FileType::Symlink {
+            wrong.extend(file.chmod(Mode::from_raw_mode(mode)).map_err(at.failed("chmod")).err());
         }
-        utimensat(parent, os(name), &self.times(), AtFlags::SYMLINK_NOFOLLOW).map_err(at.failed("utimensat"))
-    }
-
-    fn new_owner(&self, stat: &Stat) -> Option<(Uid, Gid)> {
-        let (uid, gid) = self.owner.filter(|&owner| owner != (stat.st_uid, stat.st_gid))?;
-        Some((Uid::from_raw(uid), Gid::from_raw(gid)))
-    }
-
-    fn new_mode(&self, stat: &Stat, is_new_owner: bool) -> Option<Mode> {
-        let may_differ = is_new_owner || !self.xattrs.is_empty() || stat.st_mode & 0o7777 != self.mode;
-        may_differ.then_some(Mode::from_raw_mode(self.mode))
+        wrong.extend(file.set_times(&self.times()).map_err(at.failed("set its times")).err());
+        wrong
     }
 
     fn times(&self) -> Timestamps {
@@ -109,6 +125,16 @@ impl Attributes {
             last_modification: Timespec { tv_sec: self.mtime.secs, tv_nsec: self.mtime.nanos.into() },
         }
     }
+}
+
+/// The mode's bits that may stay where `xattr` could not be set.
+fn rights_without(xattr: &Xattr) -> u32 {
+    if xattr.name != b"system.posix_acl_access" {
+        return 0o7777;
+    }
+    // The mode's group bits are the ACL's mask: what any of those may have who are named in it.
+    let acl = Acl::of_xattr(&xattr.value).or_else(|| Acl::of_text(&xattr.value));
+    0o7707 | acl.map_or(0, |acl| acl.owning_group())
 }
 
 #[cfg(test)]
@@ -121,7 +147,7 @@ mod tests {
         (member.uid, member.gid) = (1, 2);
         member.xattrs = xattrs.iter().map(|name| Xattr { name: name.to_vec(), value: Vec::new() }).collect();
         let options = UnpackOptions { owner, ..UnpackOptions::default() };
-        Attributes::of(Context { path: b"a", offset: 0 }, &member, &options).unwrap()
+        Attributes::of(&member, &options)
     }
 
     #[test]
@@ -147,8 +173,38 @@ mod tests {
             let mut member = Member::new("a", Kind::Fifo, 0o600);
             member.uid = uid;
             let options = UnpackOptions { owner: true, ..UnpackOptions::default() };
-            let error = Attributes::of(Context { path: b"a", offset: 0 }, &member, &options).unwrap_err();
+            let error = Attributes::possible(Context { path: b"a", offset: 0 }, &member, &options).unwrap_err();
             assert!(matches!(error, UnpackError::Refused { why: Refusal::Owner, .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn ordinary_users_get_the_modes_that_tar_gives_them() {
+        for (owner, permissions, mode, expected, kept) in [
+            (true, Permissions::Exact, 0o7777, 0o7777, 0),
+            (false, Permissions::Exact, 0o7777, 0o1777, SET_GID),
+            (false, Permissions::LessUmask(0o027), 0o7777, 0o750, 0o7000),
+            (false, Permissions::LessUmask(0), 0o666, 0o666, 0o7000),
+        ] {
+            let options = UnpackOptions { owner, permissions, ..UnpackOptions::default() };
+            let attributes = Attributes::of(&Member::new("a", Kind::Directory, mode), &options);
+            assert_eq!((attributes.mode, attributes.kept_mode), (expected, kept), "{owner} {permissions:?} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_its_acl_is_open_to_nobody_whom_that_shuts_out() {
+        let text = b"user::rw-,user:7:rw-,group::r--,mask::rw-,other::---";
+        let acl = Acl::of_text(text).unwrap().to_xattr().unwrap();
+        for (name, value, expected) in [
+            (&b"system.posix_acl_access"[..], &acl[..], 0o640),
+            (b"system.posix_acl_access", text, 0o640),
+            (b"system.posix_acl_access", b"none", 0o600),
+            (b"system.posix_acl_default", &acl, 0o660),
+            (b"user.a", b"", 0o660),
+        ] {
+            let xattr = Xattr { name: name.to_vec(), value: value.to_vec() };
+            assert_eq!(0o660 & rights_without(&xattr), expected);
         }
     }
 }

@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, fstat};
+use rustix::io::Errno;
 
 use super::attributes::Attributes;
 use super::error::{Refusal, UnpackError};
-use super::place::Context;
+use super::handle::Handle;
+use super::place::{Context, InodeId};
 use crate::beneath::{Resolver, SafePath};
 
 struct Pending {
     offset: u64,
+    inode: InodeId,
     attributes: Attributes,
 }
 
 /// By path, so that a directory which an archive has many times takes its room once; the last one counts.
+#[derive(Default)]
 pub(super) struct Directories {
     pending: BTreeMap<SafePath, Pending>,
     bytes: usize,
@@ -28,9 +32,16 @@ impl Directories {
         Directories { pending: BTreeMap::new(), bytes: 0, limit }
     }
 
-    pub(super) fn add(&mut self, at: Context<'_>, path: SafePath, attributes: Attributes) -> Result<(), UnpackError> {
+    /// `inode` is the directory that `path` leads to now.
+    pub(super) fn add(
+        &mut self,
+        at: Context<'_>,
+        path: SafePath,
+        inode: InodeId,
+        attributes: Attributes,
+    ) -> Result<(), UnpackError> {
         self.remove(&path);
-        let pending = Pending { offset: at.offset, attributes };
+        let pending = Pending { offset: at.offset, inode, attributes };
         self.bytes += bytes(&path, &pending);
         if self.bytes > self.limit {
             return Err(at.refused(Refusal::TooManyDirectories { limit: self.limit }));
@@ -46,17 +57,41 @@ impl Directories {
         }
     }
 
-    /// Gives all of them their attributes, those below before those above: the mode of one above may shut it.
-    pub(super) fn finish(self, root: BorrowedFd<'_>, resolver: Resolver) -> Result<(), UnpackError> {
+    /// Gives all of them their attributes, those below before those above: the mode of one above may shut it. Tells what
+    /// was wrong with any.
+    pub(super) fn finish(self, root: BorrowedFd<'_>, resolver: Resolver, mut tell: impl FnMut(UnpackError)) {
         for (path, pending) in self.pending.into_iter().rev() {
             let name = if path.as_bytes().is_empty() { b"." } else { path.as_bytes() };
             let at = Context { path: name, offset: pending.offset };
-            let directory =
-                resolver.open(root, path.as_bytes(), OFlags::RDONLY).map_err(|errno| at.unresolved(errno))?;
-            let stat = rustix::fs::fstat(&directory).map_err(at.failed("fstat"))?;
-            pending.attributes.give(at, directory.as_fd(), &stat)?;
+            match pending.finish(at, root, resolver, path.as_bytes()) {
+                Ok(wrong) => wrong.into_iter().for_each(&mut tell),
+                Err(error) => tell(error),
+            }
         }
-        Ok(())
+    }
+}
+
+impl Pending {
+    fn finish(
+        self,
+        at: Context<'_>,
+        root: BorrowedFd<'_>,
+        resolver: Resolver,
+        path: &[u8],
+    ) -> Result<Vec<UnpackError>, UnpackError> {
+        let open = |access| resolver.open(root, path, access);
+        let (directory, is_open) = match open(OFlags::RDONLY) {
+            // One that was there before may be shut to its owner.
+            Err(Errno::ACCESS) => (open(OFlags::PATH), false),
+            opened => (opened, true),
+        };
+        let directory = directory.map_err(|errno| at.unresolved(errno))?;
+        let stat = fstat(&directory).map_err(at.failed("fstat"))?;
+        if InodeId::of(&stat) != self.inode {
+            return Err(at.refused(Refusal::Replaced));
+        }
+        let handle = if is_open { Handle::Open(directory.as_fd()) } else { Handle::Path(directory.as_fd()) };
+        Ok(self.attributes.give(at, handle, &stat))
     }
 }
 
@@ -74,8 +109,8 @@ mod tests {
     fn add(directories: &mut Directories, path: &str) -> Result<(), UnpackError> {
         let at = Context { path: path.as_bytes(), offset: 512 };
         let member = Member::new(path, Kind::Directory, 0o755);
-        let attributes = Attributes::of(at, &member, &UnpackOptions::default()).unwrap();
-        directories.add(at, SafePath::new(path.as_bytes()).unwrap(), attributes)
+        let attributes = Attributes::of(&member, &UnpackOptions::default());
+        directories.add(at, SafePath::new(path.as_bytes()).unwrap(), InodeId::new(1, 1), attributes)
     }
 
     #[test]

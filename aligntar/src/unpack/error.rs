@@ -16,7 +16,7 @@ pub enum UnpackError {
     /// A thread could not be started.
     #[error("start a thread")]
     Thread(#[source] std::io::Error),
-    /// What the archive asks for is not done; nothing was made for it.
+    /// What the archive asks for is not done.
     #[error("member {path:?} at offset {offset} is refused: {why}")]
     Refused {
         /// The member's path.
@@ -25,6 +25,19 @@ pub enum UnpackError {
         offset: u64,
         /// The reason.
         why: Refusal,
+    },
+    /// An extended attribute could not be set, an ACL among them.
+    #[error("member {path:?} at offset {offset}: set its attribute {name}")]
+    Attribute {
+        /// The member's path.
+        path: ShownName,
+        /// Its header's offset in the archive.
+        offset: u64,
+        /// The attribute's.
+        name: ShownName,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
     },
     /// A system call failed.
     #[error("member {path:?} at offset {offset}: {call}")]
@@ -63,6 +76,20 @@ pub enum UnpackError {
     },
 }
 
+impl UnpackError {
+    /// Offset of the member's header in the archive; `None` if the error is of no member.
+    pub fn offset(&self) -> Option<u64> {
+        match *self {
+            UnpackError::Alignment(_) | UnpackError::Thread(_) => None,
+            UnpackError::Refused { offset, .. }
+            | UnpackError::Attribute { offset, .. }
+            | UnpackError::Call { offset, .. }
+            | UnpackError::Data { offset, .. }
+            | UnpackError::Parent { offset, .. } => Some(offset),
+        }
+    }
+}
+
 /// Why a member is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -72,9 +99,18 @@ pub enum Refusal {
     /// A hard link to a path that cannot lie below the target.
     #[error("it links to a path that cannot be used, {0}")]
     LinkTarget(BadPath),
-    /// A component of its path, or of its hard link's target, is a symbolic link.
+    /// A component of its path, or of its hard link's target, is a symbolic link, which this run has not made or does not
+    /// follow.
     #[error("its path leads through a symbolic link")]
     ThroughSymlink,
+    /// A component of its path, or of its hard link's target, is a symbolic link of the archive that leads out of the target
+    /// directory.
+    #[error("its path leads through a symbolic link out of the directory")]
+    LinkToOutside,
+    /// A component of its path, or of its hard link's target, is a symbolic link of the archive that leads to no directory, or
+    /// through too many others.
+    #[error("its path leads through a symbolic link to no directory")]
+    LinkToNothing,
     /// A component of its path, or of its hard link's target, is neither a directory nor a symbolic link.
     #[error("its path leads through a file that is no directory")]
     ThroughFile,
@@ -87,6 +123,9 @@ pub enum Refusal {
     /// Its owner or group is no 32-bit number, or 2^32 - 1, which means "none" to chown(2).
     #[error("its owner or group is no number that Linux has")]
     Owner,
+    /// What has its name is not what was made a moment before: somebody else changes the directory meanwhile.
+    #[error("something else has taken its place")]
+    Replaced,
     /// Major number over 4095 or minor number over 1,048,575 (linux/kdev_t.h).
     #[error("its device number is none that Linux has")]
     DeviceNumber,

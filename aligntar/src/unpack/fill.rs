@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::fs::Stat;
 
 use super::error::UnpackError;
+use super::handle::Handle;
 use super::new_file::NewFile;
 use super::place::{Context, InodeId};
 use crate::align::Alignment;
@@ -35,11 +36,37 @@ impl Data {
     }
 }
 
-/// How data moves.
+/// How data moves, and what becomes of a file that could not be given all that it shall have.
 #[derive(Clone, Copy)]
 pub(super) struct Means {
     pub(super) fs_block: Alignment,
     pub(super) clone_policy: ClonePolicy,
+    pub(super) imperfect: Imperfect,
+}
+
+/// What becomes of a file whose data is there, but not its owner, its mode, its times or one of its attributes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Imperfect {
+    /// It is removed again.
+    Discard,
+    Keep,
+}
+
+impl Imperfect {
+    /// What is wrong with a file that is to be kept; the error of one that is not.
+    pub(super) fn judge(self, wrong: Vec<UnpackError>) -> Result<Vec<UnpackError>, UnpackError> {
+        match self {
+            Imperfect::Keep => Ok(wrong),
+            Imperfect::Discard => wrong.into_iter().next().map_or(Ok(Vec::new()), Err),
+        }
+    }
+}
+
+/// A file that is there.
+pub(super) struct Filled {
+    pub(super) moved: Transferred,
+    /// What it could not be given.
+    pub(super) wrong: Vec<UnpackError>,
 }
 
 /// A new, empty file, and what it shall become.
@@ -61,12 +88,12 @@ impl Made {
     }
 
     /// Everything but the name: data, then attributes.
-    pub(super) fn complete(&self, data: &Data, means: Means) -> Result<Transferred, UnpackError> {
+    pub(super) fn complete(&self, data: &Data, means: Means) -> Result<Filled, UnpackError> {
         let moved = match data {
             Data::Memory(bytes) => self.write(bytes, 0),
             Data::Spans { archive, spans } => self.move_spans(archive, spans, means),
         };
-        moved.and_then(|moved| self.finish(moved)).inspect_err(|_| self.discard())
+        moved.and_then(|moved| self.finish(moved, means.imperfect)).inspect_err(|_| self.discard())
     }
 
     /// As [`Made::complete`], with data that is read while it is written.
@@ -75,9 +102,10 @@ impl Made {
         entry: &Entry,
         source: &mut S,
         buffer: &mut Vec<u8>,
-    ) -> Result<Transferred, UnpackError> {
+        imperfect: Imperfect,
+    ) -> Result<Filled, UnpackError> {
         let moved = self.write_from(entry, source, buffer);
-        moved.and_then(|moved| self.finish(moved)).inspect_err(|_| self.discard())
+        moved.and_then(|moved| self.finish(moved, imperfect)).inspect_err(|_| self.discard())
     }
 
     fn write_from<S: Source + ?Sized>(
@@ -132,14 +160,14 @@ impl Made {
     }
 
     /// What did not move are holes: the file may still be too short for one at its end.
-    fn finish(&self, mut moved: Transferred) -> Result<Transferred, UnpackError> {
+    fn finish(&self, mut moved: Transferred, imperfect: Imperfect) -> Result<Filled, UnpackError> {
         let size = self.new.size;
         moved.hole_bytes = size - moved.cloned_bytes - moved.copied_bytes;
         if moved.hole_bytes > 0 {
             rustix::fs::ftruncate(&self.file, size).map_err(self.at().failed("ftruncate"))?;
         }
-        self.new.attributes.give(self.at(), self.file.as_fd(), &self.stat)?;
-        Ok(moved)
+        let wrong = self.new.attributes.give(self.at(), Handle::Open(self.file.as_fd()), &self.stat);
+        Ok(Filled { moved, wrong: imperfect.judge(wrong)? })
     }
 }
 

@@ -4,17 +4,32 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use super::attributes::Owner;
+use crate::beneath::SafePath;
 
 /// Descriptors that are kept. A walk comes back to a few directories above the one it is in.
 const KEPT: usize = 8;
 
 /// An open directory.
+#[derive(Clone)]
 pub(super) struct Folder {
-    path: Vec<u8>,
+    /// As members call it.
+    path: Arc<[u8]>,
+    /// The same without the symbolic links that it leads through, where it does.
+    pub(super) real: Option<SafePath>,
     pub(super) descriptor: Arc<OwnedFd>,
     /// Who owns a file that was made here: that hangs on the process, the directory (set-group-ID) and the mount
     /// (`grpid`, ID mapping), so the first one tells.
     pub(super) created_owner: Arc<OnceLock<Owner>>,
+}
+
+impl Folder {
+    /// `path`, which lies in this directory, without links above it.
+    pub(super) fn real_path(&self, path: SafePath) -> SafePath {
+        match (&self.real, path.split()) {
+            (Some(real), Some((_, name))) => real.join(name),
+            _ => path,
+        }
+    }
 }
 
 /// Open directories by path, the last one used in front.
@@ -24,19 +39,21 @@ pub(super) struct Folders(Vec<Folder>);
 impl Folders {
     /// The directory that was kept as `path`.
     pub(super) fn get(&mut self, path: &[u8]) -> Option<&mut Folder> {
-        let at = self.0.iter().position(|folder| folder.path == path)?;
+        let at = self.0.iter().position(|folder| *folder.path == *path)?;
         self.0[..=at].rotate_right(1);
         self.0.first_mut()
     }
 
-    pub(super) fn keep(&mut self, path: &[u8], descriptor: OwnedFd) -> &mut Folder {
+    /// `real` is where `path` leads, if that is another one.
+    pub(super) fn keep(&mut self, path: &[u8], real: Option<SafePath>, descriptor: OwnedFd) -> &mut Folder {
+        self.0.retain(|folder| *folder.path != *path);
         self.0.truncate(KEPT - 1);
         let (descriptor, created_owner) = (Arc::new(descriptor), Arc::default());
-        self.0.insert(0, Folder { path: path.to_vec(), descriptor, created_owner });
+        self.0.insert(0, Folder { path: path.into(), real, descriptor, created_owner });
         &mut self.0[0]
     }
 
-    /// After a directory was removed, its path may be another's.
+    /// After a directory was removed, or a link that leads to one, its path may be another's.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }
@@ -51,10 +68,10 @@ mod tests {
         let mut folders = Folders::default();
         let open = || OwnedFd::from(std::fs::File::open("/").unwrap());
         for name in 0..KEPT as u8 {
-            folders.keep(&[name], open());
+            folders.keep(&[name], None, open());
         }
         folders.get(&[0]).unwrap().created_owner.set((1, 2)).unwrap();
-        folders.keep(b"new", open());
+        folders.keep(b"new", None, open());
         assert!(folders.get(&[1]).is_none());
         assert_eq!(folders.get(&[0]).unwrap().created_owner.get(), Some(&(1, 2)));
         folders.forget();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, linkat};
 
 use super::error::UnpackError;
-use super::fill::{Data, Means};
+use super::fill::{Data, Filled, Means};
 use super::new_file::{NewFile, NotMade};
 use super::place::{Context, Place};
 use crate::beneath::SafePath;
@@ -46,7 +46,7 @@ pub(super) struct Done {
     /// Of the member in the archive.
     pub(super) offset: u64,
     pub(super) path: SafePath,
-    pub(super) outcome: Result<Transferred, NotDone>,
+    pub(super) outcome: Result<Filled, NotDone>,
     /// The memory that its data was in.
     pub(super) buffer: Option<Vec<u8>>,
 }
@@ -99,7 +99,7 @@ impl Done {
     }
 }
 
-fn complete_file(new: NewFile, data: Data, means: Means) -> (Result<Transferred, NotDone>, Option<Vec<u8>>) {
+fn complete_file(new: NewFile, data: Data, means: Means) -> (Result<Filled, NotDone>, Option<Vec<u8>>) {
     let outcome = match new.make() {
         Ok(made) => made.complete(&data, means).map_err(NotDone::Failed),
         Err(NotMade::Failed(error)) => Err(NotDone::Failed(error)),
@@ -110,14 +110,14 @@ fn complete_file(new: NewFile, data: Data, means: Means) -> (Result<Transferred,
 
 /// Whatever stands against it is not for a thread: a target that was not made, a directory in its place, a file that has
 /// the name.
-fn complete_link(link: NewLink, target_parent: Arc<OwnedFd>) -> Result<Transferred, NotDone> {
+fn complete_link(link: NewLink, target_parent: Arc<OwnedFd>) -> Result<Filled, NotDone> {
     let place = link.place();
     let made = link
         .target
         .split()
         .map(|(_, target)| linkat(&target_parent, os(target), place.parent, os(place.name), AtFlags::empty()));
     match made {
-        Some(Ok(())) => Ok(Transferred::default()),
+        Some(Ok(())) => Ok(Filled { moved: Transferred::default(), wrong: Vec::new() }),
         _ => Err(NotDone::Occupied(Box::new(Job::Link { link, target_parent }))),
     }
 }

@@ -1,19 +1,19 @@
 //! Makes names: a new directory entry for each member, in place of what has the name.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::AsFd;
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, linkat, makedev, mkdirat, mknodat, openat, statat, symlinkat, unlinkat,
+    AtFlags, Dev, FileType, Mode, OFlags, Stat, fstat, makedev, mkdirat, mknodat, openat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
 use super::Unpacker;
-use super::attributes::Attributes;
 use super::data::Way;
 use super::error::{Refusal, UnpackError};
 use super::fill::{self, Data, Made};
-use super::job::{Job, NewLink};
+use super::folders::Folder;
+use super::handle::Handle;
+use super::job::Job;
 use super::new_file::{NewFile, NotMade};
 use super::place::{Context, InodeId, Place};
 use crate::beneath::SafePath;
@@ -28,7 +28,7 @@ const DEVICE_MAX: (u32, u32) = (0xfff, 0xf_ffff);
 impl Unpacker<'_> {
     /// Shut to others until it gets its mode, and open to whoever unpacks.
     pub(super) fn directory(&mut self, place: Place<'_>, path: &SafePath, member: &Member) -> Result<(), UnpackError> {
-        let attributes = Attributes::of(place.at, member, &self.options)?;
+        let attributes = self.attributes(place.at, member)?;
         let make = || mkdirat(place.parent, os(place.name), Mode::from_raw_mode(0o700));
         match make() {
             Err(Errno::EXIST) if place.is_directory()? => {}
@@ -38,19 +38,24 @@ impl Unpacker<'_> {
             }
             made => made.map_err(place.at.failed("mkdir"))?,
         }
-        self.directories.add(place.at, path.clone(), attributes)
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = openat(place.parent, os(place.name), flags, Mode::empty()).map_err(place.at.failed("open"))?;
+        let stat = fstat(&made).map_err(place.at.failed("fstat"))?;
+        // What comes next most often lies in it.
+        self.folders.keep(path.as_bytes(), None, made);
+        self.directories.add(place.at, path.clone(), InodeId::of(&stat), attributes)
     }
 
     pub(super) fn regular<S: Source + ?Sized>(
         &mut self,
         at: Context<'_>,
         path: &SafePath,
+        folder: &Folder,
         entry: &Entry,
         source: &mut S,
     ) -> Result<(), UnpackError> {
-        let attributes = Attributes::of(at, &entry.member, &self.options)?;
+        let attributes = self.attributes(at, &entry.member)?;
         let data = self.data(at, entry, source)?;
-        let folder = self.open_parent(at, path)?;
         let new = NewFile {
             archived: at.path.to_vec(),
             offset: at.offset,
@@ -64,10 +69,11 @@ impl Unpacker<'_> {
             Some(data) => self.submit(Job::File { new, data }),
             None => {
                 let made = self.make_anyway(new)?;
-                self.moved += made.complete_from(entry, source, &mut self.buffer)?;
-                Ok(())
+                let filled = made.complete_from(entry, source, &mut self.buffer, self.means.imperfect)?;
+                self.add(filled);
             }
         }
+        Ok(())
     }
 
     /// The data, or a way to it, where it can be had without the source; `None` where it must be read piece by piece.
@@ -95,19 +101,12 @@ impl Unpacker<'_> {
         })
     }
 
-    fn submit(&mut self, job: Job) -> Result<(), UnpackError> {
-        match &mut self.pipeline {
-            // What went wrong with another one is told before the next is begun.
-            Some(pipeline) => {
-                let done = pipeline.submit(job);
-                self.count(done);
-                Ok(())
-            }
-            None => {
-                self.count(vec![job.complete(self.means)]);
-                self.tell()
-            }
-        }
+    pub(super) fn submit(&mut self, job: Job) {
+        let done = match &mut self.pipeline {
+            Some(pipeline) => pipeline.submit(job),
+            None => vec![job.complete(self.means)],
+        };
+        self.count(done);
     }
 
     /// Makes a file also where that takes the removal of an empty directory.
@@ -129,86 +128,40 @@ impl Unpacker<'_> {
     pub(super) fn complete_anyway(&mut self, job: Job) -> Result<(), UnpackError> {
         match job {
             Job::File { new, data } => {
-                let made = self.make_anyway(new)?;
-                self.moved += made.complete(&data, self.means)?;
+                let filled = self.make_anyway(new)?.complete(&data, self.means)?;
+                self.add(filled);
                 Ok(())
             }
-            Job::Link { link, .. } => self.link(link.place(), &link.path, &link.target),
+            Job::Link { link, .. } => self.link_or_wait(link),
         }
     }
 
-    /// A file on its way can still fail, and then has to go; another name of it would stay. So that is made behind it, by
-    /// the same thread, or when no thread has the file any more.
-    pub(super) fn hard_link(
-        &mut self,
-        at: Context<'_>,
-        parent: Arc<OwnedFd>,
-        path: SafePath,
-        target: &[u8],
-    ) -> Result<(), UnpackError> {
-        let target = SafePath::new(target).map_err(|bad| at.refused(Refusal::LinkTarget(bad)))?;
-        let target_parent = self.pipeline.as_ref().and_then(|pipeline| pipeline.parent_of_next(&target));
-        if target_parent.is_none() {
-            self.wait_for_way(target.as_bytes())?;
-        }
-        let link = NewLink { archived: at.path.to_vec(), offset: at.offset, path, parent, target };
-        match target_parent {
-            Some(target_parent) => self.submit(Job::Link { link, target_parent }),
-            None => self.link(link.place(), &link.path, &link.target),
-        }
-    }
-
-    /// The target resolves like any path: a link can only name what lies below the root. No thread has it, nor what is
-    /// above it.
-    fn link(&mut self, place: Place<'_>, path: &SafePath, target: &SafePath) -> Result<(), UnpackError> {
-        let at = place.at;
-        let (directory, name) = target.split().ok_or_else(|| at.refused(Refusal::Root))?;
-        let directory = match self.folders.get(directory) {
-            Some(folder) => folder.descriptor.clone(),
-            None => {
-                let opened = self.options.resolver.open(self.root, directory, OFlags::PATH);
-                Arc::new(opened.map_err(|errno| at.unresolved(errno))?)
-            }
-        };
-        let stat = statat(&directory, os(name), AtFlags::SYMLINK_NOFOLLOW).map_err(at.failed("stat its target"))?;
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-            return Err(at.refused(Refusal::LinkToDirectory));
-        }
-        let inode = InodeId::of(&stat);
-        let link = || linkat(&directory, os(name), place.parent, os(place.name), AtFlags::empty());
-        match link() {
-            Err(Errno::EXIST) if place.is(inode) => Ok(()),
-            Err(Errno::EXIST) => {
-                self.remove(place, path)?;
-                link().map_err(at.failed("link"))
-            }
-            linked => linked.map_err(at.failed("link")),
-        }
-    }
-
-    /// Symbolic links, FIFOs and devices: made by name, then given their attributes without following anything.
+    /// Symbolic links, FIFOs and devices. Nothing opens them as it makes them, so that they are made by name, looked at,
+    /// and then given their attributes by descriptor: somebody else may have put another file in their place.
     pub(super) fn special(&mut self, place: Place<'_>, path: &SafePath, member: &Member) -> Result<(), UnpackError> {
         let Place { at, parent, name } = place;
-        if let Kind::CharDevice { major, minor } | Kind::BlockDevice { major, minor } = member.kind
-            && (major > DEVICE_MAX.0 || minor > DEVICE_MAX.1)
-        {
-            return Err(at.refused(Refusal::DeviceNumber));
-        }
-        let attributes = Attributes::of(at, member, &self.options)?;
+        let attributes = self.attributes(at, member)?;
         let mode = attributes.creation_mode(None);
-        let node = |kind, device| mknodat(parent, os(name), kind, mode, device);
+        let (file_type, device) = node(at, &member.kind)?;
         self.make_anew(place, path, "make the node", || match &member.kind {
             Kind::Symlink { target } => symlinkat(os(target), parent, os(name)),
-            Kind::CharDevice { major, minor } => node(FileType::CharacterDevice, makedev(*major, *minor)),
-            Kind::BlockDevice { major, minor } => node(FileType::BlockDevice, makedev(*major, *minor)),
-            _ => node(FileType::Fifo, 0),
+            _ => mknodat(parent, os(name), file_type, mode, device),
         })?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = openat(parent, os(name), flags, Mode::empty()).map_err(at.failed("open"))?;
-        let stat = rustix::fs::fstat(&made).map_err(at.failed("fstat"))?;
-        let is_symlink = matches!(member.kind, Kind::Symlink { .. });
-        let given = attributes.give_special(place, made.as_fd(), &stat, is_symlink);
-        given.inspect_err(|_| place.discard(InodeId::of(&stat)))
+        let stat = fstat(&made).map_err(at.failed("fstat"))?;
+        if !is_new(&stat, file_type, device) {
+            return Err(at.refused(Refusal::Replaced));
+        }
+        if let Kind::Symlink { target } = &member.kind
+            && self.witness.is_some()
+        {
+            self.links.add(InodeId::of(&stat), target);
+        }
+        let wrong = attributes.give(at, Handle::Path(made.as_fd()), &stat);
+        let wrong = self.means.imperfect.judge(wrong).inspect_err(|_| place.discard(InodeId::of(&stat)))?;
+        wrong.into_iter().for_each(|error| self.fail(error));
+        Ok(())
     }
 
     /// Makes a file with `make`, which fails with `EXIST` where there is one; that is removed first.
@@ -230,7 +183,7 @@ impl Unpacker<'_> {
     }
 
     /// Removes a file or an empty directory; a directory with content is not for an archive to remove.
-    fn remove(&mut self, place: Place<'_>, path: &SafePath) -> Result<(), UnpackError> {
+    pub(super) fn remove(&mut self, place: Place<'_>, path: &SafePath) -> Result<(), UnpackError> {
         // What is on its way may lie in it.
         self.settle();
         match unlinkat(place.parent, os(place.name), AtFlags::empty()) {
@@ -240,7 +193,33 @@ impl Unpacker<'_> {
                 self.directories.remove(path);
                 Ok(())
             }
-            removed => removed.map_err(place.at.failed("unlink")),
+            removed => {
+                removed.map_err(place.at.failed("unlink"))?;
+                self.forget_link(path);
+                Ok(())
+            }
         }
     }
+}
+
+/// The file type of `kind`, and the number of a device; zero for others.
+fn node(at: Context<'_>, kind: &Kind) -> Result<(FileType, Dev), UnpackError> {
+    Ok(match *kind {
+        Kind::CharDevice { major, minor } => (FileType::CharacterDevice, device(at, major, minor)?),
+        Kind::BlockDevice { major, minor } => (FileType::BlockDevice, device(at, major, minor)?),
+        Kind::Symlink { .. } => (FileType::Symlink, 0),
+        _ => (FileType::Fifo, 0),
+    })
+}
+
+fn device(at: Context<'_>, major: u32, minor: u32) -> Result<Dev, UnpackError> {
+    let is_known = major <= DEVICE_MAX.0 && minor <= DEVICE_MAX.1;
+    is_known.then(|| makedev(major, minor)).ok_or_else(|| at.refused(Refusal::DeviceNumber))
+}
+
+/// Whether `stat` can be of what was just made: another name of a file elsewhere has more than one.
+fn is_new(stat: &Stat, file_type: FileType, device: Dev) -> bool {
+    let is_device = matches!(file_type, FileType::CharacterDevice | FileType::BlockDevice);
+    let is_same = FileType::from_raw_mode(stat.st_mode) == file_type && (!is_device || stat.st_rdev == device);
+    is_same && stat.st_nlink == 1
 }

@@ -6,11 +6,25 @@ use crate::beneath::Resolver;
 use crate::inode::XattrFilter;
 use crate::transfer::ClonePolicy;
 
+/// Which bits of a member's mode its file gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Permissions {
+    /// All that it may have: set-id bits only together with the owner. Without the owner a new directory keeps the
+    /// set-group-ID bit that it has from the one above.
+    #[default]
+    Exact,
+    /// Those for reading, writing and executing, less these bits of a umask, as tar does it for ordinary users; what else
+    /// a directory has stays.
+    LessUmask(u32),
+}
+
 /// What of a member is restored, and how; all defaults are for who has no rights and trusts no archive.
 #[derive(Clone, Copy)]
 pub struct UnpackOptions<'a> {
     /// Give owner and group back; needs CAP_CHOWN. By default not, and then set-id bits are dropped as well.
     pub owner: bool,
+    /// Which bits of the mode. By default all.
+    pub permissions: Permissions,
     /// Which extended attributes to restore. By default those of the namespace `user` and POSIX ACLs, none that the
     /// kernel acts upon for others: `security.*`, `trusted.*`.
     pub keep_xattr: XattrFilter<'a>,
@@ -30,6 +44,7 @@ impl Default for UnpackOptions<'_> {
     fn default() -> Self {
         UnpackOptions {
             owner: false,
+            permissions: Permissions::default(),
             keep_xattr: &|name| name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_"),
             clone_policy: ClonePolicy::default(),
             threads: NonZeroUsize::MIN,

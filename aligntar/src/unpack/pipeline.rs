@@ -99,6 +99,12 @@ impl Pipeline {
         self.on_their_way.contains(path)
     }
 
+    /// Whether a file is on its way to `path` or to anything above it.
+    pub(super) fn has_on_the_way_to(&self, path: &[u8]) -> bool {
+        let is_above = |above: &[u8]| path.starts_with(above) && matches!(path.get(above.len()), None | Some(b'/'));
+        self.on_their_way.iter().any(|file| is_above(file.as_bytes()))
+    }
+
     /// What has been done since this was asked last. A thread's panic goes on here.
     pub(super) fn collect(&mut self) -> Vec<Done> {
         let mut seen = Vec::new();
@@ -177,14 +183,12 @@ mod tests {
     use crate::transfer::ClonePolicy;
     use crate::unpack::UnpackOptions;
     use crate::unpack::attributes::Attributes;
-    use crate::unpack::fill::Data;
+    use crate::unpack::fill::{Data, Imperfect};
     use crate::unpack::new_file::NewFile;
-    use crate::unpack::place::Context;
 
     /// No archive makes one: the root is no file.
     fn job_that_panics() -> Job {
         let member = Member::new(".", Kind::Regular { size: 0 }, 0o644);
-        let at = Context { path: b".", offset: 0 };
         let new = NewFile {
             archived: b".".to_vec(),
             offset: 0,
@@ -192,14 +196,15 @@ mod tests {
             parent: Arc::new(std::fs::File::open("/").unwrap().into()),
             created_owner: Arc::new(OnceLock::new()),
             size: 0,
-            attributes: Attributes::of(at, &member, &UnpackOptions::default()).unwrap(),
+            attributes: Attributes::of(&member, &UnpackOptions::default()),
         };
         Job::File { new, data: Data::Memory(Vec::new()) }
     }
 
     #[test]
     fn the_panic_of_one_thread_is_everyones_and_nobody_waits_for_it() {
-        let means = Means { fs_block: Alignment::DEFAULT, clone_policy: ClonePolicy::Never };
+        let (fs_block, clone_policy) = (Alignment::DEFAULT, ClonePolicy::Never);
+        let means = Means { fs_block, clone_policy, imperfect: Imperfect::Discard };
         for threads in [1, 3] {
             let mut pipeline = Pipeline::start(NonZeroUsize::new(threads).unwrap(), means).unwrap();
             pipeline.submit(job_that_panics());

@@ -36,6 +36,10 @@ impl Context<'_> {
         move |source| UnpackError::Call { path: lossy(self.path), offset: self.offset, call, source }
     }
 
+    pub(super) fn no_attribute(self, name: &[u8], source: Errno) -> UnpackError {
+        UnpackError::Attribute { path: lossy(self.path), offset: self.offset, name: lossy(name), source }
+    }
+
     /// The archive itself could not be used.
     pub(super) fn unreadable(self, entry: &Entry, source: std::io::Error) -> UnpackError {
         self.data_error(TransferError::Read { offset: entry.data_offset, source })
@@ -75,11 +79,16 @@ impl Place<'_> {
 }
 
 /// Device and inode number: what stays the same whatever the names are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct InodeId(u64, u64);
 
 impl InodeId {
     pub(super) fn of(stat: &Stat) -> Self {
         InodeId(stat.st_dev, stat.st_ino)
+    }
+
+    #[cfg(test)]
+    pub(super) fn new(device: u64, inode: u64) -> Self {
+        InodeId(device, inode)
     }
 }

@@ -102,43 +102,54 @@ fn through_symlinks() -> Vec<Case> {
     vec![
         case("through a link upwards", |tar| tar.symlink("l", "../outside").file("l/secret", b"x"))
             .refused("ThroughSymlink")
+            .and_going_on("LinkToOutside")
             .leaves(&["l -> ../outside"]),
         case("through an absolute link", |tar| tar.symlink_outside("l").file("l/secret", b"x"))
-            .refused("ThroughSymlink"),
+            .refused("ThroughSymlink")
+            .and_going_on("LinkToOutside"),
         case("through a link to the root", |tar| tar.symlink("l", "/").file("l/tmp/x", b"x"))
             .refused("ThroughSymlink")
+            .and_going_on("LinkToOutside")
             .leaves(&["l -> /"]),
         case("through a link that stays inside", |tar| tar.directory("d").symlink("l", "d").file("l/x", b"x"))
             .refused("ThroughSymlink")
-            .leaves(&["d/ (700)", "l -> d"]),
+            .leaves(&["d/ (700)", "l -> d"])
+            .going_on(&[], &["d/", "d/x = x", "l -> d"]),
         case("through a link to itself", |tar| tar.symlink("l", "l").file("l/x", b"x"))
             .refused("ThroughSymlink")
+            .and_going_on("LinkToNothing")
             .leaves(&["l -> l"]),
         case("through a chain of links", |tar| {
             tar.symlink("b", "../outside").symlink("a", "b").directory("a/folder/new")
         })
         .refused("ThroughSymlink")
+        .and_going_on("LinkToOutside")
         .leaves(&["a -> b", "b -> ../outside"]),
         case("through a link below a directory", |tar| {
             tar.directory("d").symlink("d/l", "../../outside").directory("d/l/new")
         })
         .refused("ThroughSymlink")
+        .and_going_on("LinkToOutside")
         .leaves(&["d/ (700)", "d/l -> ../../outside"]),
         case("through a dangling link", |tar| tar.symlink("l", "../new").directory("l/x"))
             .refused("ThroughSymlink")
+            .and_going_on("LinkToOutside")
             .leaves(&["l -> ../new"]),
         case("through a link in /proc", |tar| tar.symlink("l", "/proc/self/cwd").file("l/x", b"x"))
             .refused("ThroughSymlink")
+            .and_going_on("LinkToOutside")
             .leaves(&["l -> /proc/self/cwd"]),
         case("through a directory that became a link", |tar| {
             tar.directory("d").symlink("d", "../outside").file("d/secret", b"x")
         })
         .refused("ThroughSymlink")
+        .and_going_on("LinkToOutside")
         .leaves(&["d -> ../outside"]),
         case("through a used directory that became a link", |tar| {
             tar.directory("d").directory("d/e").file("d/e", b"").symlink("d/e", "../../outside").fifo("d/e/p")
         })
         .refused("ThroughSymlink")
+        .and_going_on("LinkToOutside")
         .leaves(&["d/ (700)", "d/e -> ../../outside"]),
         case("through a link that was there", |tar| tar.file("old/secret", b"x"))
             .before(|world| symlink("../outside", world.target().join("old")).unwrap())

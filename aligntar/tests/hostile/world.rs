@@ -9,8 +9,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use aligntar::{
-    FileSource, Limits, PlainParents, ReadError, Reader, Resolver, Source, StreamSource, UnpackError, UnpackOptions,
-    Unpacker,
+    FileSource, Limits, PlainParents, ReadError, Reader, Resolver, ShownName, Source, StreamSource, UnpackError,
+    UnpackOptions, Unpacker, Witness,
 };
 use tempfile::TempDir;
 
@@ -97,29 +97,57 @@ pub(crate) struct Way {
     pub(crate) resolver: Resolver,
     pub(crate) threads: usize,
     pub(crate) is_stream: bool,
+    /// Past members that fail.
+    pub(crate) goes_on: bool,
 }
 
 impl Way {
     pub(crate) fn all() -> impl Iterator<Item = Way> {
         let resolvers = [Resolver::Openat2, Resolver::Components];
         let ways = move |threads| {
-            resolvers.map(|resolver| [false, true].map(|is_stream| Way { resolver, threads, is_stream }))
+            let way = move |resolver, is_stream, goes_on| Way { resolver, threads, is_stream, goes_on };
+            resolvers
+                .map(|resolver| [false, true].map(|is_stream| [false, true].map(|on| way(resolver, is_stream, on))))
         };
-        [1, 2].into_iter().flat_map(ways).flatten()
+        [1, 2].into_iter().flat_map(ways).flatten().flatten()
     }
 
-    /// Unpacks `archive` as far as it goes; the error is a short name of what happened.
-    pub(crate) fn unpack(self, archive: &[u8], world: &World, options: UnpackOptions<'_>) -> Result<(), String> {
+    /// Unpacks `archive` as far as it goes; the errors are short names of what happened, in the order of the archive. The
+    /// last is that of the archive itself, where there is one.
+    pub(crate) fn unpack(self, archive: &[u8], world: &World, options: UnpackOptions<'_>) -> Vec<String> {
         let threads = NonZeroUsize::new(self.threads).unwrap();
         let options = UnpackOptions { resolver: self.resolver, threads, ..options };
         let root = File::open(world.target()).unwrap();
         if self.is_stream {
-            return unpack(Reader::new(StreamSource::new(archive), Limits::default()), &root, options);
+            return self.unpack_all(Reader::new(StreamSource::new(archive), Limits::default()), &root, options);
         }
         let file = tempfile::tempfile_in(world.path("target").parent().unwrap().parent().unwrap()).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&file, archive, 0).unwrap();
-        unpack(Reader::new(FileSource::new(&file).unwrap(), Limits::default()), &root, options)
+        self.unpack_all(Reader::new(FileSource::new(&file).unwrap(), Limits::default()), &root, options)
     }
+
+    fn unpack_all<S: Source>(self, reader: Reader<S>, root: &File, options: UnpackOptions<'_>) -> Vec<String> {
+        if !self.goes_on {
+            return unpack(reader, root, options).err().into_iter().collect();
+        }
+        let mut heard = Heard::default();
+        let read = unpack_on(reader, root, options, &mut heard);
+        heard.0.sort();
+        heard.0.into_iter().map(|(_, error)| error).chain(read.err()).collect()
+    }
+}
+
+/// Errors by the offsets of their members.
+#[derive(Default)]
+struct Heard(Vec<(u64, String)>);
+
+impl Witness for Heard {
+    fn failed(&mut self, error: UnpackError) -> Result<(), UnpackError> {
+        self.0.push((error.offset().unwrap(), unpack_error(&error)));
+        Ok(())
+    }
+
+    fn followed(&mut self, _link: ShownName, _target: ShownName) {}
 }
 
 fn unpack<S: Source>(mut reader: Reader<S>, root: &File, options: UnpackOptions<'_>) -> Result<(), String> {
@@ -129,6 +157,26 @@ fn unpack<S: Source>(mut reader: Reader<S>, root: &File, options: UnpackOptions<
         unpacker.unpack(&entry, reader.source_mut()).map_err(|error| unpack_error(&error))?;
     }
     unpacker.finish().map(drop).map_err(|error| unpack_error(&error))
+}
+
+/// Whatever comes of the archive, the directories are finished.
+fn unpack_on<S: Source>(
+    mut reader: Reader<S>,
+    root: &File,
+    options: UnpackOptions<'_>,
+    heard: &mut Heard,
+) -> Result<(), String> {
+    let mut parents = PlainParents;
+    let mut unpacker = Unpacker::telling(root.as_fd(), options, &mut parents, heard).unwrap();
+    let read = loop {
+        match reader.next_entry() {
+            Ok(Some(entry)) => drop(unpacker.unpack(&entry, reader.source_mut()).unwrap()),
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(read_error(&error)),
+        }
+    };
+    unpacker.finish().unwrap();
+    read
 }
 
 /// `Header`, `Pax`, …: the variant alone.
@@ -142,6 +190,7 @@ fn unpack_error(error: &UnpackError) -> String {
     match error {
         UnpackError::Refused { why, .. } => format!("{why:?}"),
         UnpackError::Call { call, source, .. } => format!("{call}: {:?}", io::Error::from(*source).kind()),
+        UnpackError::Attribute { source, .. } => format!("setxattr: {:?}", io::Error::from(*source).kind()),
         UnpackError::Data { source, .. } => format!("data: {source}"),
         other => format!("{other:?}"),
     }
