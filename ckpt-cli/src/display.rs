@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
+use anyhow::{Context, Result};
 use ckpt_core::checkpoint::CheckpointError;
 use ckpt_core::progress::{Phase, Progress};
 use ckpt_core::restore::RestoreError;
@@ -55,6 +56,11 @@ impl Display {
         self.bar.finish_and_clear();
     }
 
+    /// For who prints lines while this one is on the screen.
+    pub(crate) fn lines(&self) -> Lines {
+        Lines(self.bar.clone())
+    }
+
     /// Counts one more member, for work that has no [`Progress`] of its own.
     pub(crate) fn count(&mut self, moved: Transferred) {
         self.members += 1;
@@ -72,6 +78,16 @@ impl Display {
         };
         let comma = if self.phase.is_empty() || members.is_empty() { "" } else { ": " };
         self.bar.set_message(format!("{}{comma}{members}", self.phase));
+    }
+}
+
+/// Prints lines on stderr, above the progress.
+pub(crate) struct Lines(ProgressBar);
+
+impl Lines {
+    pub(crate) fn print(&self, line: &str) {
+        // Where stderr is closed, there is nobody to tell.
+        self.0.suspend(|| drop(writeln!(io::stderr(), "{line}")));
     }
 }
 
@@ -142,7 +158,14 @@ pub(crate) fn complain(error: &anyhow::Error) {
     }
 }
 
-/// Prints a line on stdout. Who closed it does not want it: that is no failure of what was done.
-pub(crate) fn say(line: impl fmt::Display) {
-    let _ = writeln!(io::stdout(), "{line}");
+/// Prints a line on stdout.
+///
+/// # Errors
+/// If it cannot be written. Who closed the pipe has seen enough: that is none.
+pub(crate) fn say(line: impl fmt::Display) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("write to standard output"),
+    }
 }

@@ -31,8 +31,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     ensure!(folder.is_dir(), "{} is no folder: name one in which archives are to be made", folder.display());
     let checkup = examine(folder);
     match arguments.format {
-        Format::Json => say(serde_json::to_string_pretty(&checkup)?),
-        Format::Table => say(table(&checkup)),
+        Format::Json => say(serde_json::to_string_pretty(&checkup)?)?,
+        Format::Table => say(table(&checkup))?,
     }
     Ok(if checkup.fit { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

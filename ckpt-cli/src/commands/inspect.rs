@@ -29,11 +29,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Format::Json => say(serde_json::to_string_pretty(&inspection)?),
         Format::Table => print_tables(&inspection),
     }
-    Ok(())
 }
 
 /// Words of the archive may be of any characters: they keep to their line.
-fn print_tables(inspection: &Inspection) {
+fn print_tables(inspection: &Inspection) -> anyhow::Result<()> {
     let mut facts = Table::new();
     facts.load_style(UTF8_FULL_CONDENSED);
     let mut add = |title: &str, text: &str| {
@@ -55,7 +54,7 @@ fn print_tables(inspection: &Inspection) {
     add("deleted", &format!("{} paths of the image", inspection.deleted));
     add("length", &length(inspection));
     add("on disk", &on_disk(inspection));
-    say(format_args!("{facts}\n{}\n{}", parts(inspection), powers(&inspection.powers)));
+    say(format_args!("{facts}\n{}\n{}", parts(inspection), powers(&inspection.powers)))
 }
 
 fn powers(powers: &[Granted]) -> String {

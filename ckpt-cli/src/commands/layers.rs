@@ -38,7 +38,6 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Format::Json => say(serde_json::to_string_pretty(&to_json(store, &layers))?),
         Format::Table => say(table(store, &layers)),
     }
-    Ok(())
 }
 
 fn to_json(store: Store, layers: &Layers) -> serde_json::Value {

@@ -52,7 +52,7 @@ fn list<S: Source>(arguments: &Arguments, mut reader: Reader<S>) -> Result<()> {
     let mut failed = None;
     loop {
         match reader.next_entry() {
-            Ok(Some(entry)) => writeln!(out, "{}", line(arguments, &entry))?,
+            Ok(Some(entry)) => writeln!(out, "{}", line(arguments, &entry)).context(WRITE)?,
             Ok(None) => break,
             Err(error) => {
                 failed = Some(error);
@@ -61,9 +61,11 @@ fn list<S: Source>(arguments: &Arguments, mut reader: Reader<S>) -> Result<()> {
         }
     }
     // What was there before the damage is shown.
-    out.flush()?;
+    out.flush().context(WRITE)?;
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
+
+const WRITE: &str = "write to standard output";
 
 fn line(arguments: &Arguments, entry: &Entry) -> String {
     match (arguments.format, arguments.long) {

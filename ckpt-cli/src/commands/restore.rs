@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCod
     let done = restore(&options, &mut display);
     display.finish();
     match done {
-        Ok(report) => arguments.tell(&options, &report, verbosity),
+        Ok(report) => arguments.tell(&options, &report, verbosity)?,
         Err(error) if error.is_podmans_alone() && arguments.fallback => {
             return fall_back(arguments, &options, &error);
         }
@@ -149,7 +149,7 @@ impl Arguments {
         }
     }
 
-    fn tell(&self, options: &RestoreOptions, report: &RestoreReport, verbosity: Verbosity) {
+    fn tell(&self, options: &RestoreOptions, report: &RestoreReport, verbosity: Verbosity) -> Result<()> {
         let summary = Summary { elapsed: report.elapsed, frozen: None, moved: report.moved };
         summary.print(&options.import.name().to_string_lossy(), verbosity);
         if self.print_stats {
@@ -157,7 +157,7 @@ impl Arguments {
             statistics.add(&report.podman_stats, &ours(report));
             return say(statistics);
         }
-        say(&report.id);
+        say(&report.id)
     }
 
     /// podman's command line, without the archive and the containers.
@@ -197,7 +197,7 @@ fn fall_back(arguments: &Arguments, options: &RestoreOptions, why: &RestoreError
     command.push(valued("import", stock::path_of(&archive)));
     let said = stock::fall_back(why, &command, options.interrupt.as_ref())?;
     if !said.stdout.is_empty() {
-        say(String::from_utf8_lossy(&said.stdout).trim_end());
+        say(String::from_utf8_lossy(&said.stdout).trim_end())?;
     }
     Ok(stock::status(&said).into())
 }

@@ -39,8 +39,8 @@ enum Format {
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let report = report(&arguments).with_context(|| arguments.archive.display().to_string())?;
     match arguments.format {
-        Format::Json => say(serde_json::to_string_pretty(&as_json(&report))?),
-        Format::Text => print(&arguments, &report),
+        Format::Json => say(serde_json::to_string_pretty(&as_json(&report))?)?,
+        Format::Text => print(&arguments, &report)?,
     }
     let is_sound = report.problems.is_empty() && !(arguments.aligned && report.unaligned_members > 0);
     Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -61,7 +61,7 @@ fn report(arguments: &Arguments) -> Result<Report> {
     })
 }
 
-fn print(arguments: &Arguments, report: &Report) {
+fn print(arguments: &Arguments, report: &Report) -> Result<()> {
     for problem in &report.problems {
         let within = problem.within.as_deref().map(|path| format!(" in {}", ShownName::new(path))).unwrap_or_default();
         eprintln!("Error: at offset {}{within}: {}", problem.offset, problem.kind);
@@ -87,7 +87,7 @@ fn print(arguments: &Arguments, report: &Report) {
             1 => "1 problem".to_owned(),
             count => format!("{count} problems"),
         },
-    ));
+    ))
 }
 
 fn as_json(report: &Report) -> Value {

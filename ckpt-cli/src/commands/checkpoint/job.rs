@@ -41,18 +41,24 @@ impl<'j> Job<'j> {
     /// Works on all of them, unless interrupted; gives the exit status.
     pub(super) fn run(mut self, containers: &[Named]) -> u8 {
         for container in containers {
-            if let Err(error) = self.checkpoint(container) {
-                complain(&error);
-                self.status = 1;
-            }
+            let done = self.checkpoint(container);
+            self.note(done);
             if self.interrupt.is_raised() {
                 break;
             }
         }
         if self.arguments.print_stats {
-            self.say(&self.statistics);
+            let said = self.say(&self.statistics);
+            self.note(said);
         }
         self.status
+    }
+
+    fn note(&mut self, done: Result<()>) {
+        if let Err(error) = done {
+            complain(&error);
+            self.status = 1;
+        }
     }
 
     fn checkpoint(&mut self, container: &Named) -> Result<()> {
@@ -73,7 +79,7 @@ impl<'j> Job<'j> {
             Err(error) => return Err(error.into()),
         }
         if !self.arguments.print_stats {
-            self.say(&container.printed);
+            self.say(&container.printed)?;
         }
         Ok(())
     }
@@ -124,15 +130,18 @@ impl<'j> Job<'j> {
         }
         match serde_json::from_slice::<Value>(&said.stdout) {
             Ok(podman) if self.arguments.print_stats => self.statistics.add_podmans(&podman),
-            _ => self.say(&container.printed),
+            _ => self.say(&container.printed)?,
         }
         Ok(())
     }
 
     /// Prints on stdout, unless that is where the archive went.
-    fn say(&self, line: &dyn std::fmt::Display) {
+    fn say(&self, line: &dyn std::fmt::Display) -> Result<()> {
         match self.export {
-            Export::Stdout => eprintln!("{line}"),
+            Export::Stdout => {
+                eprintln!("{line}");
+                Ok(())
+            }
             _ => say(line),
         }
     }
