@@ -1,5 +1,6 @@
 //! Ctrl-C and its kin: the first has the work undone, the second ends it at once.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -15,13 +16,28 @@ const STATUS: i32 = 130;
 pub(crate) fn interrupt() -> Result<Interrupt> {
     let register = || {
         let (interrupt, raiser) = Interrupt::new()?;
-        let seen = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            flag::register_conditional_shutdown(signal, STATUS, seen.clone())?;
-            flag::register(signal, seen.clone())?;
+        register_flag()?;
+        for signal in SIGNALS {
             low_level::pipe::register(signal, raiser.try_clone()?)?;
         }
-        std::io::Result::Ok(interrupt)
+        io::Result::Ok(interrupt)
     };
     register().context("catch signals")
+}
+
+/// A flag that the first signal sets, for work in small steps.
+pub(crate) fn flag() -> Result<Arc<AtomicBool>> {
+    register_flag().context("catch signals")
+}
+
+const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+/// A second signal ends the program.
+fn register_flag() -> io::Result<Arc<AtomicBool>> {
+    let seen = Arc::new(AtomicBool::new(false));
+    for signal in SIGNALS {
+        flag::register_conditional_shutdown(signal, STATUS, seen.clone())?;
+        flag::register(signal, seen.clone())?;
+    }
+    Ok(seen)
 }

@@ -1,26 +1,40 @@
 //! `ckpt unpack`.
 
+mod first_names;
+mod selection;
+mod teller;
+
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use aligntar::{Limits, PlainParents, Reader, Source, Transferred, UnpackOptions, Unpacker};
-use anyhow::{Context, Result, ensure};
+use aligntar::{
+    Entry, Limits, Permissions, PlainParents, Reader, ShownName, Source, Transferred, UnpackOptions, Unpacker,
+};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use rustix::fs::Mode;
 
 use super::CloneArgument;
-use super::input::Input;
+use super::input::{Input, Stream};
 use super::target::JobsArgument;
 use crate::display::{Display, Summary, Verbosity};
+use crate::signals;
+use first_names::Links;
+use selection::Wanted;
+use teller::Teller;
 
 /// Unpack any tar archive, compressed with zstd or gzip or not, below a directory and never outside of it; needs no
 /// root and no podman.
 ///
-/// Files that are there already are replaced. As root, owners are given back as well.
+/// Files that are there already are replaced. As root, owners are given back as well. A member that cannot be made, or
+/// an owner, attribute or mode that cannot be set, is told; the others are unpacked, and the exit status is 1. At Ctrl-C
+/// the member at work is still unpacked, and the directories get their modes and times; a second one ends it at once.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The archive; - for standard input
@@ -34,6 +48,13 @@ pub(crate) struct Arguments {
     /// Leave files to whoever unpacks them, also as root
     #[arg(long)]
     no_same_owner: bool,
+    /// Give files the modes that the archive has, whatever the umask; root does that anyway. Set-id bits come only with
+    /// their owners
+    #[arg(short = 'p', long)]
+    same_permissions: bool,
+    /// Stop at the first member that cannot be unpacked, instead of going on with the others
+    #[arg(long)]
+    fail_fast: bool,
     /// Restore these extended attributes as well, which others act upon: security.capability, trusted.*, …
     #[arg(long, value_name = "GLOB")]
     xattr: Vec<String>,
@@ -58,43 +79,84 @@ fn unpack(arguments: &Arguments, display: &mut Display) -> Result<Transferred> {
     let target = File::open(directory).with_context(|| format!("open the directory {}", directory.display()))?;
     let asked_for = asked_for(&arguments.xattr)?;
     let by_default = UnpackOptions::default().keep_xattr;
+    let is_root = rustix::process::geteuid().is_root();
     let options = UnpackOptions {
         // Only root may give files away.
-        owner: rustix::process::geteuid().is_root() && !arguments.no_same_owner,
+        owner: is_root && !arguments.no_same_owner,
+        permissions: if is_root || arguments.same_permissions { Permissions::Exact } else { less_umask() },
         keep_xattr: &|name| by_default(name) || asked_for.is_match(Path::new(std::ffi::OsStr::from_bytes(name))),
         clone_policy: arguments.clone.policy(),
         threads: NonZeroUsize::new(arguments.jobs.count()).expect("clap let no zero in"),
         ..UnpackOptions::default()
     };
-    let mut parents = PlainParents;
-    let mut unpacker = Unpacker::new(target.as_fd(), options, &mut parents)?;
-    let mut wanted = Wanted::new(&arguments.members);
-    match Input::open(&arguments.archive)? {
-        Input::File(file) => unpack_all(&mut Reader::open(&file)?, &mut wanted, &mut unpacker, display)?,
-        Input::Stream(stream) => {
-            let mut reader = Reader::new(*stream, Limits::default());
-            unpack_all(&mut reader, &mut wanted, &mut unpacker, display)?;
-            // Whoever writes the stream must not find it closed.
-            reader.into_source().drain().context("read to the end")?;
-        }
-    }
-    let moved = unpacker.finish()?;
+    let input = Input::open(&arguments.archive)?;
+    let interrupted = signals::flag()?;
+    let (mut parents, mut teller) = (PlainParents, Teller::new(display.lines(), arguments.fail_fast));
+    let unpacker = Unpacker::telling(target.as_fd(), options, &mut parents, &mut teller)?;
+    let wanted = Wanted::new(&arguments.members);
+    let mut run = Run { unpacker, wanted, display, interrupted: &interrupted };
+    let unpacked = match input {
+        Input::File(file) => run.unpack_file(&file),
+        Input::Stream(stream) => run.unpack_stream(Reader::new(*stream, Limits::default())),
+    };
+    let Run { unpacker, wanted, .. } = run;
+    // Directories get their modes and times in every case; what came first is what is told.
+    let finished = unpacker.finish();
+    unpacked?;
+    let moved = finished?;
     wanted.check()?;
+    teller.check()?;
     Ok(moved)
 }
 
-fn unpack_all<S: Source>(
-    reader: &mut Reader<S>,
-    wanted: &mut Wanted<'_>,
-    unpacker: &mut Unpacker<'_>,
-    display: &mut Display,
-) -> Result<()> {
-    while let Some(entry) = reader.next_entry()? {
-        if wanted.has(&entry.member.path) {
-            display.count(unpacker.unpack(&entry, reader.source_mut())?);
-        }
+/// As tar does it for ordinary users. No other thread is there yet that would make files meanwhile.
+fn less_umask() -> Permissions {
+    let umask = rustix::process::umask(Mode::empty());
+    rustix::process::umask(umask);
+    Permissions::LessUmask(umask.as_raw_mode())
+}
+
+/// An unpacking on its way.
+struct Run<'r, 'u> {
+    unpacker: Unpacker<'u>,
+    wanted: Wanted<'r>,
+    display: &'r mut Display,
+    interrupted: &'r AtomicBool,
+}
+
+impl Run<'_, '_> {
+    fn unpack_file(&mut self, file: &File) -> Result<()> {
+        let mut links = Links::default();
+        self.unpack_all(&mut Reader::open(file)?, |entry, wanted| !wanted.is_all() && links.keep(entry, wanted))?;
+        links.make(file, &mut self.unpacker, self.display)
     }
-    Ok(())
+
+    fn unpack_stream(&mut self, mut reader: Reader<Stream>) -> Result<()> {
+        self.unpack_all(&mut reader, |_, _| false)?;
+        // Whoever writes the stream must not find it closed.
+        reader.into_source().drain().context("read to the end")?;
+        Ok(())
+    }
+
+    /// Members that `is_for_later` are left out.
+    fn unpack_all<S: Source>(
+        &mut self,
+        reader: &mut Reader<S>,
+        mut is_for_later: impl FnMut(&Entry, &Wanted<'_>) -> bool,
+    ) -> Result<()> {
+        while let Some(entry) = reader.next_entry()? {
+            if self.interrupted.load(Ordering::Relaxed) {
+                bail!(
+                    "interrupted at member {:?}; what came before it is unpacked",
+                    ShownName::new(&entry.member.path)
+                );
+            }
+            if self.wanted.find(&entry.member.path) && !is_for_later(&entry, &self.wanted) {
+                self.display.count(self.unpacker.unpack(&entry, reader.source_mut())?);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn asked_for(globs: &[String]) -> Result<GlobSet> {
@@ -103,53 +165,4 @@ fn asked_for(globs: &[String]) -> Result<GlobSet> {
         set.add(Glob::new(glob)?);
     }
     Ok(set.build()?)
-}
-
-/// The members that were named, and which of them the archive has.
-struct Wanted<'a> {
-    members: Vec<(&'a Path, bool)>,
-}
-
-impl<'a> Wanted<'a> {
-    fn new(members: &'a [PathBuf]) -> Self {
-        Wanted { members: members.iter().map(|member| (member.as_path(), false)).collect() }
-    }
-
-    fn has(&mut self, path: &[u8]) -> bool {
-        let path = Path::new(std::ffi::OsStr::from_bytes(path));
-        let mut is_wanted = self.members.is_empty();
-        for (member, found) in &mut self.members {
-            // The root and what is below it, however it is spelled: components leave `.` out.
-            if path.components().collect::<PathBuf>().starts_with(member.strip_prefix(".").unwrap_or(member)) {
-                (*found, is_wanted) = (true, true);
-            }
-        }
-        is_wanted
-    }
-
-    fn check(&self) -> Result<()> {
-        let missing = self.members.iter().find(|(_, found)| !found);
-        ensure!(
-            missing.is_none(),
-            "the archive has no member {}",
-            missing.map_or(Path::new(""), |(path, _)| path).display()
-        );
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn named_members_come_with_all_below_them() {
-        let members = ["a/b".into(), "./c/".into(), "gone".into()];
-        let mut wanted = Wanted::new(&members);
-        for (path, expected) in [("a/b", true), ("a/b/c", true), ("a", false), ("a/bc", false), ("c/d", true)] {
-            assert_eq!(wanted.has(path.as_bytes()), expected, "{path}");
-        }
-        assert!(wanted.check().unwrap_err().to_string().contains("gone"));
-        assert!(Wanted::new(&[]).has(b"anything"));
-    }
 }

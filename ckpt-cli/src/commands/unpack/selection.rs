@@ -1,0 +1,73 @@
+//! The members that were named, with all that is below them.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+/// The members that were named, and which of them the archive has.
+pub(super) struct Wanted<'a> {
+    members: Vec<(&'a Path, bool)>,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new(members: &'a [PathBuf]) -> Self {
+        let plain = |member: &'a PathBuf| member.strip_prefix(".").unwrap_or(member);
+        Wanted { members: members.iter().map(|member| (plain(member), false)).collect() }
+    }
+
+    /// Whether the archive's member `path` is to be unpacked.
+    pub(super) fn has(&self, path: &[u8]) -> bool {
+        let path = plain(path);
+        self.is_all() || self.members.iter().any(|(member, _)| path.starts_with(member))
+    }
+
+    /// As [`Wanted::has`], and notes that the archive has it.
+    pub(super) fn find(&mut self, path: &[u8]) -> bool {
+        let path = plain(path);
+        let mut is_wanted = self.is_all();
+        for (member, found) in &mut self.members {
+            if path.starts_with(member) {
+                (*found, is_wanted) = (true, true);
+            }
+        }
+        is_wanted
+    }
+
+    pub(super) fn is_all(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let missing = self.members.iter().find(|(_, found)| !found);
+        ensure!(
+            missing.is_none(),
+            "the archive has no member {}",
+            missing.map_or(Path::new(""), |(path, _)| path).display()
+        );
+        Ok(())
+    }
+}
+
+/// The root and what is below it, however it is spelled: components leave `.` out.
+pub(super) fn plain(path: &[u8]) -> PathBuf {
+    let path: PathBuf = Path::new(OsStr::from_bytes(path)).components().collect();
+    path.strip_prefix("/").map(Path::to_owned).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_members_come_with_all_below_them() {
+        let members = ["a/b".into(), "./c/".into(), "gone".into()];
+        let mut wanted = Wanted::new(&members);
+        for (path, expected) in [("a/b", true), ("a/b/c", true), ("a", false), ("a/bc", false), ("c/d", true)] {
+            assert_eq!((wanted.has(path.as_bytes()), wanted.find(path.as_bytes())), (expected, expected), "{path}");
+        }
+        assert!(wanted.check().unwrap_err().to_string().contains("gone"));
+        assert!(Wanted::new(&[]).find(b"anything"));
+    }
+}

@@ -1,0 +1,55 @@
+//! Says what could not be unpacked, a line each.
+
+use aligntar::{ShownName, UnpackError, Witness};
+use anyhow::{Error, Result, ensure};
+
+use crate::display::Lines;
+
+/// Lines that are printed; nobody reads more of them, and a hostile archive has no end of them.
+const PRINTED: u64 = 1000;
+
+pub(super) struct Teller {
+    lines: Lines,
+    fail_fast: bool,
+    failures: u64,
+}
+
+impl Teller {
+    pub(super) fn new(lines: Lines, fail_fast: bool) -> Self {
+        Teller { lines, fail_fast, failures: 0 }
+    }
+
+    /// # Errors
+    /// If there was anything to tell.
+    pub(super) fn check(&self) -> Result<()> {
+        let more = match self.failures.saturating_sub(PRINTED) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        ensure!(self.failures == 0, "all is unpacked but for what is said above{more}");
+        Ok(())
+    }
+
+    fn print(&self, line: &str) {
+        if self.failures <= PRINTED {
+            self.lines.print(line);
+        }
+    }
+}
+
+impl Witness for Teller {
+    fn failed(&mut self, error: UnpackError) -> Result<(), UnpackError> {
+        if self.fail_fast {
+            return Err(error);
+        }
+        self.failures += 1;
+        self.print(&format!("Error: {:#}", Error::new(error)));
+        Ok(())
+    }
+
+    fn followed(&mut self, link: ShownName, target: ShownName) {
+        self.print(&format!(
+            "Warning: {link:?} is a symbolic link of the archive: what is below it goes to {target:?}"
+        ));
+    }
+}
