@@ -1,8 +1,11 @@
 //! Compressed archives: told by their first bytes, read as a stream.
 
+mod frames;
+
 use std::io::{self, BufReader, Read};
 
 use crate::source::StreamSource;
+use frames::{Gzip, Zstd};
 
 /// How a file is compressed, as far as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,10 @@ pub enum Compression {
     Lzip,
     /// compress(1), `.Z`, not read here.
     Compress,
+    /// lzma(1), `.lzma`, not read here.
+    Lzma,
+    /// lzop(1), not read here.
+    Lzop,
 }
 
 impl Compression {
@@ -39,6 +46,8 @@ impl Compression {
             [0x04, 0x22, 0x4d, 0x18, ..] => Compression::Lz4,
             [b'L', b'Z', b'I', b'P', ..] => Compression::Lzip,
             [0x1f, 0x9d, ..] => Compression::Compress,
+            [0x89, b'L', b'Z', b'O', 0, b'\r', ..] => Compression::Lzop,
+            [0x5d, dictionary @ ..] if is_lzma_dictionary(dictionary) => Compression::Lzma,
             _ => return None,
         })
     }
@@ -53,12 +62,21 @@ impl Compression {
             Compression::Lz4 => "lz4",
             Compression::Lzip => "lzip",
             Compression::Compress => "compress",
+            Compression::Lzma => "lzma",
+            Compression::Lzop => "lzop",
         }
     }
 }
 
+/// Whether a size begins here that lzma's own encoders give their dictionary, 2^n or 2^n + 2^(n - 1) bytes: that, and the
+/// usual parameters in the byte before, are all that `.lzma` files begin with, as xz(1) knows them.
+fn is_lzma_dictionary(bytes: &[u8]) -> bool {
+    let size = bytes.first_chunk().map_or(0, |size| u32::from_le_bytes(*size));
+    size >= 4096 && (size.is_power_of_two() || size % 3 == 0 && (size / 3).is_power_of_two())
+}
+
 /// A stream, decompressed if it begins like zstd or gzip, and as it is if not. Frames that follow each other are read
-/// as one.
+/// as one, and zeros behind the last are ignored.
 ///
 /// ```
 /// use aligntar::{Compression, Decompressed, Limits, Reader};
@@ -78,8 +96,8 @@ type Whole<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
 
 enum Decoder<R: Read> {
     Plain(Whole<R>),
-    Zstd(zstd::Decoder<'static, BufReader<Whole<R>>>),
-    Gzip(flate2::read::MultiGzDecoder<Whole<R>>),
+    Zstd(Zstd<BufReader<Whole<R>>>),
+    Gzip(Gzip<BufReader<Whole<R>>>),
 }
 
 impl<R: Read> Decompressed<R> {
@@ -96,8 +114,8 @@ impl<R: Read> Decompressed<R> {
         let compression = Compression::of(&magic);
         let whole = io::Cursor::new(magic).chain(stream);
         let decoder = match compression {
-            Some(Compression::Zstd) => Decoder::Zstd(zstd::Decoder::new(whole)?),
-            Some(Compression::Gzip) => Decoder::Gzip(flate2::read::MultiGzDecoder::new(whole)),
+            Some(Compression::Zstd) => Decoder::Zstd(Zstd::new(buffered(whole))?),
+            Some(Compression::Gzip) => Decoder::Gzip(Gzip::new(buffered(whole))),
             _ => Decoder::Plain(whole),
         };
         Ok(Decompressed { decoder })
@@ -114,8 +132,12 @@ impl<R: Read> Decompressed<R> {
 
     /// The stream for a [`crate::Reader`], with a buffer, so that headers cost no call each.
     pub fn into_source(self) -> StreamSource<BufReader<Self>> {
-        StreamSource::new(BufReader::with_capacity(STREAM_BUFFER, self))
+        StreamSource::new(buffered(self))
     }
+}
+
+fn buffered<R: Read>(stream: R) -> BufReader<R> {
+    BufReader::with_capacity(STREAM_BUFFER, stream)
 }
 
 /// Bytes; a zstd frame is decompressed in blocks of 128 KiB.
@@ -172,13 +194,18 @@ mod tests {
 
     #[test]
     fn first_bytes_tell_the_compression() {
-        let cases: [(&[u8], Option<Compression>); 8] = [
+        let cases: [(&[u8], Option<Compression>); 12] = [
             (b"\xfd7zXZ\0", Some(Compression::Xz)),
             (b"BZh91AY", Some(Compression::Bzip2)),
             (b"BZhello", None),
             (b"\x04\x22\x4d\x18", Some(Compression::Lz4)),
             (b"LZIP", Some(Compression::Lzip)),
             (b"\x1f\x9d", Some(Compression::Compress)),
+            (b"\x89LZO\0\r\n", Some(Compression::Lzop)),
+            (b"\x5d\0\0\x80\0\xff", Some(Compression::Lzma)),
+            (b"\x5d\0\0\xc0\0\xff", Some(Compression::Lzma)),
+            // A name of one letter.
+            (b"]\0\0\0\0\0", None),
             (b"\x1f\x8b", None),
             (b"", None),
         ];
