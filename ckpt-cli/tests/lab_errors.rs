@@ -142,7 +142,7 @@ fn ext4_a_hook_that_hears_nothing_has_the_dump_undone() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let hook = || run("pgrep", &["-f", "ckpt-post-dump$"]).status.success();
+    let hook = || run("pgrep", &["-f", "ckpt-hook$"]).status.success();
     wait_for_soon("the hook", hook);
     let pid = Pid::from_child(&child);
     kill_process(pid, Signal::STOP).unwrap();

@@ -1,14 +1,14 @@
-//! CRIU's post-dump moment: memory is dumped, every task still stands, and CRIU waits for a script's verdict.
+//! CRIU's moments: points of a dump or restore at which CRIU waits for a script's verdict.
 //!
 //! podman's runtime finds a `criu` of ours first in PATH. It is this very program, told apart by `argv[0]`: it points
 //! CRIU_CONFIG_FILE at a configuration with an `action-script`, and executes the real criu. The script is this program
 //! again: it asks the waiting `HookServer` over a socket and exits with its verdict. Exit status 1 makes CRIU undo
-//! the dump, and the container runs on (CRIU, `Documentation/criu.txt`, "--action-script").
+//! the dump, and the container runs on, or the restore (CRIU, `Documentation/criu.txt`, "--action-script").
 //!
 //! ```text
-//! podman ── runtime ── SESSION/bin/criu ══exec══ criu ── SESSION/ckpt-post-dump
-//!                                                              │ image directory ─> hook.sock
-//!   ckpt, waiting ── takes files ─────────────────────────────>│ <─ '.' … 'y' or 'n'
+//! podman ── runtime ── SESSION/bin/criu ══exec══ criu ── SESSION/ckpt-hook
+//!                                                              │ moment, image directory ─> hook.sock
+//!   ckpt, waiting ── does its work ───────────────────────────>│ <─ '.' … 'y' or 'n'
 //! ```
 
 use std::env;
@@ -17,7 +17,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
@@ -33,7 +33,7 @@ use crate::external;
 use crate::session::{Session, SessionError};
 
 /// Name of the link that is CRIU's action script.
-const POST_DUMP: &str = "ckpt-post-dump";
+const HOOK: &str = "ckpt-hook";
 /// Name of the socket in the session folder.
 const SOCKET: &str = "hook.sock";
 /// Name of CRIU's configuration in the session folder.
@@ -55,7 +55,7 @@ pub fn play_part() -> Option<u8> {
     let program = PathBuf::from(env::args_os().next()?);
     match program.file_name()?.to_str()? {
         "criu" => Some(criu_shim()),
-        POST_DUMP => Some(post_dump(program.parent()?)),
+        HOOK => Some(hook(program.parent()?)),
         child::PART => Some(child::play()),
         _ => None,
     }
@@ -84,26 +84,53 @@ fn criu_shim() -> u8 {
     127
 }
 
-/// CRIU calls its script at many moments; only post-dump is ours.
-fn post_dump(session: &Path) -> u8 {
-    if env::var_os("CRTOOLS_SCRIPT_ACTION").is_none_or(|action| action != "post-dump") {
-        return 0;
+/// A point at which CRIU waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Memory is dumped, and every task still stands.
+    PostDump,
+    /// All is mounted, and CRIU has not begun.
+    PreRestore,
+    /// All tasks are there again, and none has run.
+    PostRestore,
+}
+
+impl Moment {
+    const ALL: [Moment; 3] = [Moment::PostDump, Moment::PreRestore, Moment::PostRestore];
+
+    /// CRIU's name for it.
+    fn action(self) -> &'static str {
+        match self {
+            Moment::PostDump => "post-dump",
+            Moment::PreRestore => "pre-restore",
+            Moment::PostRestore => "post-restore",
+        }
     }
+
+    fn of_action(action: &[u8]) -> Option<Self> {
+        Moment::ALL.into_iter().find(|moment| moment.action().as_bytes() == action)
+    }
+}
+
+/// CRIU calls its script at more moments than are ours.
+fn hook(session: &Path) -> u8 {
+    let action = env::var_os("CRTOOLS_SCRIPT_ACTION").unwrap_or_default();
+    let Some(moment) = Moment::of_action(action.as_bytes()) else { return 0 };
     let image_dir = env::var_os("CRTOOLS_IMAGE_DIR").unwrap_or_default();
-    match ask(session, &image_dir) {
+    match ask(session, moment, &image_dir) {
         Ok(true) => 0,
         Ok(false) => 1,
         Err(error) => {
-            eprintln!("ckpt: no verdict on the dump, it is undone: {error}");
+            eprintln!("ckpt: no verdict at {}, all is undone: {error}", moment.action());
             1
         }
     }
 }
 
-fn ask(session: &Path, image_dir: &OsStr) -> io::Result<bool> {
+fn ask(session: &Path, moment: Moment, image_dir: &OsStr) -> io::Result<bool> {
     let mut server = UnixStream::connect(session.join(SOCKET))?;
     server.set_read_timeout(Some(PATIENCE))?;
-    server.write_all(image_dir.as_bytes())?;
+    server.write_all(&[moment.action().as_bytes(), image_dir.as_bytes()].join(&0))?;
     server.shutdown(Shutdown::Write)?;
     loop {
         let mut word = [0];
@@ -114,7 +141,7 @@ fn ask(session: &Path, image_dir: &OsStr) -> io::Result<bool> {
     }
 }
 
-/// Waits for CRIU's post-dump moment.
+/// Waits for CRIU's moments.
 #[derive(Debug)]
 pub(crate) struct HookServer {
     listener: UnixListener,
@@ -124,7 +151,7 @@ pub(crate) struct HookServer {
 impl HookServer {
     /// Prepares `session` so that criu, found through [`HookServer::path`], calls back; `lines` go into its configuration.
     pub(crate) fn install(session: &Session, lines: &str) -> Result<Self, SessionError> {
-        let script = session.path().join(POST_DUMP);
+        let script = session.path().join(HOOK);
         link_own_program(&script)?;
         let call_back = [b"action-script \"", script.as_os_str().as_bytes(), b"\"\n", lines.as_bytes()].concat();
         let path = configure(session, &call_back)?;
@@ -142,9 +169,11 @@ impl HookServer {
     pub(crate) fn accept(&self) -> io::Result<HookCall> {
         let (mut script, _) = self.listener.accept()?;
         script.set_read_timeout(Some(PATIENCE))?;
-        let mut image_dir = Vec::new();
-        script.read_to_end(&mut image_dir)?;
-        HookCall::new(script, OsString::from_vec(image_dir).into())
+        let mut said = Vec::new();
+        script.read_to_end(&mut said)?;
+        let mut words = said.splitn(2, |&byte| byte == 0);
+        let moment = words.next().and_then(Moment::of_action).ok_or(io::ErrorKind::InvalidData)?;
+        HookCall::new(script, moment, OsStr::from_bytes(words.next().unwrap_or_default()).into())
     }
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -153,7 +182,7 @@ impl HookServer {
 }
 
 /// Has podman's runtime run CRIU with `lines` beside what the administrator configured; gives the PATH that does so.
-pub(crate) fn configure(session: &Session, lines: &[u8]) -> Result<OsString, SessionError> {
+fn configure(session: &Session, lines: &[u8]) -> Result<OsString, SessionError> {
     let bin = session.path().join("bin");
     fs::create_dir(&bin).map_err(|source| SessionError::new("create", &bin, source))?;
     link_own_program(&bin.join("criu"))?;
@@ -172,16 +201,17 @@ fn link_own_program(link: &Path) -> Result<(), SessionError> {
     symlink(&own_program, link).map_err(|source| SessionError::new("link", link, source))
 }
 
-/// The frozen moment: lasts until it is answered; dropped without an answer, the dump is undone.
+/// A moment: lasts until it is answered; dropped without an answer, the dump or restore is undone.
 #[derive(Debug)]
 pub(crate) struct HookCall {
+    moment: Moment,
     image_dir: PathBuf,
     script: UnixStream,
     heart: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
 impl HookCall {
-    fn new(script: UnixStream, image_dir: PathBuf) -> io::Result<Self> {
+    fn new(script: UnixStream, moment: Moment, image_dir: PathBuf) -> io::Result<Self> {
         let mut beats = script.try_clone()?;
         let (stop, stopped) = mpsc::channel();
         let heart = thread::spawn(move || {
@@ -189,7 +219,11 @@ impl HookCall {
                 && beats.write_all(&[ALIVE]).is_ok()
             {}
         });
-        Ok(HookCall { image_dir, script, heart: Some((stop, heart)) })
+        Ok(HookCall { moment, image_dir, script, heart: Some((stop, heart)) })
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        self.moment
     }
 
     /// Where CRIU has put its images.
@@ -197,12 +231,12 @@ impl HookCall {
         &self.image_dir
     }
 
-    /// Lets CRIU carry on: the tasks end, or run on with `--leave-running`.
+    /// Lets CRIU carry on: after a dump, the tasks end, or run on with `--leave-running`.
     pub(crate) fn carry_on(self) -> io::Result<()> {
         self.answer(CARRY_ON)
     }
 
-    /// Has CRIU undo the dump: the tasks run on.
+    /// Has CRIU undo what it did: after a dump, the tasks run on; restored ones are killed.
     pub(crate) fn abort(self) -> io::Result<()> {
         self.answer(ABORT)
     }
@@ -227,7 +261,7 @@ mod tests {
         let server = HookServer { listener, path: OsString::new() };
         thread::scope(|scope| {
             scope.spawn(|| serve(server.accept().unwrap()));
-            ask(folder.path(), OsStr::new("/images"))
+            ask(folder.path(), Moment::PostDump, OsStr::new("/images"))
         })
     }
 
@@ -236,7 +270,7 @@ mod tests {
         assert!(in_session(|call| call.carry_on().unwrap()).unwrap());
         assert!(!in_session(|call| call.abort().unwrap()).unwrap());
         in_session(|call| {
-            assert_eq!(call.image_dir(), Path::new("/images"));
+            assert_eq!((call.moment(), call.image_dir()), (Moment::PostDump, Path::new("/images")));
             call.carry_on().unwrap();
         })
         .unwrap();
@@ -245,7 +279,7 @@ mod tests {
     #[test]
     fn a_lost_server_is_no_yes() {
         let nobody = tempfile::tempdir().unwrap();
-        assert!(ask(nobody.path(), OsStr::new("/images")).is_err());
+        assert!(ask(nobody.path(), Moment::PreRestore, OsStr::new("/images")).is_err());
     }
 
     #[test]

@@ -62,12 +62,12 @@ pub(crate) trait Engine: fmt::Debug {
     ) -> Result<Child, ChildError>;
 
     /// Starts a restore that reads the engine's part of the archive from the FIFO `import`, and all of the pre-checkpoint
-    /// `previous` that it builds on; `path` is its PATH, if it gets another than ours.
+    /// `previous` that it builds on; `path` is its PATH.
     fn start_restore(
         &self,
         import: &Path,
         previous: Option<&Path>,
         options: &RestoreOptions,
-        path: Option<OsString>,
+        path: OsString,
     ) -> Result<Child, ChildError>;
 }

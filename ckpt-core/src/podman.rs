@@ -365,7 +365,7 @@ impl Engine for Podman {
         import: &Path,
         previous: Option<&Path>,
         options: &RestoreOptions,
-        path: Option<OsString>,
+        path: OsString,
     ) -> Result<Child, ChildError> {
         let mut arguments: Vec<OsString> = ["container", "restore", "--print-stats"].map(OsString::from).to_vec();
         arguments.extend(options.podman_flags().into_iter().map(OsString::from));
@@ -373,7 +373,7 @@ impl Engine for Podman {
             arguments.extend(["--import-previous".into(), previous.into()]);
         }
         arguments.extend(["--import".into(), import.into()]);
-        Child::start(&self.program, &arguments, path)
+        Child::start(&self.program, &arguments, Some(path))
     }
 }
 

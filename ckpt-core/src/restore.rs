@@ -4,6 +4,7 @@
 //! plan ─ podman starts ─ reads config.dump ─ makes the container ─ waits ─ everything is put in place ─ goes on ─ CRIU
 //! ```
 
+mod amends;
 mod devshm;
 mod door;
 mod error;
@@ -22,6 +23,7 @@ use aligntar::Transferred;
 
 use crate::archive;
 use crate::progress::Progress;
+pub use amends::AmendError;
 pub use error::{PlaceAllError, RestoreError, RunError};
 pub use options::{Import, RestoreOptions};
 use plan::RestorePlan;

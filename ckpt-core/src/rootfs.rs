@@ -13,8 +13,8 @@ mod place;
 pub use beside::{BesideMembers, ManifestRootfs, Socket};
 pub use capture::{CaptureError, capture_diff};
 pub(crate) use capture::{CapturedTree, capture_file_optional, capture_tree, diff_members};
-pub(crate) use place::place_tree;
 pub use place::{PlaceError, place_diff};
+pub(crate) use place::{place_tree, shift_ids};
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

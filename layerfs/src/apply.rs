@@ -98,6 +98,24 @@ impl Upperdir {
         self.copied_up.remove(path);
     }
 
+    /// Whether the merged tree has anything at `path`.
+    ///
+    /// # Errors
+    /// As [`copy_up_dir`](Self::copy_up_dir), where a directory on the way is none.
+    pub fn shows(&self, path: &Path) -> Result<bool, ApplyError> {
+        let names = names_of(path)?;
+        let Some((name, parents)) = names.split_last() else { return Ok(true) };
+        let in_lower = |lowers: &[Part]| Ok(self.lowers.child(lowers, name)?.is_some());
+        match self.find(parents)? {
+            Found::LowerOnly(lowers) => in_lower(&lowers),
+            Found::Upper(dir) => match self.standing(dir.fd.as_fd(), path, name)? {
+                Standing::Nothing => in_lower(&dir.lowers),
+                Standing::Whiteout => Ok(false),
+                Standing::Directory | Standing::Symlink | Standing::Other => Ok(true),
+            },
+        }
+    }
+
     /// Sets the times of the directories that were copied up, deepest first, so call it when everything in them exists.
     ///
     /// # Errors

@@ -114,7 +114,7 @@ impl Watch {
             Victim::Podman => by(|arguments| {
                 arguments[0].ends_with("podman") && arguments.iter().any(|argument| argument.contains("/run/ckpt/"))
             }),
-            Victim::Hook => by(|arguments| arguments[0].ends_with("ckpt-post-dump")),
+            Victim::Hook => by(|arguments| arguments[0].ends_with("ckpt-hook")),
             Victim::Criu => by(|arguments| arguments[0] == "criu" || arguments[0].ends_with("/criu")),
             Victim::All => [Victim::Ckpt, Victim::Podman, Victim::Hook, Victim::Criu]
                 .iter()

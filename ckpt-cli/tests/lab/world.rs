@@ -113,9 +113,7 @@ fn processes() -> Vec<String> {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         match fs::read_to_string(entry.path().join("comm")).unwrap_or_default().trim() {
             "conmon" => conmons += 1,
-            name @ ("criu" | "podman" | "ckpt" | "runc" | "crun" | "ckpt-post-dump") => {
-                taking_part.push(name.to_owned())
-            }
+            name @ ("criu" | "podman" | "ckpt" | "runc" | "crun" | "ckpt-hook") => taking_part.push(name.to_owned()),
             _ => {}
         }
     }

@@ -15,6 +15,9 @@ use super::orphans::Orphans;
 const LIMIT: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_millis(5);
 
+/// Programs that keep podman's environment for as long as a container, or a network, is there.
+const LASTING: [&str; 2] = ["conmon", "aardvark-dns"];
+
 /// Waits until no process is left that works with files of the session `folder`: podman, and below it the runtime and
 /// CRIU, which have it in their environment or arguments. They all end by themselves when the run at the other end is
 /// dead, but for [`Orphans`] of the container `id`, which are killed; gives whether they did.
@@ -140,6 +143,9 @@ pub(crate) fn is_cgroup_of(name: &[u8], id: &str) -> bool {
 }
 
 pub(crate) fn names_below(pid: i32, folder: &Path) -> bool {
+    if Stat::of(pid).is_some_and(|stat| LASTING.contains(&&stat.name[..])) {
+        return false;
+    }
     let mut below = folder.as_os_str().as_bytes().to_vec();
     below.push(b'/');
     ["cmdline", "environ"].into_iter().any(|file| contains(&read(pid, file), &below))

@@ -1,4 +1,4 @@
-//! The FIFO that podman imports from: podman opens it three times, and waits at the third for what it is given.
+//! What podman and its CRIU wait for: the FIFO that podman imports from, which it opens three times, and CRIU's moments.
 //!
 //! | podman opens the FIFO | the container | it gets |
 //! |---|---|---|
@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use super::plan::RestorePlan;
 use super::{RestoreOptions, RunError};
 use crate::child::{Child, ChildError, Said, poll_all};
-use crate::criu_hook;
+use crate::criu_hook::{HookCall, HookServer};
 use crate::recovery::orphans::Orphans;
 use crate::recovery::{Journal, processes};
 use crate::session::{Session, SessionError};
@@ -33,9 +33,20 @@ const RETRY: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000 };
 /// How long podman may take to notice a broken archive and to clean up.
 const GRACE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
+/// What happens next.
+pub(crate) enum Event {
+    /// podman reads.
+    Reads(Reader),
+    /// CRIU waits.
+    Moment(HookCall),
+    /// podman ended.
+    Ended,
+}
+
 /// A running `podman container restore`.
 pub(crate) struct Door<'r> {
     podman: Child,
+    hook: HookServer,
     session: Session,
     orphans: Orphans,
     fifo: PathBuf,
@@ -48,17 +59,17 @@ impl<'r> Door<'r> {
         // The file that was looked at, whatever its path leads to by now.
         let descriptor = |file: &File| PathBuf::from(format!("/proc/{}/fd/{}", process::id(), file.as_raw_fd()));
         let previous = plan.previous.as_ref().map(descriptor);
-        let path = options.criu_configuration().map(|lines| criu_hook::configure(&session, lines.as_bytes()));
-        let podman = plan.engine.start_restore(&fifo, previous.as_deref(), options, path.transpose()?)?;
+        let hook = HookServer::install(&session, options.criu_configuration())?;
+        let podman = plan.engine.start_restore(&fifo, previous.as_deref(), options, hook.path())?;
         let orphans = Orphans::default();
-        Ok(Door { podman, session, orphans, fifo, options })
+        Ok(Door { podman, hook, session, orphans, fifo, options })
     }
 
-    /// Waits until podman reads; `None` if it ended instead. The next one to open the FIFO gets another.
+    /// Waits until podman reads, CRIU waits, or podman ended. The next one to open the FIFO gets another.
     ///
     /// An interrupt ends the waiting, but not while podman resumes the processes: stopped there, it would leave the
     /// runtime with a container that podman does not know.
-    pub(crate) fn next_reader(&mut self, is_resuming: bool, journal: &Journal) -> Result<Option<Reader>, RunError> {
+    pub(crate) fn next_event(&mut self, is_resuming: bool, journal: &Journal) -> Result<Event, RunError> {
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         loop {
             journal.alive();
@@ -69,30 +80,38 @@ impl<'r> Door<'r> {
                 Ok(pipe) => {
                     self.session.fifo(IMPORT)?;
                     rustix::fs::fcntl_setfl(&pipe, OFlags::empty()).map_err(|errno| ChildError::Wait(errno.into()))?;
-                    return Ok(Some(Reader { pipe: pipe.into() }));
+                    return Ok(Event::Reads(Reader { pipe: pipe.into() }));
                 }
                 // fifo(7): nobody has it open for reading.
                 Err(Errno::NXIO) => {}
                 Err(errno) => return Err(SessionError::new("open", &self.fifo, errno).into()),
             }
-            if self.has_ended(is_resuming)? {
-                return Ok(None);
+            let [called, ended] = self.ready(is_resuming)?;
+            // Who called may have been killed: then CRIU fails, and podman says so.
+            if called && let Ok(call) = self.hook.accept() {
+                return Ok(Event::Moment(call));
+            }
+            if ended {
+                return Ok(Event::Ended);
             }
         }
     }
 
-    fn has_ended(&self, is_resuming: bool) -> Result<bool, RunError> {
-        let mut fds = vec![PollFd::from_borrowed_fd(self.podman.as_fd(), PollFlags::IN)];
+    /// Whether CRIU waits, and whether podman has ended.
+    fn ready(&self, is_resuming: bool) -> Result<[bool; 2], RunError> {
+        let mut fds = vec![PollFd::from_borrowed_fd(self.hook.as_fd(), PollFlags::IN)];
+        fds.push(PollFd::from_borrowed_fd(self.podman.as_fd(), PollFlags::IN));
         if let Some(interrupt) = &self.options.interrupt
             && !is_resuming
         {
             fds.push(PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN));
         }
         poll_all(&mut fds, Some(&RETRY))?;
-        if fds.get(1).is_some_and(|interrupt| !interrupt.revents().is_empty()) {
+        let is_ready = |at: usize| fds.get(at).is_some_and(|fd: &PollFd<'_>| !fd.revents().is_empty());
+        if is_ready(2) {
             return Err(RunError::Interrupted);
         }
-        Ok(!fds[0].revents().is_empty())
+        Ok([is_ready(0), is_ready(1)])
     }
 
     /// Sees to it that podman ends: by itself, if its archive was `refused`, or else by a signal.

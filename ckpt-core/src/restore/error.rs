@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use aligntar::WriteError;
 use layerfs::ContainersStorageError;
 
+use super::amends::AmendError;
 use super::trust::TrustError;
 use crate::archive::ArchiveError;
 use crate::child::ChildError;
@@ -213,6 +214,9 @@ pub enum RunError {
     /// Files could not be put in place.
     #[error(transparent)]
     Place(#[from] PlaceAllError),
+    /// What podman did on top could not be put right.
+    #[error(transparent)]
+    Amend(#[from] AmendError),
     /// podman failed.
     #[error(transparent)]
     Podman(#[from] Complaint),

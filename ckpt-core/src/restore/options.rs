@@ -69,7 +69,7 @@ impl RestoreOptions {
     }
 
     /// Lines for CRIU's configuration. podman 5.4 has no `--tcp-close`, but its CRIU has.
-    pub(super) fn criu_configuration(&self) -> Option<&'static str> {
-        self.tcp_close.then_some("tcp-close\n")
+    pub(super) fn criu_configuration(&self) -> &'static str {
+        if self.tcp_close { "tcp-close\n" } else { "" }
     }
 }

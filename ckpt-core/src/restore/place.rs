@@ -10,9 +10,10 @@ use layerfs::{Container, Layers};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
+use super::amends::{Amends, Root, Times};
 use super::plan::RestorePlan;
 use super::{PlaceAllError, RestoreOptions};
-use crate::archive::{ArchiveError, CHECKPOINT, LOG, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{ArchiveError, CHECKPOINT, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::progress::Progress;
 use crate::rootfs::{place_diff, place_tree};
 
@@ -22,33 +23,39 @@ const CGROUP_IMG: &str = "cgroup.img";
 /// It names each cgroup with its properties, some KiB; this is to be read into memory from an untrusted archive.
 const CGROUP_IMG_LIMIT: u64 = 16 << 20;
 
-/// Fills the new container's bundle, layer and volumes.
+/// Fills the new container's bundle, layer and volumes; gives what has to be put right when they are mounted.
 pub(crate) fn place(
     plan: &RestorePlan,
     options: &RestoreOptions,
     container: &Container,
     progress: &mut dyn Progress,
-) -> Result<Transferred, PlaceAllError> {
+) -> Result<(Transferred, Amends), PlaceAllError> {
+    let mut amends = Amends::default();
     let mut moved = place_bundle(plan, options, container, progress)?;
     if !options.ignore_rootfs {
         let layers = plan.storage.layers_of_container(container)?;
-        moved += place_rootfs(plan, options, &layers, progress)?;
+        moved += place_rootfs(plan, options, &layers, &mut amends, progress)?;
     }
-    moved += place_volumes(plan, options, progress)?;
-    Ok(moved)
+    moved += place_volumes(plan, options, &mut amends, progress)?;
+    Ok((moved, amends))
 }
 
 fn place_rootfs(
     plan: &RestorePlan,
     options: &RestoreOptions,
     layers: &Layers,
+    amends: &mut Amends,
     progress: &mut dyn Progress,
 ) -> Result<Transferred, PlaceAllError> {
     let archive = &plan.archive;
     let members = archive.entry(ROOTFS_DIFF).map(|diff| archive.nested(diff)).transpose()?;
     let beside = archive.beside_diff()?;
-    let members = members.into_iter().flatten();
-    Ok(place_diff(&mut archive.source()?, members, &beside, layers, options.clone_policy, progress)?)
+    let mut root = Root::new(layers);
+    let members = members.into_iter().flatten().inspect(|entry| entry.iter().for_each(|entry| root.note(entry)));
+    let moved = place_diff(&mut archive.source()?, members, &beside, layers, options.clone_policy, progress)?;
+    root.placed(&beside.sockets, layers, archive.entry(MANIFEST).is_some())?;
+    amends.add_root(root);
+    Ok(moved)
 }
 
 fn place_bundle(
@@ -118,13 +125,17 @@ fn rename_cgroups(image: &mut [u8], old: &str, new: &str) {
 fn place_volumes(
     plan: &RestorePlan,
     options: &RestoreOptions,
+    amends: &mut Amends,
     progress: &mut dyn Progress,
 ) -> Result<Transferred, PlaceAllError> {
     let mut moved = Transferred::default();
     for (name, data) in plan.engine.volume_mountpoints(&plan.volumes)? {
         let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{name}.tar")) else { continue };
+        let mut times = Times::below(data.clone());
         let members = plan.archive.nested(entry)?;
+        let members = members.inspect(|entry| entry.iter().for_each(|entry| times.note(&entry.member)));
         moved += place_tree(&mut plan.archive.source()?, members, &data, options.clone_policy, progress)?;
+        amends.add_tree(times);
     }
     Ok(moved)
 }

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use aligntar::Transferred;
 use layerfs::Container;
 
-use super::door::Door;
+use super::amends::Amends;
+use super::door::{Door, Event};
 use super::plan::RestorePlan;
 use super::{PlaceAllError, RestoreOptions, RunError, place};
 use crate::child::Said;
+use crate::criu_hook::{HookCall, Moment};
 use crate::diagnosis;
 use crate::interrupt::Interrupt;
 use crate::progress::{Phase, Progress};
@@ -20,6 +22,9 @@ use crate::session::Session;
 
 /// podman reads the configuration twice before it makes the container.
 const FIRST_PARTS: u32 = 2;
+
+/// What is said where CRIU has not called back at each of these.
+const MOMENTS: [Moment; 2] = [Moment::PreRestore, Moment::PostRestore];
 
 /// A restore on its way.
 pub(super) struct Run<'r> {
@@ -32,6 +37,9 @@ pub(super) struct Run<'r> {
     pub(super) container: Option<Container>,
     /// What the next run has to put right, should this one be killed.
     journal: Option<Journal>,
+    amends: Amends,
+    /// Those at which all was put right.
+    moments: Vec<Moment>,
     pub(super) moved: Transferred,
     pub(super) place: Duration,
 }
@@ -39,7 +47,8 @@ pub(super) struct Run<'r> {
 impl<'r> Run<'r> {
     pub(super) fn new(plan: &'r RestorePlan, options: &'r RestoreOptions, progress: &'r mut dyn Progress) -> Self {
         let (moved, place) = (Transferred::default(), Duration::ZERO);
-        Run { plan, options, progress, first_parts: 0, container: None, journal: None, moved, place }
+        let (amends, moments) = (Amends::default(), Vec::new());
+        Run { plan, options, progress, first_parts: 0, container: None, journal: None, amends, moments, moved, place }
     }
 
     /// Gives podman's statistics once the container runs.
@@ -51,7 +60,8 @@ impl<'r> Run<'r> {
         let served = self.serve(&mut door, &mut journal);
         self.journal = Some(journal);
         if let Err(error) = &served {
-            door.abandon(matches!(error, RunError::Place(_) | RunError::Store(_) | RunError::Taken { .. }));
+            use RunError::{Amend, Place, Store, Taken};
+            door.abandon(matches!(error, Place(_) | Store(_) | Taken { .. } | Amend(_)));
         }
         let said = door.finish()?;
         // Where both failed, podman did because of us.
@@ -64,6 +74,12 @@ impl<'r> Run<'r> {
         }
         if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
             return Err(RunError::Interrupted);
+        }
+        if MOMENTS.iter().any(|moment| !self.moments.contains(moment)) {
+            self.progress.warning(
+                "CRIU has not called back (does the runtime use another criu than the one in PATH?): what podman touches \
+                 when it mounts, as owner and mode of /, /etc/mtab and times of directories, may not be as it was",
+            );
         }
         // The container runs: statistics that cannot be read are no reason to throw it away.
         Ok(serde_json::from_slice(&said.stdout).unwrap_or_default())
@@ -79,18 +95,34 @@ impl<'r> Run<'r> {
         Begun { name: name.clone(), id, volumes, networks, session: session.path().to_owned() }
     }
 
-    /// Gives podman what it wants to read each time, until it ends.
+    /// Gives podman what it wants to read each time, and CRIU its verdicts, until podman ends.
     fn serve(&mut self, door: &mut Door<'_>, journal: &mut Journal) -> Result<(), RunError> {
-        while let Some(reader) = door.next_reader(self.container.is_some(), journal)? {
-            match self.prepare_part(journal) {
-                Ok(part) => reader.send(part)?,
-                Err(error) => {
-                    reader.refuse();
-                    return Err(error);
-                }
+        loop {
+            match door.next_event(self.container.is_some(), journal)? {
+                Event::Reads(reader) => match self.prepare_part(journal) {
+                    Ok(part) => reader.send(part)?,
+                    Err(error) => {
+                        reader.refuse();
+                        return Err(error);
+                    }
+                },
+                Event::Moment(call) => self.put_right(call)?,
+                Event::Ended => return Ok(()),
             }
         }
-        Ok(())
+    }
+
+    /// A script that is gone needs no verdict: CRIU has failed by that, and podman will say so.
+    fn put_right(&mut self, call: HookCall) -> Result<(), RunError> {
+        let moment = call.moment();
+        let put_right = match moment {
+            Moment::PreRestore => self.amends.before_tasks(&self.plan.archive),
+            Moment::PostRestore => self.amends.after_tasks(),
+            Moment::PostDump => Ok(()),
+        };
+        self.moments.push(moment);
+        drop(if put_right.is_ok() { call.carry_on() } else { call.abort() });
+        Ok(put_right?)
     }
 
     /// The part that podman waits for; with the second, all else is in place.
@@ -114,7 +146,7 @@ impl<'r> Run<'r> {
     fn place(&mut self, container: &Container) -> Result<(), PlaceAllError> {
         self.progress.phase(Phase::Place);
         let started = Instant::now();
-        self.moved = place::place(self.plan, self.options, container, self.progress)?;
+        (self.moved, self.amends) = place::place(self.plan, self.options, container, self.progress)?;
         self.place = started.elapsed();
         Ok(())
     }

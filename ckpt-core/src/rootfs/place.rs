@@ -106,6 +106,15 @@ impl Parents for CopyUp<'_> {
 
 /// Turns a member as the container sees it into one as the upperdir holds it.
 fn store_as(member: &mut Member, layers: &Layers) -> Result<(), PlaceError> {
+    shift_ids(member, layers)?;
+    for xattr in &mut member.xattrs {
+        xattr.name = layers.xattr_ns.stored_xattr_name(&xattr.name);
+    }
+    Ok(())
+}
+
+/// Turns a member as the container sees it into one as the host sees it, in the upperdir and where that is mounted.
+pub(crate) fn shift_ids(member: &mut Member, layers: &Layers) -> Result<(), PlaceError> {
     let path = || PathBuf::from(OsStr::from_bytes(&member.path));
     let seen = (u32::try_from(member.uid), u32::try_from(member.gid));
     let stored = if let (Ok(uid), Ok(gid)) = seen { layers.ids.owner_on_disk((uid, gid)) } else { None };
@@ -113,7 +122,6 @@ fn store_as(member: &mut Member, layers: &Layers) -> Result<(), PlaceError> {
     for xattr in &mut member.xattrs {
         let value = layers.ids.xattr_on_disk(&xattr.name, std::mem::take(&mut xattr.value));
         xattr.value = value.ok_or_else(|| PlaceError::XattrIds { path: path() })?;
-        xattr.name = layers.xattr_ns.stored_xattr_name(&xattr.name);
     }
     (member.uid, member.gid) = (uid.into(), gid.into());
     Ok(())

@@ -1,0 +1,107 @@
+//! What podman does when it mounts a container's root and volumes does not come on top of what was restored.
+//! The whole of it is in `ckpt-core/docs/what-podman-touches.md`.
+
+mod lab;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lab::*;
+
+const SEEDED: &str = "localhost/seeded";
+
+/// The usual image with a folder that podman copies into new volumes, another that belongs to somebody, and a time zone.
+const SEED: &str = "
+    mkdir -p data owned usr/share/zoneinfo/Europe; echo seed > data/seed; chmod 750 data
+    chown 34:34 owned; chmod 711 owned; echo zone > usr/share/zoneinfo/Europe/Rome
+";
+
+fn make_seeded() {
+    let maker = Container::named("seeded-maker");
+    podman(&["create", "--name", &maker.name, IMAGE]);
+    succeed("sh", &["-ec", &format!("cd {}; {SEED}", podman(&["mount", &maker.name]))]);
+    podman(&["umount", &maker.name]);
+    podman(&["commit", "--quiet", &maker.name, SEEDED]);
+}
+
+/// A container of that image that counts, in which root makes `changes`. CRIU uses /tmp, and so changes its time.
+fn changed(name: &str, options: &[&str], changes: &str) -> Container {
+    let usual = ["run", "-d", "--name", name, "--network", "none", "--tmpfs", "/tmp"];
+    let count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done";
+    podman(&[&usual, options, &[SEEDED, "sh", "-c", count]].concat());
+    let container = Container::named(name);
+    container.wait_for_numbers(2);
+    podman(&["exec", "--user", "0", name, "sh", "-ec", changes]);
+    container
+}
+
+/// Checkpoints a container, removes it, and restores it from what `edit` makes of its archive.
+fn cycle(container: &Container, edit: fn(&Path, &Path)) {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    ckpt(&["checkpoint", &container.name, "-e", text(&archive)]);
+    container.remove();
+    edit(folder.path(), &archive);
+    ckpt(&["restore", "-i", text(&archive)]);
+    let count = container.numbers().len();
+    assert_consecutive(&container.wait_for_numbers(count + 2));
+}
+
+/// Makes the container of `archive` one of a user and group that are in none of its files: podman adds them whenever it
+/// sets it up. CRIU cannot dump another user's processes in the lab, so that the container had none such.
+fn add_user(folder: &Path, archive: &Path) {
+    let members = folder.join("members");
+    std::fs::create_dir(&members).unwrap();
+    succeed("tar", &["-C", text(&members), "-xf", text(archive)]);
+    let config = members.join("config.dump");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    json["user"] = "1234:77".into();
+    std::fs::write(&config, json.to_string()).unwrap();
+    succeed("sh", &["-ec", "cd $1; tar --format=posix -cf $2 *", "sh", text(&members), text(archive)]);
+}
+
+fn has(tree: &BTreeMap<PathBuf, String>, path: &str) -> bool {
+    tree.contains_key(Path::new(path))
+}
+
+/// Owner and mode of the root, the links in /etc, and the lists of users, to which podman adds.
+fn root_and_links_come_back(runtime: &str) {
+    make_seeded();
+    let options = ["--runtime", runtime, "--tz", "Europe/Rome"];
+    let changes = "
+        chown 1000:1000 /; chmod 1777 /; rm /etc/mtab /etc/localtime; echo new:x:7: > /etc/group; chmod 600 /etc/passwd
+        touch -d '2002-03-04 05:06:07' /etc /
+    ";
+    let container = changed("links", &options, changes);
+    let tree = container.tree();
+    assert!(tree[Path::new("")].starts_with("41777 1000:1000 "), "{}", tree[Path::new("")]);
+    cycle(&container, add_user);
+    assert_same_tree(&tree, &container.tree());
+
+    podman(&["restart", "--time", "0", "links"]);
+    let restarted = container.tree();
+    assert!(restarted[Path::new("")].starts_with("41777 1000:1000 "), "{}", restarted[Path::new("")]);
+    assert!(!has(&restarted, "etc/mtab") && !has(&restarted, "etc/localtime"));
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_root_and_links_come_back() {
+    RUNTIMES.into_iter().for_each(root_and_links_come_back);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn a_removed_etc_stays_removed() {
+    make_seeded();
+    for runtime in RUNTIMES {
+        let options = ["--runtime", runtime, "--no-hosts", "--no-hostname"];
+        let container = changed("without-etc", &options, "rm -r /etc; touch -d '2002-03-04 05:06:07' /");
+        let tree = container.tree();
+        assert!(!has(&tree, "etc"));
+        cycle(&container, |_, _| ());
+        assert_same_tree(&tree, &container.tree());
+        podman(&["restart", "--time", "0", "without-etc"]);
+        assert!(!has(&container.tree(), "etc"));
+    }
+}
