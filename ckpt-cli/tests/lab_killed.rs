@@ -66,6 +66,9 @@ fn bring_back(container: &Container) {
     }
 }
 
+/// One with a file, and one that stays empty.
+const VOLUMES: [&str; 2] = ["doomed-data", "doomed-empty"];
+
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_restores_can_be_killed_at_any_moment() {
@@ -93,7 +96,7 @@ fn btrfs_restores_can_be_killed_at_any_moment() {
         let hit = strike.at(&arguments, &container.name);
         tally.count(hit);
         run_the_next();
-        let volume = Volume::named("doomed-data");
+        let volumes = VOLUMES.map(Volume::named);
         if podman(&["ps", "--all", "--external", "--format", "{{.Names}}"]).is_empty() {
             assert_eq!(podman(&["volume", "ls", "--format", "{{.Name}}"]), "");
             before.assert_same(folder.path());
@@ -104,7 +107,7 @@ fn btrfs_restores_can_be_killed_at_any_moment() {
         }
         assert_runs(&container);
         assert_eq!(container.exec("cat /data/file"), "precious");
-        drop((container, volume));
+        drop((container, volumes));
         before.assert_same(folder.path());
     }
     println!("{tally:?}");
@@ -113,11 +116,12 @@ fn btrfs_restores_can_be_killed_at_any_moment() {
 fn archive_with_volume(runtime: &str, folder: &Path) -> (String, String) {
     let name = format!("doomed-{runtime}");
     let archive = folder.join(format!("{runtime}.tar"));
-    let volume = Volume::named("doomed-data");
-    let original = Container::run(&name, &["--runtime", runtime, "-v", "doomed-data:/data"], COUNT);
+    let volumes = VOLUMES.map(Volume::named);
+    let mounts = ["-v", "doomed-data:/data", "-v", "doomed-empty:/empty"];
+    let original = Container::run(&name, &[&["--runtime", runtime], &mounts[..]].concat(), COUNT);
     original.exec("echo precious > /data/file");
     ckpt(&["checkpoint", &name, "-e", text(&archive)]);
-    drop((original, volume));
+    drop((original, volumes));
     (name, text(&archive).to_owned())
 }
 

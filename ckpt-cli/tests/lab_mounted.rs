@@ -105,3 +105,43 @@ fn a_removed_etc_stays_removed() {
         assert!(!has(&container.tree(), "etc"));
     }
 }
+
+/// What podman copied into new volumes was removed, and their roots changed hands.
+fn volumes_come_back(runtime: &str) {
+    make_seeded();
+    let volumes = ["emptied", "filled", "owned", "new"].map(Volume::named);
+    let places = ["emptied:/data", "filled:/data2", "owned:/owned", "new:/new/deep"];
+    let mounts: Vec<&str> = places.iter().flat_map(|place| ["-v", place]).collect();
+    let changes = "
+        rm /data/seed; echo own > /data2/own; touch -d '2001-02-03 04:05:06' /data2/own
+        chown 7:8 /data /data2 /new/deep; chmod 1700 /data /data2 /new/deep; mkdir /owned/x; rmdir /owned/x
+        touch -d '2002-03-04 05:06:07' /data /data2 /owned /new/deep
+    ";
+    let container = changed("volumes", &[&["--runtime", runtime], &mounts[..]].concat(), changes);
+    let seen = || (container.tree(), volumes.each_ref().map(Volume::tree));
+    let (tree, trees) = seen();
+    assert_eq!(trees.each_ref().map(BTreeMap::len), [1, 2, 1, 1]);
+    cycle(&container, |_, _| drop(podman(&["volume", "rm", "emptied", "filled", "owned", "new"])));
+    let (restored, filled) = seen();
+    assert_same_tree(&tree, &restored);
+    (trees.iter().zip(&filled)).for_each(|(before, after)| assert_same_tree(before, after));
+
+    podman(&["restart", "--time", "0", "volumes"]);
+    podman(&["stop", "--time", "0", "volumes"]);
+    podman(&["start", "volumes"]);
+    for (volume, before) in volumes.iter().zip(&trees).filter(|(volume, _)| volume.name != "owned") {
+        assert_same_tree(before, &volume.tree());
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn volumes_come_back_runc() {
+    volumes_come_back("runc");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn xfs_volumes_come_back_crun() {
+    volumes_come_back("crun");
+}

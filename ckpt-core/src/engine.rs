@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::CheckpointOptions;
-use crate::child::{Child, ChildError};
+use crate::child::{Child, ChildError, Said};
 use crate::podman::{ContainerFacts, PodmanError, StoreFacts};
 use crate::restore::RestoreOptions;
 
@@ -41,6 +41,10 @@ pub(crate) trait Engine: fmt::Debug {
 
     /// Takes a container out of a network; what it had leased there is given back, if it has a network namespace.
     fn leave_network(&self, id: &str, network: &str) -> Result<(), PodmanError>;
+
+    /// Mounts each of `volumes` over the folder of its name in `root`, for a container called `name` whose runtime is the
+    /// file `no_runtime`, so that they are no new ones any more; gives the engine's words, which fails of course.
+    fn settle_volumes(&self, name: &str, root: &Path, no_runtime: &Path, volumes: &[&str]) -> Result<Said, ChildError>;
 
     /// Removes a volume that a failed restore made.
     fn remove_volume(&self, name: &str) -> Result<(), PodmanError>;

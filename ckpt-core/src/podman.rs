@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::checkpoint::CheckpointOptions;
-use crate::child::{Child, ChildError};
+use crate::child::{Child, ChildError, Said};
 use crate::diagnosis::podman::{is_no_such_container, last_words, shorten};
 use crate::engine::Engine;
 use crate::external::{self, ExternalError};
@@ -329,6 +329,15 @@ impl Engine for Podman {
 
     fn leave_network(&self, id: &str, network: &str) -> Result<(), PodmanError> {
         self.run(&["network", "disconnect", "--", network, id]).map(drop)
+    }
+
+    fn settle_volumes(&self, name: &str, root: &Path, no_runtime: &Path, volumes: &[&str]) -> Result<Said, ChildError> {
+        let mut arguments: Vec<OsString> = vec!["--runtime".into(), no_runtime.into(), "run".into(), "--rm".into()];
+        arguments.extend(["--name", name, "--network=none", "--userns=host", "--log-driver=none"].map(OsString::from));
+        arguments.push("--cgroups=no-conmon".into());
+        arguments.extend(volumes.iter().map(|volume| format!("--volume={volume}:/{volume}").into()));
+        arguments.extend(["--rootfs".into(), root.into(), "nothing".into()]);
+        Child::start(&self.program, &arguments, None)?.finish()
     }
 
     fn remove_volume(&self, name: &str) -> Result<(), PodmanError> {

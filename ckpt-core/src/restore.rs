@@ -13,6 +13,7 @@ mod parts;
 mod place;
 mod plan;
 mod run;
+mod settle;
 mod trust;
 
 use std::fs::File;

@@ -83,6 +83,10 @@ impl<'j> HalfMade<'j> {
             engine.remove(&container.id)?;
         }
         mntns::remove_unused();
+        if !self.volumes.is_empty() {
+            // Mostly there is none.
+            let _ = engine.remove(&self.journal.begun.helper());
+        }
         for name in self.volumes {
             engine.remove_volume(&name)?;
         }

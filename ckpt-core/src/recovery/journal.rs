@@ -52,6 +52,14 @@ pub(crate) struct Begun {
     pub(crate) session: PathBuf,
 }
 
+impl Begun {
+    /// Name of a container that has the volumes for a moment and never runs (`restore/settle.rs`). One of a killed run has
+    /// to be removed before them.
+    pub(crate) fn helper(&self) -> String {
+        format!("ckpt-volumes-{}", self.session.file_name().unwrap_or_default().to_string_lossy())
+    }
+}
+
 #[derive(Deserialize, Serialize)]
 struct Made {
     made: String,

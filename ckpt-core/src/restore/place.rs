@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aligntar::{Entry, Transferred};
 use layerfs::{Container, Layers};
@@ -12,9 +12,11 @@ use rustix::io::Errno;
 
 use super::amends::{Amends, Root, Times};
 use super::plan::RestorePlan;
+use super::settle::settle;
 use super::{PlaceAllError, RestoreOptions};
 use crate::archive::{ArchiveError, CHECKPOINT, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::progress::Progress;
+use crate::recovery::journal::Begun;
 use crate::rootfs::{place_diff, place_tree};
 
 /// CRIU's image of the cgroups that the tasks were in.
@@ -28,6 +30,7 @@ pub(crate) fn place(
     plan: &RestorePlan,
     options: &RestoreOptions,
     container: &Container,
+    begun: &Begun,
     progress: &mut dyn Progress,
 ) -> Result<(Transferred, Amends), PlaceAllError> {
     let mut amends = Amends::default();
@@ -36,7 +39,7 @@ pub(crate) fn place(
         let layers = plan.storage.layers_of_container(container)?;
         moved += place_rootfs(plan, options, &layers, &mut amends, progress)?;
     }
-    moved += place_volumes(plan, options, &mut amends, progress)?;
+    moved += place_volumes(plan, options, begun, &mut amends, progress)?;
     Ok((moved, amends))
 }
 
@@ -125,11 +128,14 @@ fn rename_cgroups(image: &mut [u8], old: &str, new: &str) {
 fn place_volumes(
     plan: &RestorePlan,
     options: &RestoreOptions,
+    begun: &Begun,
     amends: &mut Amends,
     progress: &mut dyn Progress,
 ) -> Result<Transferred, PlaceAllError> {
     let mut moved = Transferred::default();
-    for (name, data) in plan.engine.volume_mountpoints(&plan.volumes)? {
+    let volumes = plan.engine.volume_mountpoints(&plan.volumes)?;
+    settle_empty(plan, begun, &volumes, progress)?;
+    for (name, data) in volumes {
         let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{name}.tar")) else { continue };
         let mut times = Times::below(data.clone());
         let members = plan.archive.nested(entry)?;
@@ -138,6 +144,34 @@ fn place_volumes(
         amends.add_tree(times);
     }
     Ok(moved)
+}
+
+/// Volumes with anything in them podman leaves alone.
+fn settle_empty(
+    plan: &RestorePlan,
+    begun: &Begun,
+    volumes: &[(String, PathBuf)],
+    progress: &mut dyn Progress,
+) -> Result<(), PlaceAllError> {
+    let mut empty = Vec::new();
+    for volume in volumes {
+        let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{}.tar", volume.0)) else { continue };
+        let mut members = plan.archive.nested(entry)?;
+        let first = members.find(|member| member.as_ref().map_or(true, |entry| entry.member.path != b"."));
+        if first.transpose()?.is_none() {
+            empty.push(volume.clone());
+        }
+    }
+    if !empty.is_empty()
+        && let Err(error) = settle(&*plan.engine, begun, &empty)
+    {
+        let names = empty.iter().map(|(name, _)| &name[..]).collect::<Vec<_>>().join(", ");
+        progress.warning(&format!(
+            "podman may copy files of the image into the empty volume {names}, or give it another owner, as it does with \
+             new ones: {error}"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

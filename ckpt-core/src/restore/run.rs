@@ -137,16 +137,16 @@ impl<'r> Run<'r> {
             }
             self.container = Some(container.clone());
             journal.made(&container.id)?;
-            self.place(&container)?;
+            self.place(&container, &journal.begun)?;
             self.progress.phase(Phase::Resume);
         }
         Ok(&self.plan.second_part)
     }
 
-    fn place(&mut self, container: &Container) -> Result<(), PlaceAllError> {
+    fn place(&mut self, container: &Container, begun: &Begun) -> Result<(), PlaceAllError> {
         self.progress.phase(Phase::Place);
         let started = Instant::now();
-        (self.moved, self.amends) = place::place(self.plan, self.options, container, self.progress)?;
+        (self.moved, self.amends) = place::place(self.plan, self.options, container, begun, self.progress)?;
         self.place = started.elapsed();
         Ok(())
     }
