@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn the_reason_comes_first_and_the_programs_words_after_it() {
         let log = "(0.01) Error (criu/util.c:1533): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n\
-                   (0.2) fine\n\
+                   (0.2) Error (criu/files-reg.c:1165): trim failed: @link_remap.17@\n\
                    (0.3) Error (criu/files-reg.c:1031): Can't dump ghost file /tmp/b of 5242880 size, increase limit\n\
                    (0.4) Error (criu/cr-dump.c:2111): Dumping FAILED.\n";
         let (said, details) = with_log(CRUN, log);

@@ -238,6 +238,17 @@ impl Podman {
             .map_err(|source| PodmanError::Answer { command: arguments[..2].join(" "), source })
     }
 
+    /// Whether there is a `kind`, `container` or `volume`, of the name.
+    fn exists(&self, kind: &str, name: &str) -> Result<bool, PodmanError> {
+        // Exit status 1 is "no", 125 an error (podman-container-exists(1), podman-volume-exists(1)).
+        let output = external::run(self.command().args([kind, "exists", "--", name]))?;
+        match output.status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(PodmanError::Refused { command: format!("{kind} exists"), message: last_words(&output.stderr) }),
+        }
+    }
+
     fn run<A: AsRef<OsStr> + AsRef<str>>(&self, arguments: &[A]) -> Result<Output, PodmanError> {
         let output = external::run(self.command().args(arguments))?;
         if output.status.success() {
@@ -260,7 +271,8 @@ impl Engine for Podman {
     fn inspect(&self, name: &str) -> Result<ContainerFacts, PodmanError> {
         let found: Result<Vec<ContainerFacts>, _> = self.json(&["container", "inspect", "--", name]);
         match found {
-            Err(PodmanError::Refused { message, .. }) if is_no_such_container(&message) => {
+            // Its exit status says only that something failed.
+            Err(PodmanError::Refused { .. }) if !self.exists("container", name)? => {
                 Err(PodmanError::UnknownContainer { name: name.to_owned() })
             }
             found => found?.into_iter().next().ok_or_else(|| PodmanError::UnknownContainer { name: name.to_owned() }),
@@ -276,13 +288,7 @@ impl Engine for Podman {
     }
 
     fn has_volume(&self, name: &str) -> Result<bool, PodmanError> {
-        // Exit status 1 is "no", 125 an error (podman-volume-exists(1)).
-        let output = external::run(self.command().args(["volume", "exists", "--", name]))?;
-        match output.status.code() {
-            Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            _ => Err(PodmanError::Refused { command: "volume exists".into(), message: last_words(&output.stderr) }),
-        }
+        self.exists("volume", name)
     }
 
     fn volume_mountpoints(&self, names: &[String]) -> Result<Vec<(String, PathBuf)>, PodmanError> {
