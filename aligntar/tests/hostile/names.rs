@@ -7,7 +7,7 @@ use crate::archive::{field, put};
 use crate::case::{Case, case};
 
 pub(crate) fn cases() -> Vec<Case> {
-    [plain(), odd(), through_files(), through_symlinks()].into_iter().flatten().collect()
+    [plain(), odd(), through_files(), through_symlinks(), through_own_links()].into_iter().flatten().collect()
 }
 
 fn plain() -> Vec<Case> {
@@ -155,5 +155,109 @@ fn through_symlinks() -> Vec<Case> {
             .before(|world| symlink("../outside", world.target().join("old")).unwrap())
             .refused("ThroughSymlink")
             .leaves(&["old -> ../outside"]),
+    ]
+}
+
+/// What is left of links that lead to one another, as lists are sorted.
+static LADDER: std::sync::LazyLock<Vec<&'static str>> = std::sync::LazyLock::new(|| {
+    let links = (0..50).map(|at| &*format!("l{} -> l{at}", at + 1).leak());
+    let mut left: Vec<_> = ["d/", "l0 -> d"].into_iter().chain(links).collect();
+    left.sort_unstable();
+    left
+});
+
+/// Links that an unpacker which goes on may follow: as far as the directory goes, and not a step beyond it.
+fn through_own_links() -> Vec<Case> {
+    let refused = |name, archive: fn(_) -> _, why: &'static str, left: &[&'static str]| {
+        case(name, archive).refused("ThroughSymlink").going_on(&[why], left)
+    };
+    let allowed = |name, archive: fn(_) -> _, left: &[&'static str]| {
+        case(name, archive).refused("ThroughSymlink").going_on(&[], left)
+    };
+    vec![
+        allowed(
+            "through a link to the directory above",
+            |tar| tar.directory("d").symlink("d/l", "..").file("d/l/x", b"x"),
+            &["d/", "d/l -> ..", "x = x"],
+        ),
+        refused(
+            "through a link that climbs one step too far",
+            |tar| tar.directory("d").symlink("d/l", "../..").file("d/l/secret", b"x"),
+            "LinkToOutside",
+            &["d/", "d/l -> ../.."],
+        ),
+        refused(
+            "out and in again",
+            |tar| tar.directory("d").symlink("l", "../target/d").file("l/x", b"x"),
+            "LinkToOutside",
+            &["d/", "l -> ../target/d"],
+        ),
+        refused(
+            "through a chain that climbs step by step",
+            |tar| {
+                let tar = tar.directory("a").directory("a/b").symlink("a/b/up", "..").symlink("s", "a/b/up/..");
+                tar.symlink("t", "s/../outside").directory("t/new")
+            },
+            "LinkToOutside",
+            &["a/", "a/b/", "a/b/up -> ..", "s -> a/b/up/..", "t -> s/../outside"],
+        ),
+        refused(
+            "through a link below a link that lead outside together",
+            |tar| {
+                let tar = tar.directory("deep").directory("deep/er").symlink("deep/er/l", "../../..");
+                tar.symlink("short", "deep/er").file("short/l/outside/secret", b"x")
+            },
+            "LinkToOutside",
+            &["deep/", "deep/er/", "deep/er/l -> ../../..", "short -> deep/er"],
+        ),
+        refused(
+            "through a link that another one replaced",
+            |tar| {
+                tar.directory("d").symlink("l", "d").file("l/a", b"x").symlink("l", "../outside").file("l/secret", b"y")
+            },
+            "LinkToOutside",
+            &["d/", "d/a = x", "l -> ../outside"],
+        ),
+        refused(
+            "through a link whose directory became a link outside",
+            |tar| {
+                let tar = tar.directory("d").directory("d/e").symlink("l", "d/e").directory("l/f").fifo("l/f");
+                tar.fifo("l/f").symlink("d/e/f", "../../../outside").file("l/f/secret", b"x")
+            },
+            "LinkToOutside",
+            &["d/", "d/e/", "d/e/f -> ../../../outside", "l -> d/e"],
+        ),
+        refused(
+            "through a directory that moved away under a link",
+            |tar| {
+                let tar = tar.directory("d").directory("d/e").symlink("l", "d/e").directory("l/f").file("d/e/f", b"1");
+                tar.file("d/e/f/x", b"x")
+            },
+            "ThroughFile",
+            &["d/", "d/e/", "d/e/f = 1", "l -> d/e"],
+        ),
+        refused(
+            "a hard link by way of a link of the archive",
+            |tar| tar.symlink("l", "../outside").hard_link("a", "l/secret"),
+            "LinkToOutside",
+            &["l -> ../outside"],
+        ),
+        refused(
+            "through more links than the kernel follows",
+            |tar| {
+                let tar = tar.directory("d").symlink("l0", "d");
+                (0..50).fold(tar, |tar, at| tar.symlink(&format!("l{}", at + 1), &format!("l{at}"))).file("l50/x", b"x")
+            },
+            "LinkToNothing",
+            &LADDER,
+        ),
+        allowed(
+            "the mode of a directory by way of a link",
+            |tar| {
+                let tar = tar.directory("d").directory("d/e").symlink("l", "d");
+                tar.header(b"l/e", b'5', 0, |header| put(header, field::MODE, b"0000700")).file("l/e/x", b"x")
+            },
+            &["d/", "d/e/ (700)", "d/e/x = x", "l -> d"],
+        ),
     ]
 }
