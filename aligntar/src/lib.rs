@@ -98,7 +98,9 @@ pub use compressed::{Compression, Decompressed};
 pub use entry::{CloneToError, DataSpan, Entry};
 pub use inode::{Inode, InodeError, XattrFilter, read_inode};
 pub use member::{Kind, Member, Record, Timestamp, Xattr};
-pub use pack::{ChangePolicy, MtimePolicy, OnMember, PackError, PackOptions, Packer, SocketPolicy, visit_names};
+pub use pack::{
+    ChangePolicy, MtimePolicy, OnMember, PackError, PackOptions, Packer, SocketPolicy, UnreadablePolicy, visit_names,
+};
 pub use parse::HeaderError;
 pub use pax::{PAX_BODY_LIMIT, PaxBody, PaxError, PaxExtensions, PaxRecord, SparseRecords, records};
 pub use reader::{EndMarker, EntryData, Limits, ReadError, Reader};

@@ -18,12 +18,12 @@ use rustix::io::Errno;
 use crate::inode::{Inode, InodeError, read_inode};
 use crate::member::Kind;
 use crate::shown::{ShownName, lossy};
-use crate::transfer::Transferred;
+use crate::transfer::{TransferError, Transferred};
 use crate::writer::{WriteError, Writer};
 use batch::{Batch, Loaded};
 use identity::Identity;
 use moment::Moment;
-pub use options::{ChangePolicy, MtimePolicy, PackOptions, SocketPolicy};
+pub use options::{ChangePolicy, MtimePolicy, PackOptions, SocketPolicy, UnreadablePolicy};
 pub use visit::visit_names;
 use walk::Walk;
 
@@ -39,7 +39,7 @@ pub enum PackError {
     /// A directory could not be read.
     #[error("read directory {path:?}")]
     ReadDir {
-        /// Its path below the root.
+        /// Its path in the archive.
         path: ShownName,
         /// The kernel's answer.
         #[source]
@@ -68,6 +68,8 @@ pub struct Packer<'p, 'f> {
     moment: Moment<'p>,
     links: HashMap<Identity, Vec<u8>>,
     omitted_sockets: Vec<Vec<u8>>,
+    omitted_files: Vec<Vec<u8>>,
+    unreadable: Vec<PackError>,
     changed: Vec<PackError>,
     on_member: OnMember<'p>,
 }
@@ -75,8 +77,17 @@ pub struct Packer<'p, 'f> {
 impl<'p, 'f> Packer<'p, 'f> {
     /// A packer that appends to `writer`.
     pub fn new(writer: &'p mut Writer<'f>, options: PackOptions<'p>, on_member: OnMember<'p>) -> Self {
-        let (moment, links) = (Moment::new(options), HashMap::new());
-        Packer { writer, options, moment, links, omitted_sockets: Vec::new(), changed: Vec::new(), on_member }
+        Packer {
+            writer,
+            options,
+            moment: Moment::new(options),
+            links: HashMap::new(),
+            omitted_sockets: Vec::new(),
+            omitted_files: Vec::new(),
+            unreadable: Vec::new(),
+            changed: Vec::new(),
+            on_member,
+        }
     }
 
     /// Appends the directory `root` as the member `prefix` (`.` for none), and everything below it.
@@ -96,7 +107,9 @@ impl<'p, 'f> Packer<'p, 'f> {
             |batch| batch.load(&load),
             |batch| self.append_batch(batch),
         )?;
-        self.changed.extend(walk.into_lost().iter().map(|path| PackError::Changed { path: lossy(path) }));
+        let (lost, unreadable) = walk.into_missing();
+        self.changed.extend(lost.iter().map(|path| PackError::Changed { path: lossy(path) }));
+        self.unreadable.extend(unreadable);
         Ok(())
     }
 
@@ -107,6 +120,10 @@ impl<'p, 'f> Packer<'p, 'f> {
     /// As [`Packer::pack_tree`].
     pub fn pack_one(&mut self, parent: impl AsFd, name: &OsStr, path: Vec<u8>) -> Result<Option<Kind>, PackError> {
         match read_inode(parent, name, path, self.options.keep_xattr) {
+            Ok(inode) if self.options.omits(&inode.stat) => {
+                self.omitted_files.push(inode.member.path);
+                Ok(None)
+            }
             Ok(inode) => self.append_under_policy(inode, None),
             Err(error) => self.leave_out(error).map(|()| None),
         }
@@ -127,6 +144,16 @@ impl<'p, 'f> Packer<'p, 'f> {
         &self.omitted_sockets
     }
 
+    /// Paths of files that were left out for [`PackOptions::omit`].
+    pub fn omitted_files(&self) -> &[Vec<u8>] {
+        &self.omitted_files
+    }
+
+    /// What was listed under [`UnreadablePolicy::List`]: what was there and could not be read.
+    pub fn unreadable(&self) -> &[PackError] {
+        &self.unreadable
+    }
+
     /// What was listed under [`ChangePolicy::List`]: files that changed while they were read, or were gone by then.
     pub fn changed(&self) -> &[PackError] {
         &self.changed
@@ -136,6 +163,7 @@ impl<'p, 'f> Packer<'p, 'f> {
         for loaded in batch.loaded.drain(..) {
             match loaded {
                 Err(error) => self.leave_out(error)?,
+                Ok(Loaded::Omitted { path }) => self.omitted_files.push(path),
                 Ok(Loaded::Inode { inode, data }) => {
                     let data = data.map(|data| &batch.bytes[data]);
                     self.append_under_policy(*inode, data)?;
@@ -180,6 +208,9 @@ impl<'p, 'f> Packer<'p, 'f> {
         }
         match changed {
             None => Ok(Some(inode.member.kind)),
+            Some(error @ PackError::Write(WriteError::Source { source: TransferError::Read { .. }, .. })) => {
+                self.tell_unreadable(error).map(|()| None)
+            }
             Some(change) => self.tell(change).map(|()| None),
         }
     }
@@ -222,8 +253,19 @@ impl<'p, 'f> Packer<'p, 'f> {
                 self.omitted_sockets.push(path);
                 Ok(())
             }
+            InodeError::Socket { .. } => Err(error.into()),
             error if error.is_of_a_name_in_motion() => self.tell(error.into()),
-            error => Err(error.into()),
+            error => self.tell_unreadable(error.into()),
+        }
+    }
+
+    fn tell_unreadable(&mut self, error: PackError) -> Result<(), PackError> {
+        match self.options.unreadable {
+            UnreadablePolicy::Error => Err(error),
+            UnreadablePolicy::List => {
+                self.unreadable.push(error);
+                Ok(())
+            }
         }
     }
 

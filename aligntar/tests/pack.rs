@@ -413,6 +413,26 @@ fn privileged_ext4_inodes_whose_number_is_used_again_are_no_links() {
 }
 
 #[test]
+fn files_are_left_out_by_what_they_are() {
+    let folder = folder();
+    for name in ["first", "other"] {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    fs::hard_link(folder.path().join("first"), folder.path().join("second")).unwrap();
+    let root = File::open(folder.path()).unwrap();
+    let stat = rustix::fs::stat(folder.path().join("first")).unwrap();
+    for readers in [0, 2] {
+        let options = PackOptions { omit: &[(stat.st_dev, stat.st_ino)], readers, ..PackOptions::default() };
+        let archive = packed(WriteOptions::default(), options, |packer| {
+            packer.pack_tree(&root, b".").unwrap();
+            packer.pack_one(&root, "second".as_ref(), b"once more".to_vec()).unwrap();
+            assert_eq!(packer.omitted_files(), [&b"first"[..], b"second", b"once more"]);
+        });
+        assert_eq!(names(&archive), [".", "other"]);
+    }
+}
+
+#[test]
 fn members_beyond_the_headers_fields_come_back() {
     let mut member = Member::new(vec![b'p'; 4095], Kind::Regular { size: 9 << 30 }, 0o7777);
     (member.uid, member.gid) = (u64::from(u32::MAX) - 1, 1 << 21);

@@ -33,6 +33,8 @@ pub(super) enum Loaded {
     Encoded { path: Vec<u8>, bytes: Range<usize>, size: u64, changed: bool },
     /// What depends on members before it, or on its place in the archive; with its data, if that was read.
     Inode { inode: Box<Inode>, data: Option<Range<usize>> },
+    /// A file that is to be left out, which only its inode told.
+    Omitted { path: Vec<u8> },
 }
 
 impl Batch {
@@ -70,6 +72,9 @@ impl<'l> Loader<'l> {
 
     fn load(&self, found: Found, bytes: &mut Vec<u8>) -> Result<Loaded, InodeError> {
         let mut inode = self.read(found)?;
+        if self.options.omits(&inode.stat) {
+            return Ok(Loaded::Omitted { path: inode.member.path });
+        }
         self.options.apply(&mut inode.member);
         let Some(file) = self.data_to_copy(&inode).filter(|_| !self.moment.is_needed(&inode)) else {
             return Ok(Loaded::Inode { inode: inode.into(), data: None });

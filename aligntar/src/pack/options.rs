@@ -2,6 +2,8 @@
 
 use std::fs::File;
 
+use rustix::fs::Stat;
+
 use crate::inode::XattrFilter;
 use crate::member::{Member, Timestamp};
 
@@ -26,6 +28,17 @@ pub enum ChangePolicy {
     List,
 }
 
+/// What to do about files that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnreadablePolicy {
+    /// Stop with what the call gave for the first one.
+    #[default]
+    Error,
+    /// Go on, and list them in [`Packer::unreadable`](super::Packer::unreadable). They are not in the archive, but for data
+    /// that only fails when it is read: zeros are in its place.
+    List,
+}
+
 /// Which time of change a member gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MtimePolicy {
@@ -41,13 +54,20 @@ pub enum MtimePolicy {
 /// What of a tree is packed, and how; all defaults take everything as it is.
 #[derive(Clone, Copy)]
 pub struct PackOptions<'p> {
-    /// Which extended attributes to take. By default all but `security.selinux`, which the target's policy sets, and
-    /// `trusted.overlay.*`, which belong to a mount.
+    /// Which extended attributes to take. By default all but `security.selinux`, which the target's policy sets.
     pub keep_xattr: XattrFilter<'p>,
     /// Which members to leave out, with all that is below them, by their paths in the archive. By default none.
     pub exclude: &'p (dyn Fn(&[u8]) -> bool + Sync),
+    /// Files to leave out by their device and inode numbers, whatever their names, such as the archive itself; they are
+    /// in [`Packer::omitted_files`](super::Packer::omitted_files). By default none.
+    pub omit: &'p [(u64, u64)],
+    /// Whether directories that are on another file system than the tree's root are packed without what is in them. By
+    /// default they are packed like all others.
+    pub one_file_system: bool,
     /// Sockets are an error by default.
     pub sockets: SocketPolicy,
+    /// Files that cannot be read are an error by default.
+    pub unreadable: UnreadablePolicy,
     /// Files that change are an error by default.
     pub changes: ChangePolicy,
     /// Where the whole of a file that is being written to is cloned first, so that its data is of one moment: an empty
@@ -64,9 +84,12 @@ pub struct PackOptions<'p> {
 impl Default for PackOptions<'_> {
     fn default() -> Self {
         PackOptions {
-            keep_xattr: &|name| name != b"security.selinux" && !name.starts_with(b"trusted.overlay."),
+            keep_xattr: &|name| name != b"security.selinux",
             exclude: &|_| false,
+            omit: &[],
+            one_file_system: false,
             sockets: SocketPolicy::default(),
+            unreadable: UnreadablePolicy::default(),
             changes: ChangePolicy::default(),
             scratch: None,
             owner: None,
@@ -77,6 +100,11 @@ impl Default for PackOptions<'_> {
 }
 
 impl PackOptions<'_> {
+    /// Whether the inode is one of those to leave out.
+    pub(super) fn omits(&self, stat: &Stat) -> bool {
+        self.omit.contains(&(stat.st_dev, stat.st_ino))
+    }
+
     /// Gives `member` the owner and the time that it shall have.
     pub(super) fn apply(&self, member: &mut Member) {
         if let Some((uid, gid)) = self.owner {

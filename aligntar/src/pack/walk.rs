@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
 
-use super::{ChangePolicy, PackError, PackOptions};
+use super::{ChangePolicy, PackError, PackOptions, UnreadablePolicy};
 use crate::shown::lossy;
 
 /// Directories that are kept open on the way down; a tree may be deeper than the limit of open files.
@@ -31,15 +31,21 @@ pub(super) struct Walk<'w> {
     options: PackOptions<'w>,
     here: Directory,
     above: Vec<Above>,
+    /// The one device whose directories are entered; if there is none, all are.
+    device: Option<u64>,
     /// Directories that could not be found again, as others had moved what is below them.
     lost: Vec<Vec<u8>>,
+    /// Directories that could not be read.
+    unreadable: Vec<PackError>,
 }
 
 impl<'w> Walk<'w> {
     pub(super) fn new(root: BorrowedFd<'w>, prefix: &'w [u8], options: PackOptions<'w>) -> Result<Self, PackError> {
-        let fd = open(root, c".").map_err(read_error(b""))?;
-        let here = Directory::of(fd, Vec::new()).map_err(read_error(b""))?;
-        Ok(Walk { prefix, options, here, above: Vec::new(), lost: Vec::new() })
+        let fd = open(root, c".").map_err(read_error(prefix))?;
+        let here = Directory::of(fd, Vec::new()).map_err(read_error(prefix))?;
+        let device = options.one_file_system.then(|| inode(&here.fd)).transpose().map_err(read_error(prefix))?;
+        let device = device.map(|(device, _)| device);
+        Ok(Walk { prefix, options, here, above: Vec::new(), device, lost: Vec::new(), unreadable: Vec::new() })
     }
 
     /// The next name; `None` behind the last one.
@@ -48,8 +54,7 @@ impl<'w> Walk<'w> {
             let Some((name, file_type)) = self.here.names.pop() else {
                 if self.ascend()? { continue } else { return Ok(None) }
             };
-            let prefix = if self.prefix == b"." { b"" } else { self.prefix };
-            let path = join(&[prefix, &self.here.path, name.to_bytes()]);
+            let path = join(&[self.prefix(), &self.here.path, name.to_bytes()]);
             if (self.options.exclude)(&path) {
                 continue;
             }
@@ -60,20 +65,44 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Goes into a directory; `false` if it is gone, or something else by now, and that is no error.
+    fn prefix(&self) -> &'w [u8] {
+        if self.prefix == b"." { b"" } else { self.prefix }
+    }
+
+    /// An error of the directory `below` the root.
+    fn read_error(&self, below: &[u8]) -> impl FnOnce(Errno) -> PackError + use<> {
+        read_error(&join(&[self.prefix(), below]))
+    }
+
+    /// Goes into a directory; `false` if it is not to be entered, cannot be read, is gone, or is something else by now,
+    /// and that is no error.
     fn descend(&mut self, name: &CStr) -> Result<bool, PackError> {
         let path = join(&[&self.here.path, name.to_bytes()]);
         let opened = open(&self.here.fd, name).and_then(|fd| Directory::of(fd, path.clone()));
         let child = match opened {
+            Ok(child) if self.is_elsewhere(&child).map_err(self.read_error(&path))? => return Ok(false),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if self.options.changes == ChangePolicy::List => {
                 return Ok(false);
             }
-            opened => opened.map_err(read_error(&path))?,
+            Err(errno) if self.options.unreadable == UnreadablePolicy::List => {
+                self.unreadable.push(self.read_error(&path)(errno));
+                return Ok(false);
+            }
+            opened => opened.map_err(self.read_error(&path))?,
         };
         let keep = self.above.len() < KEPT_OPEN;
         let here = std::mem::replace(&mut self.here, child);
-        self.above.push(if keep { Above::Open(here) } else { here.close()? });
+        self.above.push(if keep { Above::Open(here) } else { self.close(here)? });
         Ok(true)
+    }
+
+    fn is_elsewhere(&self, directory: &Directory) -> Result<bool, Errno> {
+        self.device.map_or(Ok(false), |here| Ok(inode(&directory.fd)?.0 != here))
+    }
+
+    fn close(&self, Directory { path, names, fd }: Directory) -> Result<Above, PackError> {
+        let inode = inode(&fd).map_err(self.read_error(&path))?;
+        Ok(Above::Closed(Closed { path, names, inode }))
     }
 
     /// Goes back to the directory above; `false` at the root.
@@ -92,7 +121,7 @@ impl<'w> Walk<'w> {
         let fd = match above {
             Ok((inode, fd)) if inode == before => Arc::new(fd),
             above if self.options.changes == ChangePolicy::Error => {
-                above.map_err(read_error(&path))?;
+                above.map_err(self.read_error(&path))?;
                 return Err(PackError::Changed { path: lossy(&path) });
             }
             _ => {
@@ -104,9 +133,9 @@ impl<'w> Walk<'w> {
         Ok(Directory { path, names, fd })
     }
 
-    /// What is missing from the archive, as it was moved.
-    pub(super) fn into_lost(self) -> Vec<Vec<u8>> {
-        self.lost
+    /// What is missing from the archive, as it was moved, and what could not be read.
+    pub(super) fn into_missing(self) -> (Vec<Vec<u8>>, Vec<PackError>) {
+        (self.lost, self.unreadable)
     }
 }
 
@@ -139,15 +168,11 @@ impl Directory {
         let names = names(&fd)?;
         Ok(Directory { path, names, fd: Arc::new(fd) })
     }
-
-    fn close(self) -> Result<Above, PackError> {
-        let inode = inode(&self.fd).map_err(read_error(&self.path))?;
-        Ok(Above::Closed(Closed { path: self.path, names: self.names, inode }))
-    }
 }
 
-fn read_error(path: &[u8]) -> impl FnOnce(Errno) -> PackError {
-    move |source| PackError::ReadDir { path: lossy(path), source }
+fn read_error(path: &[u8]) -> impl FnOnce(Errno) -> PackError + use<> {
+    let path = lossy(path);
+    move |source| PackError::ReadDir { path, source }
 }
 
 fn open(parent: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
