@@ -44,7 +44,9 @@ impl Folder {
 
     fn fails(&self, words: &str) -> String {
         let output = self.try_ckpt(words);
-        assert_eq!(output.status.code(), Some(1), "{words}");
+        // tar's exit status for what did not work at all.
+        let expected = if words.starts_with("pack ") { 2 } else { 1 };
+        assert_eq!(output.status.code(), Some(expected), "{words}");
         String::from_utf8(output.stderr).unwrap()
     }
 
@@ -73,39 +75,23 @@ impl Folder {
 }
 
 #[test]
-fn a_lone_directory_is_the_root_and_several_keep_their_names() {
-    let folder = Folder::new();
-    folder.ckpt("pack tree -f x.tar");
-    assert_eq!(folder.names("x.tar"), [".", "a", "a/b", "a/b/large", "a/note.o", "a/note.txt", "soft"]);
-    folder.ckpt("pack tree/a/b tree/soft -f x.tar");
-    assert_eq!(
-        folder.names("x.tar"),
-        ["tree/a/b", "tree/a/b/large", "tree/a/note.txt"].map(|name| name.replace("tree/a/note.txt", "tree/soft"))
-    );
-    folder.ckpt("pack -C tree a/b soft -f x.tar");
-    assert_eq!(folder.names("x.tar"), ["a/b", "a/b/large", "soft"]);
-    folder.ckpt("pack -C tree . -f x.tar --exclude *.o --exclude a/b");
-    assert_eq!(folder.names("x.tar"), [".", "a", "a/note.txt", "soft"]);
-}
-
-#[test]
 fn archives_go_to_files_and_pipes_alike() {
     let folder = Folder::new();
-    folder.ckpt("pack tree -f x.tar --align 4096");
+    folder.ckpt("pack -C tree . -f x.tar --align 4096");
     let expected = fs::read(folder.path("x.tar")).unwrap();
     for jobs in ["1", "4"] {
-        assert!(folder.ckpt(&format!("pack tree -f - --jobs {jobs}")) == expected);
+        assert!(folder.ckpt(&format!("pack -C tree . -f - --jobs {jobs}")) == expected);
     }
     // Standard output that is a file, from where it stands.
     let mut output = File::create(folder.path("y.tar")).unwrap();
     output.write_all(b"before").unwrap();
-    let mut command = folder.command(&["pack", "tree", "-f", "-"]);
+    let mut command = folder.command(&["pack", "-C", "tree", ".", "-f", "-"]);
     assert!(command.stdout(output.try_clone().unwrap()).status().unwrap().success());
     output.write_all(b"behind").unwrap();
     let written = fs::read(folder.path("y.tar")).unwrap();
     assert!(written.starts_with(b"before") && written.ends_with(b"behind"));
     for ending in ["zst", "gz"] {
-        folder.ckpt(&format!("pack tree -f x.tar.{ending}"));
+        folder.ckpt(&format!("pack -C tree . -f x.tar.{ending}"));
         folder.ckpt(&format!("align x.tar.{ending} z.tar --align 4096"));
         assert!(fs::read(folder.path("z.tar")).unwrap() == expected, "{ending}");
         let compressed = fs::read(folder.path(&format!("x.tar.{ending}"))).unwrap();
@@ -122,7 +108,7 @@ fn trees_come_back_from_files_pipes_and_compressed() {
         ("x.tar", "unpack - -C target"),
         ("x.tar.gz", "unpack - -C target --jobs 3"),
     ] {
-        folder.ckpt(&format!("pack tree -f {archive}"));
+        folder.ckpt(&format!("pack -C tree . -f {archive}"));
         fs::create_dir(folder.path("target")).unwrap();
         match words.starts_with("unpack -") {
             true => drop(folder.pipe(words, &fs::read(folder.path(archive)).unwrap())),
@@ -136,7 +122,7 @@ fn trees_come_back_from_files_pipes_and_compressed() {
 #[test]
 fn single_members_are_unpacked_on_request() {
     let folder = Folder::new();
-    folder.ckpt("pack tree -f x.tar");
+    folder.ckpt("pack -C tree . -f x.tar");
     fs::create_dir(folder.path("target")).unwrap();
     folder.ckpt("unpack x.tar -C target a/b soft");
     assert!(folder.path("target/a/b/large").exists() && !folder.path("target/a/note.txt").exists());
@@ -148,7 +134,7 @@ fn single_members_are_unpacked_on_request() {
 #[test]
 fn owner_and_time_can_be_told() {
     let folder = Folder::new();
-    folder.ckpt("pack tree -f x.tar --owner 5:6 --mtime 100 --clamp-mtime");
+    folder.ckpt("pack -C tree . -f x.tar --owner 5:6 --mtime 100 --clamp-mtime");
     for line in String::from_utf8(folder.ckpt("ls -l x.tar")).unwrap().lines() {
         assert!(line.contains(" 5/6 ") && line.contains("1970-01-01 00:01:40"), "{line}");
     }
@@ -169,22 +155,9 @@ fn any_tar_archive_is_aligned() {
 }
 
 #[test]
-fn an_archive_does_not_hold_its_older_self() {
-    let folder = Folder::new();
-    for (words, name) in [("pack tree -f tree/a/x.tar", "a/x.tar"), ("pack -C . tree -f tree/a/x.tar", "tree/a/x.tar")]
-    {
-        for _ in 0..2 {
-            folder.ckpt(words);
-        }
-        let names = folder.names("tree/a/x.tar");
-        assert!(names.len() == 7 && !names.contains(&name.to_owned()), "{names:?}");
-    }
-}
-
-#[test]
 fn what_is_wrong_is_told_with_its_offset() {
     let folder = Folder::new();
-    folder.ckpt("pack tree -f inner.tar --align 4096");
+    folder.ckpt("pack -C tree . -f inner.tar --align 4096");
     folder.ckpt("pack tree/a inner.tar -f x.tar --align 4096");
     let sound = String::from_utf8(folder.ckpt("verify x.tar --aligned")).unwrap();
     assert!(sound.contains("1 nested archives") && sound.contains("sound"), "{sound}");
@@ -244,10 +217,10 @@ fn what_cannot_be_is_said_and_an_older_archive_stays() {
         ("pack missing -f x.tar", "missing: No such file"),
         ("pack tree tree -f x.tar", "twice"),
         ("pack ../tree tree -f x.tar", ".."),
-        ("pack tree -f x.tar --compress zstd --reflink always", "cannot be made of clones"),
+        ("pack -C tree . -f x.tar --compress zstd --reflink always", "cannot be made of clones"),
         ("align tree/a/b/large x.tar", "not a tar archive"),
         ("align missing.tar x.tar", "missing.tar: No such file"),
-        ("pack tree -f missing/x.tar", "does not exist"),
+        ("pack -C tree . -f missing/x.tar", "does not exist"),
         ("ls tree/a/b/large", "not a tar archive"),
         ("ls tree", "Is a directory"),
     ] {
@@ -262,9 +235,9 @@ fn what_cannot_be_is_said_and_an_older_archive_stays() {
 fn sockets_are_refused_or_left_out() {
     let folder = Folder::new();
     let socket = std::os::unix::net::UnixListener::bind(folder.path("tree/socket")).unwrap();
-    let error = folder.fails("pack tree -f x.tar");
+    let error = folder.fails("pack -C tree . -f x.tar");
     assert!(error.contains("socket") && !folder.path("x.tar").exists(), "{error}");
-    folder.ckpt("pack tree -f x.tar --skip-sockets");
+    folder.ckpt("pack -C tree . -f x.tar --skip-sockets");
     assert!(!folder.names("x.tar").contains(&"socket".to_owned()));
     drop(socket);
 }

@@ -43,12 +43,12 @@ pub(crate) fn run(arguments: Arguments, verbosity: Verbosity) -> Result<ExitCode
 fn align(arguments: &Arguments, display: &mut Display) -> Result<Written> {
     let Arguments { output, nested, target, .. } = arguments;
     match Input::open(&arguments.input)? {
-        Input::File(archive) => target.write(output, |writer| {
+        Input::File(archive) => target.write(output, |writer, _| {
             let depth = if *nested { NESTED_DEPTH } else { 0 };
             append_all(&archive, Reader::open(&archive)?, depth, writer, display)
         }),
         Input::Stream(_) if *nested => bail!("--nested needs an archive in a file that is not compressed"),
-        Input::Stream(stream) => target.write(output, |writer| append_stream(*stream, writer, display)),
+        Input::Stream(stream) => target.write(output, |writer, _| append_stream(*stream, writer, display)),
     }
 }
 

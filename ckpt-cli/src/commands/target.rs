@@ -1,9 +1,10 @@
 //! Where an archive goes: a file that gets its name once it is whole, or standard output; compressed on the way.
 
-use std::fs::File;
-use std::io::{IsTerminal, stdout};
+use std::fs::{File, Metadata};
+use std::io::{self, IsTerminal, stdout};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use aligntar::{Alignment, ClonePolicy, Padding, WriteOptions, Writer, Written};
@@ -79,11 +80,18 @@ impl TargetArguments {
         WriteOptions { alignment: self.align.0, padding, clone_policy: self.clone.policy() }
     }
 
-    /// Makes the archive `path`, or writes it to standard output for `-`, with what `fill` appends.
+    /// Makes the archive `path`, or writes it to standard output for `-`, with what `fill` appends. That is told as well
+    /// which files are the archive itself, by their device and inode numbers: the new one, and the older one at `path`.
     ///
     /// What was at `path` stays until the new one is whole.
-    pub(super) fn write(&self, path: &Path, fill: impl FnOnce(&mut Writer<'_>) -> Result<()>) -> Result<Written> {
+    pub(super) fn write(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&mut Writer<'_>, &[(u64, u64)]) -> Result<()>,
+    ) -> Result<Written> {
         let target = Target::open(path)?;
+        let itself = target.inodes().context("look at the archive")?;
+        let fill = |writer: &mut Writer<'_>| fill(writer, &itself);
         let options = self.write_options();
         let compression = self.compress.map_or_else(|| Compression::of_name(path), Compression::from);
         let written = if compression == Compression::None {
@@ -128,6 +136,16 @@ impl Target {
             Target::File(output) => output.file(),
             Target::Stdout(file) => file,
         }
+    }
+
+    /// Device and inode numbers of the file that is written and of the one that it will replace.
+    fn inodes(&self) -> io::Result<Vec<(u64, u64)>> {
+        let older = match self {
+            Target::File(output) => output.path().symlink_metadata().ok(),
+            Target::Stdout(_) => None,
+        };
+        let files = [Some(self.file().metadata()?), older].into_iter().flatten().filter(Metadata::is_file);
+        Ok(files.map(|file| (file.dev(), file.ino())).collect())
     }
 
     fn publish(self, sync: bool) -> Result<()> {

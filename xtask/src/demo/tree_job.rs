@@ -27,8 +27,12 @@ pub(super) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let job = Job { folder: folder.path().to_owned(), disk: Disk::of(folder.path())?, interrupt: Interrupt::listen()? };
     step::run("make a folder with 250 MB in big and small files, links and odd modes", || job.make_tree())?;
     let ckpt = workspace.ckpt();
-    let ours =
-        job.outcome("ckpt", &ckpt, &["pack", "tree", "-f", "ckpt.tar"], &["unpack", "ckpt.tar", "-C", "ckpt"])?;
+    let ours = job.outcome(
+        "ckpt",
+        &ckpt,
+        &["pack", "-C", "tree", ".", "-f", "ckpt.tar"],
+        &["unpack", "ckpt.tar", "-C", "ckpt"],
+    )?;
     let tar = Path::new("tar");
     let flags = ["--format=posix", "-C", "tree", "-cf", "tar.tar", "."];
     let other = job.outcome("tar", tar, &flags, &["-C", "tar", "-xpf", "tar.tar"])?;
