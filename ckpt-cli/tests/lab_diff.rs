@@ -121,6 +121,62 @@ fn paths_and_processes_mean_their_layers() {
     assert!(ckpt_fails(&["layers", "/srv"]).contains("nothing is mounted on /srv"));
 }
 
+/// A bind mount shows a part of an overlay: in the host's tree and in the container's, of a file, and of another bind mount.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn bind_mounts_mean_the_part_that_they_show() {
+    let container = Container::run("bound", &[], COUNT);
+    container.exec(CHANGE);
+    container.exec("mkdir -p /srv/etc; echo a name like podmans own > /srv/etc/hosts");
+    let merged = container.inspect("{{.GraphDriver.Data.MergedDir}}");
+    let folder = folder();
+    let bind = |from: &str, to: &Path| succeed("mount", &["--bind", from, text(to)]);
+    let (srv, nested, file) = (folder.path().join("srv"), folder.path().join("nested"), folder.path().join("file"));
+    fs::create_dir(&srv).unwrap();
+    fs::create_dir(&nested).unwrap();
+    fs::write(&file, "").unwrap();
+    bind(&format!("{merged}/srv"), &srv);
+    bind(text(&srv.join("tree")), &nested);
+    bind(&format!("{merged}/etc/group"), &file);
+
+    let whole = differences(&["bound"]);
+    let below = |part: &str| -> BTreeMap<_, _> {
+        let below = |path: &String| path.strip_prefix(part).filter(|rest| rest.starts_with('/')).map(str::to_owned);
+        whole.iter().filter_map(|(path, line)| Some((below(path)?, line.clone()))).collect()
+    };
+    assert_eq!(letter(&below("/srv"), "/etc/hosts"), "A");
+    assert_eq!(differences(&[text(&srv)]), below("/srv"));
+    assert_eq!(letter(&below("/srv/tree"), "/folder1"), "D");
+    assert_eq!(differences(&[text(&nested)]), below("/srv/tree"));
+    assert_eq!(differences(&[text(&srv), text(&srv)]), BTreeMap::new());
+    assert!(ckpt_fails(&["diff", text(&srv), "bound"]).contains("different parts"));
+
+    let pid = container.inspect("{{.State.Pid}}");
+    succeed("nsenter", &["--target", &pid, "--mount", "/bin/busybox", "mount", "--bind", "/srv/tree", "/home"]);
+    assert_eq!(differences(&["--pid", &pid, "/home"]), below("/srv/tree"));
+
+    let layers =
+        |path: &Path| -> Value { serde_json::from_str(&ckpt(&["layers", text(path), "--format", "json"])).unwrap() };
+    let upper = container.inspect("{{.GraphDriver.Data.UpperDir}}");
+    assert_eq!(layers(&nested)["part"], "srv/tree");
+    assert_eq!(layers(&nested)["upperdir"], format!("{upper}/srv/tree"));
+    assert_eq!(layers(&nested)["lowerdirs"].as_array().unwrap().len(), 1);
+    // Made anew, so that nothing of the image shows.
+    bind(&format!("{merged}/srv/tree/folder2"), &nested);
+    assert_eq!(layers(&nested)["lowerdirs"], Value::Array(Vec::new()));
+    assert_eq!(differences(&[text(&nested)]), below("/srv/tree/folder2"));
+    for mounted in [&nested, &nested, &srv] {
+        succeed("umount", &[text(mounted)]);
+    }
+
+    // A file is an archive, unless its mount is asked for.
+    let own = std::process::id().to_string();
+    let of_file: Vec<Value> =
+        serde_json::from_str(&ckpt(&["diff", "--format", "json", "--pid", &own, text(&file)])).unwrap_or_default();
+    succeed("umount", &[text(&file)]);
+    assert_eq!((of_file.len(), &of_file[0]["path"], &of_file[0]["change"]), (1, &"/".into(), &"C".into()));
+}
+
 /// A program whose effective user is root while a user started it, and one with capabilities alone: whether a file is
 /// there must be asked with the effective identity, access(2) would ask with the real one.
 #[test]

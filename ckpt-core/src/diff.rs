@@ -15,7 +15,7 @@ mod of_image;
 mod snapshot;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use layerfs::{ContainersStorageError, DiffError, LowerError, StorageConfError};
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub enum Letter {
 pub struct Difference {
     /// Added, changed or deleted.
     pub change: Letter,
-    /// Absolute, in the container.
+    /// Absolute, in the container, or where the part of it that was asked about is mounted.
     pub path: BytePath,
     /// Bytes of a regular file before; none for other kinds, for what was not there, and where it is not known.
     pub old_size: Option<u64>,
@@ -78,6 +78,14 @@ pub enum DifferenceError<E> {
     /// The storage that should have the image cannot be read.
     #[error(transparent)]
     Storage(#[from] ContainersStorageError),
+    /// Different parts of two trees have nothing in common.
+    #[error("/{} and /{} are different parts of their trees: compare two of the same", old.display(), new.display())]
+    Parts {
+        /// What of the old tree was asked about.
+        old: PathBuf,
+        /// What of the new one.
+        new: PathBuf,
+    },
     /// The visitor returned this.
     #[error("{0}")]
     Visit(E),
@@ -128,13 +136,19 @@ pub fn between<E>(
     spool: &Path,
     visit: &mut dyn FnMut(Difference) -> Result<(), E>,
 ) -> Result<DiffReport, DifferenceError<E>> {
+    let part = old.part();
+    if part != new.part() {
+        return Err(DifferenceError::Parts { old: part.to_owned(), new: new.part().to_owned() });
+    }
     let (old, new) = (Snapshot::take(old, spool)?, Snapshot::take(new, spool)?);
-    between::compare(&old, &new, visit)
+    between::compare(&old, &new, part, visit)
 }
 
-fn absolute(path: &Path) -> BytePath {
-    let mut absolute = OsString::with_capacity(path.as_os_str().len() + 1);
+/// As it is seen where only `part` of the tree is: everything shown is in it.
+fn seen(path: &Path, part: &Path) -> BytePath {
+    let below = path.strip_prefix(part).unwrap_or(path);
+    let mut absolute = OsString::with_capacity(below.as_os_str().len() + 1);
     absolute.push("/");
-    absolute.push(path);
+    absolute.push(below);
     BytePath(absolute.into())
 }

@@ -7,7 +7,7 @@ use layerfs::{
     ContainersStorage, ContainersStorageError, DockerError, DockerOverlay2, LayerStore, OverlayMounts,
     StorageConfError, StoreError,
 };
-pub use layerfs::{Layers, XattrNamespace};
+pub use layerfs::{Layers, PartPlaces, XattrNamespace, part_places};
 
 /// Whose root filesystem is asked about.
 #[derive(Clone, Debug)]
@@ -98,6 +98,14 @@ impl Subject {
     pub fn of_process(pid: u32, merged: &Path) -> Result<Self, SubjectError> {
         let layers = OverlayMounts::of_process(pid).layers_at(merged)?;
         Ok(Self::Layers { store: Store::Mounts, layers: layers.into() })
+    }
+
+    /// What of the tree is asked about, relative to its root; empty for all of it.
+    pub fn part(&self) -> &Path {
+        match self {
+            Self::Archive(_) => Path::new(""),
+            Self::Layers { layers, .. } => &layers.part,
+        }
     }
 
     /// The stores know more than the mount table, and know it also of what is not mounted.

@@ -46,6 +46,7 @@ mod ids;
 mod lower;
 mod mountinfo;
 mod overlay;
+mod part;
 mod storage_conf;
 mod store;
 
@@ -60,5 +61,6 @@ pub use ids::{IdMap, IdRange};
 pub use lower::{LowerEntry, LowerError, Lowers};
 pub use mountinfo::{MountsError, OverlayMounts};
 pub use overlay::{XattrNamespace, is_whiteout};
+pub use part::{PartPlaces, part_places};
 pub use storage_conf::{StorageConf, StorageConfError};
 pub use store::{LayerStore, Layers, StoreError};

@@ -144,6 +144,11 @@ impl Lowers {
         Ok(Some(LowerEntry { layer, path, fd: node.entry.fd, stat: node.entry.stat }))
     }
 
+    /// Where a part is, on the host.
+    pub(crate) fn full(&self, part: &Part) -> PathBuf {
+        self.layers[part.layer].full(&part.path)
+    }
+
     /// How a layer's owners differ from what the container sees.
     pub(crate) fn ids(&self, layer: usize) -> &IdMap {
         static SAME: IdMap = IdMap { uids: Vec::new(), gids: Vec::new() };

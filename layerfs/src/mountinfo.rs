@@ -69,6 +69,12 @@ pub enum MountsError {
         /// The mount point.
         path: PathBuf,
     },
+    /// A bind mount of something that was deleted since.
+    #[error("what is mounted on {} was deleted from its overlay", path.display())]
+    Deleted {
+        /// The mount point.
+        path: PathBuf,
+    },
     /// Layers were given relative to the working directory of whoever mounted, and no folder, or more than one, fits.
     #[error("the overlay on {} has the relative layer {}, and it cannot be told relative to what", path.display(), option.display())]
     RelativeLayer {
@@ -163,6 +169,8 @@ fn layers_in(table: &[u8], merged: &Path, is_dir: &dyn Fn(&Path) -> bool) -> Res
 
 /// What is needed of one line.
 struct Mount<'a> {
+    /// What of the file system is mounted, from its root.
+    root: Vec<u8>,
     point: PathBuf,
     fs_type: &'a [u8],
     options: &'a [u8],
@@ -171,23 +179,40 @@ struct Mount<'a> {
 impl<'a> Mount<'a> {
     fn parse(line: &'a [u8]) -> Option<Self> {
         let mut fields = line.split(|byte| *byte == b' ');
-        let point = fields.nth(4)?;
+        let root = unescape_octal(fields.nth(3)?);
+        let point = fields.next()?;
         // The tags between are optional; a lone dash ends them.
         fields.find(|field| *field == b"-")?;
         let fs_type = fields.next()?;
         let options = fields.nth(1)?;
-        Some(Self { point: path_from(unescape_octal(point)), fs_type, options })
+        Some(Self { root, point: path_from(unescape_octal(point)), fs_type, options })
     }
 
     fn layers(self, is_dir: &dyn Fn(&Path) -> bool) -> Result<Layers, MountsError> {
         match self.fs_type {
-            b"overlay" => OverlayOptions::parse(self.options).into_layers(self.point, is_dir),
+            b"overlay" => {
+                let part = self.part()?;
+                OverlayOptions::parse(self.options).into_layers(self.point, part, is_dir)
+            }
             b"fuse.fuse-overlayfs" => Err(MountsError::FuseOverlayfs { path: self.point }),
             other => {
                 let fs_type = String::from_utf8_lossy(other).into_owned();
                 Err(MountsError::NotOverlay { path: self.point, fs_type })
             }
         }
+    }
+}
+
+/// The kernel's mark on what has no name any more (`seq_dentry` in `fs/seq_file.c`).
+const DELETED: &[u8] = b"//deleted";
+
+impl Mount<'_> {
+    /// Relative to the root of the overlay.
+    fn part(&self) -> Result<PathBuf, MountsError> {
+        if self.root.ends_with(DELETED) {
+            return Err(MountsError::Deleted { path: self.point.clone() });
+        }
+        Ok(path_from(self.root.strip_prefix(b"/").unwrap_or(&self.root).to_vec()))
     }
 }
 
@@ -230,6 +255,8 @@ mod tests {
 41 40 0:41 / /m rw shared:5 master:2 - overlay overlay rw,lowerdir=/l1:/l2,upperdir=/u,workdir=/w,metacopy=on
 42 22 0:42 / /with\040space rw - overlay none rw,lowerdir=/l,upperdir=/u\054comma,workdir=/w,userxattr
 43 22 0:43 / /ro rw - overlay none ro,lowerdir=/l1:/l2
+45 22 0:41 /a/with\040space /part rw - overlay overlay rw,lowerdir=/l1:/l2,upperdir=/u,workdir=/w
+46 22 0:41 /a//deleted /gone rw - overlay overlay rw,lowerdir=/l1:/l2,upperdir=/u,workdir=/w
 44 22 0:44 / /fuse rw - fuse.fuse-overlayfs fuse-overlayfs rw
 ";
 
@@ -241,6 +268,7 @@ mod tests {
     fn the_topmost_mount_on_a_point_answers() -> anyhow::Result<()> {
         let found = layers("/m")?;
         assert_eq!(found.merged.as_deref(), Some(Path::new("/m")));
+        assert_eq!(found.part, Path::new(""));
         assert_eq!(found.upperdir, Path::new("/u"));
         assert_eq!(found.lowerdirs, [Path::new("/l1"), Path::new("/l2")]);
         assert_eq!(found.workdir.as_deref(), Some(Path::new("/w")));
@@ -253,6 +281,14 @@ mod tests {
         let found = layers("/with space")?;
         assert_eq!(found.upperdir, Path::new("/u,comma"));
         assert_eq!(found.xattr_ns, XattrNamespace::User);
+        Ok(())
+    }
+
+    #[test]
+    fn a_bind_mount_is_a_part_of_its_overlay() -> anyhow::Result<()> {
+        let found = layers("/part")?;
+        assert_eq!((found.part.as_path(), found.upperdir.as_path()), (Path::new("a/with space"), Path::new("/u")));
+        assert!(matches!(layers("/gone"), Err(MountsError::Deleted { .. })));
         Ok(())
     }
 

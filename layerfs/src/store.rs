@@ -13,6 +13,9 @@ use crate::overlay::XattrNamespace;
 pub struct Layers {
     /// Where the layers are, or would be, mounted.
     pub merged: Option<PathBuf>,
+    /// What of the merged tree is seen there, relative to its root: empty for all of it, as nearly always. A bind mount
+    /// shows a directory of it, or one file.
+    pub part: PathBuf,
     /// The writable layer.
     pub upperdir: PathBuf,
     /// The read-only layers that merge, top first.

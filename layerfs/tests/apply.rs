@@ -23,6 +23,7 @@ fn plain_layers(dir: &Path) -> Result<Layers> {
         workdir: None,
         xattr_ns: XattrNamespace::Trusted,
         ids: IdMap::default(),
+        part: std::path::PathBuf::new(),
         lower_ids: Vec::new(),
     })
 }

@@ -18,12 +18,13 @@ use layerfs::Lowers;
 
 use super::of_image::{letter, replaced, size_of};
 use super::snapshot::{Node, Snapshot};
-use super::{DiffReport, Difference, DifferenceError, Letter, absolute};
+use super::{DiffReport, Difference, DifferenceError, Letter, seen};
 
 /// Hands each difference to `visit`, in path order.
 pub(super) fn compare<E>(
     old: &Snapshot,
     new: &Snapshot,
+    part: &Path,
     visit: &mut dyn FnMut(Difference) -> Result<(), E>,
 ) -> Result<DiffReport, DifferenceError<E>> {
     let image = old.image.as_ref().or(new.image.as_ref());
@@ -33,7 +34,7 @@ pub(super) fn compare<E>(
         if gone.is_some_and(|gone| path.starts_with(gone)) {
             continue;
         }
-        let Some(difference) = difference(old, new, image, path)? else { continue };
+        let Some(difference) = difference(old, new, image, (path, part))? else { continue };
         gone = (difference.change == Letter::D).then_some(path);
         visit(difference).map_err(DifferenceError::Visit)?;
     }
@@ -49,7 +50,7 @@ fn difference<E>(
     old: &Snapshot,
     new: &Snapshot,
     image: Option<&Lowers>,
-    path: &Path,
+    (path, part): (&Path, &Path),
 ) -> Result<Option<Difference>, DifferenceError<E>> {
     let (before, after) = (old.present.get(path), new.present.get(path));
     let was_deleted = is_covered(&old.deleted, path);
@@ -65,7 +66,7 @@ fn difference<E>(
     };
     let of_image = in_image.as_ref().and_then(size_of).filter(|_| !was_deleted);
     let old_size = if before.is_some() { before.and_then(Node::size) } else { of_image };
-    Ok(Some(Difference { change, path: absolute(path), old_size, size: after.and_then(Node::size) }))
+    Ok(Some(Difference { change, path: seen(path, part), old_size, size: after.and_then(Node::size) }))
 }
 
 /// Whether the path, or a directory above it, is in the list.

@@ -6,8 +6,9 @@ use aligntar::{Entry, Kind};
 use layerfs::{Change, ContainersStorage, Layers, Lowers, WalkError};
 use rustix::fs::{FileType, Stat};
 
-use super::{DiffReport, Difference, DifferenceError, Letter, absolute, is_podmans_own};
+use super::{DiffReport, Difference, DifferenceError, Letter, is_podmans_own, seen};
 use crate::archive::{CheckpointArchive, ROOTFS_DIFF};
+use crate::byte_path::BytePath;
 use crate::rootfs::{BesideMembers, relative};
 
 type Visit<'v, E> = &'v mut dyn FnMut(Difference) -> Result<(), E>;
@@ -15,13 +16,16 @@ type Visit<'v, E> = &'v mut dyn FnMut(Difference) -> Result<(), E>;
 pub(super) fn container<E>(layers: &Layers, visit: Visit<'_, E>) -> Result<(), DifferenceError<E>> {
     let walked = layerfs::walk(layers, |change| match change {
         Change::Deleted { path, .. } | Change::Present(layerfs::Present { path, .. }) if is_omitted(path) => Ok(()),
+        // As the root, a directory is in the upperdir for whatever is below it.
+        Change::Present(present) if present.path == layers.part && is_directory(&present.stat) => Ok(()),
         Change::Deleted { path, stat } => {
-            let (path, old_size) = (absolute(path), size_of(&stat));
+            let (path, old_size) = (seen(path, &layers.part), size_of(&stat));
             visit(Difference { change: Letter::D, path, old_size, size: None }).map_err(DifferenceError::Visit)
         }
         Change::Present(present) => {
             let replaced = present.replaced()?;
-            visit(difference(present.path, replaced.as_ref(), size_of(&present.stat))).map_err(DifferenceError::Visit)
+            let path = seen(present.path, &layers.part);
+            visit(difference(path, replaced.as_ref(), size_of(&present.stat))).map_err(DifferenceError::Visit)
         }
     });
     match walked {
@@ -31,14 +35,21 @@ pub(super) fn container<E>(layers: &Layers, visit: Visit<'_, E>) -> Result<(), D
     }
 }
 
+/// An archive has all of its tree.
+const WHOLE: &str = "";
+
 /// The root is in every upperdir, changed or not.
 fn is_omitted(path: &Path) -> bool {
     path.as_os_str().is_empty() || is_podmans_own(path)
 }
 
-fn difference(path: &Path, replaced: Option<&Stat>, size: Option<u64>) -> Difference {
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+fn difference(path: BytePath, replaced: Option<&Stat>, size: Option<u64>) -> Difference {
     let change = if replaced.is_some() { Letter::C } else { Letter::A };
-    Difference { change, path: absolute(path), old_size: replaced.and_then(size_of), size }
+    Difference { change, path, old_size: replaced.and_then(size_of), size }
 }
 
 pub(super) fn size_of(stat: &Stat) -> Option<u64> {
@@ -53,7 +64,7 @@ pub(super) fn archive<E>(path: &Path, spool: &Path, visit: Visit<'_, E>) -> Resu
     let BesideMembers { deleted, sockets } = archive.beside_diff()?;
     for path in deleted.iter().filter(|path| !is_omitted(path)) {
         let old_size = replaced(lowers.as_ref(), path)?.as_ref().and_then(size_of);
-        differences.push(Difference { change: Letter::D, path: absolute(path), old_size, size: None });
+        differences.push(Difference { change: Letter::D, path: seen(path, Path::new(WHOLE)), old_size, size: None });
     }
     for socket in &sockets {
         differences.push(of_member(lowers.as_ref(), socket.path.as_ref(), None)?);
@@ -85,7 +96,10 @@ fn member_size(entry: &Entry) -> Option<u64> {
 
 fn of_member<E>(lowers: Option<&Lowers>, path: &Path, size: Option<u64>) -> Result<Difference, DifferenceError<E>> {
     let old = replaced(lowers, path)?;
-    Ok(Difference { change: letter(lowers, old.as_ref()), ..difference(path, old.as_ref(), size) })
+    Ok(Difference {
+        change: letter(lowers, old.as_ref()),
+        ..difference(seen(path, Path::new(WHOLE)), old.as_ref(), size)
+    })
 }
 
 /// Of a file that is there now.

@@ -49,6 +49,7 @@ impl LayerDirs {
             workdir: Some(dir.join("work")),
             xattr_ns: XattrNamespace::Trusted,
             ids: IdMap::default(),
+            part: PathBuf::new(),
             lower_ids: Vec::new(),
         })
     }

@@ -26,6 +26,8 @@ pub(super) struct Walker<'a, F> {
     ns: XattrNamespace,
     /// Of the upperdir.
     ids: &'a IdMap,
+    /// Nothing else is visited.
+    part: &'a Path,
     visit: F,
     stats: DiffStats,
     stack: Vec<Frame>,
@@ -57,6 +59,7 @@ where
             lowers,
             ns: layers.xattr_ns,
             ids: &layers.ids,
+            part: &layers.part,
             visit,
             stats: DiffStats::default(),
             stack: Vec::new(),
@@ -111,14 +114,17 @@ where
 
     /// What has to be visited in a directory. Where it merges with what the base shows there, only the upper names can
     /// make a difference; this is what keeps the walk in proportion to the changes.
-    fn names(&self, dir: &Dir, upper: Vec<Todo>) -> Result<Vec<Todo>, DiffError> {
+    fn names(&self, dir: &Dir, mut upper: Vec<Todo>) -> Result<Vec<Todo>, DiffError> {
+        let on_the_way = self.part.strip_prefix(&dir.path).ok().and_then(|rest| rest.iter().next());
+        let is_wanted = |todo: &Todo| on_the_way.is_none_or(|name| todo.name == name);
         if dir.merged == dir.base {
+            upper.retain(is_wanted);
             return Ok(upper);
         }
         let mut names = BTreeMap::new();
         let vanished = self.lowers.names(&dir.base)?.into_iter().map(Todo::vanished);
         let merged = self.lowers.names(&dir.merged)?.into_iter().map(Todo::lower);
-        for todo in vanished.chain(merged).chain(upper) {
+        for todo in vanished.chain(merged).chain(upper).filter(is_wanted) {
             names.insert(todo.name.clone(), todo);
         }
         Ok(names.into_values().collect())
@@ -226,6 +232,9 @@ where
     }
 
     fn present(&mut self, path: &Path, found: Found<'_>, base: Base<'_>) -> Step<E> {
+        if !self.is_wanted(path) {
+            return Ok(());
+        }
         let Found { parent, name, mut stat, place } = found;
         match overlay::file_type(&stat) {
             FileType::Directory => self.stats.directories += 1,
@@ -239,7 +248,15 @@ where
         (self.visit)(Change::Present(Present { path, parent, name, stat, place, base })).map_err(WalkError::Visit)
     }
 
+    /// Whether it is in the part of the tree that was asked for; that of the whole tree is asked for most.
+    fn is_wanted(&self, path: &Path) -> bool {
+        self.part.as_os_str().is_empty() || path.starts_with(self.part)
+    }
+
     fn deleted(&mut self, path: &Path, stat: Stat) -> Step<E> {
+        if !self.is_wanted(path) {
+            return Ok(());
+        }
         self.stats.deleted += 1;
         (self.visit)(Change::Deleted { path, stat }).map_err(WalkError::Visit)
     }

@@ -59,16 +59,18 @@ impl OverlayOptions {
         }
     }
 
-    /// Turns the options of the overlay on `merged` into layers.
+    /// Turns the options of the overlay, of which `part` is on `merged`, into layers.
     pub(super) fn into_layers(
         mut self,
         merged: PathBuf,
+        part: PathBuf,
         is_dir: &dyn Fn(&Path) -> bool,
     ) -> Result<Layers, MountsError> {
         self.make_absolute(&merged, is_dir)?;
         let upperdir = self.upperdir.ok_or_else(|| MountsError::NoUpperdir { path: merged.clone() })?;
         Ok(Layers {
             merged: Some(merged),
+            part,
             upperdir,
             lowerdirs: self.lowerdirs,
             data_only_lowerdirs: self.data_only,
@@ -142,7 +144,7 @@ mod tests {
 
     fn layers(options: &[u8], dirs: &[&str]) -> Result<Layers, MountsError> {
         let is_dir = |path: &Path| dirs.iter().any(|dir| Path::new(dir) == path);
-        OverlayOptions::parse(options).into_layers("/s/overlay/abc/merged".into(), &is_dir)
+        OverlayOptions::parse(options).into_layers("/s/overlay/abc/merged".into(), PathBuf::new(), &is_dir)
     }
 
     fn paths(names: &[&str]) -> Vec<PathBuf> {

@@ -67,6 +67,7 @@ impl Overlay {
             workdir: Some(self.folder.path().join(name).join("work")),
             xattr_ns: if userxattr { XattrNamespace::User } else { XattrNamespace::Trusted },
             ids: IdMap::default(),
+            part: PathBuf::new(),
             lower_ids: Vec::new(),
         })
     }

@@ -1,0 +1,63 @@
+//! What each layer has of a part of the merged tree.
+
+use std::path::PathBuf;
+
+use crate::beneath::{Entry, Root};
+use crate::diff::DiffError;
+use crate::lower::{Lowers, Node, Part};
+use crate::overlay::{Opacity, XattrNamespace, is_whiteout};
+use crate::store::Layers;
+
+/// The places of [`Layers::part`] in the layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartPlaces {
+    /// In the upperdir, if it has any of it.
+    pub upper: Option<PathBuf>,
+    /// In the lower layers, top first, as far as they show there.
+    pub lowers: Vec<PathBuf>,
+}
+
+/// Looks for `layers.part` in all layers, as the kernel does: whiteouts and opaque directories end it, redirects lead
+/// elsewhere.
+///
+/// # Errors
+/// [`DiffError`] when the layers cannot be read.
+pub fn part_places(layers: &Layers) -> Result<PartPlaces, DiffError> {
+    let (root, lowers) = (Root::open(&layers.upperdir)?, Lowers::open(layers)?);
+    let (mut upper, mut below) = (Some(PathBuf::new()), lowers.root_parts());
+    for name in &layers.part {
+        let dir = upper.take();
+        let path = dir.map(|dir| dir.join(name));
+        let entry = path.as_ref().map(|path| root.entry(path)).transpose()?.flatten();
+        below = match &entry {
+            None => lowers.child(&below, name)?.map(shown_parts).unwrap_or_default(),
+            Some(entry) => below_upper(entry, &lowers, &below, name, layers.xattr_ns)?,
+        };
+        upper = path.filter(|_| entry.is_some_and(|entry| !is_whiteout(&entry.stat)));
+    }
+    let lowers = below.iter().map(|part| lowers.full(part)).collect();
+    Ok(PartPlaces { upper: upper.map(|path| root.full(&path)), lowers })
+}
+
+/// What an upper file called `name` leaves to be seen of the layers below it.
+fn below_upper(
+    entry: &Entry,
+    lowers: &Lowers,
+    below: &[Part],
+    name: &std::ffi::OsStr,
+    ns: XattrNamespace,
+) -> Result<Vec<Part>, DiffError> {
+    if !entry.is_dir() || entry.opacity(ns)? == Opacity::Opaque {
+        return Ok(Vec::new());
+    }
+    let node = match entry.redirect(ns)? {
+        Some(redirect) => lowers.redirected_dir(below, &redirect)?,
+        None => lowers.child(below, name)?,
+    };
+    Ok(node.map(Node::into_dir_parts).unwrap_or_default())
+}
+
+/// Of a directory all parts, of a file the one that is seen.
+fn shown_parts(node: Node) -> Vec<Part> {
+    if node.entry.is_dir() { node.parts } else { node.parts.into_iter().take(1).collect() }
+}
