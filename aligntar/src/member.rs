@@ -71,7 +71,8 @@ pub struct Record {
 /// Everything an archive says of one file but its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Path in the archive, any bytes but NUL, without a trailing slash; `.` is the root of the tree.
+    /// Path in the archive as it stands there, any bytes but NUL, without a trailing slash; `.` is the root of the tree.
+    /// See [`Member::make_plain`].
     pub path: Vec<u8>,
     /// What it is.
     pub kind: Kind,
@@ -113,6 +114,18 @@ impl Member {
         }
     }
 
+    /// Takes `./` from the front of the path, and of the path that a hard link names.
+    pub fn make_plain(&mut self) {
+        let target = match &mut self.kind {
+            Kind::HardLink { target } => Some(target),
+            _ => None,
+        };
+        for path in [&mut self.path].into_iter().chain(target) {
+            let dots = path.len() - without_dots(path).len();
+            path.drain(..dots);
+        }
+    }
+
     /// Size of the file in bytes, holes included; zero for everything but regular files.
     pub fn size(&self) -> u64 {
         match self.kind {
@@ -120,4 +133,13 @@ impl Member {
             _ => 0,
         }
     }
+}
+
+fn without_dots(path: &[u8]) -> &[u8] {
+    let mut plain = path;
+    while let Some(shorter) = plain.strip_prefix(b"./") {
+        let slashes = shorter.iter().take_while(|&&byte| byte == b'/').count();
+        plain = &shorter[slashes..];
+    }
+    plain
 }

@@ -272,7 +272,7 @@ impl CheckpointArchive {
     ) -> Result<impl Iterator<Item = Result<Entry, ArchiveError>> + use<'_>, ArchiveError> {
         let read_error = |source| ArchiveError::Read { path: self.path.clone(), source };
         let reader = Reader::open_nested(&self.file, entry).map_err(read_error)?.with_end_marker(EndMarker::Required);
-        Ok(reader.map(move |entry| entry.map_err(read_error)))
+        Ok(reader.map(move |entry| entry.map(plain).map_err(read_error)))
     }
 
     /// The bytes of the member `name`; `None` if it is not there.
@@ -380,13 +380,19 @@ fn is_plain(entry: &Entry) -> bool {
     is_root || is_parent || is_file && member.path.split(|&byte| byte == b'/').all(is_name)
 }
 
+/// Members by the names that they are looked up with: `tar -cf x.tar .` writes `./` before each.
+fn plain(mut entry: Entry) -> Entry {
+    entry.member.make_plain();
+    entry
+}
+
 fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveError> {
     let read_error = |source| ArchiveError::Read { path: path.to_owned(), source };
     let mut entries = BTreeMap::new();
     // A checkpoint that lost its end may have lost members as well.
     let reader = Reader::open(file).map_err(read_error)?.with_end_marker(EndMarker::Required);
     for entry in reader {
-        let entry = entry.map_err(read_error)?;
+        let entry = plain(entry.map_err(read_error)?);
         let member = || String::from_utf8_lossy(&entry.member.path).into_owned();
         if !is_plain(&entry) {
             return Err(ArchiveError::Foreign { path: path.to_owned(), member: member() });
@@ -400,4 +406,22 @@ fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveEr
         }
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use aligntar::{Kind, Member, WriteOptions, Writer};
+
+    use super::*;
+
+    #[test]
+    fn members_are_found_whatever_stands_before_their_names() {
+        let file = tempfile::tempfile().unwrap();
+        let mut writer = Writer::new(&file, WriteOptions::default()).unwrap();
+        writer.append(&Member::new(".", Kind::Directory, 0o700)).unwrap();
+        writer.append_bytes(&Member::new("./config.dump", Kind::Regular { size: 2 }, 0o600), b"{}").unwrap();
+        writer.finish().unwrap();
+        let entries = index(Path::new("x.tar"), &file).unwrap();
+        assert!(entries.contains_key(CONFIG_DUMP.as_bytes()), "{entries:?}");
+    }
 }

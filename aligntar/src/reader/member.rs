@@ -97,22 +97,13 @@ fn mode(of_header: u32, extensions: &PaxExtensions) -> u32 {
     acl.map_or(of_header, |acl| of_header & !0o777 | acl.mode())
 }
 
-/// Without slashes at the end, and without `./` in front; what is left of the root itself is `.`.
+/// Without slashes at the end; what is left of the root itself is `.`.
 fn trim_slashes(mut path: Vec<u8>) -> Vec<u8> {
     let was_empty = path.is_empty();
     let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
     path.truncate(end);
-    let start = path.len() - without_dots(&path).len();
-    path.drain(..start);
     if path.is_empty() && !was_empty {
         path.push(b'.');
-    }
-    path
-}
-
-fn without_dots(mut path: &[u8]) -> &[u8] {
-    while let Some(shorter) = path.strip_prefix(b"./") {
-        path = shorter;
     }
     path
 }
@@ -126,8 +117,8 @@ mod tests {
         let cases: [(&str, &str); 9] = [
             ("a", "a"),
             ("a/", "a"),
-            ("./a//", "a"),
-            ("././a/b", "a/b"),
+            ("./a//", "./a"),
+            ("././a/b", "././a/b"),
             ("./", "."),
             (".", "."),
             ("/", "."),
