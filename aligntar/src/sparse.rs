@@ -45,6 +45,9 @@ pub enum SparseError {
         /// Bytes in the archive.
         stored_len: u64,
     },
+    /// Data that is not the whole file, and no map.
+    #[error("it has no map, and not all of its data")]
+    NoMap,
     /// The map goes past the member's data.
     #[error("its map goes past its data")]
     Cut,

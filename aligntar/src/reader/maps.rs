@@ -65,7 +65,13 @@ pub(super) fn pax_map(
         (1, 0) => Some(map_lines(blocks, stored_len, limit)?),
         version => return Err(SparseError::Version(version).into()),
     };
-    let Some(spans) = spans else { return Ok(None) };
+    let spans = match (spans, records.real_size) {
+        (Some(spans), _) => spans,
+        // A file that is one hole needs no map.
+        (None, Some(size)) if size != *stored_len && *stored_len == 0 => Vec::new(),
+        (None, Some(size)) if size != *stored_len => return Err(SparseError::NoMap.into()),
+        (None, _) => return Ok(None),
+    };
     if spans.len() as u64 > limit {
         return Err(SparseError::TooManySpans { limit }.into());
     }

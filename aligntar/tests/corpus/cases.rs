@@ -8,7 +8,7 @@ pub(crate) struct Case {
     pub(crate) archive: fn() -> Vec<u8>,
 }
 
-const fn case(name: &'static str, archive: fn() -> Vec<u8>) -> Case {
+pub(crate) const fn case(name: &'static str, archive: fn() -> Vec<u8>) -> Case {
     Case { name, archive }
 }
 

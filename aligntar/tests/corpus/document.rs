@@ -5,9 +5,10 @@ use crate::verdicts::{SAME, Verdict};
 const HEAD: &str = "\
 # What readers make of odd archives
 
-Made from `tests/corpus/verdicts.rs`, whose rows the tests there hold against the readers themselves: GNU tar 1.35,
-bsdtar 3.7.4 (libarchive), Python 3.13's tarfile and busybox 1.37, each listing the archive that `tests/corpus/cases.rs`
-makes.
+Made from the verdicts in `tests/corpus`, whose rows the tests there hold against the readers themselves: GNU tar 1.35,
+bsdtar 3.7.4 (libarchive), Python 3.13's tarfile and busybox 1.37, each listing an archive that is made by code. The
+kinds are those of the field, and those that the test suites of libarchive, Go, CPython, tar-rs, node-tar and Commons
+Compress have.
 
 `a:3` is a file of three bytes, `d/` a directory, `s -> t` a symbolic link, `h => t` a hard link, `n%` a device, `n?`
 something else, `n*120` a letter 120 times. `!` means that the reader failed there, `=` that it lists the same as aligntar.
@@ -16,7 +17,7 @@ something else, `n*120` a letter 120 times. `!` means that the reader failed the
 |---|---|---|---|---|---|---|
 ";
 
-pub(crate) fn render(verdicts: &[Verdict]) -> String {
+pub(crate) fn render(verdicts: impl Iterator<Item = &'static Verdict>) -> String {
     let mut text = HEAD.to_owned();
     for Verdict { case, ours, peers, why } in verdicts {
         let [gnu, bsdtar, python, busybox] = peers.map(cell);

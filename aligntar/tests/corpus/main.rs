@@ -3,15 +3,18 @@
 mod archive;
 mod cases;
 mod document;
+mod one_answer;
 mod readers;
+mod suites;
 mod verdicts;
+mod verdicts_of_suites;
 
 use std::fs;
 use std::path::Path;
 
-use cases::CASES;
+use cases::Case;
 use readers::NAMES;
-use verdicts::{SAME, VERDICTS, Verdict};
+use verdicts::{SAME, Verdict};
 
 impl Verdict {
     /// The lines of all readers.
@@ -21,12 +24,20 @@ impl Verdict {
     }
 }
 
+fn cases() -> impl Iterator<Item = &'static Case> {
+    cases::CASES.iter().chain(suites::CASES)
+}
+
+fn verdicts() -> impl Iterator<Item = &'static Verdict> {
+    verdicts::VERDICTS.iter().chain(verdicts_of_suites::VERDICTS)
+}
+
 /// Calls `check` with each case in a file, and its verdict.
 fn each_case(mut check: impl FnMut(&Path, &Verdict)) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("x.tar");
-    assert_eq!(CASES.len(), VERDICTS.len());
-    for (case, verdict) in CASES.iter().zip(VERDICTS) {
+    assert_eq!(cases().count(), verdicts().count());
+    for (case, verdict) in cases().zip(verdicts()) {
         assert_eq!(case.name, verdict.case, "cases and verdicts are in one order");
         fs::write(&path, (case.archive)()).unwrap();
         check(&path, verdict);
@@ -57,7 +68,7 @@ fn privileged_other_readers_are_as_the_table_says() {
 
 #[test]
 fn the_document_shows_the_table() {
-    let rendered = document::render(VERDICTS);
+    let rendered = document::render(verdicts());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/readers.md");
     if fs::read_to_string(&path).unwrap_or_default() != rendered {
         let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readers.md");
@@ -68,7 +79,7 @@ fn the_document_shows_the_table() {
 
 #[test]
 fn differences_have_reasons() {
-    for verdict in VERDICTS {
+    for verdict in verdicts() {
         let differs = verdict.peers.iter().any(|&peer| peer != SAME);
         assert_eq!(differs, !verdict.why.is_empty(), "{}", verdict.case);
     }

@@ -13,7 +13,12 @@ pub(crate) struct Verdict {
 /// The same as ours.
 pub(crate) const SAME: &str = "=";
 
-const fn row(case: &'static str, ours: &'static str, peers: [&'static str; 4], why: &'static str) -> Verdict {
+pub(crate) const fn row(
+    case: &'static str,
+    ours: &'static str,
+    peers: [&'static str; 4],
+    why: &'static str,
+) -> Verdict {
     Verdict { case, ours, peers, why }
 }
 

@@ -1,7 +1,7 @@
 //! Archives of every dialect give the members that GNU tar, bsdtar and Python find in them.
 
 use crate::odd::{Archive, Header};
-use aligntar::Timestamp;
+use aligntar::{Kind, Member, Timestamp};
 
 #[test]
 fn v7_has_no_directories_but_by_slash_and_no_owner_names() {
@@ -195,6 +195,18 @@ fn a_slash_makes_a_directory_that_hides_no_member() {
         let archive = Archive::default().header(header).file("dir/hidden", b"data").file("next", b"").end();
         assert_eq!(archive.list(), ["dir d 0", "dir/hidden - 4 data", "next - 0"]);
     }
+}
+
+#[test]
+fn names_stay_as_they_are_and_can_be_made_plain() {
+    let link = Header::new("././link", b'1', 0).put(157, b"./dir/file");
+    let archive = Archive::default().header(Header::new("./", b'5', 0)).file("./dir/file", b"").header(link).end();
+    assert_eq!(archive.list(), [". d 0", "./dir/file - 0", "././link h->./dir/file 0"]);
+    let mut members: Vec<_> = archive.read().unwrap().into_iter().map(|entry| entry.member).collect();
+    members.iter_mut().for_each(Member::make_plain);
+    let target = b"dir/file".to_vec();
+    assert_eq!((&members[0].path[..], &members[1].path[..]), (&b"."[..], &target[..]));
+    assert_eq!((&members[2].path[..], &members[2].kind), (&b"link"[..], &Kind::HardLink { target }));
 }
 
 #[test]
