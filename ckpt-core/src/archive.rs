@@ -168,6 +168,9 @@ pub struct NamedVolume {
     /// The volume's name.
     #[serde(rename = "volumeName")]
     pub name: String,
+    /// Where the container has it.
+    #[serde(default)]
+    pub dest: PathBuf,
 }
 
 impl ContainerConfig {

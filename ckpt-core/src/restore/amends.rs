@@ -6,8 +6,9 @@
 //! | at CRIU's moment | put right, through the mount |
 //! |---|---|
 //! | pre-restore | owner, mode and content of what podman touches; what it made, where there was nothing, goes |
-//! | post-restore | times of directories and sockets |
+//! | pre-resume | times of directories and sockets |
 
+mod shm;
 mod times;
 mod touched;
 
@@ -19,6 +20,7 @@ use rustix::io::Errno;
 
 use crate::archive::{ArchiveError, CheckpointArchive};
 use crate::rootfs::{PlaceError, Socket};
+use shm::Shm;
 pub(super) use times::Times;
 use touched::Touched;
 
@@ -57,6 +59,7 @@ pub enum AmendError {
 #[derive(Debug, Default)]
 pub(super) struct Amends {
     touched: Option<Touched>,
+    shm: Option<Shm>,
     trees: Vec<Times>,
 }
 
@@ -64,6 +67,12 @@ impl Amends {
     /// Of a volume.
     pub(super) fn add_tree(&mut self, times: Times) {
         self.trees.push(times);
+    }
+
+    /// Of the memory at /dev/shm, which podman will mount at `folder` if it is the container's own.
+    pub(super) fn add_shm(&mut self, archive: &CheckpointArchive, folder: PathBuf) -> Result<(), ArchiveError> {
+        self.shm = Shm::note(archive, folder)?;
+        Ok(())
     }
 
     /// Of the root, as noted by `root`.
@@ -74,12 +83,14 @@ impl Amends {
 
     /// When all is mounted, before CRIU begins.
     pub(super) fn before_tasks(&self, archive: &CheckpointArchive) -> Result<(), AmendError> {
-        self.touched.as_ref().map_or(Ok(()), |touched| touched.put_right(archive))
+        self.touched.as_ref().map_or(Ok(()), |touched| touched.put_right(archive))?;
+        self.shm.as_ref().map_or(Ok(()), |shm| shm.put_right(archive))
     }
 
     /// When all tasks are there, before they run.
     pub(super) fn after_tasks(&self) -> Result<(), AmendError> {
-        self.trees.iter().try_for_each(Times::put_right)
+        self.trees.iter().try_for_each(Times::put_right)?;
+        self.shm.as_ref().map_or(Ok(()), Shm::put_times_right)
     }
 }
 

@@ -34,12 +34,15 @@ pub(crate) fn place(
     progress: &mut dyn Progress,
 ) -> Result<(Transferred, Amends), PlaceAllError> {
     let mut amends = Amends::default();
+    let layers = plan.storage.layers_of_container(container)?;
     let mut moved = place_bundle(plan, options, container, progress)?;
     if !options.ignore_rootfs {
-        let layers = plan.storage.layers_of_container(container)?;
         moved += place_rootfs(plan, options, &layers, &mut amends, progress)?;
     }
-    moved += place_volumes(plan, options, begun, &mut amends, progress)?;
+    amends.add_shm(&plan.archive, plan.storage.userdata_dir(container).join("shm"))?;
+    let volumes = plan.engine.volume_mountpoints(&plan.volumes)?;
+    settle(plan, begun, &layers, &volumes, progress)?;
+    moved += place_volumes(plan, options, &volumes, &mut amends, progress)?;
     Ok((moved, amends))
 }
 
@@ -128,50 +131,20 @@ fn rename_cgroups(image: &mut [u8], old: &str, new: &str) {
 fn place_volumes(
     plan: &RestorePlan,
     options: &RestoreOptions,
-    begun: &Begun,
+    volumes: &[(String, PathBuf)],
     amends: &mut Amends,
     progress: &mut dyn Progress,
 ) -> Result<Transferred, PlaceAllError> {
     let mut moved = Transferred::default();
-    let volumes = plan.engine.volume_mountpoints(&plan.volumes)?;
-    settle_empty(plan, begun, &volumes, progress)?;
     for (name, data) in volumes {
         let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{name}.tar")) else { continue };
         let mut times = Times::below(data.clone());
         let members = plan.archive.nested(entry)?;
         let members = members.inspect(|entry| entry.iter().for_each(|entry| times.note(&entry.member)));
-        moved += place_tree(&mut plan.archive.source()?, members, &data, options.clone_policy, progress)?;
+        moved += place_tree(&mut plan.archive.source()?, members, data, options.clone_policy, progress)?;
         amends.add_tree(times);
     }
     Ok(moved)
-}
-
-/// Volumes with anything in them podman leaves alone.
-fn settle_empty(
-    plan: &RestorePlan,
-    begun: &Begun,
-    volumes: &[(String, PathBuf)],
-    progress: &mut dyn Progress,
-) -> Result<(), PlaceAllError> {
-    let mut empty = Vec::new();
-    for volume in volumes {
-        let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{}.tar", volume.0)) else { continue };
-        let mut members = plan.archive.nested(entry)?;
-        let first = members.find(|member| member.as_ref().map_or(true, |entry| entry.member.path != b"."));
-        if first.transpose()?.is_none() {
-            empty.push(volume.clone());
-        }
-    }
-    if !empty.is_empty()
-        && let Err(error) = settle(&*plan.engine, begun, &empty)
-    {
-        let names = empty.iter().map(|(name, _)| &name[..]).collect::<Vec<_>>().join(", ");
-        progress.warning(&format!(
-            "podman may copy files of the image into the empty volume {names}, or give it another owner, as it does with \
-             new ones: {error}"
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

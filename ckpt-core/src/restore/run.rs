@@ -24,7 +24,7 @@ use crate::session::Session;
 const FIRST_PARTS: u32 = 2;
 
 /// What is said where CRIU has not called back at each of these.
-const MOMENTS: [Moment; 2] = [Moment::PreRestore, Moment::PostRestore];
+const MOMENTS: [Moment; 2] = [Moment::PreRestore, Moment::PreResume];
 
 /// A restore on its way.
 pub(super) struct Run<'r> {
@@ -114,13 +114,18 @@ impl<'r> Run<'r> {
 
     /// A script that is gone needs no verdict: CRIU has failed by that, and podman will say so.
     fn put_right(&mut self, call: HookCall) -> Result<(), RunError> {
-        let moment = call.moment();
-        let put_right = match moment {
+        self.moments.push(call.moment());
+        let put_right = match call.moment() {
             Moment::PreRestore => self.amends.before_tasks(&self.plan.archive),
-            Moment::PostRestore => self.amends.after_tasks(),
+            Moment::PreResume => {
+                // For a time, the container is not thrown away, and cannot be.
+                if let Err(error) = self.amends.after_tasks() {
+                    self.progress.warning(&format!("some directories may have the time of the restore: {error}"));
+                }
+                Ok(())
+            }
             Moment::PostDump => Ok(()),
         };
-        self.moments.push(moment);
         drop(if put_right.is_ok() { call.carry_on() } else { call.abort() });
         Ok(put_right?)
     }

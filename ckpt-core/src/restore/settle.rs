@@ -13,8 +13,15 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use layerfs::Layers;
+use rustix::fs::{Dir, Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::io::Errno;
+
+use super::plan::RestorePlan;
+use crate::archive::{ArchiveError, VOLUMES};
 use crate::child::ChildError;
 use crate::engine::Engine;
+use crate::progress::Progress;
 use crate::recovery::journal::Begun;
 
 /// The one file.
@@ -22,7 +29,7 @@ const SEED: &str = "ckpt-seed";
 
 /// Why podman will take a volume for a new one.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SettleError {
+enum SettleError {
     #[error("{}", path.display())]
     Io {
         path: PathBuf,
@@ -35,8 +42,66 @@ pub(super) enum SettleError {
     NotFilled { message: String },
 }
 
+/// Has podman take those of `volumes` for old ones that it would fill, or give another owner, now or at a later start;
+/// they are all empty. It is told as a warning where that fails.
+pub(super) fn settle(
+    plan: &RestorePlan,
+    begun: &Begun,
+    layers: &Layers,
+    volumes: &[(String, PathBuf)],
+    progress: &mut dyn Progress,
+) -> Result<(), ArchiveError> {
+    let mut doubtful = Vec::new();
+    for volume in volumes {
+        if will_be_empty(plan, &volume.0)? || is_over_files(plan, &volume.0, layers) {
+            doubtful.push(volume.clone());
+        }
+    }
+    if !doubtful.is_empty()
+        && let Err(error) = fill(&*plan.engine, begun, &doubtful)
+    {
+        let names = doubtful.iter().map(|(name, _)| &name[..]).collect::<Vec<_>>().join(", ");
+        progress.warning(&format!(
+            "podman may copy files of the image into the volume {names} when that is empty, or give it another owner, as it \
+             does with new ones: {error}"
+        ));
+    }
+    Ok(())
+}
+
+/// podman would fill it, or give it another owner, at once.
+fn will_be_empty(plan: &RestorePlan, name: &str) -> Result<bool, ArchiveError> {
+    let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{name}.tar")) else { return Ok(false) };
+    let mut members = plan.archive.nested(entry)?;
+    let first = members.find(|member| member.as_ref().map_or(true, |entry| entry.member.path != b"."));
+    Ok(first.transpose()?.is_none())
+}
+
+/// podman would fill it when the container has emptied it.
+fn is_over_files(plan: &RestorePlan, name: &str, layers: &Layers) -> bool {
+    let volumes = plan.config.volumes.iter().flatten();
+    let mut places = volumes.filter(|volume| volume.name == name).map(|volume| volume.dest.as_path());
+    places.any(|place| {
+        let layers = std::iter::once(&layers.upperdir).chain(&layers.lowerdirs);
+        // What cannot be looked at in a layer, podman finds another way, and not empty.
+        layers.into_iter().any(|layer| has_files(layer, place).unwrap_or(true))
+    })
+}
+
+fn has_files(layer: &Path, place: &Path) -> Result<bool, Errno> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let layer = open(layer, flags, Mode::empty())?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let folder = match openat2(&layer, place.strip_prefix("/").unwrap_or(place), flags, Mode::empty(), resolve) {
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
+        folder => folder?,
+    };
+    let mut entries = Dir::read_from(&folder)?;
+    Ok(entries.any(|entry| entry.map_or(true, |entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))))
+}
+
 /// Has podman fill `volumes`, which are empty, and empties them again.
-pub(super) fn settle(engine: &dyn Engine, begun: &Begun, volumes: &[(String, PathBuf)]) -> Result<(), SettleError> {
+fn fill(engine: &dyn Engine, begun: &Begun, volumes: &[(String, PathBuf)]) -> Result<(), SettleError> {
     let root = begun.session.join("settle");
     for (name, _) in volumes {
         let below = root.join(name);
@@ -61,4 +126,25 @@ pub(super) fn settle(engine: &dyn Engine, begun: &Begun, volumes: &[(String, Pat
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> SettleError + use<> {
     let path = path.to_owned();
     move |source| SettleError::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_place_with_files_is_told_from_an_empty_one() {
+        let layer = tempfile::tempdir().unwrap();
+        fs::create_dir_all(layer.path().join("full/empty")).unwrap();
+        fs::write(layer.path().join("file"), "").unwrap();
+        symlink("full", layer.path().join("link")).unwrap();
+        for (place, expected) in [("/full", true), ("/full/empty", false), ("/file", false), ("/none/x", false)] {
+            assert_eq!(has_files(layer.path(), Path::new(place)), Ok(expected), "{place}");
+        }
+        for place in ["/link", "/../x"] {
+            assert!(has_files(layer.path(), Path::new(place)).is_err(), "{place}");
+        }
+    }
 }
