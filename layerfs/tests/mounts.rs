@@ -4,11 +4,12 @@ mod support;
 
 use std::ffi::CString;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use layerfs::{LayerStore, MountsError, OverlayMounts, StoreError};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use layerfs::{Change, LayerStore, Layers, MountsError, OverlayMounts, PartPlaces, StoreError, part_places, walk};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
 use support::overlay::Overlay;
 
 macro_rules! on_btrfs_and_xfs {
@@ -31,6 +32,7 @@ on_btrfs_and_xfs! {
     plain: privileged_btrfs_a_mount_names_its_layers, privileged_xfs_a_mount_names_its_layers;
     odd_names: privileged_btrfs_odd_layer_names_are_read_back, privileged_xfs_odd_layer_names_are_read_back;
     relative: privileged_btrfs_relative_layers_are_found, privileged_xfs_relative_layers_are_found;
+    parts: privileged_btrfs_bind_mounts_are_parts, privileged_xfs_bind_mounts_are_parts;
     another_process: privileged_btrfs_mounts_of_another_process_are_seen, privileged_xfs_mounts_of_another_process_are_seen;
 }
 
@@ -86,6 +88,66 @@ fn relative(filesystem: &str) -> Result<()> {
     let layers = OverlayMounts::new().layers_at(&merged);
     support::run("umount", [&merged])?;
     assert_eq!(layers?, expected);
+    Ok(())
+}
+
+/// A bind mount of `part` of a mounted overlay.
+struct Bound(PathBuf);
+
+impl Bound {
+    fn new(merged: &Path, part: &str, to: PathBuf) -> Result<Self> {
+        mount_bind(merged.join(part), &to)?;
+        Ok(Bound(to))
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        unmount(&self.0, UnmountFlags::empty()).unwrap();
+    }
+}
+
+fn changes(layers: &Layers) -> Result<Vec<PathBuf>> {
+    let mut changes = Vec::new();
+    walk(layers, |change| {
+        changes.push(match change {
+            Change::Present(present) => present.path.to_owned(),
+            Change::Deleted { path, .. } => path.to_owned(),
+        });
+        Ok::<(), std::convert::Infallible>(())
+    })?;
+    Ok(changes)
+}
+
+/// In the layers a part may be under another name, in none of the lower ones, or in these alone; a file is one as well.
+fn parts(filesystem: &str) -> Result<()> {
+    let overlay = Overlay::new(filesystem, 2, "redirect_dir=on")?;
+    let layers = overlay.layers("u")?;
+    support::shell(&overlay.lower(1), "mkdir -p moved/sub opaque plain; touch moved/sub/file opaque/old plain/file")?;
+    let mounted = overlay.mount("u")?;
+    let script = "mv moved away; rm -r opaque; mkdir opaque; touch opaque/new; echo more > away/sub/new";
+    support::shell(mounted.path(), script)?;
+    let whole = changes(&layers)?;
+    let folder = tempfile::tempdir_in(filesystem)?;
+    fs::write(folder.path().join("file"), "")?;
+    for (part, to, upper, lowers) in [
+        ("away/sub", "", Some("away/sub"), &["moved/sub"][..]),
+        ("away", "", Some("away"), &["moved"]),
+        ("opaque", "", Some("opaque"), &[]),
+        ("plain", "", None, &["plain"]),
+        ("away/sub/new", "file", Some("away/sub/new"), &[]),
+        ("away/sub/file", "file", None, &["moved/sub/file"]),
+    ] {
+        let bound = Bound::new(mounted.path(), part, folder.path().join(to))?;
+        let found = OverlayMounts::new().layers_at(&bound.0)?;
+        drop(bound);
+        assert_eq!((found.part.as_path(), &found.upperdir), (Path::new(part), &layers.upperdir));
+        let upper = upper.map(|path| layers.upperdir.join(path));
+        let lowers = lowers.iter().map(|path| overlay.lower(1).join(path)).collect();
+        assert_eq!(part_places(&found)?, PartPlaces { upper, lowers }, "{part}");
+        let expected: Vec<_> = whole.iter().filter(|path| path.starts_with(part)).cloned().collect();
+        assert_eq!(changes(&found)?, expected, "{part}");
+    }
     Ok(())
 }
 
