@@ -271,7 +271,7 @@ fn a_fifo_that_somebody_else_swaps_is_left_as_it_is() {
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, &outside, rustix::fs::FileType::Fifo, mode, 0).unwrap();
     let before = outside.metadata().unwrap();
-    let members: Vec<_> = (0..300).map(|_| Member::new("p", Kind::Fifo, 0o666)).collect();
+    let members: Vec<_> = (0..5000).map(|_| Member::new("p", Kind::Fifo, 0o666)).collect();
     let is_over = std::sync::atomic::AtomicBool::new(false);
     let mut heard = Heard::default();
     std::thread::scope(|scope| {

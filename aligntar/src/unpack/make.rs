@@ -223,3 +223,21 @@ fn is_new(stat: &Stat, file_type: FileType, device: Dev) -> bool {
     let is_same = FileType::from_raw_mode(stat.st_mode) == file_type && (!is_device || stat.st_rdev == device);
     is_same && stat.st_nlink == 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, lstat};
+
+    #[test]
+    fn further_names_of_files_elsewhere_are_not_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        mknodat(CWD, path("fifo"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        assert!(is_new(&lstat(path("fifo")).unwrap(), FileType::Fifo, 0));
+        assert!(!is_new(&lstat(path("fifo")).unwrap(), FileType::Symlink, 0));
+        assert!(!is_new(&lstat("/dev/null").unwrap(), FileType::CharacterDevice, makedev(1, 5)));
+        std::fs::hard_link(path("fifo"), path("other")).unwrap();
+        assert!(!is_new(&lstat(path("other")).unwrap(), FileType::Fifo, 0));
+    }
+}
