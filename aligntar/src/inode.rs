@@ -197,6 +197,10 @@ enum Xattrs<'a> {
 /// XATTR_LIST_MAX and XATTR_SIZE_MAX of linux/limits.h, bytes.
 const XATTR_MAX: usize = 64 * 1024;
 
+/// How XFS shows the same ACLs once more, to root (fs/xfs/libxfs/xfs_format.h): as such they mean nothing elsewhere, and
+/// whoever changes the IDs in an ACL would find the old ones in there.
+const XFS_ACL: &[u8] = b"trusted.SGI_ACL_";
+
 impl Xattrs<'_> {
     fn read(&self, keep: XattrFilter<'_>) -> Result<Vec<Xattr>, Errno> {
         let names = match self.list() {
@@ -204,7 +208,8 @@ impl Xattrs<'_> {
             listed => listed?,
         };
         let mut xattrs = Vec::new();
-        for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty() && keep(name)) {
+        let is_own = |name: &&[u8]| !name.is_empty() && !name.starts_with(XFS_ACL);
+        for name in names.split(|&byte| byte == 0).filter(is_own).filter(|name| keep(name)) {
             match self.value(name) {
                 Ok(value) => xattrs.push(Xattr { name: name.to_vec(), value }),
                 // Removed since the list was made.

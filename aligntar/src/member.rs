@@ -89,7 +89,8 @@ pub struct Member {
     pub gname: Arc<[u8]>,
     /// Time of the last change of its data.
     pub mtime: Timestamp,
-    /// Extended attributes, ACLs and file capabilities among them (`SCHILY.xattr.*` records).
+    /// Extended attributes, ACLs and file capabilities among them (`SCHILY.xattr.*` records). ACLs are written as text
+    /// as well (`SCHILY.acl.*`); one that names users or groups without their IDs is in `records` until it is unpacked.
     pub xattrs: Vec<Xattr>,
     /// Pax records that none of the fields above holds, in the order of the archive. Paddings (`comment`, `CKPT.pad`)
     /// and sparse maps (`GNU.sparse.*`) are not among them.

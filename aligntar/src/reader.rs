@@ -41,6 +41,8 @@ pub enum EndMarker {
 /// | typeflags `0`, `7`, NUL | regular file; a directory if the path ends in a slash |
 /// | `1` to `6` | as POSIX says; `D` (GNU's dump of a directory) is a directory |
 /// | `S`, and `GNU.sparse.*` | sparse file, see [`Entry::sparse`] |
+/// | attributes | from `SCHILY.xattr.*`, else `LIBARCHIVE.xattr.*`; ACLs from `SCHILY.acl.*` before both, unless it names somebody without an ID |
+/// | mode | its nine bits are those of the access ACL, if there is one |
 /// | `x`, `X`, `g`, `L`, `K` | extensions; pax wins over GNU, the last wins over the one before |
 /// | `V` (volume label), dummies (`3` without a path) | stepped over |
 /// | `M` (rest of a file from another volume) | [`ReadError::Unsupported`] |
