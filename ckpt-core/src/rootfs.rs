@@ -12,7 +12,7 @@ mod place;
 
 pub use beside::{BesideMembers, ManifestRootfs, Socket};
 pub use capture::{CaptureError, capture_diff};
-pub(crate) use capture::{CapturedTree, capture_file_optional, capture_tree, diff_members};
+pub(crate) use capture::{CapturedTree, capture_file_optional, capture_some, capture_tree, diff_members};
 pub use place::{PlaceError, place_diff};
 pub(crate) use place::{place_tree, shift_ids};
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::plan::CheckpointPlan;
 use super::volume::Way;
-use tree::{Census, Fate, Rates, look};
+use tree::{Census, Fate, Rates, Tree, look};
 
 /// Memory at /dev/shm is always copied; less than this is not worth a word, bytes.
 const LITTLE_MEMORY: u64 = 64 << 20;
@@ -45,7 +45,7 @@ impl Estimate {
         }
         if !ignore_rootfs {
             let fate = if plan.can_clone { Fate::Cloned } else { Fate::Copied };
-            let (census, rates) = look(&plan.layers.upperdir, plan.draft(), fate, headroom)?;
+            let (census, rates) = look(Tree::Diff(&plan.layers), plan.draft(), fate, headroom)?;
             estimate.add("the container", census, &rates, &mut headroom);
         }
         for volume in &plan.volumes {
@@ -57,11 +57,11 @@ impl Estimate {
             if fate == Fate::Copied && plan.can_clone {
                 estimate.reasons.push(format!("the volume {} lies where nothing can be cloned", volume.name));
             }
-            let (census, rates) = look(&volume.source, target, fate, headroom)?;
+            let (census, rates) = look(Tree::Whole(&volume.source), target, fate, headroom)?;
             estimate.add(&format!("the volume {}", volume.name), census, &rates, &mut headroom);
         }
         if let Some(shm) = &plan.shm {
-            let (census, rates) = look(shm, plan.draft(), Fate::Copied, headroom)?;
+            let (census, rates) = look(Tree::Whole(shm), plan.draft(), Fate::Copied, headroom)?;
             if census.copied_bytes > LITTLE_MEMORY {
                 estimate.reasons.push("/dev/shm is memory".into());
             }
@@ -88,8 +88,9 @@ impl Estimate {
             return None;
         }
         let (megabytes, seconds) = (self.copied_bytes as f64 / 1e6, self.time.as_secs_f64());
-        let copied = (self.copied_bytes > 0).then(|| format!("{megabytes:.1} MB are copied"));
         let cloned = (self.extents > FEW_EXTENTS).then(|| format!("{} extents are cloned", self.extents));
+        let is_copied = self.copied_bytes > 0 || cloned.is_none();
+        let copied = is_copied.then(|| format!("{megabytes:.1} MB are copied"));
         let work: Vec<_> = copied.into_iter().chain(cloned).collect();
         let (reasons, work) = (self.reasons.join("; "), work.join(" and "));
         Some(format!("{reasons}: {work} while the container is frozen, some {seconds:.1} s"))

@@ -70,6 +70,29 @@ pub(crate) fn diff_members(layers: &Layers, visit: &mut dyn FnMut(Member)) -> Re
     })
 }
 
+/// Appends what [`capture_diff`] would, but for files of `large` bytes and more, until there are `limit` members: a trial,
+/// in which what cannot be taken is left out. Calls `took` behind each.
+pub(crate) fn capture_some(layers: &Layers, limit: usize, large: u64, writer: &mut Writer<'_>, took: &mut dyn FnMut()) {
+    /// Ends the walk.
+    struct Enough;
+    let keep = keep_stored(layers.xattr_ns);
+    let mut ignore = |_: &[u8], _| {};
+    let options = PackOptions { keep_xattr: &keep, changes: ChangePolicy::List, ..PackOptions::default() };
+    let mut packer = Packer::new(writer, options, &mut ignore);
+    let mut taken = 0;
+    let _ = walk(layers, |change| {
+        if let Change::Present(present) = change
+            && let Ok(inode) = inode_of(&present, &keep)
+            && inode.member.size() < large
+        {
+            let _ = packer.append(inode);
+            took();
+            taken += 1;
+        }
+        if taken < limit { Ok(()) } else { Err(Enough) }
+    });
+}
+
 fn walk_inodes(
     layers: &Layers,
     keep: XattrFilter<'_>,

@@ -6,26 +6,33 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aligntar::{
-    Alignment, ChangePolicy, ClonePolicy, PackOptions, Packer, Span, WriteError, WriteOptions, Writer, extents,
-    transfer, visit_names,
+    Alignment, ChangePolicy, ClonePolicy, PackOptions, Packer, SocketPolicy, Span, WriteError, WriteOptions, Writer,
+    extents, transfer, visit_names,
 };
+use layerfs::Layers;
 use rustix::fs::{AtFlags, FileType, IFlags, Mode, OFlags, Stat, ioctl_getflags, openat, statat};
 
-/// Smaller files are copied wherever they lie; what they cost is the work for a name.
+use crate::rootfs::capture_some;
+
+/// Smaller files are copied wherever they lie.
 const SMALL: u64 = 32 << 10;
 
 /// Files from this size on are asked for their extents: smaller ones cannot have many.
 const RAGGED: u64 = 1 << 20;
 
 /// Names, files, bytes of each and extents that are taken on trial; some 0.1 s altogether.
-const TRIAL_NAMES: u32 = 500;
+const TRIAL_NAMES: usize = 500;
 const TRIAL_FILES: usize = 16;
 const TRIAL_BYTES: u64 = 2 << 20;
 const TRIAL_EXTENTS: u32 = 2000;
+
+/// Names that are timed together; fewer take no time.
+const NAMES_AT_ONCE: usize = 20;
 
 /// How files of more than a few KiB get into their target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +49,7 @@ pub(super) struct Census {
     pub(super) names: u64,
     /// Space on the disk of all that is copied, as people are told it; small files of a tree that is cloned do not count.
     pub(super) told_bytes: u64,
-    /// Of those of more than a few KiB.
+    /// Space of all that is copied, small files included.
     pub(super) copied_bytes: u64,
     /// Of those that alone cannot be cloned, since `chattr +C` was done to them and not to the target, or the reverse.
     pub(super) nodatacow_bytes: u64,
@@ -53,7 +60,7 @@ pub(super) struct Census {
 /// How long the parts of the work take.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Rates {
-    /// A name, and the data of a small file.
+    /// A name, and all calls that a small file takes.
     pub(super) name: Duration,
     pub(super) extent: Duration,
     /// A byte into the page cache, in seconds.
@@ -75,14 +82,71 @@ impl Census {
     }
 }
 
-/// Counts what is below `folder`, which goes into `target`, and takes some of it there, which is cut to nothing again.
-pub(super) fn look(folder: &Path, target: &File, fate: Fate, headroom: u64) -> io::Result<(Census, Rates)> {
-    // What cannot be opened or written is what the capture itself will name.
-    let Ok(root) = File::open(folder) else { return Ok(Default::default()) };
-    let Ok(mut look) = Look::new(target, fate) else { return Ok(Default::default()) };
+/// Where a tree's files lie.
+#[derive(Clone, Copy)]
+pub(super) enum Tree<'t> {
+    /// An upperdir, of which the diff is taken.
+    Diff(&'t Layers),
+    /// All that is below a folder.
+    Whole(&'t Path),
+}
+
+impl Tree<'_> {
+    fn root(&self) -> &Path {
+        match self {
+            Tree::Diff(layers) => &layers.upperdir,
+            Tree::Whole(folder) => folder,
+        }
+    }
+}
+
+/// Counts what is in `tree`, which goes into `target`, and takes some of it there, which is cut to nothing again.
+pub(super) fn look(tree: Tree<'_>, target: &File, fate: Fate, headroom: u64) -> io::Result<(Census, Rates)> {
+    // What cannot be opened is what the capture itself will name.
+    let Ok(root) = File::open(tree.root()) else { return Ok(Default::default()) };
+    let mut look = Look::new(target, fate);
     let _ = visit_names(&root, &mut |parent, name, file_type| look.visit(parent, name, file_type));
-    let rates = look.rates(headroom)?;
+    let name = time_of_name(tree, target).unwrap_or_default();
+    let rates = look.rates(name, headroom)?;
     Ok((look.census, rates))
+}
+
+/// What a name and a small file cost, of the first ones of the tree.
+fn time_of_name(tree: Tree<'_>, target: &File) -> Result<Duration, WriteError> {
+    let mut writer = Writer::new(target, WriteOptions::default())?;
+    let mut times = Vec::with_capacity(TRIAL_NAMES);
+    let mut took = || times.push(Instant::now());
+    match tree {
+        Tree::Diff(layers) => capture_some(layers, TRIAL_NAMES, SMALL, &mut writer, &mut took),
+        Tree::Whole(folder) => pack_some(folder, &mut writer, &mut took),
+    }
+    let of_some = times.chunks_exact(NAMES_AT_ONCE).map(|times| (times[NAMES_AT_ONCE - 1] - times[0]).as_secs_f64());
+    let some = Duration::from_secs_f64(median(of_some.collect()).unwrap_or_default());
+    Ok(some / (NAMES_AT_ONCE as u32 - 1))
+}
+
+/// Of trials some of which took longer, as the machine did something else.
+fn median(mut trials: Vec<f64>) -> Option<f64> {
+    trials.sort_by(f64::total_cmp);
+    trials.get(trials.len() / 2).copied()
+}
+
+/// Packs the small ones of the first files below `folder`, as the capture does, and calls `took` behind each. What goes
+/// wrong there is for the capture to say.
+fn pack_some(folder: &Path, writer: &mut Writer<'_>, took: &mut dyn FnMut()) {
+    let mut ignore = |_: &[u8], _| {};
+    let options = PackOptions { changes: ChangePolicy::List, sockets: SocketPolicy::Omit, ..PackOptions::default() };
+    let mut packer = Packer::new(writer, options, &mut ignore);
+    let mut taken = 0;
+    let Ok(root) = File::open(folder) else { return };
+    let _ = visit_names(&root, &mut |parent, name, _| {
+        let is_small = |stat: Stat| (stat.st_size as u64) < SMALL;
+        if taken < TRIAL_NAMES && statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(is_small) {
+            let _ = packer.pack_one(parent, OsStr::from_bytes(name.to_bytes()), name.to_bytes().to_vec());
+            took();
+            taken += 1;
+        }
+    });
 }
 
 struct Look<'t> {
@@ -91,10 +155,6 @@ struct Look<'t> {
     is_nodatacow: bool,
     census: Census,
     links: HashSet<(u64, u64)>,
-    /// Takes small files on trial.
-    writer: Writer<'t>,
-    names_on_trial: u32,
-    time_of_names: Duration,
     /// Some of those that are copied.
     to_copy: Vec<File>,
     /// The one with the most extents, and their number.
@@ -102,19 +162,16 @@ struct Look<'t> {
 }
 
 impl<'t> Look<'t> {
-    fn new(target: &'t File, fate: Fate) -> Result<Self, WriteError> {
-        Ok(Look {
+    fn new(target: &'t File, fate: Fate) -> Self {
+        Look {
             target,
             fate,
             is_nodatacow: is_nodatacow(target),
             census: Census::default(),
             links: HashSet::new(),
-            writer: Writer::new(target, WriteOptions::default())?,
-            names_on_trial: 0,
-            time_of_names: Duration::ZERO,
             to_copy: Vec::new(),
             most_ragged: None,
-        })
+        }
     }
 
     fn visit(&mut self, parent: BorrowedFd<'_>, name: &CStr, file_type: FileType) {
@@ -129,28 +186,15 @@ impl<'t> Look<'t> {
         if stat.st_size as u64 >= SMALL {
             self.visit_large(parent, name, &stat);
         } else {
-            self.visit_small(parent, name, &stat);
+            self.visit_small(&stat);
         }
     }
 
-    fn visit_small(&mut self, parent: BorrowedFd<'_>, name: &CStr, stat: &Stat) {
+    fn visit_small(&mut self, stat: &Stat) {
+        self.census.copied_bytes += disk_bytes(stat);
         if self.fate == Fate::Copied {
             self.census.told_bytes += disk_bytes(stat);
         }
-        if self.names_on_trial < TRIAL_NAMES {
-            let started = Instant::now();
-            self.pack(parent, name);
-            self.names_on_trial += 1;
-            self.time_of_names += started.elapsed();
-        }
-    }
-
-    /// Takes one small file, as the capture does. What goes wrong there is for the capture to say.
-    fn pack(&mut self, parent: BorrowedFd<'_>, name: &CStr) {
-        let mut ignore = |_: &[u8], _| {};
-        let options = PackOptions { changes: ChangePolicy::List, ..PackOptions::default() };
-        let mut packer = Packer::new(&mut self.writer, options, &mut ignore);
-        let _ = packer.pack_one(parent, OsStr::from_bytes(name.to_bytes()), name.to_bytes().to_vec());
     }
 
     fn visit_large(&mut self, parent: BorrowedFd<'_>, name: &CStr, stat: &Stat) {
@@ -176,25 +220,25 @@ impl<'t> Look<'t> {
         }
     }
 
-    fn rates(&self, headroom: u64) -> io::Result<Rates> {
-        let name = self.time_of_names.checked_div(self.names_on_trial).unwrap_or_default();
+    fn rates(&self, name: Duration, headroom: u64) -> io::Result<Rates> {
         let mut rates = Rates { name, extent: self.time_of_extent()?, ..Rates::default() };
-        let (bytes, elapsed) = self.copy_some()?;
-        if bytes > 0 {
-            rates.byte = elapsed.as_secs_f64() / bytes as f64;
-        }
-        if bytes > 0 && self.census.copied_bytes > headroom {
-            let started = Instant::now();
+        let started = Instant::now();
+        let bytes = self.copy_some()?;
+        let elapsed = started.elapsed();
+        let of_a_byte = |elapsed: Duration| if bytes > 0 { elapsed.as_secs_f64() / bytes as f64 } else { 0.0 };
+        rates.byte = of_a_byte(elapsed);
+        if self.census.copied_bytes > headroom {
             self.target.sync_data()?;
-            rates.byte_on_disk = (elapsed + started.elapsed()).as_secs_f64() / bytes as f64;
+            rates.byte_on_disk = of_a_byte(started.elapsed());
         }
         self.target.set_len(0)?;
         Ok(rates)
     }
 
-    /// Copies the beginning of some files, as the capture does.
-    fn copy_some(&self) -> io::Result<(u64, Duration)> {
-        let (mut bytes, started) = (0, Instant::now());
+    /// Copies the beginning of some files, as the capture does; where all are small, they are written together from
+    /// memory. Gives the bytes.
+    fn copy_some(&self) -> io::Result<u64> {
+        let mut bytes = 0;
         for file in &self.to_copy {
             let length = file.metadata()?.len().min(TRIAL_BYTES);
             let span = Span { source_offset: 0, target_offset: bytes, length };
@@ -203,7 +247,11 @@ impl<'t> Look<'t> {
                 bytes += moved.copied_bytes;
             }
         }
-        Ok((bytes, started.elapsed()))
+        if bytes == 0 && self.census.copied_bytes > 0 {
+            bytes = self.census.copied_bytes.min(TRIAL_BYTES);
+            self.target.write_all_at(&vec![7; bytes as usize], 0)?;
+        }
+        Ok(bytes)
     }
 
     /// What one extent costs, of the first of the file that has the most.
@@ -236,6 +284,7 @@ fn is_nodatacow(file: &File) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Estimate;
     use super::*;
     use std::fs;
 
@@ -245,19 +294,21 @@ mod tests {
         fs::create_dir(folder.path().join("below")).unwrap();
         fs::write(folder.path().join("below/one"), vec![1; 100_000]).unwrap();
         fs::write(folder.path().join("small"), vec![1; 10_000]).unwrap();
-        let look = |folder: &Path| look(folder, &target, Fate::Copied, 0).unwrap();
+        let look = |folder: &Path| look(Tree::Whole(folder), &target, Fate::Copied, 0).unwrap();
         let (before, rates) = look(folder.path());
         assert_eq!((before.names, before.extents, before.nodatacow_bytes), (3, 0, 0));
-        assert!(before.copied_bytes >= 100_000 && before.told_bytes >= before.copied_bytes + 10_000, "{before:?}");
-        assert!(rates.name > Duration::ZERO && rates.byte > 0.0 && rates.byte_on_disk > rates.byte, "{rates:?}");
+        assert!(before.copied_bytes >= 110_000 && before.told_bytes == before.copied_bytes, "{before:?}");
+        assert!(rates.byte > 0.0 && rates.byte_on_disk > rates.byte, "{rates:?}");
         fs::hard_link(folder.path().join("below/one"), folder.path().join("two")).unwrap();
         assert_eq!(look(folder.path()).0, Census { names: 4, ..before });
+        (0..100).for_each(|number| fs::write(folder.path().join(number.to_string()), "small").unwrap());
+        assert!(look(folder.path()).1.name > Duration::ZERO);
         assert_eq!(target.metadata().unwrap().len(), 0);
         assert_eq!(look(Path::new("/no/such/folder")).0, Census::default());
     }
 
     /// Blocks of two files in turn: as many extents as blocks.
-    fn ragged(folder: &Path, blocks: u64) -> u64 {
+    fn ragged(folder: &Path, blocks: u64) -> (Census, Rates) {
         let elsewhere = tempfile::tempdir_in(folder.parent().unwrap()).unwrap();
         let sources = ["one", "two"].map(|name| elsewhere.path().join(name));
         sources.iter().for_each(|path| fs::write(path, vec![7; blocks as usize * 4096]).unwrap());
@@ -271,18 +322,21 @@ mod tests {
             transfer(source, &file, span, Alignment::DEFAULT, ClonePolicy::Required).unwrap();
         }
         let target = tempfile::tempfile_in(folder).unwrap();
-        let (census, rates) = look(folder, &target, Fate::Cloned, u64::MAX).unwrap();
-        assert!(rates.extent > Duration::ZERO && census.copied_bytes == 0, "{census:?} {rates:?}");
+        let (census, rates) = look(Tree::Whole(folder), &target, Fate::Cloned, u64::MAX).unwrap();
         assert_eq!(target.metadata().unwrap().len(), 0);
-        census.extents
+        (census, rates)
     }
 
     #[test]
     #[ignore = "needs root and loop devices: cargo xtask test"]
-    fn privileged_extents_are_counted() {
+    fn privileged_files_in_many_extents_are_told() {
         for place in ["/mnt/btrfs", "/mnt/xfs"] {
-            let extents = ragged(tempfile::tempdir_in(place).unwrap().path(), 20_000);
-            assert_eq!(extents, 20_000, "{place}");
+            let (census, rates) = ragged(tempfile::tempdir_in(place).unwrap().path(), 20_000);
+            assert_eq!((census.extents, census.copied_bytes), (20_000, 0), "{place}");
+            let mut estimate = Estimate::default();
+            estimate.add("the container", census, &rates, &mut u64::MAX.clone());
+            let told = estimate.warning().unwrap();
+            assert!(told.contains("20000 extents are cloned") && estimate.time > Duration::ZERO, "{told}");
         }
     }
 
@@ -295,12 +349,12 @@ mod tests {
         fs::write(folder.path().join("database"), vec![7; 3 << 20]).unwrap();
         file.sync_all().unwrap();
         let target = tempfile::tempfile_in(folder.path()).unwrap();
-        let (census, rates) = look(folder.path(), &target, Fate::Cloned, u64::MAX).unwrap();
+        let (census, rates) = look(Tree::Whole(folder.path()), &target, Fate::Cloned, u64::MAX).unwrap();
         assert_eq!((census.nodatacow_bytes, census.copied_bytes, census.extents), (3 << 20, 3 << 20, 0));
         assert!(rates.byte > 0.0);
         // Where the target is one as well, the two can share blocks.
         rustix::fs::ioctl_setflags(&target, IFlags::NOCOW).unwrap();
-        let (census, _) = look(folder.path(), &target, Fate::Cloned, u64::MAX).unwrap();
+        let (census, _) = look(Tree::Whole(folder.path()), &target, Fate::Cloned, u64::MAX).unwrap();
         assert_eq!((census.copied_bytes, census.extents), (0, 1));
     }
 }

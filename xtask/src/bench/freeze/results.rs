@@ -45,6 +45,8 @@ pub(super) struct Sample {
     pub(super) observed_frozen_us: u64,
     /// Of that, where files were taken.
     pub(super) capture_us: u64,
+    /// What was expected of that beforehand.
+    pub(super) expected_capture_us: u64,
     /// Bytes copied in that time.
     pub(super) capture_copied_bytes: u64,
 }
@@ -109,6 +111,7 @@ pub(super) mod tests {
             frozen_us,
             observed_frozen_us: frozen_us + 100_000,
             capture_us: 4_000,
+            expected_capture_us: 6_000,
             capture_copied_bytes: 9_000,
         };
         FreezeResults { machine, samples: vec![sample(0, 60_000), sample(20, 66_000), sample(20, 66_000)] }

@@ -80,6 +80,7 @@ fn checkpoint(files: u32, place: Place) -> Result<Sample> {
         frozen_us: number("frozen_us")?,
         observed_frozen_us: number("observed_frozen_us")?,
         capture_us: number("capture_us")?,
+        expected_capture_us: number("expected_capture_us")?,
         capture_copied_bytes: number("capture_copied_bytes")?,
     })
 }
