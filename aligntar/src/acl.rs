@@ -60,14 +60,16 @@ impl Acl {
         Acl::of(entries.filter(|entry| !entry.is_empty()).map(entry_of_text).collect::<Option<_>>()?)
     }
 
-    /// The ACL that an attribute holds; `None` if it holds none.
+    /// The ACL that an attribute holds; `None` if it holds none, or not as the kernel gives it: in text it would become
+    /// another value.
     pub(crate) fn of_xattr(value: &[u8]) -> Option<Self> {
         let (version, entries) = value.split_first_chunk()?;
         let (entries, []) = entries.as_chunks::<8>() else { return None };
         if u32::from_le_bytes(*version) != VERSION {
             return None;
         }
-        Acl::of(entries.iter().map(entry_of_bytes).collect::<Option<_>>()?)
+        let acl = Acl::of(entries.iter().map(entry_of_bytes).collect::<Option<_>>()?)?;
+        (acl.to_xattr()? == value).then_some(acl)
     }
 
     fn of(mut entries: Vec<(Whom, u16)>) -> Option<Self> {
@@ -293,6 +295,20 @@ mod tests {
             "owner@:rwx,group::r-x,other::---",
         ] {
             assert_eq!(resolved(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_attribute_that_text_would_change_is_none() {
+        let value =
+            Acl::of_text(b"user::rwx,user:1:r--,user:2:r--,group::r-x,mask::r--,other::---").unwrap().to_xattr();
+        let value = value.unwrap();
+        assert!(Acl::of_xattr(&value).is_some());
+        let swapped = [&value[..12], &value[20..28], &value[12..20], &value[28..]].concat();
+        let mut owned = value.clone();
+        owned[8] = 5;
+        for other in [&swapped, &owned, &value[..value.len() - 1].to_vec()] {
+            assert_eq!(Acl::of_xattr(other), None);
         }
     }
 
