@@ -37,9 +37,12 @@ fn btrfs_criu_that_crashes_costs_no_container() {
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_a_child_that_criu_left_asleep_holds_nobody_up() {
-    let traced = ["", "sleep 0.1; kill -STOP $!;", "sleep 0.1; kill -STOP $!; sleep 0.1; kill -CONT $!;"];
-    for (runtime, traced) in RUNTIMES.into_iter().flat_map(|runtime| traced.map(|traced| (runtime, traced))) {
-        assert_costs_no_container(runtime, &format!("(exec -a criu sleep 1000) & {traced} kill -KILL $$"));
+    let (stop, resume) = ("select undef, undef, undef, 0.1; kill STOP => $child;", "kill CONT => $child;");
+    let traced = [String::new(), stop.to_owned(), format!("{stop} {resume}")];
+    for (runtime, traced) in RUNTIMES.into_iter().flat_map(|runtime| traced.each_ref().map(|traced| (runtime, traced)))
+    {
+        let crash = format!("$child = fork; sleep 1000 unless $child; {traced} kill KILL => $$");
+        assert_costs_no_container(runtime, &format!("exec -a 'criu: dump --rpc' perl -e '{crash}'"));
         assert!(!run("pgrep", &["-f", "^criu"]).status.success());
     }
 }

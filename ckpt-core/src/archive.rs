@@ -171,6 +171,9 @@ pub struct NamedVolume {
     /// Where the container has it.
     #[serde(default)]
     pub dest: PathBuf,
+    /// Whether it goes with its container though it has a name, as `emptyDir` of `podman kube play` does.
+    #[serde(rename = "setAnonymous", default)]
+    pub is_anonymous: bool,
 }
 
 impl ContainerConfig {

@@ -5,6 +5,7 @@
 //!                                  └── anything wrong: undo ───┘
 //! ```
 
+mod aftermath;
 mod aside;
 mod capture;
 mod deliver;
@@ -15,6 +16,7 @@ mod estimate;
 mod freeze;
 mod images;
 mod images_writeback;
+mod init;
 mod options;
 mod plan;
 mod previous;
@@ -23,9 +25,14 @@ mod stream;
 mod volume;
 mod writeback;
 
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
+
+use aftermath::after_failure;
 
 pub use crate::compression::Compression;
 use crate::output::Output;
@@ -42,7 +49,7 @@ pub use options::{CheckpointOptions, Export};
 use plan::CheckpointPlan;
 pub use plan::check_cgroup;
 pub use previous::check_memory_tracking;
-use run::{Run, after_dump};
+use run::Run;
 
 /// What a checkpoint did.
 #[derive(Clone, Debug)]
@@ -106,13 +113,17 @@ pub fn checkpoint(
         Ok(done) => done,
         Err(source) => {
             let (error, complete) = (run.failed(source), run.complete);
-            return Err(if complete { rescue(error, plan.stage) } else { error });
+            let whole = plan.draft().try_clone();
+            return Err(if complete { rescue(error, plan.stage, whole, &plan.rescue) } else { error });
         }
     };
     let id = plan.facts.id.clone();
     let (frozen, capture, capture_moved) = (run.observed_frozen, run.capture, run.capture_moved);
-    let published = plan.output.publish();
-    published.map_err(|source| after_dump(&*plan.engine, &id, options, source.into()))?;
+    let whole = plan.draft().try_clone();
+    if let Err(source) = plan.output.publish() {
+        let error = after_failure(&*plan.engine, (&plan.facts.id, &plan.init), options, true, source.into());
+        return Err(rescue(error, plan.stage, whole, &plan.rescue));
+    }
     Ok(CheckpointReport {
         id,
         elapsed: started.elapsed(),
@@ -127,19 +138,31 @@ pub fn checkpoint(
     })
 }
 
-/// Keeps the whole archive of a container that is stopped for good otherwise (`podman run --rm`).
-fn rescue(error: CheckpointError, stage: Option<Output>) -> CheckpointError {
-    match (error, stage) {
-        (CheckpointError::AfterDump { name, state: AfterDumpState::Stopped { id, why }, source }, Some(stage)) => {
-            let path = stage.path().to_owned();
-            let state = match stage.publish() {
-                Ok(()) => AfterDumpState::Rescued { path, why },
-                Err(_) => AfterDumpState::Stopped { id, why },
+/// Keeps the `whole` archive of a container that is stopped for good otherwise (`podman run --rm`), in `stage` if it is
+/// there, at `path`.
+fn rescue(error: CheckpointError, stage: Option<Output>, whole: io::Result<File>, path: &Path) -> CheckpointError {
+    match error {
+        CheckpointError::AfterDump { name, state: AfterDumpState::Stopped { id, why }, source } => {
+            let state = match whole.is_ok_and(|whole| keep(stage, &whole, path).is_ok()) {
+                true => AfterDumpState::Rescued { path: path.to_owned(), why },
+                false => AfterDumpState::Stopped { id, why },
             };
             CheckpointError::AfterDump { name, state, source }
         }
-        (error, _) => error,
+        error => error,
     }
+}
+
+fn keep(stage: Option<Output>, whole: &File, path: &Path) -> Result<(), DumpError> {
+    let output = match stage {
+        Some(stage) => stage,
+        None => {
+            let output = Output::create(path)?;
+            deliver::copy(whole, output.file())?;
+            output
+        }
+    };
+    Ok(output.publish_at_any_rate()?)
 }
 
 /// CRIU's `frozen_time`, in microseconds, of podman's `--print-stats`.

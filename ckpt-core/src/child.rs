@@ -65,7 +65,8 @@ impl Said {
 }
 
 impl Child {
-    /// Starts `program` with `arguments`; `path` is its PATH, if it gets another than ours.
+    /// Starts `program` with `arguments`. In a session it gets a PATH of that, and has its temporary files, which are few
+    /// and small then, where the next run finds what it leaves behind if it is killed.
     ///
     /// It has a process group of its own, since Ctrl-C is for us to decide about, and a parent-death signal: podman
     /// would wait for ever at a FIFO whose other end is gone, with the container locked.
@@ -73,8 +74,10 @@ impl Child {
         let (stdout, stderr) = (scratch()?, scratch()?);
         let mut command = Command::new("/proc/self/exe");
         command.arg0(PART).arg(process::id().to_string()).arg(program).args(arguments);
-        command.envs(path.map(|path| ("PATH", path))).process_group(0).stdin(Stdio::null());
-        command.env("TMPDIR", session::scratch());
+        command.process_group(0).stdin(Stdio::null());
+        if let Some(path) = path {
+            command.env("PATH", path).env("TMPDIR", session::scratch());
+        }
         command.stdout(stdout.try_clone().map_err(ChildError::Wait)?);
         command.stderr(stderr.try_clone().map_err(ChildError::Wait)?);
         let process = command.spawn().map_err(|source| external::start_error(&command, source))?;

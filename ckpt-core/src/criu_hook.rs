@@ -18,7 +18,7 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::child;
 use crate::criu_config::{self, Administrators};
@@ -71,6 +73,7 @@ fn criu_shim() -> u8 {
         return 127;
     };
     let others = env::join_paths(others).unwrap_or_default();
+    leave_mark(folder);
     let Some(criu) = external::candidates_in(&others, "criu").next() else {
         eprintln!("ckpt: criu is not in PATH");
         return 127;
@@ -82,6 +85,18 @@ fn criu_shim() -> u8 {
         .exec();
     eprintln!("ckpt: cannot execute {}: {error}", criu.display());
     127
+}
+
+/// What CRIU has open that was started for `session`, and all that it forks.
+pub(crate) fn mark(session: &Path) -> PathBuf {
+    session.join(CONFIG)
+}
+
+/// Opens the mark of the session whose programs are in `bin`, for what this process becomes.
+fn leave_mark(bin: &Path) {
+    let opened = rustix::fs::open(bin.with_file_name(CONFIG), OFlags::RDONLY, Mode::empty());
+    // Without the mark, less is known to be ours: nothing of others is harmed.
+    let _ = opened.map(std::os::fd::IntoRawFd::into_raw_fd);
 }
 
 /// A point at which CRIU waits.
@@ -186,7 +201,7 @@ fn configure(session: &Session, lines: &[u8]) -> Result<OsString, SessionError> 
     let bin = session.path().join("bin");
     fs::create_dir(&bin).map_err(|source| SessionError::new("create", &bin, source))?;
     link_own_program(&bin.join("criu"))?;
-    let config = session.path().join(CONFIG);
+    let config = mark(session.path());
     let theirs = Administrators::read().map_err(|(path, source)| SessionError::new("read", &path, source))?;
     fs::write(&config, theirs.with(lines)).map_err(|source| SessionError::new("write", &config, source))?;
     let mut path = bin.into_os_string();
@@ -196,9 +211,18 @@ fn configure(session: &Session, lines: &[u8]) -> Result<OsString, SessionError> 
 }
 
 fn link_own_program(link: &Path) -> Result<(), SessionError> {
-    // The link in /proc stays right when the program's file is replaced meanwhile.
-    let own_program = format!("/proc/{}/exe", std::process::id());
-    symlink(&own_program, link).map_err(|source| SessionError::new("link", link, source))
+    symlink(own_program(), link).map_err(|source| SessionError::new("link", link, source))
+}
+
+/// The path of this program. A link in /proc stays right when the file is replaced meanwhile, but leads to another program
+/// when this process is dead and its number used again: so only if the file has no path any more.
+fn own_program() -> PathBuf {
+    let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+    let is_same = |path: &PathBuf| {
+        let ids = |path: &Path| path.metadata().map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        ids(path).is_some() && ids(path) == ids(&link)
+    };
+    fs::read_link(&link).ok().filter(is_same).unwrap_or(link)
 }
 
 /// A moment: lasts until it is answered; dropped without an answer, the dump or restore is undone.

@@ -6,7 +6,9 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process;
 
 use crate::checkpoint::CheckpointOptions;
 use crate::child::{Child, ChildError, Said};
@@ -46,11 +48,18 @@ pub(crate) trait Engine: fmt::Debug {
     /// file `no_runtime`, so that they are no new ones any more; gives the engine's words, which fails of course.
     fn settle_volumes(&self, name: &str, root: &Path, no_runtime: &Path, volumes: &[&str]) -> Result<Said, ChildError>;
 
+    /// Starts to make the volume `name`, which fails if there is one; once it is made, its name is a line in `said`. Goes
+    /// on if this program is killed.
+    fn start_volume(&self, name: &str, said: File) -> Result<process::Child, PodmanError>;
+
+    /// Waits until the volume `name` is made.
+    fn finish_volume(&self, made: process::Child) -> Result<(), PodmanError>;
+
     /// Removes a volume that a failed restore made.
     fn remove_volume(&self, name: &str) -> Result<(), PodmanError>;
 
-    /// Removes a container that a failed restore left behind, running or not.
-    fn remove(&self, id: &str) -> Result<(), PodmanError>;
+    /// Removes a container that a failed restore left behind, running or not, with its anonymous volumes or without.
+    fn remove(&self, id: &str, anonymous_volumes: bool) -> Result<(), PodmanError>;
 
     /// Restores a container from the checkpoint in its own bundle.
     fn restore_in_place(&self, id: &str, flags: &[&str]) -> Result<(), PodmanError>;

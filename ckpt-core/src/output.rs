@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use destination::destination;
-use leftovers::{PREFIX, SUFFIX};
+use leftovers::SUFFIX;
 
 /// Why an output file cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +137,13 @@ impl Output {
         File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|source| call("sync", &folder, source))
     }
 
+    /// As [`Output::publish`], for a file that must not be lost: it gets its name even if it cannot be synced.
+    pub(crate) fn publish_at_any_rate(self) -> Result<(), OutputError> {
+        // What is not on the disk yet may still get there, and nothing else has it.
+        let _ = self.file().sync_all();
+        self.publish_unsynced()
+    }
+
     /// As [`Output::publish`], leaving it to the kernel when the file gets to the disk: a crash of the machine within
     /// the next half minute may lose it.
     ///
@@ -160,7 +167,12 @@ fn draft_in(folder: &Path, mode: Mode) -> io::Result<Draft> {
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
             let permissions = Permissions::from_mode(mode.as_raw_mode());
             let mut named = tempfile::Builder::new();
-            named.prefix(PREFIX).suffix(SUFFIX).permissions(permissions).tempfile_in(folder).map(Draft::Named)
+            named
+                .prefix(&leftovers::prefix())
+                .suffix(SUFFIX)
+                .permissions(permissions)
+                .tempfile_in(folder)
+                .map(Draft::Named)
         }
         Err(errno) => Err(errno.into()),
     }
@@ -177,7 +189,7 @@ fn link(file: &File, path: &Path) -> Result<(), OutputError> {
     }
     let folder = path.parent().expect("create() saw the parent");
     let beside = tempfile::Builder::new()
-        .prefix(PREFIX)
+        .prefix(&leftovers::prefix())
         .suffix(SUFFIX)
         .make_in(folder, |beside| Ok(link_to(beside)?))
         .map_err(|source| call("link a file in", folder, source))?;
@@ -210,7 +222,7 @@ mod tests {
     #[test]
     fn the_next_output_removes_what_a_killed_one_left() {
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let left = folder.path().join(".ckpt-left.partial");
+        let left = folder.path().join(format!("{}left.partial", leftovers::prefix()));
         fs::write(&left, "whole, but nameless").unwrap();
         let output = Output::create(&folder.path().join("x.tar")).unwrap();
         assert!(!left.exists());

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::process::ExitStatusExt;
+use std::fs::File;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{self, Command, Output, Stdio};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::checkpoint::CheckpointOptions;
 use crate::child::{Child, ChildError, Said};
-use crate::diagnosis::podman::{is_no_such_container, last_words, shorten};
+use crate::diagnosis::podman::{last_words, shorten};
 use crate::engine::Engine;
 use crate::external::{self, ExternalError};
 use crate::restore::RestoreOptions;
@@ -250,16 +251,42 @@ impl Podman {
     }
 
     fn run<A: AsRef<OsStr> + AsRef<str>>(&self, arguments: &[A]) -> Result<Output, PodmanError> {
-        let output = external::run(self.command().args(arguments))?;
-        if output.status.success() {
-            return Ok(output);
-        }
         let command = arguments.iter().take(2).map(|argument| <A as AsRef<str>>::as_ref(argument)).collect::<Vec<_>>();
-        let command = command.join(" ");
-        Err(match output.status.signal() {
-            Some(signal) => PodmanError::Killed { command, signal },
-            None => PodmanError::Refused { command, message: shorten(&last_words(&output.stderr)) },
-        })
+        answer(&command.join(" "), external::run(self.command().args(arguments))?)
+    }
+}
+
+impl Podman {
+    fn container_ids(&self) -> Result<Vec<String>, PodmanError> {
+        let listed = self.run(&["ps", "--all", "--no-trunc", "--format", "{{.ID}}"])?;
+        Ok(String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect())
+    }
+
+    /// By the containers' IDs, those that podman told; and why it told no more.
+    fn network_namespaces_of(
+        &self,
+        ids: &[String],
+    ) -> Result<(BTreeMap<String, PathBuf>, Option<PodmanError>), PodmanError> {
+        if ids.is_empty() {
+            return Ok(Default::default());
+        }
+        let template = "{{.Id}} {{.NetworkSettings.SandboxKey}}";
+        let mut command = self.command();
+        let output = external::run(command.args(["container", "inspect", "--format", template, "--"]).args(ids))?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let pairs = told.lines().filter_map(|line| line.split_once(' '));
+        let namespaces = pairs.map(|(id, path)| (id.to_owned(), PathBuf::from(path))).collect();
+        Ok((namespaces, answer("container inspect", output).err()))
+    }
+}
+
+/// What podman said, if it did what `command` asked for.
+fn answer(command: &str, output: Output) -> Result<Output, PodmanError> {
+    let command = command.to_owned();
+    match output.status.signal() {
+        _ if output.status.success() => Ok(output),
+        Some(signal) => Err(PodmanError::Killed { command, signal }),
+        None => Err(PodmanError::Refused { command, message: shorten(&last_words(&output.stderr)) }),
     }
 }
 
@@ -307,21 +334,16 @@ impl Engine for Podman {
     }
 
     fn network_namespaces(&self) -> Result<Vec<PathBuf>, PodmanError> {
-        let listed = self.run(&["ps", "--all", "--no-trunc", "--format", "{{.ID}}"])?;
-        let ids = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let ids: Vec<&str> = ids.lines().collect();
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let ids = self.container_ids()?;
+        let (namespaces, failure) = self.network_namespaces_of(&ids)?;
+        if let Some(failure) = failure {
+            // It answers for those that are still there: what it has no answer for must be gone.
+            let still = self.container_ids()?;
+            if ids.iter().any(|id| still.contains(id) && !namespaces.contains_key(id)) {
+                return Err(failure);
+            }
         }
-        let template = "{{.NetworkSettings.SandboxKey}}";
-        let mut command = self.command();
-        let output = external::run(command.args(["container", "inspect", "--format", template, "--"]).args(ids))?;
-        // It answers for those that are still there.
-        let message = last_words(&output.stderr);
-        if !output.status.success() && !is_no_such_container(&message) {
-            return Err(PodmanError::Refused { command: "container inspect".into(), message });
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect())
+        Ok(namespaces.into_values().collect())
     }
 
     fn initialize(&self, id: &str) -> Result<(), PodmanError> {
@@ -346,12 +368,26 @@ impl Engine for Podman {
         Child::start(&self.program, &arguments, None)?.finish()
     }
 
+    fn start_volume(&self, name: &str, said: File) -> Result<process::Child, PodmanError> {
+        let mut command = self.command();
+        // Ctrl-C is not for it.
+        command.args(["volume", "create", "--", name]).process_group(0);
+        command.stdin(Stdio::null()).stdout(said).stderr(Stdio::piped());
+        Ok(command.spawn().map_err(|source| external::start_error(&command, source))?)
+    }
+
+    fn finish_volume(&self, made: process::Child) -> Result<(), PodmanError> {
+        let output = made.wait_with_output().map_err(|source| external::start_error(&self.command(), source))?;
+        answer("volume create", output).map(drop)
+    }
+
     fn remove_volume(&self, name: &str) -> Result<(), PodmanError> {
         self.run(&["volume", "rm", "--", name]).map(drop)
     }
 
-    fn remove(&self, id: &str) -> Result<(), PodmanError> {
-        self.run(&["rm", "--force", "--time", "0", "--", id]).map(drop)
+    fn remove(&self, id: &str, anonymous_volumes: bool) -> Result<(), PodmanError> {
+        let volumes: &[&str] = if anonymous_volumes { &["--volumes"] } else { &[] };
+        self.run(&[&["rm", "--force", "--time", "0"], volumes, &["--", id]].concat()).map(drop)
     }
 
     fn restore_in_place(&self, id: &str, flags: &[&str]) -> Result<(), PodmanError> {

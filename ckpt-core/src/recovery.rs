@@ -5,6 +5,9 @@
 //! | checkpoint | a session folder; a frozen cgroup, if CRIU went down as well | the folder, whose lock is free |
 //! | restore | a session folder; a container that never ran, its volumes; processes that podman does not know; CRIU's mount points in `/tmp` | the journal beside the storage, whose lock is free |
 //!
+//! What is put right is proved to be a dead run's, by marks that it left: the lock of its folder and journal, a container's
+//! ID and layer, the folder of a volume (`journal`), a file that its CRIU has open (`processes`).
+//!
 //! A killed checkpoint leaves neither a name nor a file of its archive (O_TMPFILE), and its hook has CRIU undo the dump.
 
 mod freezer;
@@ -22,9 +25,10 @@ use std::path::Path;
 use layerfs::ContainersStorage;
 
 pub(crate) use freezer::thaw;
-use half_made::HalfMade;
+use half_made::{HalfMade, Removed};
 pub(crate) use journal::Journal;
 pub use journal::JournalError;
+use processes::Work;
 
 use crate::engine::Engine;
 use crate::progress::Progress;
@@ -44,9 +48,13 @@ pub(crate) fn recover(
     }
     session::clear_scratch()?;
     for journal in journal::dead(storage.graph_root()) {
-        processes::wait_for_end_of(&journal.begun.session, journal.container());
+        let bundle =
+            journal.container().map(|id| storage.graph_root().join("overlay-containers").join(id).join("userdata"));
+        processes::wait_for_end_of(Work::Restore(&journal.begun.session), bundle.as_deref());
         match HalfMade::find(engine, storage, &journal).and_then(|left| left.remove_unless_it_has_run(engine)) {
-            Ok(()) => journal.end(),
+            Ok(Removed::All) => journal.end(),
+            // The next run tries again.
+            Ok(Removed::ButNetworks) => {}
             Err(error) => progress.warning(&format!(
                 "a restore of {} was killed, and what it had made cannot be removed: {error}",
                 journal.begun.name
@@ -60,7 +68,8 @@ pub(crate) fn recover(
 /// Sees to it that the container of a killed checkpoint stands still no longer.
 fn recover_session(engine: &dyn Engine, folder: &Path, progress: &mut dyn Progress) {
     let subject = session::subject_of(folder);
-    let idle = processes::wait_for_end_of(folder, subject.as_deref());
+    let work = if subject.is_some() { Work::Dump(folder) } else { Work::Restore(folder) };
+    let idle = processes::wait_for_end_of(work, None);
     let thawed = match subject {
         Some(id) => thaw(engine, &id),
         None => Ok(()),

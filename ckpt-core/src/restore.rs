@@ -15,6 +15,7 @@ mod plan;
 mod run;
 mod settle;
 mod trust;
+mod volumes;
 
 use std::fs::File;
 use std::path::Path;
@@ -30,6 +31,7 @@ pub use options::{Import, RestoreOptions};
 use plan::RestorePlan;
 use run::Run;
 pub use trust::TrustError;
+pub use volumes::VolumeError;
 
 /// The archive as a file that can be opened again and again, for podman itself, which can do nothing with streams: what
 /// comes through a pipe is in a nameless file in `spool` then.
@@ -76,7 +78,7 @@ pub fn restore(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<
             })
         }
         Err(source) => {
-            run.undo(&source);
+            run.undo();
             Err(RestoreError::Run { path: options.import.name().to_owned(), source: Box::new(source) })
         }
     }

@@ -129,6 +129,11 @@ fn folders() -> Result<Vec<PathBuf>, SessionError> {
     Ok(paths.filter(|path| path.is_dir() && *path != scratch()).collect())
 }
 
+/// Whether no run works in the session `folder` any more.
+pub(crate) fn is_over(folder: &Path) -> bool {
+    !folder.exists() || is_dead(folder)
+}
+
 fn is_dead(folder: &Path) -> bool {
     File::open(folder).is_ok_and(|opened| flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok())
 }

@@ -31,7 +31,8 @@ pub(crate) fn deliver(stage: &File, target: &Destination, compression: Compressi
     }
 }
 
-fn copy(stage: &File, target: &File) -> Result<(), DeliverError> {
+/// As it is, by clone where that can be.
+pub(super) fn copy(stage: &File, target: &File) -> Result<(), DeliverError> {
     let length = stage.metadata()?.len();
     let span = Span { source_offset: 0, target_offset: 0, length };
     let fs_block = Alignment::of(target).unwrap_or(Alignment::DEFAULT);

@@ -15,7 +15,7 @@ use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook::{HookCall, HookServer};
 use crate::podman::bundle;
 use crate::recovery::orphans::{INTERVAL, Orphans};
-use crate::recovery::processes;
+use crate::recovery::processes::{self, Work};
 use crate::session::{Session, SessionError};
 use crate::watched;
 
@@ -35,8 +35,6 @@ pub(crate) struct Dump {
     hook: HookServer,
     /// The reading end, until it is handed out.
     export: Option<File>,
-    /// Its ID.
-    container: String,
     orphans: Orphans,
     session: Session,
 }
@@ -62,17 +60,15 @@ impl Dump {
         // An administrator's smaller limit is no reason to stop.
         let _ = rustix::pipe::fcntl_setpipe_size(&export, PIPE_BYTES);
         let podman = plan.engine.start_checkpoint(&plan.facts.id, &fifo, options, hook.path())?;
-        let (container, orphans) = (plan.facts.id.clone(), Orphans::default());
-        Ok(Dump { podman, hook, export: Some(export.into()), container, orphans, session })
+        Ok(Dump { podman, hook, export: Some(export.into()), orphans: Orphans::default(), session })
     }
 
     /// Waits for the next thing to happen.
     pub(crate) fn next_event(&mut self) -> Result<Event, DumpError> {
         loop {
             let [hook, export, ended] = self.ready()?;
-            let (session, id) = (self.session.path(), &self.container);
-            let is_ours = |pid| processes::names_below(pid, session) || processes::is_criu_of(pid, id);
-            self.orphans.kill_idle(is_ours);
+            let work = Work::Dump(self.session.path());
+            self.orphans.kill(|pid| work.has_criu(pid, None));
             if hook {
                 return self.hook.accept().map(Event::Frozen).map_err(DumpError::Hook);
             }
@@ -105,17 +101,26 @@ impl Dump {
         self.podman.ends_within(&Timespec { tv_sec: 0, tv_nsec: 0 })
     }
 
+    /// Ends podman and what it started: the container is what it will be then.
+    pub(crate) fn abandon(self) {
+        let Dump { mut podman, hook, export, session, .. } = self;
+        // Whoever still asks the hook for a verdict gets none, and undoes the dump.
+        drop((hook, export));
+        podman.end();
+        processes::wait_for_end_of(Work::Dump(session.path()), None);
+    }
+
     /// Waits for podman's end and gives its words.
     ///
     /// A podman that was killed leaves the runtime and CRIU at work; what becomes of the container is known only once
     /// they have ended as well.
     pub(crate) fn finish(self) -> Result<Said, DumpError> {
-        let Dump { podman, hook, export, container, session, .. } = self;
+        let Dump { podman, hook, export, session, .. } = self;
         let said = podman.finish()?;
         // Whoever still asks the hook for a verdict gets none, and undoes the dump.
         drop((hook, export));
         if !said.status.success() {
-            processes::wait_for_end_of(session.path(), Some(&container));
+            processes::wait_for_end_of(Work::Dump(session.path()), None);
         }
         Ok(said)
     }

@@ -88,6 +88,17 @@ pub enum CheckpointError {
         #[source]
         source: Box<DumpError>,
     },
+    /// The dump did not come to be, and the container came to its end meanwhile.
+    #[error("checkpoint of {name:?} failed, {state}")]
+    Ended {
+        /// As the caller named it.
+        name: String,
+        /// What became of the container.
+        state: AfterDumpState,
+        /// Why.
+        #[source]
+        source: Box<DumpError>,
+    },
     /// The dump succeeded, and something after it did not.
     #[error("checkpoint of {name:?} failed after the dump, {state}")]
     AfterDump {
@@ -128,6 +139,10 @@ impl CheckpointError {
 pub enum AfterDumpState {
     /// It never stopped.
     LeftRunning,
+    /// podman's restart policy has started it anew: what runs now has nothing of what ran before.
+    StartedAnew,
+    /// It has ended.
+    Ended,
     /// It was restored from the images in its bundle.
     Restored,
     /// It was to be left as it is.
@@ -155,6 +170,10 @@ impl std::fmt::Display for AfterDumpState {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             AfterDumpState::LeftRunning => write!(formatter, "the container keeps running"),
+            AfterDumpState::StartedAnew => {
+                write!(formatter, "the container has ended and was started anew by podman's restart policy")
+            }
+            AfterDumpState::Ended => write!(formatter, "the container has ended"),
             AfterDumpState::Restored => write!(formatter, "the container was restored and runs"),
             AfterDumpState::KeptStopped { id } => {
                 write!(formatter, "the container is kept stopped: `podman container restore {id}` brings it back")

@@ -9,6 +9,7 @@ use layerfs::Layers;
 use serde::Deserialize;
 
 use super::destination::Destination;
+use super::init::Init;
 use super::volume::{Draft, Volume};
 use super::{CheckpointError, CheckpointOptions, Compression};
 use crate::cgroup;
@@ -22,6 +23,7 @@ use crate::storage;
 pub(crate) struct CheckpointPlan {
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) facts: ContainerFacts,
+    pub(crate) init: Init,
     pub(crate) layers: Layers,
     pub(crate) volumes: Vec<Volume>,
     /// The memory at the container's /dev/shm, on the host; none where it is not podman's.
@@ -30,6 +32,8 @@ pub(crate) struct CheckpointPlan {
     /// Beside the storage, where the archive is made if `output` is too far away, or compressed. It gets its name only
     /// if the archive does not arrive and the container cannot be brought back.
     pub(crate) stage: Option<Output>,
+    /// Where an archive is kept that could not get to `output`.
+    pub(crate) rescue: PathBuf,
     pub(crate) can_clone: bool,
 }
 
@@ -40,6 +44,7 @@ impl CheckpointPlan {
             let (name, status) = (options.container.clone(), facts.state.status);
             return Err(CheckpointError::NotRunning { name, status });
         }
+        let init = Init::of(facts.state.pid);
         if facts.graph_driver.name != "overlay" {
             return Err(storage::StorageError::Driver { driver: facts.graph_driver.name }.into());
         }
@@ -61,7 +66,8 @@ impl CheckpointPlan {
             }
         };
         let shm = podmans_shm(bundle(&facts))?;
-        Ok(CheckpointPlan { engine: Box::new(podman), facts, layers, volumes, shm, output, stage, can_clone })
+        let engine = Box::new(podman);
+        Ok(CheckpointPlan { engine, facts, init, layers, volumes, shm, output, stage, rescue, can_clone })
     }
 
     /// Folders whose files are taken, on disks that may differ; the upperdir first.

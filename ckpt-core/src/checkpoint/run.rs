@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use aligntar::{EndMarker, Limits, Reader, StreamSource, Timestamp, Transferred, WriteOptions, Writer, Written};
 use jiff::Timestamp as Now;
 
+use super::aftermath::after_failure;
 use super::capture::{Captured, capture, file};
 use super::destination::Destination;
 use super::dump::{Dump, Event};
@@ -17,36 +18,16 @@ use super::images::Images;
 use super::images_writeback::ImagesWriteback;
 use super::plan::CheckpointPlan;
 use super::volume::Volume;
-use super::{AfterDumpState, CheckpointError, CheckpointOptions, Compression, DumpError, deliver};
+use super::{CheckpointError, CheckpointOptions, Compression, DumpError, deliver};
 use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::child::Said;
 use crate::criu_hook::HookCall;
 use crate::diagnosis;
-use crate::engine::Engine;
 use crate::interrupt::Interrupt;
 use crate::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
 use crate::podman;
 use crate::progress::{Phase, Progress};
 use crate::recovery;
-
-/// Puts things right after a failure behind the dump, and says how they stand.
-pub(super) fn after_dump(
-    engine: &dyn Engine,
-    id: &str,
-    options: &CheckpointOptions,
-    source: DumpError,
-) -> CheckpointError {
-    // Asked of podman, for it is not ours to say: CRIU or podman may have failed before the tasks ended.
-    let state = match engine.inspect(id) {
-        Ok(facts) if facts.state.status == "running" => AfterDumpState::LeftRunning,
-        Ok(_) if options.keep_stopped => AfterDumpState::KeptStopped { id: id.to_owned() },
-        _ => match engine.restore_in_place(id, &options.restore_flags()) {
-            Ok(()) => AfterDumpState::Restored,
-            Err(why) => AfterDumpState::Stopped { id: id.to_owned(), why: Box::new(why) },
-        },
-    };
-    CheckpointError::AfterDump { name: options.container.clone(), state, source: Box::new(source) }
-}
 
 /// A checkpoint on its way from the running container to the archive without a name.
 pub(super) struct Run<'r> {
@@ -88,10 +69,8 @@ impl<'r> Run<'r> {
         if let Err(error) = recovery::thaw(&*self.plan.engine, &self.plan.facts.id) {
             self.progress.warning(&format!("the container may be frozen: {error}"));
         }
-        if self.dumped {
-            return after_dump(&*self.plan.engine, &self.plan.facts.id, self.options, source);
-        }
-        CheckpointError::Dump { name: self.options.container.clone(), source: Box::new(source) }
+        let CheckpointPlan { engine, facts, init, .. } = self.plan;
+        after_failure(&**engine, (&facts.id, init), self.options, self.dumped, source)
     }
 
     pub(super) fn dump_and_deliver(&mut self) -> Result<(serde_json::Value, Written), DumpError> {
@@ -123,7 +102,14 @@ impl<'r> Run<'r> {
         let mut captured: Option<Result<(Captured, Images), DumpError>> = None;
         let mut exported = Ok(());
         loop {
-            match dump.next_event()? {
+            let event = match dump.next_event() {
+                Ok(event) => event,
+                Err(error) => {
+                    dump.abandon();
+                    return Err(error);
+                }
+            };
+            match event {
                 Event::Frozen(call) => {
                     // CRIU calls twice if the runtime has it read the same configuration twice.
                     let taken = captured.get_or_insert_with(|| self.capture(&call, &dump, writer, now));

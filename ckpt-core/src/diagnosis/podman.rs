@@ -21,14 +21,6 @@ pub(super) fn known(words: &str) -> Option<Known> {
     Some(Known { reason: reason.to_owned(), advice: Some(advice) })
 }
 
-/// Whether `podman inspect` found no such container, where its exit status, 125, says only that something failed.
-///
-/// Seen in podman 5.4.2: `no such container "x"`, and with several names `no container with name or ID "x" found: no
-/// such container`.
-pub(crate) fn is_no_such_container(message: &str) -> bool {
-    message.contains("no such container")
-}
-
 /// What podman says last is why it failed; where that is only that a program did, with what the program said.
 pub(crate) fn last_words(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
@@ -134,12 +126,5 @@ mod tests {
         for (words, expected) in cases {
             assert_eq!(shorten(&words), expected);
         }
-    }
-
-    #[test]
-    fn a_missing_container_is_known_by_podmans_words() {
-        assert!(is_no_such_container("no such container \"x\""));
-        assert!(is_no_such_container("no container with name or ID \"x\" found: no such container"));
-        assert!(!is_no_such_container("timed out waiting for the lock"));
     }
 }

@@ -7,7 +7,7 @@ use layerfs::{Container, ContainersStorage, ContainersStorageError};
 
 use super::journal::Journal;
 use super::netns::NetnsError;
-use super::{leases, mntns, netns, runtime};
+use super::{leases, mntns, netns, processes, runtime};
 use crate::engine::Engine;
 use crate::podman::{ContainerFacts, PodmanError};
 
@@ -22,11 +22,20 @@ pub(crate) enum HalfMadeError {
     Netns(#[from] NetnsError),
 }
 
+/// How much of it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    All,
+    /// Network namespaces that may be somebody else's are still there.
+    ButNetworks,
+}
+
 /// The container and volumes of a restore that did not come to its end.
 #[derive(Debug)]
 pub(crate) struct HalfMade<'j> {
     journal: &'j Journal,
-    container: Option<Container>,
+    /// With its bundle.
+    container: Option<(Container, PathBuf)>,
     volumes: Vec<String>,
     /// Of volumes that podman was about to note.
     folders: Vec<PathBuf>,
@@ -39,53 +48,64 @@ impl<'j> HalfMade<'j> {
         storage: &ContainersStorage,
         journal: &'j Journal,
     ) -> Result<Self, HalfMadeError> {
-        let begun = &journal.begun;
-        let container = storage.container(begun.id.as_ref().unwrap_or(&begun.name))?.filter(|container| {
-            // The first that the storage makes of a container, before it notes that there is one.
-            let layer = storage.graph_root().join("overlay").join(&container.layer);
-            journal.is_maker_of(&layer, Some(&container.id))
+        let container = match journal.container() {
+            Some(id) => storage.container(id)?.filter(|container| {
+                // The first that the storage makes of a container, before it notes that there is one.
+                let layer = storage.graph_root().join("overlay").join(&container.layer);
+                journal.is_maker_of(container, &layer)
+            }),
+            None => None,
+        };
+        let container = container.map(|container| {
+            let bundle = storage.userdata_dir(&container);
+            (container, bundle)
         });
         let mut found = HalfMade { journal, container, volumes: Vec::new(), folders: Vec::new() };
-        if begun.volumes.is_empty() {
-            return Ok(found);
-        }
-        let folder_of_volumes = engine.store()?.volume_path;
-        for name in &begun.volumes {
-            let folder = folder_of_volumes.join(name);
-            match (journal.is_maker_of(&folder, None), engine.has_volume(name)?) {
-                (true, true) => found.volumes.push(name.clone()),
-                (true, false) => found.folders.push(folder),
-                (false, _) => {}
-            }
-        }
+        found.find_volumes(engine)?;
         Ok(found)
     }
 
+    fn find_volumes(&mut self, engine: &dyn Engine) -> Result<(), PodmanError> {
+        for name in &self.journal.begun.volumes {
+            if engine.has_volume(name)? {
+                let places = engine.volume_mountpoints(std::slice::from_ref(name))?;
+                if places.iter().any(|(name, data)| self.journal.is_maker_of_volume(name, data)) {
+                    self.volumes.push(name.clone());
+                }
+            } else if self.journal.was_making_volume(name) {
+                self.folders.push(engine.store()?.volume_path.join(name));
+            }
+        }
+        // Empty ones of somebody's volume in the making would be as much in the way.
+        self.folders.retain(|folder| self.journal.lived_when_born(folder));
+        Ok(())
+    }
+
     /// Removes it, unless podman has come so far that the container ran.
-    pub(crate) fn remove_unless_it_has_run(self, engine: &dyn Engine) -> Result<(), HalfMadeError> {
+    pub(crate) fn remove_unless_it_has_run(self, engine: &dyn Engine) -> Result<Removed, HalfMadeError> {
         match &self.container {
-            Some(container) if !is_half_made(engine, container)? => Ok(()),
+            Some((container, _)) if !is_half_made(engine, container)? => Ok(Removed::All),
             _ => self.remove(engine),
         }
     }
 
     /// Removes it; volumes that another container has use for stay, and folders with anything in them.
-    pub(crate) fn remove(self, engine: &dyn Engine) -> Result<(), HalfMadeError> {
+    pub(crate) fn remove(self, engine: &dyn Engine) -> Result<Removed, HalfMadeError> {
         let unused_networks = || netns::unused(engine, |made| self.journal.lived_at(made));
-        if let Some(container) = self.container {
+        if let Some((container, bundle)) = self.container {
             if is_half_made(engine, &container)? {
-                runtime::forget(engine, &container.id);
+                runtime::forget(engine, &container.id, &bundle);
                 if !unused_networks()?.is_empty() {
                     leases::give_back(engine, &container.id, &self.journal.begun.networks)?;
-                    runtime::forget(engine, &container.id);
+                    runtime::forget(engine, &container.id, &bundle);
                 }
             }
-            engine.remove(&container.id)?;
+            engine.remove(&container.id, self.journal.begun.anonymous_volumes)?;
         }
         mntns::remove_unused();
         if !self.volumes.is_empty() {
             // Mostly there is none.
-            let _ = engine.remove(&self.journal.begun.helper());
+            let _ = engine.remove(&self.journal.begun.helper(), false);
         }
         for name in self.volumes {
             engine.remove_volume(&name)?;
@@ -96,7 +116,15 @@ impl<'j> HalfMade<'j> {
             let _ = fs::remove_dir(folder);
         }
         // Last: podman removes those it has noted.
-        unused_networks()?.iter().try_for_each(|network| Ok(netns::remove(network)?))
+        if unused_networks()?.is_empty() {
+            return Ok(Removed::All);
+        }
+        // One may be a podman's that has just made it and is about to have a container in it.
+        if !processes::is_podman_at_rest() {
+            return Ok(Removed::ButNetworks);
+        }
+        unused_networks()?.iter().try_for_each(|network| netns::remove(network))?;
+        Ok(Removed::All)
     }
 }
 

@@ -2,21 +2,31 @@
 //! container outlives a reboot as well.
 //!
 //! ```text
-//! GRAPH_ROOT/ckpt-restore-XXXXXX.json     locked by flock(2) for as long as its run lives
-//!   {"name":"web","id":null,"volumes":["data"],"networks":["podman"],"session":"/run/ckpt/abc"}
-//!   {"made":"0123…"}                      the container's ID, as soon as it is known
+//! GRAPH_ROOT/ckpt-restore-XXXXXX.json     locked by flock(2) for as long as its run lives, or a podman that makes a volume
+//!   {"name":"web","id":"0123…","has_new_id":true,"volumes":["data"],"networks":["podman"],"session":"/run/ckpt/abc"}
+//!   data                                  podman's own word, once it has made this volume and none was there
+//!   {"made":"0123…","layer":"4567…"}      the container, once podman has made it
+//!   {"volume":"data","inode":7,"born":…}  the folder of the volume's data
 //! ```
+//!
+//! These lines, and not times or names, prove what is ours. podman chooses no ID that is told in advance, and makes no
+//! volume that is there.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{FlockOperation, Timespec, Timestamps, UTIME_NOW, flock, futimens};
+use layerfs::Container;
+
+use rustix::fs::{FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, fcntl_setfl, flock, futimens};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use super::processes;
 use crate::session;
 
 /// How names of journals begin.
@@ -37,14 +47,20 @@ pub struct JournalError {
 }
 
 /// What a restore is about to make.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Begun {
     /// The container's name.
     pub(crate) name: String,
-    /// Its ID, if it gets the one from before.
+    /// Its ID; older versions did not know that of a container with a new name.
     pub(crate) id: Option<String>,
+    /// Whether nobody else knows that ID, since this run made it up.
+    #[serde(default)]
+    pub(crate) has_new_id: bool,
     /// Volumes that are not there yet.
     pub(crate) volumes: Vec<String>,
+    /// Whether podman makes volumes of its own with the container, and removes them with it.
+    #[serde(default)]
+    pub(crate) anonymous_volumes: bool,
     /// Networks in which podman leases addresses for it.
     #[serde(default)]
     pub(crate) networks: Vec<String>,
@@ -60,9 +76,29 @@ impl Begun {
     }
 }
 
-#[derive(Deserialize, Serialize)]
+/// A container that podman has made for this run.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct Made {
-    made: String,
+    #[serde(rename = "made")]
+    id: String,
+    /// Its layer, which podman named by lot; older versions did not note it.
+    #[serde(default)]
+    layer: Option<String>,
+}
+
+/// The folder of a volume's data.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Folder {
+    volume: String,
+    inode: u64,
+    born: SystemTime,
+}
+
+impl Folder {
+    fn of(volume: &str, data: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(data)?;
+        Ok(Folder { volume: volume.to_owned(), inode: metadata.ino(), born: metadata.created()? })
+    }
 }
 
 /// The journal of a restore under way, or of a dead one.
@@ -72,7 +108,10 @@ pub(crate) struct Journal {
     file: File,
     path: PathBuf,
     pub(crate) begun: Begun,
-    made: Option<String>,
+    made: Option<Made>,
+    /// Volumes that podman said it made.
+    volumes: Vec<String>,
+    folders: Vec<Folder>,
 }
 
 impl Journal {
@@ -90,9 +129,17 @@ impl Journal {
 
     fn write(mut named: NamedTempFile, begun: Begun) -> io::Result<Self> {
         named.write_all(&line(&begun))?;
+        // podman writes lines of its own.
+        fcntl_setfl(&named, OFlags::APPEND)?;
         named.as_file().sync_all()?;
+        let folder = named.path().parent().map(File::open).transpose()?;
+        folder.map_or(Ok(()), |folder| folder.sync_all())?;
         let (file, path) = named.keep().map_err(|error| error.error)?;
-        Ok(Journal { file, path, begun, made: None })
+        Ok(Journal::new(file, path, begun))
+    }
+
+    fn new(file: File, path: PathBuf, begun: Begun) -> Self {
+        Journal { file, path, begun, made: None, volumes: Vec::new(), folders: Vec::new() }
     }
 
     /// Says that the run still lives, and has not seen what it makes.
@@ -104,27 +151,80 @@ impl Journal {
         }
     }
 
-    /// Notes the container's ID.
-    pub(crate) fn made(&mut self, id: &str) -> Result<(), JournalError> {
-        let written = self.file.write_all(&line(&Made { made: id.to_owned() }));
-        let folder = self.path.parent().unwrap_or(Path::new("/")).to_owned();
-        written.map_err(|source| JournalError { call: "write", folder, source })?;
-        self.made = Some(id.to_owned());
+    /// Where podman, when it makes a volume, is to print its name.
+    pub(crate) fn for_volumes(&self) -> Result<File, JournalError> {
+        self.file.try_clone().map_err(|source| self.error("open", source))
+    }
+
+    /// Takes note that podman has made a volume, and has printed its name here.
+    pub(crate) fn made_volume(&mut self, name: &str) {
+        self.volumes.push(name.to_owned());
+    }
+
+    /// Notes the container that podman has made.
+    pub(crate) fn made(&mut self, container: &Container) -> Result<(), JournalError> {
+        let made = Made { id: container.id.clone(), layer: Some(container.layer.clone()) };
+        self.append(&made)?;
+        self.made = Some(made);
+        if let Ok(file) = self.file.try_clone() {
+            // Nothing waits for it: after a crash of the machine, the first line tells nearly as much.
+            thread::spawn(move || file.sync_data());
+        }
         Ok(())
     }
 
-    /// Whether this run made what is at `path` on the disk, a container with `id` or a volume: as it noted, or else by
-    /// the time of its making.
-    pub(crate) fn is_maker_of(&self, path: &Path, id: Option<&str>) -> bool {
-        match (&self.made, id) {
-            (Some(made), Some(id)) => made == id,
-            _ => fs::metadata(path).and_then(|path| path.created()).is_ok_and(|made| self.lived_at(made)),
+    /// Notes the folder of a volume's data before anything is in it.
+    pub(crate) fn will_fill(&mut self, volume: &str, data: &Path) -> Result<(), JournalError> {
+        let folder = Folder::of(volume, data).map_err(|source| self.error("note a volume's folder in", source))?;
+        self.append(&folder)?;
+        self.folders.push(folder);
+        Ok(())
+    }
+
+    fn append(&mut self, value: &impl Serialize) -> Result<(), JournalError> {
+        self.file.write_all(&line(value)).map_err(|source| self.error("write", source))
+    }
+
+    fn error(&self, call: &'static str, source: io::Error) -> JournalError {
+        JournalError { call, folder: self.path.parent().unwrap_or(Path::new("/")).to_owned(), source }
+    }
+
+    /// Whether this run made the `container`, which has [`Journal::container`]'s ID, and its layer in the folder `layer`.
+    ///
+    /// One that gets an ID back from before could also be another restore's of the same archive, for as long as podman
+    /// has not told whose it is: then only what began while this run lived is taken for its own.
+    pub(crate) fn is_maker_of(&self, container: &Container, layer: &Path) -> bool {
+        match &self.made {
+            Some(made) => made.id == container.id && made.layer.as_ref().is_none_or(|layer| *layer == container.layer),
+            None if self.begun.id.as_ref() != Some(&container.id) => false,
+            None => self.begun.has_new_id || self.lived_when_born(layer),
         }
     }
 
-    /// The ID of the container that it made, as far as it noted.
+    /// Whether this run made the volume `name`, whose data is in the folder `data`: it must be the folder that was noted,
+    /// or empty as it was made.
+    pub(crate) fn is_maker_of_volume(&self, name: &str, data: &Path) -> bool {
+        let noted = self.folders.iter().find(|folder| folder.volume == name);
+        self.volumes.iter().any(|volume| volume == name)
+            && match noted {
+                Some(noted) => Folder::of(name, data).is_ok_and(|folder| folder == *noted),
+                None => fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_none()),
+            }
+    }
+
+    /// Whether podman was about to make the volume `name`, and did not say that it has.
+    pub(crate) fn was_making_volume(&self, name: &str) -> bool {
+        self.begun.volumes.iter().any(|volume| volume == name) && !self.volumes.iter().any(|volume| volume == name)
+    }
+
+    /// The ID of the container that it makes.
     pub(crate) fn container(&self) -> Option<&str> {
-        self.made.as_deref().or(self.begun.id.as_deref())
+        self.made.as_ref().map(|made| &made.id[..]).or(self.begun.id.as_deref())
+    }
+
+    /// Whether the file or folder at `path` was made while this run, or its podman, was at work.
+    pub(crate) fn lived_when_born(&self, path: &Path) -> bool {
+        fs::metadata(path).and_then(|path| path.created()).is_ok_and(|born| self.lived_at(born))
     }
 
     /// Whether this run, or its podman, was at work at `time`.
@@ -158,20 +258,40 @@ pub(crate) fn dead(graph_root: &Path) -> Vec<Journal> {
 }
 
 fn open_dead(path: PathBuf) -> io::Result<Option<Journal>> {
-    let mut file = File::options().read(true).write(true).open(&path)?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Ok(None);
-    }
+    let mut file = File::options().read(true).append(true).open(&path)?;
+    let lock = || flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
     let mut text = String::new();
+    if !lock() {
+        (&file).read_to_string(&mut text)?;
+        // Its run may be dead all the same, and a podman that makes a volume for it about to say so.
+        if !begun_in(&text).is_some_and(|begun| session::is_over(&begun.session)) || !processes::until(lock) {
+            return Ok(None);
+        }
+        file.rewind()?;
+        text.clear();
+    }
     file.read_to_string(&mut text)?;
-    let mut lines = text.lines();
-    let Some(begun) = lines.next().and_then(|line| serde_json::from_str(line).ok()) else {
+    let Some(begun) = begun_in(&text) else {
         // Its run died before it had written it, and so before it began.
         fs::remove_file(path)?;
         return Ok(None);
     };
-    let made = lines.next().and_then(|line| serde_json::from_str(line).ok()).map(|Made { made }| made);
-    Ok(Some(Journal { file, path, begun, made }))
+    let mut journal = Journal::new(file, path, begun);
+    // A line that is no whole one says nothing.
+    for line in text.lines().skip(1) {
+        if let Ok(made) = serde_json::from_str(line) {
+            journal.made = Some(made);
+        } else if let Ok(folder) = serde_json::from_str(line) {
+            journal.folders.push(folder);
+        } else if journal.begun.volumes.iter().any(|volume| volume == line) {
+            journal.volumes.push(line.to_owned());
+        }
+    }
+    Ok(Some(journal))
+}
+
+fn begun_in(text: &str) -> Option<Begun> {
+    serde_json::from_str(text.lines().next()?).ok()
 }
 
 #[cfg(test)]
@@ -180,7 +300,7 @@ mod tests {
 
     fn begun() -> Begun {
         let (name, session) = ("web".to_owned(), PathBuf::from("/run/ckpt/abc"));
-        Begun { name, id: None, volumes: vec!["data".to_owned()], networks: Vec::new(), session }
+        Begun { name, id: Some("0123".to_owned()), volumes: vec!["data".to_owned()], session, ..Begun::default() }
     }
 
     /// A journal as a run leaves it that wrote `lines`.
@@ -191,28 +311,103 @@ mod tests {
         (folder, path)
     }
 
+    /// The journal of a dead run that wrote `lines`.
+    fn read(lines: &[&[u8]]) -> Journal {
+        let (folder, _) = left(&lines.concat());
+        dead(folder.path()).pop().unwrap()
+    }
+
+    fn container(id: &str, layer: &str) -> Container {
+        let (id, layer) = (id.to_owned(), layer.to_owned());
+        Container { id, layer, names: vec!["web".to_owned()], image: String::new(), ids: Default::default() }
+    }
+
+    const NOWHERE: &str = "/nonexistent";
+
     #[test]
     fn a_dead_runs_journal_tells_what_it_was_to_make() {
-        let made = line(&Made { made: "0123".to_owned() });
-        let (folder, path) = left(&[line(&begun()), made].concat());
+        let (folder, path) = left(&line(&begun()));
         let journals = dead(folder.path());
         assert_eq!(journals.len(), 1);
         assert_eq!(journals[0].begun, begun());
-        assert!(journals[0].is_maker_of(Path::new("/nonexistent"), Some("0123")));
-        assert!(!journals[0].is_maker_of(Path::new("/nonexistent"), Some("4567")));
         journals.into_iter().for_each(Journal::end);
         assert!(!path.exists());
     }
 
     #[test]
+    fn a_noted_container_is_known_by_id_and_layer() {
+        let made = Made { id: "0123".to_owned(), layer: Some("aa".to_owned()) };
+        let journal = read(&[&line(&begun()), &line(&made)]);
+        for (id, layer, is_ours) in [("0123", "aa", true), ("0123", "bb", false), ("4567", "aa", false)] {
+            assert_eq!(journal.is_maker_of(&container(id, layer), Path::new(NOWHERE)), is_ours, "{id} {layer}");
+        }
+        let older = read(&[&line(&begun()), b"{\"made\":\"0123\"}\n"]);
+        assert!(older.is_maker_of(&container("0123", "bb"), Path::new(NOWHERE)));
+    }
+
+    #[test]
+    fn an_id_that_was_made_up_is_proof_and_an_old_one_is_not() {
+        let new = read(&[&line(&Begun { has_new_id: true, ..begun() })]);
+        assert!(new.is_maker_of(&container("0123", "aa"), Path::new(NOWHERE)));
+        assert!(!new.is_maker_of(&container("4567", "aa"), Path::new(NOWHERE)));
+        let old = read(&[&line(&begun())]);
+        let layer = tempfile::tempdir().unwrap();
+        assert!(old.is_maker_of(&container("0123", "aa"), layer.path()), "born while it lived");
+        assert!(!old.is_maker_of(&container("0123", "aa"), Path::new("/proc")), "of another time, or of none");
+    }
+
+    #[test]
+    fn a_volume_is_ours_only_if_podman_said_that_it_made_it() {
+        let data = tempfile::tempdir().unwrap();
+        let silent = read(&[&line(&begun())]);
+        assert!(!silent.is_maker_of_volume("data", data.path()), "somebody else's, however new");
+        assert!(silent.was_making_volume("data"));
+        let said = read(&[&line(&begun()), b"data\nother\n"]);
+        assert!(said.is_maker_of_volume("data", data.path()) && !said.was_making_volume("data"));
+        assert!(!said.is_maker_of_volume("other", data.path()), "never asked for");
+        fs::write(data.path().join("precious"), "").unwrap();
+        assert!(!said.is_maker_of_volume("data", data.path()), "nothing was put there");
+    }
+
+    #[test]
+    fn a_volume_that_was_to_be_filled_is_known_by_its_folder() {
+        let (folder, path) = left(&[&line(&begun())[..], b"data\n"].concat());
+        let data = folder.path().join("_data");
+        fs::create_dir(&data).unwrap();
+        open_dead(path.clone()).unwrap().unwrap().will_fill("data", &data).unwrap();
+        fs::write(data.join("half"), "").unwrap();
+        assert!(open_dead(path.clone()).unwrap().unwrap().is_maker_of_volume("data", &data));
+        fs::remove_dir_all(&data).unwrap();
+        fs::create_dir(&data).unwrap();
+        assert!(!open_dead(path).unwrap().unwrap().is_maker_of_volume("data", &data), "another of the same name");
+    }
+
+    #[test]
     fn a_living_runs_journal_is_left_to_it() {
-        let (folder, path) = left(&line(&begun()));
+        let session = tempfile::tempdir().unwrap();
+        let (folder, path) = left(&line(&Begun { session: session.path().to_owned(), ..begun() }));
+        let lives = File::open(session.path()).unwrap();
+        flock(&lives, FlockOperation::LockExclusive).unwrap();
         let run = File::open(&path).unwrap();
         flock(&run, FlockOperation::LockExclusive).unwrap();
         assert!(dead(folder.path()).is_empty());
         assert!(path.exists());
         drop(run);
         assert_eq!(dead(folder.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_dead_runs_journal_waits_for_the_podman_that_makes_its_volume() {
+        let (folder, path) = left(&line(&begun()));
+        let podman = File::options().append(true).open(&path).unwrap();
+        flock(&podman, FlockOperation::LockExclusive).unwrap();
+        let journal = thread::scope(|scope| {
+            let found = scope.spawn(|| dead(folder.path()).pop().unwrap());
+            (&podman).write_all(b"data\n").unwrap();
+            drop(podman);
+            found.join().unwrap()
+        });
+        assert_eq!(journal.volumes, ["data"]);
     }
 
     #[test]
@@ -223,22 +418,17 @@ mod tests {
     }
 
     #[test]
-    fn journals_without_networks_are_of_older_versions() {
-        let line = br#"{"name":"web","id":null,"volumes":["data"],"session":"/run/ckpt/abc"}"#;
-        let (folder, _) = left(line);
-        assert_eq!(dead(folder.path())[0].begun, begun());
+    fn journals_with_less_in_them_are_of_older_versions() {
+        let old = br#"{"name":"web","id":null,"volumes":["data"],"session":"/run/ckpt/abc"}"#;
+        assert_eq!(read(&[old]).begun, Begun { id: None, ..begun() });
     }
 
     #[test]
-    fn without_an_id_the_time_tells() {
-        let (folder, _) = left(&line(&begun()));
-        let volume = folder.path().join("volume");
-        fs::create_dir(&volume).unwrap();
-        let journals = dead(folder.path());
-        assert!(journals[0].is_maker_of(&volume, None));
-        assert!(!journals[0].is_maker_of(Path::new("/proc"), None), "of another time, or of none");
+    fn a_run_lived_from_its_journals_making_to_its_last_change() {
+        let journal = read(&[&line(&begun())]);
         let now = SystemTime::now();
-        assert!(!journals[0].lived_at(now - Duration::from_secs(60)));
-        assert!(!journals[0].lived_at(now + GRACE + Duration::from_secs(60)));
+        assert!(journal.lived_at(now));
+        assert!(!journal.lived_at(now - Duration::from_secs(60)));
+        assert!(!journal.lived_at(now + GRACE + Duration::from_secs(60)));
     }
 }

@@ -14,7 +14,7 @@ const PREFIX: &[u8] = b".criu.mntns.";
 /// A folder that is in use must stay: removed, it would take the mount in CRIU's namespace with it.
 pub(crate) fn remove_unused() {
     let left = left_in(Path::new(PLACE));
-    if !left.is_empty() && !processes::all().any(processes::is_criu) {
+    if !left.is_empty() && !processes::all().any(processes::is_anyones_criu) {
         // One with anything in it is not CRIU's. What stays is empty and harms nobody.
         left.iter().for_each(|folder| drop(fs::remove_dir(folder)));
     }

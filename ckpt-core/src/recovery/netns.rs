@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, UnmountFlags, open_tree, unmount};
 
+use super::processes;
 use crate::engine::Engine;
 use crate::podman::PodmanError;
 
@@ -27,7 +29,8 @@ pub(crate) enum NetnsError {
     Remove { path: PathBuf, source: io::Error },
 }
 
-/// Those made at a time that is `ours`, and of no container.
+/// Those made at a time that is `ours`, with no process in them, and of no container of this store. Another store's
+/// containers have processes in theirs, also before they run, but for the moment in which their podman is at work on that.
 ///
 /// podman notes a container before it makes the network namespace, and holds the container's lock until it has noted
 /// that as well; `podman container inspect` takes the lock. So what was there before it was asked, and is not in its
@@ -36,9 +39,15 @@ pub(crate) fn unused(engine: &dyn Engine, ours: impl Fn(SystemTime) -> bool) -> 
     let mut found = made_at(ours).map_err(NetnsError::List)?;
     if !found.is_empty() {
         let used: BTreeSet<PathBuf> = engine.network_namespaces()?.into_iter().collect();
-        found.retain(|path| !used.contains(path));
+        let lived_in = processes::network_namespaces();
+        // What cannot be looked at is left alone.
+        found.retain(|path| !used.contains(path) && inode(path).is_ok_and(|inode| !lived_in.contains(&inode)));
     }
     Ok(found)
+}
+
+fn inode(path: &Path) -> io::Result<u64> {
+    Ok(fs::metadata(path)?.ino())
 }
 
 /// Unmounts and removes one; its interfaces go with it.

@@ -22,9 +22,13 @@ const CRIU_ROOT: &str = "criu-root";
 /// Where cgroups are mounted, those of v1 a hierarchy each.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// Removes it all, so that the runtime takes the ID again.
-pub(crate) fn forget(engine: &dyn Engine, id: &str) {
-    processes::kill_container(id);
+/// Removes it all, so that the runtime takes the ID again. What another store's container of this ID has, stays: runtimes
+/// and cgroups know no stores.
+pub(crate) fn forget(engine: &dyn Engine, id: &str, bundle: &Path) {
+    processes::kill_container(id, bundle);
+    if processes::is_elsewhere(id, bundle) {
+        return;
+    }
     for records in RECORDS {
         // A runtime that was killed could not unmount it, and cannot remove its record then.
         let _ = unmount(Path::new(records).join(id).join(CRIU_ROOT), UnmountFlags::DETACH);

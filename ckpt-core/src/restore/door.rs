@@ -12,6 +12,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process;
 
+use layerfs::{Container, ContainersStorage};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
@@ -20,8 +21,9 @@ use super::plan::RestorePlan;
 use super::{RestoreOptions, RunError};
 use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook::{HookCall, HookServer};
+use crate::recovery::Journal;
 use crate::recovery::orphans::Orphans;
-use crate::recovery::{Journal, processes};
+use crate::recovery::processes::Work;
 use crate::session::{Session, SessionError};
 
 /// Name of the FIFO in the session's folder.
@@ -50,11 +52,12 @@ pub(crate) struct Door<'r> {
     session: Session,
     orphans: Orphans,
     fifo: PathBuf,
+    storage: &'r ContainersStorage,
     options: &'r RestoreOptions,
 }
 
 impl<'r> Door<'r> {
-    pub(crate) fn open(plan: &RestorePlan, options: &'r RestoreOptions, session: Session) -> Result<Self, RunError> {
+    pub(crate) fn open(plan: &'r RestorePlan, options: &'r RestoreOptions, session: Session) -> Result<Self, RunError> {
         let fifo = session.fifo(IMPORT)?;
         // The file that was looked at, whatever its path leads to by now.
         let descriptor = |file: &File| PathBuf::from(format!("/proc/{}/fd/{}", process::id(), file.as_raw_fd()));
@@ -62,19 +65,20 @@ impl<'r> Door<'r> {
         let hook = HookServer::install(&session, options.criu_configuration())?;
         let podman = plan.engine.start_restore(&fifo, previous.as_deref(), options, hook.path())?;
         let orphans = Orphans::default();
-        Ok(Door { podman, hook, session, orphans, fifo, options })
+        Ok(Door { podman, hook, session, orphans, fifo, storage: &plan.storage, options })
     }
 
     /// Waits until podman reads, CRIU waits, or podman ended. The next one to open the FIFO gets another.
     ///
     /// An interrupt ends the waiting, but not while podman resumes the processes: stopped there, it would leave the
     /// runtime with a container that podman does not know.
-    pub(crate) fn next_event(&mut self, is_resuming: bool, journal: &Journal) -> Result<Event, RunError> {
+    pub(crate) fn next_event(&mut self, container: Option<&Container>, journal: &Journal) -> Result<Event, RunError> {
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         loop {
             journal.alive();
-            if let Some(id) = journal.container() {
-                self.orphans.kill_idle(|pid| processes::is_criu_of(pid, id));
+            if let Some(container) = container {
+                let (work, bundle) = (Work::Restore(self.session.path()), self.storage.userdata_dir(container));
+                self.orphans.kill(|pid| work.has_criu(pid, Some(&bundle)));
             }
             match open(&self.fifo, flags, Mode::empty()) {
                 Ok(pipe) => {
@@ -86,7 +90,7 @@ impl<'r> Door<'r> {
                 Err(Errno::NXIO) => {}
                 Err(errno) => return Err(SessionError::new("open", &self.fifo, errno).into()),
             }
-            let [called, ended] = self.ready(is_resuming)?;
+            let [called, ended] = self.ready(container.is_some())?;
             // Who called may have been killed: then CRIU fails, and podman says so.
             if called && let Ok(call) = self.hook.accept() {
                 return Ok(Event::Moment(call));

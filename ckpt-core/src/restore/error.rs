@@ -8,6 +8,7 @@ use layerfs::ContainersStorageError;
 
 use super::amends::AmendError;
 use super::trust::TrustError;
+use super::volumes::VolumeError;
 use crate::archive::ArchiveError;
 use crate::child::ChildError;
 use crate::diagnosis::Complaint;
@@ -144,6 +145,9 @@ pub enum RestoreError {
         #[source]
         source: io::Error,
     },
+    /// There is no chance to be had.
+    #[error("read random numbers for an ID")]
+    Random(#[source] io::Error),
     /// A file for podman could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -204,6 +208,15 @@ pub enum RunError {
     Taken {
         /// Name or ID.
         container: String,
+    },
+    /// A volume could not be made.
+    #[error("make the volume {name:?}")]
+    Volume {
+        /// Its name.
+        name: String,
+        /// Why not.
+        #[source]
+        source: VolumeError,
     },
     /// podman could not be given its part.
     #[error("send podman its part of the archive")]

@@ -49,10 +49,12 @@ pub struct RestoreOptions {
 }
 
 impl RestoreOptions {
+    /// Without `--name`: name and ID are in the configuration that podman reads.
     pub(crate) fn podman_flags(&self) -> Vec<String> {
         let flags = [
             (self.ignore_rootfs, "--ignore-rootfs"),
-            (self.ignore_volumes, "--ignore-volumes"),
+            // Their making and filling is ours.
+            (true, "--ignore-volumes"),
             (self.ignore_static_ip, "--ignore-static-ip"),
             (self.ignore_static_mac, "--ignore-static-mac"),
             (self.tcp_established, "--tcp-established"),
@@ -62,7 +64,6 @@ impl RestoreOptions {
         let switches = flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned());
         let valued = |flag: &str, value: &String| format!("--{flag}={value}");
         switches
-            .chain(self.name.iter().map(|name| valued("name", name)))
             .chain(self.pod.iter().map(|pod| valued("pod", pod)))
             .chain(self.publish.iter().map(|port| valued("publish", port)))
             .collect()

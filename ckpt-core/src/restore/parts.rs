@@ -1,44 +1,77 @@
 //! The two archives that podman gets at its door, made of the members of the one to restore.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use aligntar::{Entry, Kind, Member, WriteOptions, Writer};
 
-use super::{RestoreError, devshm};
+use super::{RestoreError, RestoreOptions, devshm};
 use crate::archive::{
-    CHECKPOINT, CONFIG_DUMP, CheckpointArchive, DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DIFF, SPEC_DUMP, VOLUMES,
+    CHECKPOINT, CONFIG_DUMP, CheckpointArchive, ContainerConfig, DELETED_FILES, DEVSHM, LOG, MANIFEST, NETWORK_STATUS,
+    ROOTFS_DIFF, SPEC_DUMP, VOLUMES,
 };
 use crate::go_json::Json;
+
+/// Who the new container is.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) name: String,
+    pub(super) id: String,
+    /// Whether both are other ones than before.
+    pub(super) is_new: bool,
+}
+
+impl Identity {
+    /// A new name comes with a new ID. podman would throw its own dice for it: who throws before knows beforehand which
+    /// container is ours.
+    pub(super) fn of(options: &RestoreOptions, config: &ContainerConfig) -> Result<Self, RestoreError> {
+        Ok(match &options.name {
+            Some(name) => Identity { name: name.clone(), id: random_id().map_err(RestoreError::Random)?, is_new: true },
+            None => Identity { name: config.name.clone(), id: config.id.clone(), is_new: false },
+        })
+    }
+}
+
+/// 64 hexadecimal digits, of which the first 12 are no number: podman takes those for none of its IDs (containers/storage,
+/// `stringid.GenerateRandomID`).
+fn random_id() -> io::Result<String> {
+    let mut bytes = [0; 32];
+    loop {
+        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        if !id.bytes().take(12).all(|digit| digit.is_ascii_digit()) {
+            return Ok(id);
+        }
+    }
+}
 
 /// What podman reads before it makes the container, on another image than the recorded one if that is given.
 pub(super) fn first(
     archive: &CheckpointArchive,
     folder: &Path,
+    identity: &Identity,
     other_image: Option<String>,
 ) -> Result<File, RestoreError> {
     let part = nameless_file(folder)?;
     let mut writer = Writer::new(&part, WriteOptions::default())?;
-    match other_image {
-        None => append(&mut writer, archive, is_first)?,
-        Some(id) => {
-            append(&mut writer, archive, |path| path == SPEC_DUMP.as_bytes())?;
-            append_bytes(&mut writer, CONFIG_DUMP.to_owned(), &config_with_image(archive, id)?)?;
-        }
+    if identity.is_new || other_image.is_some() {
+        append(&mut writer, archive, |path| path == SPEC_DUMP.as_bytes())?;
+        append_bytes(&mut writer, CONFIG_DUMP.to_owned(), &config(archive, identity, other_image)?)?;
+    } else {
+        append(&mut writer, archive, is_first)?;
     }
     writer.finish()?;
     Ok(part)
 }
 
-/// What podman itself puts in place afterwards. `volumes` get an empty archive each: podman fails without.
-pub(super) fn second(archive: &CheckpointArchive, folder: &Path, volumes: &[String]) -> Result<File, RestoreError> {
+/// What podman itself puts in place afterwards. A container with a new name gets other addresses than before, as with
+/// podman's `--name`: from what says which it had.
+pub(super) fn second(archive: &CheckpointArchive, folder: &Path, identity: &Identity) -> Result<File, RestoreError> {
     let part = nameless_file(folder)?;
     let mut writer = Writer::new(&part, WriteOptions::default())?;
-    append(&mut writer, archive, is_second)?;
+    append(&mut writer, archive, |path| is_second(path) && !(identity.is_new && path == NETWORK_STATUS.as_bytes()))?;
     devshm::append(&mut writer, archive)?;
-    for name in volumes {
-        append_bytes(&mut writer, format!("{VOLUMES}{name}.tar"), &[0; 1024])?;
-    }
     writer.finish()?;
     Ok(part)
 }
@@ -54,9 +87,19 @@ fn is_second(path: &[u8]) -> bool {
     !is_first(path) && !is_ours && !is_below(VOLUMES) && !is_below("checkpoint/") && !is_below("volumes")
 }
 
-fn config_with_image(archive: &CheckpointArchive, id: String) -> Result<Vec<u8>, RestoreError> {
+fn config(
+    archive: &CheckpointArchive,
+    identity: &Identity,
+    other_image: Option<String>,
+) -> Result<Vec<u8>, RestoreError> {
     let mut config: Json = archive.dump(CONFIG_DUMP)?;
-    config.set("rootfsImageID", id);
+    if identity.is_new {
+        config.set("id", identity.id.clone());
+        config.set("name", identity.name.clone());
+    }
+    if let Some(id) = other_image {
+        config.set("rootfsImageID", id);
+    }
     Ok(serde_json::to_vec(&config).expect("it was JSON, and its keys are strings"))
 }
 

@@ -25,12 +25,13 @@ const CGROUP_IMG: &str = "cgroup.img";
 /// It names each cgroup with its properties, some KiB; this is to be read into memory from an untrusted archive.
 const CGROUP_IMG_LIMIT: u64 = 16 << 20;
 
-/// Fills the new container's bundle, layer and volumes; gives what has to be put right when they are mounted.
+/// Fills the new container's bundle, layer and `volumes`: names, with the folders of their data. Gives what has to be put
+/// right when they are mounted.
 pub(crate) fn place(
     plan: &RestorePlan,
     options: &RestoreOptions,
     container: &Container,
-    begun: &Begun,
+    (begun, volumes): (&Begun, &[(String, PathBuf)]),
     progress: &mut dyn Progress,
 ) -> Result<(Transferred, Amends), PlaceAllError> {
     let mut amends = Amends::default();
@@ -40,9 +41,8 @@ pub(crate) fn place(
         moved += place_rootfs(plan, options, &layers, &mut amends, progress)?;
     }
     amends.add_shm(&plan.archive, plan.storage.userdata_dir(container).join("shm"))?;
-    let volumes = plan.engine.volume_mountpoints(&plan.volumes)?;
-    settle(plan, begun, &layers, &volumes, progress)?;
-    moved += place_volumes(plan, options, &volumes, &mut amends, progress)?;
+    settle(plan, begun, &layers, volumes, progress)?;
+    moved += place_volumes(plan, options, volumes, &mut amends, progress)?;
     Ok((moved, amends))
 }
 

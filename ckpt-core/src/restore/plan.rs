@@ -1,15 +1,17 @@
 //! What a restore will do, decided before podman is started.
 
 use std::fs::File;
+use std::path::Path;
 
 use layerfs::ContainersStorage;
 
 use super::{RestoreError, RestoreOptions, parts, trust};
-use crate::archive::{CheckpointArchive, ContainerConfig, PARENT, VOLUMES};
+use crate::archive::{CheckpointArchive, ContainerConfig, NamedVolume, PARENT, VOLUMES};
 use crate::engine::Engine;
 use crate::podman::Podman;
 use crate::powers::{self, Forgery, Host};
 use crate::progress::{Phase, Progress};
+use crate::recovery::journal::Begun;
 use crate::recovery::leases;
 use crate::recovery::recover;
 use crate::session::NameLock;
@@ -24,10 +26,14 @@ pub(crate) struct RestorePlan {
     /// The archive of the pre-checkpoint that it builds on.
     pub(crate) previous: Option<File>,
     pub(crate) config: ContainerConfig,
-    /// Name or ID under which the new container is found.
-    pub(crate) container: String,
-    /// Volumes to fill.
-    pub(crate) volumes: Vec<String>,
+    /// The name of the new container.
+    name: String,
+    /// The ID of the new container.
+    pub(crate) id: String,
+    /// Whether nobody else knows it.
+    has_new_id: bool,
+    /// Volumes to make and fill.
+    pub(crate) volumes: Vec<PlannedVolume>,
     /// Networks in which the container leases addresses.
     pub(crate) networks: Vec<String>,
     /// An archive with what podman reads before it makes the container.
@@ -38,7 +44,33 @@ pub(crate) struct RestorePlan {
     pub(crate) _name_lock: NameLock,
 }
 
+/// A volume to make and fill.
+#[derive(Debug)]
+pub(crate) struct PlannedVolume {
+    pub(crate) name: String,
+    /// Whether it goes with its container; those podman makes with the container alone.
+    pub(crate) is_anonymous: bool,
+}
+
 impl RestorePlan {
+    /// What a run in the folder `session` is about to make.
+    pub(crate) fn begun(&self, session: &Path) -> Begun {
+        let (anonymous, named): (Vec<_>, Vec<_>) = self.volumes.iter().partition(|volume| volume.is_anonymous);
+        Begun {
+            name: self.name.clone(),
+            id: Some(self.id.clone()),
+            has_new_id: self.has_new_id,
+            volumes: named.into_iter().map(|volume| volume.name.clone()).collect(),
+            anonymous_volumes: !anonymous.is_empty(),
+            networks: self.networks.clone(),
+            session: session.to_owned(),
+        }
+    }
+
+    pub(crate) fn volume_names(&self) -> Vec<String> {
+        self.volumes.iter().map(|volume| volume.name.clone()).collect()
+    }
+
     pub(crate) fn make(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<Self, RestoreError> {
         let podman = Podman::for_root()?;
         if !options.force {
@@ -62,11 +94,8 @@ impl RestorePlan {
             progress.warning(&other_image_warning(&config, found));
         }
         check_layers(other_image.as_ref().unwrap_or(&config.image_id), &storage)?;
-        let container = options.name.clone().unwrap_or_else(|| config.id.clone());
-        let volumes = match options.ignore_volumes {
-            true => Vec::new(),
-            false => config.volume_names().map(str::to_owned).collect(),
-        };
+        let identity = parts::Identity::of(options, &config)?;
+        let volumes = planned_volumes(options, &config);
         check_volumes(&volumes, &archive, &podman)?;
         let networks = match options.pod {
             // Its network is the pod's.
@@ -74,15 +103,17 @@ impl RestorePlan {
             None => leases::networks_of(&archive)?,
         };
         let graph_root = storage.graph_root();
-        let first_part = parts::first(&archive, graph_root, other_image)?;
-        let second_part = parts::second(&archive, graph_root, &volumes)?;
+        let first_part = parts::first(&archive, graph_root, &identity, other_image)?;
+        let second_part = parts::second(&archive, graph_root, &identity)?;
         Ok(RestorePlan {
             engine: Box::new(podman),
             storage,
             archive,
             previous,
             config,
-            container,
+            name: identity.name,
+            id: identity.id,
+            has_new_id: identity.is_new,
             volumes,
             networks,
             first_part,
@@ -180,8 +211,18 @@ fn check_previous(previous: Option<&File>, archive: &CheckpointArchive) -> Resul
     }
 }
 
-fn check_volumes(volumes: &[String], archive: &CheckpointArchive, engine: &dyn Engine) -> Result<(), RestoreError> {
-    for name in volumes {
+fn planned_volumes(options: &RestoreOptions, config: &ContainerConfig) -> Vec<PlannedVolume> {
+    let volumes = config.volumes.iter().flatten().filter(|_| !options.ignore_volumes);
+    let planned = |volume: &NamedVolume| PlannedVolume { name: volume.name.clone(), is_anonymous: volume.is_anonymous };
+    volumes.map(planned).collect()
+}
+
+fn check_volumes(
+    volumes: &[PlannedVolume],
+    archive: &CheckpointArchive,
+    engine: &dyn Engine,
+) -> Result<(), RestoreError> {
+    for PlannedVolume { name, .. } in volumes {
         if archive.entry(&format!("{VOLUMES}{name}.tar")).is_none() {
             return Err(RestoreError::NoVolumeData { name: name.clone() });
         }

@@ -9,6 +9,7 @@ use layerfs::Container;
 use super::amends::Amends;
 use super::door::{Door, Event};
 use super::plan::RestorePlan;
+use super::volumes::Volumes;
 use super::{PlaceAllError, RestoreOptions, RunError, place};
 use crate::child::Said;
 use crate::criu_hook::{HookCall, Moment};
@@ -16,8 +17,7 @@ use crate::diagnosis;
 use crate::interrupt::Interrupt;
 use crate::progress::{Phase, Progress};
 use crate::recovery::Journal;
-use crate::recovery::half_made::HalfMade;
-use crate::recovery::journal::Begun;
+use crate::recovery::half_made::{HalfMade, HalfMadeError, Removed};
 use crate::session::Session;
 
 /// podman reads the configuration twice before it makes the container.
@@ -55,22 +55,13 @@ impl<'r> Run<'r> {
     pub(super) fn run(&mut self) -> Result<serde_json::Value, RunError> {
         self.progress.phase(Phase::Create);
         let session = Session::begin()?;
-        let mut journal = Journal::begin(self.plan.storage.graph_root(), self.begun(&session))?;
-        let mut door = Door::open(self.plan, self.options, session)?;
-        let served = self.serve(&mut door, &mut journal);
+        let graph_root = self.plan.storage.graph_root();
+        let mut journal = Journal::begin(graph_root, self.plan.begun(session.path()))?;
+        let said = self.work(session, &mut journal);
         self.journal = Some(journal);
-        if let Err(error) = &served {
-            use RunError::{Amend, Place, Store, Taken};
-            door.abandon(matches!(error, Place(_) | Store(_) | Taken { .. } | Amend(_)));
-        }
-        let said = door.finish()?;
-        // Where both failed, podman did because of us.
-        served?;
-        if !said.status.success() {
-            return Err(self.podman_failed(&said));
-        }
+        let said = said?;
         if self.container.is_none() {
-            return Err(RunError::NoContainer { container: self.plan.container.clone() });
+            return Err(RunError::NoContainer { container: self.plan.id.clone() });
         }
         if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
             return Err(RunError::Interrupted);
@@ -85,21 +76,30 @@ impl<'r> Run<'r> {
         Ok(serde_json::from_slice(&said.stdout).unwrap_or_default())
     }
 
-    fn begun(&self, session: &Session) -> Begun {
-        let RestorePlan { config, volumes, networks, .. } = self.plan;
-        let (name, id) = match &self.options.name {
-            Some(name) => (name, None),
-            None => (&config.name, Some(config.id.clone())),
-        };
-        let (volumes, networks) = (volumes.clone(), networks.clone());
-        Begun { name: name.clone(), id, volumes, networks, session: session.path().to_owned() }
+    /// Runs podman to its end, and the volumes' podmans; gives what it said of success.
+    fn work(&mut self, session: Session, journal: &mut Journal) -> Result<Said, RunError> {
+        let mut door = Door::open(self.plan, self.options, session)?;
+        let mut volumes = Volumes::begin(&*self.plan.engine, &self.plan.volumes, journal);
+        let served = self.serve(&mut door, &mut volumes, journal);
+        if let Err(error) = &served {
+            door.abandon(!matches!(error, RunError::Interrupted));
+        }
+        let unmade = volumes.finish(journal);
+        let said = door.finish()?;
+        // Where both failed, podman did because of us.
+        served?;
+        unmade?;
+        match said.status.success() {
+            true => Ok(said),
+            false => Err(self.podman_failed(&said)),
+        }
     }
 
     /// Gives podman what it wants to read each time, and CRIU its verdicts, until podman ends.
-    fn serve(&mut self, door: &mut Door<'_>, journal: &mut Journal) -> Result<(), RunError> {
+    fn serve(&mut self, door: &mut Door<'_>, volumes: &mut Volumes<'_>, journal: &mut Journal) -> Result<(), RunError> {
         loop {
-            match door.next_event(self.container.is_some(), journal)? {
-                Event::Reads(reader) => match self.prepare_part(journal) {
+            match door.next_event(self.container.as_ref(), journal)? {
+                Event::Reads(reader) => match self.prepare_part(volumes, journal) {
                     Ok(part) => reader.send(part)?,
                     Err(error) => {
                         reader.refuse();
@@ -131,27 +131,36 @@ impl<'r> Run<'r> {
     }
 
     /// The part that podman waits for; with the second, all else is in place.
-    fn prepare_part(&mut self, journal: &mut Journal) -> Result<&File, RunError> {
-        let Some(container) = self.plan.storage.container(&self.plan.container)? else {
+    fn prepare_part(&mut self, volumes: &mut Volumes<'_>, journal: &mut Journal) -> Result<&File, RunError> {
+        let Some(container) = self.plan.storage.container(&self.plan.id)? else {
             self.first_parts += 1;
+            if self.first_parts == FIRST_PARTS {
+                // It would make those that are not there itself, and nothing would tell whose they are.
+                volumes.finish(journal)?;
+            }
             return Ok(&self.plan.first_part);
         };
         if self.container.is_none() {
             if self.first_parts < FIRST_PARTS {
-                return Err(RunError::Taken { container: self.plan.container.clone() });
+                return Err(RunError::Taken { container: self.plan.id.clone() });
             }
+            journal.made(&container)?;
             self.container = Some(container.clone());
-            journal.made(&container.id)?;
-            self.place(&container, &journal.begun)?;
+            self.place(&container, journal)?;
             self.progress.phase(Phase::Resume);
         }
         Ok(&self.plan.second_part)
     }
 
-    fn place(&mut self, container: &Container, begun: &Begun) -> Result<(), PlaceAllError> {
+    fn place(&mut self, container: &Container, journal: &mut Journal) -> Result<(), RunError> {
         self.progress.phase(Phase::Place);
         let started = Instant::now();
-        (self.moved, self.amends) = place::place(self.plan, self.options, container, begun, self.progress)?;
+        let volumes = self.plan.engine.volume_mountpoints(&self.plan.volume_names()).map_err(PlaceAllError::from)?;
+        for (name, data) in &volumes {
+            journal.will_fill(name, data)?;
+        }
+        (self.moved, self.amends) =
+            place::place(self.plan, self.options, container, (&journal.begun, &volumes), self.progress)?;
         self.place = started.elapsed();
         Ok(())
     }
@@ -162,20 +171,25 @@ impl<'r> Run<'r> {
         RunError::Podman(diagnosis::of_restore(&words, bundle.as_deref()))
     }
 
-    /// Removes what this restore made. podman makes nothing before it has read the first part twice, and neither
-    /// container nor volumes were there when the plan was made, which holds the name locked.
-    pub(super) fn undo(&mut self, failure: &RunError) {
+    /// Removes what this restore made.
+    pub(super) fn undo(&mut self) {
         let Some(journal) = self.journal.take() else { return };
-        let is_ours = !matches!(failure, RunError::Podman(complaint) if complaint.details().iter().any(|words| words.contains("already in use")));
-        if self.first_parts < FIRST_PARTS || !is_ours {
-            return journal.end();
-        }
-        let RestorePlan { engine, storage, .. } = self.plan;
-        match HalfMade::find(&**engine, storage, &journal).and_then(|left| left.remove(&**engine)) {
-            Ok(()) => journal.end(),
+        match self.remove(&journal) {
+            Ok(Removed::All) => journal.end(),
+            Ok(Removed::ButNetworks) => {}
             Err(error) => self.progress.warning(&format!(
                 "what the restore had made cannot be removed, and will be by the next run of ckpt: {error}"
             )),
+        }
+    }
+
+    fn remove(&self, journal: &Journal) -> Result<Removed, HalfMadeError> {
+        let RestorePlan { engine, storage, .. } = self.plan;
+        let left = HalfMade::find(&**engine, storage, journal)?;
+        match self.container {
+            Some(_) => left.remove(&**engine),
+            // As far as podman told, it could be a rival's.
+            None => left.remove_unless_it_has_run(&**engine),
         }
     }
 

@@ -1,0 +1,113 @@
+//! After a failure the message says what the same container does, and the archive of one that is gone is kept.
+
+mod lab;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use lab::*;
+
+/// A folder with a `criu` that kills podman as soon as it has dumped the container whose first process is `pid`.
+fn criu_that_ends_podman(pid: &str) -> tempfile::TempDir {
+    let bin = tempfile::tempdir().unwrap();
+    let criu = succeed("sh", &["-c", "command -v criu"]);
+    let asked_by_a_runtime = "[ \"$1\" = swrk ] && [ $(cat /proc/$PPID/comm) != podman ]";
+    let lives = format!("grep -q '^State:.[RSDTt]' /proc/{pid}/status 2> /dev/null");
+    let ends = format!("{lives} || pkill -KILL -f '^[^ ]*podman container checkpoint'");
+    let script = format!("#!/bin/bash\n{asked_by_a_runtime} || exec {criu} \"$@\"\n{criu} \"$@\"\n{ends}\n");
+    let path = bin.path().join("criu");
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    bin
+}
+
+fn ckpt_with(bin: &Path, arguments: &[&str]) -> String {
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let output = Command::new(env!("CARGO_BIN_EXE_ckpt")).args(arguments).env("PATH", path).output().unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Whether it was started anew, or else goes on with its numbers.
+fn was_started_anew(container: &Container, pid: &str) -> bool {
+    assert!(container.goes_on());
+    assert_ne!(container.inspect("{{.State.Pid}}"), pid);
+    container.numbers().iter().filter(|&&number| number == 1).count() == 2
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_container_that_is_another_one_now_does_not_keep_running() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    for (runtime, policy) in RUNTIMES.into_iter().zip(["always", "unless-stopped"]) {
+        let container = Container::run("faithful", &["--runtime", runtime, "--restart", policy], COUNT);
+        let pid = container.inspect("{{.State.Pid}}");
+        let bin = criu_that_ends_podman(&pid);
+        let said = ckpt_with(bin.path(), &["checkpoint", "faithful", "-e", text(&archive)]);
+        let word = match was_started_anew(&container, &pid) {
+            true => "has ended and was started anew by podman's restart policy",
+            false => "the container was restored and runs",
+        };
+        assert!(said.contains(word) && !archive.exists(), "{said}");
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_container_that_ends_meanwhile_has_ended() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let container = Container::run("mortal", &[], COUNT);
+    let child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(["checkpoint", "mortal", "-e", text(&archive)])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let criu = HeldCriu::met();
+    // podman holds the container: this is somebody's, or the kernel's, kill.
+    succeed(
+        "sh",
+        &[
+            "-c",
+            "kill -KILL $(cat /sys/fs/cgroup/$(ls /sys/fs/cgroup | grep libpod_parent)/libpod-*/cgroup.procs \
+        $(ls -d /sys/fs/cgroup/*/libpod-*/container 2>/dev/null | sed 's,$,/cgroup.procs,') 2>/dev/null)",
+        ],
+    );
+    drop(criu);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("the container has ended"), "{said}");
+    assert!(!container.is_running() && !archive.exists());
+}
+
+/// `podman run --rm`: once it has stopped, podman knows nothing of it.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_the_archive_of_a_container_that_is_gone_is_kept() {
+    let folder = folder();
+    let elsewhere = tempfile::tempdir().unwrap();
+    for parent in [folder.path(), elsewhere.path()] {
+        let container = Container::run("fleeting", &["--rm"], COUNT);
+        let vanishing = parent.join("vanishing");
+        fs::create_dir(&vanishing).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+            .args(["checkpoint", "fleeting", "-e", text(&vanishing.join("x.tar"))])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let criu = HeldCriu::met();
+        fs::remove_dir(&vanishing).unwrap();
+        drop(criu);
+        let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+        let (_, way_back) = said.split_once("`ckpt restore -i ").expect(&said);
+        let kept = way_back.split_once('`').unwrap().0;
+        ckpt(&["verify", kept]);
+        ckpt(&["restore", "-i", kept]);
+        assert_consecutive(&container.numbers());
+        fs::remove_file(kept).unwrap();
+        container.remove();
+    }
+}

@@ -1,0 +1,51 @@
+//! The volumes of a restored container, made by podman while another podman is on its way to the container.
+//!
+//! podman's import makes volumes as well, but takes one that is there by then for its own. `podman volume create` does
+//! not, and says so in the journal, even if this program is killed meanwhile.
+
+use std::collections::BTreeMap;
+use std::process::Child;
+
+use super::RunError;
+use super::plan::PlannedVolume;
+use crate::engine::Engine;
+use crate::podman::PodmanError;
+use crate::recovery::{Journal, JournalError};
+
+/// Why a volume was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum VolumeError {
+    /// podman could not, or found one.
+    #[error(transparent)]
+    Podman(#[from] PodmanError),
+    /// Nothing could have told whose it is.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Volumes in the making.
+pub(super) struct Volumes<'r> {
+    engine: &'r dyn Engine,
+    begun: BTreeMap<&'r str, Result<Child, VolumeError>>,
+}
+
+impl<'r> Volumes<'r> {
+    pub(super) fn begin(engine: &'r dyn Engine, volumes: &'r [PlannedVolume], journal: &Journal) -> Self {
+        let begin = |name: &str| Ok(engine.start_volume(name, journal.for_volumes()?)?);
+        let named = volumes.iter().filter(|volume| !volume.is_anonymous);
+        let begun = named.map(|volume| (&volume.name[..], begin(&volume.name))).collect();
+        Volumes { engine, begun }
+    }
+
+    /// Waits until all are made.
+    pub(super) fn finish(&mut self, journal: &mut Journal) -> Result<(), RunError> {
+        let mut finished = Ok(());
+        while let Some((name, made)) = self.begun.pop_first() {
+            match made.and_then(|made| Ok(self.engine.finish_volume(made)?)) {
+                Ok(()) => journal.made_volume(name),
+                Err(source) => finished = Err(RunError::Volume { name: name.to_owned(), source }),
+            }
+        }
+        finished
+    }
+}
