@@ -28,7 +28,7 @@ impl Verbosity {
     /// says, which is nothing.
     pub(crate) fn note(self, line: impl fmt::Display) {
         if self.verbose || io::stderr().is_terminal() {
-            let _ = writeln!(io::stderr(), "{line}");
+            tell(line);
         }
     }
 }
@@ -86,8 +86,7 @@ pub(crate) struct Lines(ProgressBar);
 
 impl Lines {
     pub(crate) fn print(&self, line: &str) {
-        // Where stderr is closed, there is nobody to tell.
-        self.0.suspend(|| drop(writeln!(io::stderr(), "{line}")));
+        self.0.suspend(|| tell(line));
     }
 }
 
@@ -118,7 +117,7 @@ impl Progress for Display {
     }
 
     fn warning(&mut self, text: &str) {
-        self.bar.suspend(|| eprintln!("Warning: {text}"));
+        self.bar.suspend(|| tell(format_args!("Warning: {text}")));
     }
 }
 
@@ -148,13 +147,18 @@ fn bytes(moved: Transferred) -> String {
     format!("{} cloned, {} copied{holes}", HumanBytes(moved.cloned_bytes), HumanBytes(moved.copied_bytes))
 }
 
+/// Prints a line on stderr. Where that is closed or full, there is nobody to tell; the work goes on.
+pub(crate) fn tell(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Tells why something failed: a line for people, and below it, indented, what other programs said themselves.
 pub(crate) fn complain(error: &anyhow::Error) {
-    eprintln!("Error: {error:#}");
+    tell(format_args!("Error: {error:#}"));
     let of_checkpoint = error.downcast_ref().map(CheckpointError::details);
     let of_restore = error.downcast_ref().map(RestoreError::details);
     for line in of_checkpoint.or(of_restore).unwrap_or_default() {
-        eprintln!("  {line}");
+        tell(format_args!("  {line}"));
     }
 }
 

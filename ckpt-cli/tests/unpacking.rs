@@ -233,3 +233,14 @@ fn who_cannot_be_heard_says_so() {
         assert!(!said.contains("standard output") && !said.contains("Broken pipe"), "{words}: {said}");
     }
 }
+
+/// Warnings and errors that nobody can take are no reason to stop, still less to panic.
+#[test]
+fn a_full_standard_error_changes_no_outcome() {
+    let folder = Folder::new(&[directory("d"), file("d/a")]);
+    for (words, status) in [("ls x.tar", 0), ("ls missing.tar", 1), ("verify x.tar", 0), ("pack missing -f y.tar", 2)] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = folder.command(words).stderr(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{words}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Kinds of odd archives that other readers' test suites have: libarchive, Go, CPython, tar-rs, node-tar, Commons Compress.
+//! Kinds of odd archives that other readers' test suites have: libarchive, Go, tar-rs, node-tar, Commons Compress.
 
 use crate::archive::{Archive, Header, MAGIC, MODE, PREFIX, SIZE, record};
 use crate::cases::{Case, case};

@@ -10,6 +10,7 @@ use ckpt_core::subject::Subject;
 use clap::Args;
 
 use super::{Format, spool_folder};
+use crate::display::tell;
 
 /// Show what a container changed, or what lies between two checkpoints: A added, C changed, D deleted
 ///
@@ -43,7 +44,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Err(error) => Err(error),
         Ok(report) => {
             if report.image_missing {
-                eprintln!("Warning: the image is not in this host's storage: what was added is shown as changed");
+                tell("Warning: the image is not in this host's storage: what was added is shown as changed");
             }
             Ok(())
         }

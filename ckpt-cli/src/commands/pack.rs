@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::target::{FileArgument, JobsArgument, TargetArguments};
-use crate::display::{Display, Summary, Verbosity, complain};
+use crate::display::{Display, Summary, Verbosity, complain, tell};
 use exclude::Excluded;
 use operand::Operand;
 
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: Arguments, verbosity: Verbosity) -> Result<ExitCode
             let summary = Summary { elapsed: started.elapsed(), frozen: None, moved: written.moved };
             summary.print(&archive, verbosity);
             if troubles.unreadable > 0 {
-                eprintln!("Error: {archive} is there, but without what could not be read");
+                tell(format_args!("Error: {archive} is there, but without what could not be read"));
             }
             Ok(troubles.status().into())
         }
@@ -151,16 +151,16 @@ fn append(
     for operand in operands {
         if let Err(error) = operand.append(&mut packer)? {
             closed += 1;
-            eprintln!("Error: {error:#}");
+            tell(format_args!("Error: {error:#}"));
         }
     }
-    packer.unreadable().iter().for_each(|error| eprintln!("Error: {}", with_reasons(error)));
-    packer.changed().iter().for_each(|change| eprintln!("Warning: {}", with_reasons(change)));
+    packer.unreadable().iter().for_each(|error| tell(format_args!("Error: {}", with_reasons(error))));
+    packer.changed().iter().for_each(|change| tell(format_args!("Warning: {}", with_reasons(change))));
     for socket in packer.omitted_sockets() {
-        eprintln!("Warning: {:?} is a socket, it is left out", ShownName::new(socket));
+        tell(format_args!("Warning: {:?} is a socket, it is left out", ShownName::new(socket)));
     }
     for archive in packer.omitted_files() {
-        eprintln!("Warning: {:?} is the archive itself, it is left out", ShownName::new(archive));
+        tell(format_args!("Warning: {:?} is the archive itself, it is left out", ShownName::new(archive)));
     }
     Ok(Troubles { changed: packer.changed().len(), unreadable: closed + packer.unreadable().len() })
 }

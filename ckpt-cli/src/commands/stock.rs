@@ -12,7 +12,7 @@ use anyhow::Result;
 use ckpt_core::interrupt::Interrupt;
 use ckpt_core::stock::{self, Said};
 
-use crate::display::Verbosity;
+use crate::display::{Verbosity, tell};
 
 /// Runs podman with the user's own options, its words and exit status being ours; says so, and why.
 pub(super) fn hand_over(
@@ -29,7 +29,7 @@ pub(super) fn hand_over(
 
 /// As [`hand_over`], with `--fallback` and therefore a warning; the caller prints what podman said on stdout.
 pub(super) fn fall_back(why: &dyn Error, arguments: &[OsString], interrupt: Option<&Interrupt>) -> Result<Said> {
-    eprintln!("Warning: {why}: podman itself does it (--fallback)");
+    tell(format_args!("Warning: {why}: podman itself does it (--fallback)"));
     let said = stock::run(arguments, interrupt)?;
     repeat(&[], &said.stderr);
     Ok(said)

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::input::Input;
 use super::text::json_bytes;
-use crate::display::say;
+use crate::display::{say, tell};
 
 /// Look at everything in a tar archive that a reader could stumble over: every header, every pax record, nested
 /// archives, the end, and where data lies. Exit status 1 and the offset where something is wrong.
@@ -64,13 +64,16 @@ fn report(arguments: &Arguments) -> Result<Report> {
 fn print(arguments: &Arguments, report: &Report) -> Result<()> {
     for problem in &report.problems {
         let within = problem.within.as_deref().map(|path| format!(" in {}", ShownName::new(path))).unwrap_or_default();
-        eprintln!("Error: at offset {}{within}: {}", problem.offset, problem.kind);
+        tell(format_args!("Error: at offset {}{within}: {}", problem.offset, problem.kind));
     }
     if arguments.aligned
         && let Some(first) = &report.first_unaligned
     {
         let path = ShownName::new(&first.path);
-        eprintln!("Error: the data of {path} at offset {} does not lie on a block: ckpt align", first.data_offset);
+        tell(format_args!(
+            "Error: the data of {path} at offset {} does not lie on a block: ckpt align",
+            first.data_offset
+        ));
     }
     let shared = report.sharing.map(|sharing| format!(", {} shared", HumanBytes(sharing.shared_bytes)));
     say(format_args!(

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::super::statistics::Statistics;
 use super::super::{HINT, spool_folder, stock};
 use super::Arguments;
-use crate::display::{Display, Summary, Verbosity, complain, say};
+use crate::display::{Display, Summary, Verbosity, complain, say, tell};
 
 /// A container, as it was named and as it is printed at the end.
 pub(super) struct Named {
@@ -139,7 +139,7 @@ impl<'j> Job<'j> {
     fn say(&self, line: &dyn std::fmt::Display) -> Result<()> {
         match self.export {
             Export::Stdout => {
-                eprintln!("{line}");
+                tell(line);
                 Ok(())
             }
             _ => say(line),
