@@ -45,8 +45,16 @@ pub(crate) trait Engine: fmt::Debug {
     fn leave_network(&self, id: &str, network: &str) -> Result<(), PodmanError>;
 
     /// Mounts each of `volumes` over the folder of its name in `root`, for a container called `name` whose runtime is the
-    /// file `no_runtime`, so that they are no new ones any more; gives the engine's words, which fails of course.
-    fn settle_volumes(&self, name: &str, root: &Path, no_runtime: &Path, volumes: &[&str]) -> Result<Said, ChildError>;
+    /// file `no_runtime`, so that they are no new ones any more; gives the engine's words, which fails of course. `path` is
+    /// its PATH.
+    fn settle_volumes(
+        &self,
+        name: &str,
+        root: &Path,
+        no_runtime: &Path,
+        volumes: &[&str],
+        path: OsString,
+    ) -> Result<Said, ChildError>;
 
     /// Starts to make the volume `name`, which fails if there is one; once it is made, its name is a line in `said`. Goes
     /// on if this program is killed.

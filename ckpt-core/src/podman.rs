@@ -359,13 +359,20 @@ impl Engine for Podman {
         self.run(&["network", "disconnect", "--", network, id]).map(drop)
     }
 
-    fn settle_volumes(&self, name: &str, root: &Path, no_runtime: &Path, volumes: &[&str]) -> Result<Said, ChildError> {
+    fn settle_volumes(
+        &self,
+        name: &str,
+        root: &Path,
+        no_runtime: &Path,
+        volumes: &[&str],
+        path: OsString,
+    ) -> Result<Said, ChildError> {
         let mut arguments: Vec<OsString> = vec!["--runtime".into(), no_runtime.into(), "run".into(), "--rm".into()];
         arguments.extend(["--name", name, "--network=none", "--userns=host", "--log-driver=none"].map(OsString::from));
         arguments.push("--cgroups=no-conmon".into());
         arguments.extend(volumes.iter().map(|volume| format!("--volume={volume}:/{volume}").into()));
         arguments.extend(["--rootfs".into(), root.into(), "nothing".into()]);
-        Child::start(&self.program, &arguments, None)?.finish()
+        Child::start(&self.program, &arguments, Some(path))?.finish()
     }
 
     fn start_volume(&self, name: &str, said: File) -> Result<process::Child, PodmanError> {

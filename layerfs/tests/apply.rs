@@ -74,6 +74,24 @@ fn what_no_layer_shows_needs_no_whiteout() -> Result<()> {
 }
 
 #[test]
+fn what_the_merged_tree_has_is_told() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layers = plain_layers(dir.path())?;
+    shell(&layers.lowerdirs[0], "mkdir etc old; touch etc/lower etc/gone old/file")?;
+    shell(&layers.upperdir, "mkdir etc; touch etc/upper; mknod etc/gone c 0 0; mknod old c 0 0; ln -s etc link")?;
+    let upper = Upperdir::open(&layers)?;
+    for path in ["", "etc", "etc/lower", "etc/upper", "link"] {
+        assert!(upper.shows(Path::new(path))?, "{path}");
+    }
+    for path in ["etc/gone", "old", "old/file", "none", "none/x"] {
+        assert!(!upper.shows(Path::new(path))?, "{path}");
+    }
+    assert!(matches!(upper.shows(Path::new("link/lower")), Err(ApplyError::Symlink { .. })));
+    assert!(matches!(upper.shows(Path::new("../x")), Err(ApplyError::UnsafePath { .. })));
+    Ok(())
+}
+
+#[test]
 fn times_the_caller_claims_are_left_alone() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let layers = plain_layers(dir.path())?;

@@ -8,6 +8,8 @@
 //! No command of podman makes that note alone. So it is given a container that has the volumes over folders with one
 //! file each, and a runtime that is none: podman fills the volumes, notes it, cannot run the container, and removes it.
 
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -111,7 +113,7 @@ fn fill(engine: &dyn Engine, begun: &Begun, volumes: &[(String, PathBuf)]) -> Re
     let no_runtime = root.join(SEED);
     File::create_new(&no_runtime).map_err(failed(&no_runtime))?;
     let names: Vec<&str> = volumes.iter().map(|(name, _)| &name[..]).collect();
-    let said = engine.settle_volumes(&begun.helper(), &root, &no_runtime, &names)?;
+    let said = engine.settle_volumes(&begun.helper(), &root, &no_runtime, &names, path_of(&begun.session))?;
     for (_, data) in volumes {
         match fs::remove_file(data.join(SEED)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -121,6 +123,11 @@ fn fill(engine: &dyn Engine, begun: &Begun, volumes: &[(String, PathBuf)]) -> Re
         }
     }
     Ok(())
+}
+
+/// A PATH that names the session: who puts right what this run leaves when it is killed waits for podman by that.
+fn path_of(session: &Path) -> OsString {
+    [session.join("bin").into_os_string(), env::var_os("PATH").unwrap_or_default()].join(OsStr::new(":"))
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> SettleError + use<> {
