@@ -255,3 +255,25 @@ fn btrfs_a_storage_that_gets_full_at_any_stage_costs_no_container() {
     }
     assert!(outcomes.iter().all(|&count| count > 0), "failed, succeeded: {outcomes:?}");
 }
+
+/// What comes through a pipe has to be taken in before it can be looked at.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_stream_without_end_does_not_fill_the_storage() {
+    let folder = folder();
+    let small = SmallStorage::new(folder.path());
+    let free = || {
+        let stat = rustix::fs::statvfs(small.mounted.path()).unwrap();
+        stat.f_bavail * stat.f_frsize
+    };
+    let before = free();
+    let header = "truncate -s 8G large; tar -cf - large | head -c 512";
+    let stream =
+        format!("cd {}; {{ {header}; yes; }} | {} restore -i -", text(folder.path()), env!("CARGO_BIN_EXE_ckpt"));
+    let output = small.run("sh", &["-c", &stream]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("no more may be filled in"), "{said}");
+    assert!(said.contains("decompress it to a file elsewhere"), "{said}");
+    // Some KiB of podman's own.
+    assert!(free() + (1 << 20) > before, "{} of {before} bytes are left", free());
+}

@@ -1,15 +1,18 @@
 //! The checkpoint archive: the names of its members, and an archive opened for reading.
 
+mod index;
 mod input;
+mod json;
 mod spool;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use aligntar::{Decompressed, EndMarker, Entry, FileSource, Kind, ReadError, Reader};
+use aligntar::{Decompressed, EndMarker, Entry, FileSource, ReadError, Reader};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -17,8 +20,11 @@ use crate::go_json;
 use crate::interrupt::Interrupt;
 use crate::manifest::Manifest;
 use crate::rootfs::BesideMembers;
+use index::{index, plain};
 pub use input::Import;
 use input::Interruptible;
+use json::has_too_many_values;
+use spool::Counted;
 
 /// podman's description of the container.
 pub const CONFIG_DUMP: &str = "config.dump";
@@ -40,6 +46,10 @@ pub const DEVSHM: &str = "devshm-checkpoint.tar";
 pub const LOG: &str = "ctr.log";
 /// The addresses that the container had, if podman manages its networks.
 pub const NETWORK_STATUS: &str = "network.status";
+/// CRIU's statistics of the dump.
+pub const STATS_DUMP: &str = "stats-dump";
+/// Folder of what podman notes of a container: the command that made it.
+pub const ARTIFACTS: &str = "artifacts";
 /// Folder of the named volumes (nested archives `NAME.tar`).
 pub const VOLUMES: &str = "volumes/";
 /// Our manifest.
@@ -106,6 +116,14 @@ pub enum ArchiveError {
         /// Its length in bytes.
         size: u64,
     },
+    /// JSON that would take more memory than any checkpoint's.
+    #[error("{} holds a {member} with more than a million values, which no container needs: it is refused", path.display())]
+    TooManyValues {
+        /// The file.
+        path: PathBuf,
+        /// The member.
+        member: String,
+    },
     /// The archive could not be unpacked beside the storage.
     #[error("unpack {} into a file in {}", path.display(), folder.display())]
     Spool {
@@ -117,6 +135,30 @@ pub enum ArchiveError {
         #[source]
         source: io::Error,
     },
+    /// Taking it in would leave too little space to podman.
+    #[error(
+        "{} takes more than {}, and no more may be filled in {} before it was looked at: make space there, or          decompress it to a file elsewhere, which is read in place",
+        path.display(),
+        gib(*space),
+        folder.display()
+    )]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// Where it is unpacked.
+        folder: PathBuf,
+        /// Bytes.
+        space: u64,
+    },
+    /// A compressed stream that grows as none of a checkpoint does.
+    #[error(
+        "{} unpacks to more than 200 times its length, as checkpoints do not: it is refused. If it is well, decompress          it first (zstd -d, gunzip): a file that is not compressed is read in place",
+        path.display()
+    )]
+    Grows {
+        /// The file.
+        path: PathBuf,
+    },
     /// A member that no checkpoint has: a path with empty, `.` or `..` parts, or an image that is no file.
     #[error("{} holds {member:?}, which no checkpoint has: it is refused", path.display())]
     Foreign {
@@ -126,7 +168,7 @@ pub enum ArchiveError {
         member: String,
     },
     /// More members than any checkpoint has.
-    #[error("{} holds more than {} members outside of its parts: it is refused", path.display(), MEMBER_LIMIT)]
+    #[error("{} holds more members, or longer names, outside of its parts than any checkpoint: it is refused", path.display())]
     TooMany {
         /// The file.
         path: PathBuf,
@@ -139,6 +181,10 @@ pub enum ArchiveError {
         /// The member.
         member: String,
     },
+}
+
+fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 /// What `config.dump` says, as far as it matters here.
@@ -189,9 +235,6 @@ const MEMORY_LIMIT: u64 = 64 << 20;
 /// podman's `config.dump` and `spec.dump` have some 25 KiB; a list of numbers takes 16 times its length in memory.
 const DUMP_LIMIT: u64 = 4 << 20;
 
-/// CRIU makes some ten images for each process, and the largest hosts run some ten thousand processes.
-const MEMBER_LIMIT: usize = 1 << 18;
-
 /// A checkpoint archive opened for reading, decompressed if it was compressed.
 #[derive(Debug)]
 pub struct CheckpointArchive {
@@ -227,17 +270,24 @@ impl CheckpointArchive {
     ) -> Result<Self, ArchiveError> {
         let io_error = |call| move |source| ArchiveError::Io { call, path: path.to_owned(), source };
         let in_place = is_in_place(&opened).map_err(io_error("stat"))?;
-        let stream = Decompressed::new(Interruptible { stream: &opened, interrupt }).map_err(io_error("read"))?;
+        let taken = Cell::new(0);
+        let stream = Counted { stream: Interruptible { stream: &opened, interrupt }, taken: &taken };
+        let stream = Decompressed::new(stream).map_err(io_error("read"))?;
         let compressed = stream.compression().is_some();
         let damaged = |source| ArchiveError::Decompress { path: path.to_owned(), source };
         let spooled = match (compressed, in_place) {
-            (true, _) => Some(spool::spool(spool, stream, path, damaged)?),
-            (false, false) => Some(spool::spool(spool, stream, path, io_error("read"))?),
+            (true, _) => Some(spool::spool(spool, stream, path, &taken, damaged)?),
+            (false, false) => Some(spool::spool(spool, stream, path, &taken, io_error("read"))?),
             (false, true) => None,
         };
         let file = spooled.unwrap_or(opened);
         let entries = index(path, &file)?;
         CheckpointArchive { path: path.to_owned(), file, compressed, entries }.check()
+    }
+
+    /// What messages call it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The archive's file, decompressed; entries' offsets count in it.
@@ -300,11 +350,19 @@ impl CheckpointArchive {
     /// The JSON member `name` as a value; `None` if it is not there.
     ///
     /// # Errors
-    /// [`ArchiveError::Json`] if it is something else.
+    /// [`ArchiveError::Json`] if it is something else, [`ArchiveError::TooManyValues`].
     pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ArchiveError> {
-        let Some(bytes) = self.bytes(name)? else { return Ok(None) };
+        let Some(bytes) = self.json_bytes(name)? else { return Ok(None) };
         let json_error = |source| ArchiveError::Json { path: self.path.clone(), member: name.to_owned(), source };
         serde_json::from_slice(&bytes).map(Some).map_err(json_error)
+    }
+
+    fn json_bytes(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let bytes = self.bytes(name)?;
+        if bytes.as_deref().is_some_and(has_too_many_values) {
+            return Err(ArchiveError::TooManyValues { path: self.path.clone(), member: name.to_owned() });
+        }
+        Ok(bytes)
     }
 
     /// `config.dump`.
@@ -321,7 +379,7 @@ impl CheckpointArchive {
         if size > DUMP_LIMIT {
             return Err(ArchiveError::TooLarge { path: self.path.clone(), member: name, size });
         }
-        let bytes = self.bytes(name)?.unwrap_or_default();
+        let bytes = self.json_bytes(name)?.unwrap_or_default();
         let json_error = |source| ArchiveError::Json { path: self.path.clone(), member: name.to_owned(), source };
         go_json::from_slice(&bytes).map_err(json_error)
     }
@@ -350,9 +408,6 @@ impl CheckpointArchive {
     }
 }
 
-/// Where [`PARENT`] leads, below the bundle.
-const PRE_CHECKPOINT: &[u8] = b"../pre-checkpoint";
-
 /// What `opened` gives, as a file that can be opened again: itself, or a nameless one in `folder`; compressed as it is.
 pub(crate) fn reopenable(
     opened: File,
@@ -364,70 +419,13 @@ pub(crate) fn reopenable(
     if is_in_place(&opened).map_err(io_error("stat"))? {
         return Ok(opened);
     }
-    spool::spool(folder, Interruptible { stream: &opened, interrupt }, path, io_error("read"))
+    let taken = Cell::new(0);
+    let stream = Counted { stream: Interruptible { stream: &opened, interrupt }, taken: &taken };
+    spool::spool(folder, stream, path, &taken, io_error("read"))
 }
 
 /// Whether it is a file, to be read from its beginning. One that was read from already, as a shell's commands do in turn,
 /// goes on from there.
 fn is_in_place(mut opened: &File) -> io::Result<bool> {
     Ok(opened.metadata()?.is_file() && opened.stream_position()? == 0)
-}
-
-/// Whether a member is one that podman, or this program, could have written outside of the nested archives. Other
-/// spellings of a path would pass for another member; other links in CRIU's directory would lead out of it; neither
-/// writes sparse members.
-fn is_plain(entry: &Entry) -> bool {
-    let Entry { member, sparse, .. } = entry;
-    let is_name = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
-    let is_root = member.path == b"." && member.kind == Kind::Directory;
-    let is_file = matches!(member.kind, Kind::Regular { .. } | Kind::Directory) && sparse.is_none();
-    let is_parent = member.path == PARENT.as_bytes()
-        && matches!(&member.kind, Kind::Symlink { target } if target == PRE_CHECKPOINT);
-    is_root || is_parent || is_file && member.path.split(|&byte| byte == b'/').all(is_name)
-}
-
-/// Members by the names that they are looked up with: `tar -cf x.tar .` writes `./` before each.
-fn plain(mut entry: Entry) -> Entry {
-    entry.member.make_plain();
-    entry
-}
-
-fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveError> {
-    let read_error = |source| ArchiveError::Read { path: path.to_owned(), source };
-    let mut entries = BTreeMap::new();
-    // A checkpoint that lost its end may have lost members as well.
-    let reader = Reader::open(file).map_err(read_error)?.with_end_marker(EndMarker::Required);
-    for entry in reader {
-        let entry = plain(entry.map_err(read_error)?);
-        let member = || String::from_utf8_lossy(&entry.member.path).into_owned();
-        if !is_plain(&entry) {
-            return Err(ArchiveError::Foreign { path: path.to_owned(), member: member() });
-        }
-        if entries.contains_key(&entry.member.path) {
-            return Err(ArchiveError::Twice { path: path.to_owned(), member: member() });
-        }
-        entries.insert(entry.member.path.clone(), entry);
-        if entries.len() > MEMBER_LIMIT {
-            return Err(ArchiveError::TooMany { path: path.to_owned() });
-        }
-    }
-    Ok(entries)
-}
-
-#[cfg(test)]
-mod tests {
-    use aligntar::{Kind, Member, WriteOptions, Writer};
-
-    use super::*;
-
-    #[test]
-    fn members_are_found_whatever_stands_before_their_names() {
-        let file = tempfile::tempfile().unwrap();
-        let mut writer = Writer::new(&file, WriteOptions::default()).unwrap();
-        writer.append(&Member::new(".", Kind::Directory, 0o700)).unwrap();
-        writer.append_bytes(&Member::new("./config.dump", Kind::Regular { size: 2 }, 0o600), b"{}").unwrap();
-        writer.finish().unwrap();
-        let entries = index(Path::new("x.tar"), &file).unwrap();
-        assert!(entries.contains_key(CONFIG_DUMP.as_bytes()), "{entries:?}");
-    }
 }

@@ -42,7 +42,7 @@ impl Import {
     }
 
     /// Opens it. Not blocking: a FIFO without a writer is waited for later, where an interrupt is heard.
-    pub(super) fn open(&self) -> io::Result<File> {
+    pub(crate) fn open(&self) -> io::Result<File> {
         match self {
             Import::File(path) => {
                 let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;

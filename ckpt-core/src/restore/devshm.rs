@@ -26,10 +26,17 @@ pub(super) fn append(writer: &mut Writer<'_>, archive: &CheckpointArchive) -> Re
     })
 }
 
+/// Paths that are kept in memory, bytes; a file of /dev/shm has 30 or so, and takes a page of memory itself.
+const PATHS_LIMIT: usize = 64 << 20;
+
+/// What one more path takes beside its bytes.
+const PATH: usize = 64;
+
 /// What can lead elsewhere among the members so far.
 #[derive(Default)]
 struct Below {
     no_directories: HashSet<Vec<u8>>,
+    kept_bytes: usize,
 }
 
 impl Below {
@@ -44,11 +51,15 @@ impl Below {
         if let Some(path) = paths.into_iter().find(|path| !self.is_below(path)) {
             return Err(RestoreError::Climbing { path: String::from_utf8_lossy(path).into_owned() });
         }
-        match member.kind {
-            Kind::Directory => self.no_directories.remove(&member.path),
-            _ => self.no_directories.insert(member.path.clone()),
-        };
-        Ok(())
+        if member.kind == Kind::Directory {
+            self.no_directories.remove(&member.path);
+        } else if self.no_directories.insert(member.path.clone()) {
+            self.kept_bytes += member.path.len() + PATH;
+        }
+        match self.kept_bytes > PATHS_LIMIT {
+            true => Err(RestoreError::LargeShm),
+            false => Ok(()),
+        }
     }
 
     fn is_below(&self, path: &[u8]) -> bool {
@@ -62,6 +73,16 @@ impl Below {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_paths_than_memory_holds_are_refused() {
+        let mut below = Below::default();
+        let mut pass = |path: Vec<u8>| below.pass(&Member::new(path, Kind::Regular { size: 0 }, 0o600));
+        let long = |last: u8| [vec![b'n'; PATHS_LIMIT / 2 - PATH], vec![last]].concat();
+        pass(long(b'a')).unwrap();
+        pass(long(b'a')).unwrap();
+        assert!(matches!(pass(long(b'b')), Err(RestoreError::LargeShm)));
+    }
 
     #[test]
     fn members_go_by_directories_only() {

@@ -53,6 +53,9 @@ pub enum RestoreError {
         /// The member, or the target of a hard link.
         path: String,
     },
+    /// A /dev/shm of more files than a container has memory for.
+    #[error("devshm-checkpoint.tar in the archive has more files, or longer names, than any /dev/shm: it is refused")]
+    LargeShm,
     /// The archive would have podman or CRIU act on the host, beside the container.
     #[error(
         "{} in the archive has {} with the container: {:?}. If that is well, restore it with --trust (`ckpt inspect` \
@@ -96,6 +99,14 @@ pub enum RestoreError {
         name: String,
         /// Its ID.
         id: String,
+    },
+    /// A name that the caller gave, and podman would not take.
+    #[error(
+        "{name:?} is no name for a container: letters, digits, \"_\", \".\" and \"-\", the first a letter or digit"
+    )]
+    NoName {
+        /// The name.
+        name: String,
     },
     /// A name in the archive that podman would never have given.
     #[error("the archive names {name:?}, which is no name that podman gives: it is refused")]

@@ -72,6 +72,7 @@ impl RestorePlan {
     }
 
     pub(crate) fn make(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<Self, RestoreError> {
+        check_name(options)?;
         let podman = Podman::for_root()?;
         if !options.force {
             podman.check_tried()?;
@@ -129,6 +130,14 @@ fn check_config(config: &ContainerConfig) -> Result<(), RestoreError> {
     let names = std::iter::once(config.name.as_str()).chain(config.volume_names());
     match names.chain((!is_id).then_some(config.id.as_str())).find(|name| *name == config.id || !is_name(name)) {
         Some(name) => Err(RestoreError::BadName { name: name.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// The caller's word as well.
+fn check_name(options: &RestoreOptions) -> Result<(), RestoreError> {
+    match options.name.as_deref().filter(|name| !is_name(name)) {
+        Some(name) => Err(RestoreError::NoName { name: name.to_owned() }),
         None => Ok(()),
     }
 }

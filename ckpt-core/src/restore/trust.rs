@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::{RestoreError, RestoreOptions};
-use crate::archive::{ArchiveError, CheckpointArchive};
+use crate::archive::{ArchiveError, CheckpointArchive, Import};
 
 /// The user behind sudo(8), by its uid.
 const SUDO_UID: &str = "SUDO_UID";
@@ -73,7 +73,12 @@ pub(super) fn open(options: &RestoreOptions) -> Result<File, RestoreError> {
 /// The same of the archive of an earlier pre-checkpoint, whose images are as good as the others.
 pub(super) fn open_previous(options: &RestoreOptions) -> Result<Option<File>, RestoreError> {
     let Some(path) = &options.import_previous else { return Ok(None) };
-    let opened = File::open(path).map_err(|source| ArchiveError::Io { call: "open", path: path.clone(), source })?;
+    let io_error = |call| move |source| ArchiveError::Io { call, path: path.clone(), source };
+    let opened = Import::from(path).open().map_err(io_error("open"))?;
+    // podman opens it again, and a FIFO would be waited for.
+    if !opened.metadata().map_err(io_error("stat"))?.is_file() {
+        return Err(io_error("read")(io::Error::other("it is no regular file")).into());
+    }
     if !options.trust {
         check(&opened, path)?;
     }
@@ -134,12 +139,25 @@ mod tests {
         check(&File::from(std::os::fd::OwnedFd::from(reader)), Path::new("-")).unwrap();
     }
 
-    #[test]
-    fn a_named_pipe_is_as_good_as_its_owner() {
+    fn fifo() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
         let mode = rustix::fs::Mode::from_raw_mode(0o622);
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_pipe_for_an_earlier_archive_is_not_waited_for() {
+        let (_folder, path) = fifo();
+        let options = RestoreOptions { import_previous: Some(path), trust: true, ..RestoreOptions::default() };
+        let refused = open_previous(&options).unwrap_err();
+        assert!(matches!(refused, RestoreError::Archive(ArchiveError::Io { call: "read", .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_named_pipe_is_as_good_as_its_owner() {
+        let (_folder, path) = fifo();
         std::fs::set_permissions(&path, Permissions::from_mode(0o622)).unwrap();
         let fifo = File::options().read(true).write(true).open(&path).unwrap();
         assert!(matches!(check(&fifo, &path), Err(TrustError::Writable { mode, .. }) if mode & 0o777 == 0o622));
