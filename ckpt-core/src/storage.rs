@@ -1,15 +1,17 @@
 //! podman's storage on this host: where it is, and whether its files can be cloned.
 
+mod database;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
-use layerfs::{ContainersStorage, ContainersStorageError, Layers};
+use layerfs::{ContainersStorage, ContainersStorageError, Layers, StorageConf};
 
 use crate::engine::Engine;
-use crate::podman::PodmanError;
+use crate::podman::{ContainerFacts, PodmanError, StoreFacts, bundle};
 
 /// Why the container storage is of no use here.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +65,9 @@ pub(crate) fn configured() -> Option<ContainersStorage> {
     ContainersStorage::from_storage_conf().ok().filter(|storage| storage.graph_root().is_dir())
 }
 
-/// The storage that new containers go to.
+/// The storage that new containers go to: that of storage.conf, unless podman's database has it elsewhere.
 pub(crate) fn of_host(engine: &dyn Engine) -> Result<ContainersStorage, StorageError> {
-    if let Some(storage) = configured() {
+    if let Some(storage) = configured().filter(|storage| database::agrees(storage.graph_root(), storage.run_root())) {
         return match storage.check_driver() {
             Ok(()) | Err(ContainersStorageError::NoStore { .. }) => Ok(storage),
             Err(error) => Err(error.into()),
@@ -75,26 +77,35 @@ pub(crate) fn of_host(engine: &dyn Engine) -> Result<ContainersStorage, StorageE
     if facts.graph_driver_name != "overlay" {
         return Err(StorageError::Driver { driver: facts.graph_driver_name });
     }
-    Ok(ContainersStorage::new(facts.graph_root, facts.run_root))
+    Ok(as_told(facts))
 }
 
-/// The storage that holds the container `id`, and its layers.
-///
-/// storage.conf is asked first; podman's own database may have put the storage elsewhere, which only podman can say.
-pub(crate) fn of_container(engine: &dyn Engine, id: &str) -> Result<(ContainersStorage, Layers), StorageError> {
+/// The storage that holds the container of `facts`, and its layers: that of storage.conf if podman has the container's
+/// bundle there, and not another storage of which it is a copy, or that is a copy of it.
+pub(crate) fn of_container(
+    engine: &dyn Engine,
+    facts: &ContainerFacts,
+) -> Result<(ContainersStorage, Layers), StorageError> {
     if let Some(storage) = configured()
-        && let Some(container) = storage.container(id)?
+        && let Some(container) = storage.container(&facts.id)?
+        && storage.userdata_dir(&container) == bundle(facts)
     {
         let layers = storage.layers_of_container(&container)?;
         return Ok((storage, layers));
     }
-    let facts = engine.store()?;
-    let storage = ContainersStorage::new(facts.graph_root, facts.run_root);
-    let graph_root = storage.graph_root().to_owned();
-    let container =
-        storage.container(id)?.ok_or_else(|| StorageError::NoContainer { id: id.to_owned(), graph_root })?;
+    let storage = as_told(engine.store()?);
+    let (id, graph_root) = (facts.id.clone(), storage.graph_root().to_owned());
+    let container = storage.container(&id)?.ok_or(StorageError::NoContainer { id, graph_root })?;
     let layers = storage.layers_of_container(&container)?;
     Ok((storage, layers))
+}
+
+/// Where podman says, and for the rest as in storage.conf.
+fn as_told(StoreFacts { graph_root, run_root, .. }: StoreFacts) -> ContainersStorage {
+    match ContainersStorage::from_storage_conf() {
+        Ok(storage) => ContainersStorage::with_conf(StorageConf { graph_root, run_root, ..storage.conf().clone() }),
+        Err(_) => ContainersStorage::new(graph_root, run_root),
+    }
 }
 
 /// Whether files of `folder` can be cloned into `target`: tried with one block, not guessed from a name. The block is

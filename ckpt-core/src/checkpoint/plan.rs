@@ -49,7 +49,7 @@ impl CheckpointPlan {
             return Err(storage::StorageError::Driver { driver: facts.graph_driver.name }.into());
         }
         check_facts(&facts, &options.container)?;
-        let (store, layers) = storage::of_container(&podman, &facts.id)?;
+        let (store, layers) = storage::of_container(&podman, &facts)?;
         let output = Destination::open(&options.export, &facts.name, options.compress, options.interrupt.as_ref())?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
         let (stage, can_clone) = place(&layers, &rescue, &output, options.compress)?;
