@@ -18,7 +18,7 @@ use serde_json::Number;
 
 /// Reads `T`, whose fields are found as Go finds them.
 pub(crate) fn from_slice<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
-    T::deserialize(serde_json::from_slice::<Json>(json)?)
+    T::deserialize(&serde_json::from_slice::<Json>(json)?)
 }
 
 /// A value in which no object has a name twice.
@@ -44,12 +44,67 @@ fn fold(name: &str) -> String {
     name.chars().map(folded).collect()
 }
 
+/// Fields are found however they are spelled; what is no object has none.
 impl Json {
-    /// Puts `value` in the field `name` of this object, however that is spelled.
-    pub(crate) fn set(&mut self, name: &str, value: String) {
-        let Json::Object(fields) = self else { return };
-        fields.retain(|field, _| fold(field) != fold(name));
-        fields.insert(name.to_owned(), Json::Text(value));
+    /// Puts `value` in the field `name`.
+    pub(crate) fn set(&mut self, name: &str, value: Json) {
+        self.remove(name);
+        if let Json::Object(fields) = self {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Takes the field `name` out.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Json> {
+        let Json::Object(fields) = self else { return None };
+        let spelled = fields.keys().find(|field| fold(field) == fold(name))?.clone();
+        fields.remove(&spelled)
+    }
+
+    /// The text in the field `name`.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        match self.field(name)? {
+            Json::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The list in the field `name`; empty if there is none.
+    pub(crate) fn items(&self, name: &str) -> &[Json] {
+        match self.field(name) {
+            Some(Json::List(items)) => items,
+            _ => &[],
+        }
+    }
+
+    /// As [`Json::items`], to be changed.
+    pub(crate) fn items_mut(&mut self, name: &str) -> Option<&mut Vec<Json>> {
+        let Json::Object(fields) = self else { return None };
+        match fields.iter_mut().find(|(field, _)| fold(field) == fold(name))? {
+            (_, Json::List(items)) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Names and values in the object in the field `name`; empty if there is none.
+    pub(crate) fn entries(&self, name: &str) -> Vec<(&str, &Json)> {
+        match self.field(name) {
+            Some(Json::Object(fields)) => fields.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The text that this is.
+    pub(crate) fn into_text(self) -> Option<String> {
+        match self {
+            Json::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<&Json> {
+        let Json::Object(fields) = self else { return None };
+        fields.iter().find(|(field, _)| fold(field) == fold(name)).map(|(_, value)| value)
     }
 }
 
@@ -112,7 +167,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-impl IntoDeserializer<'_, serde_json::Error> for Json {
+impl<'de> IntoDeserializer<'de, serde_json::Error> for &'de Json {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -120,17 +175,19 @@ impl IntoDeserializer<'_, serde_json::Error> for Json {
     }
 }
 
-impl<'de> Deserializer<'de> for Json {
+impl<'de> Deserializer<'de> for &'de Json {
     type Error = serde_json::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
         match self {
             Json::Null => visitor.visit_unit(),
-            Json::Bool(value) => visitor.visit_bool(value),
+            Json::Bool(value) => visitor.visit_bool(*value),
             Json::Number(number) => number.deserialize_any(visitor),
-            Json::Text(text) => visitor.visit_string(text),
-            Json::List(list) => SeqDeserializer::new(list.into_iter()).deserialize_any(visitor),
-            Json::Object(object) => MapDeserializer::new(object.into_iter()).deserialize_any(visitor),
+            Json::Text(text) => visitor.visit_borrowed_str(text),
+            Json::List(list) => SeqDeserializer::new(list.iter()).deserialize_any(visitor),
+            Json::Object(object) => {
+                MapDeserializer::new(object.iter().map(|(name, value)| (name.as_str(), value))).deserialize_any(visitor)
+            }
         }
     }
 
@@ -149,11 +206,8 @@ impl<'de> Deserializer<'de> for Json {
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
         let Json::Object(object) = self else { return self.deserialize_any(visitor) };
-        let known = |name: String| match fields.iter().find(|field| fold(field) == fold(&name)) {
-            Some(field) => (*field).to_owned(),
-            None => name,
-        };
-        let entries = object.into_iter().filter(|(_, value)| *value != Json::Null);
+        let known = |name: &'de str| fields.iter().find(|field| fold(field) == fold(name)).map_or(name, |field| field);
+        let entries = object.iter().filter(|(_, value)| **value != Json::Null);
         MapDeserializer::new(entries.map(|(name, value)| (known(name), value))).deserialize_any(visitor)
     }
 
@@ -208,9 +262,12 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_set_however_it_is_spelled() {
-        let mut json: Json = serde_json::from_str(r#"{"ID":"old","n":18446744073709551615,"z":null}"#).unwrap();
-        json.set("id", "new".into());
-        assert_eq!(serde_json::to_string(&json).unwrap(), r#"{"id":"new","n":18446744073709551615,"z":null}"#);
+    fn a_field_is_found_however_it_is_spelled() {
+        let mut json: Json = serde_json::from_str(r#"{"ID":"old","n":18446744073709551615,"Z":null,"L":[1]}"#).unwrap();
+        json.set("id", Json::Text("new".into()));
+        assert_eq!((json.text("Id"), json.items("l").len()), (Some("new"), 1));
+        assert_eq!(json.remove("z"), Some(Json::Null));
+        json.items_mut("l").unwrap().clear();
+        assert_eq!(serde_json::to_string(&json).unwrap(), r#"{"L":[],"id":"new","n":18446744073709551615}"#);
     }
 }

@@ -6,6 +6,7 @@ use aligntar::{Entry, Extent, Kind, extents};
 use serde::Serialize;
 
 use crate::archive::{ArchiveError, CHECKPOINT, CheckpointArchive, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
+use crate::dumps::Dumps;
 use crate::manifest::Manifest;
 use crate::powers::{self, Granted, Host};
 
@@ -81,7 +82,7 @@ pub fn inspect(path: &Path, spool: &Path) -> Result<Inspection, ArchiveError> {
         archive_bytes: metadata.len(),
         parts: parts(&archive)?,
         deleted: deleted.len() as u64,
-        powers: powers::of(&archive, &Host::here())?,
+        powers: powers::of(&Dumps::of(&archive)?, &Host::here())?,
         blocks: blocks(&archive),
     })
 }

@@ -42,6 +42,7 @@ pub mod criu_hook;
 mod diagnosis;
 pub mod diff;
 pub mod doctor;
+mod dumps;
 mod engine;
 mod external;
 mod go_json;

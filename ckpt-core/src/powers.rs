@@ -6,7 +6,9 @@
 //! | said in | podman believes | podman puts its own in place of |
 //! |---|---|---|
 //! | `spec.dump` | mounts, devices, capabilities, namespaces, seccomp, masked paths, sysctls, rlimits, annotations, hooks | `root`, the cgroup's path, /dev/shm, /etc/{hosts,hostname,resolv.conf}, /run/.containerenv, /run/secrets |
-//! | `config.dump` | PID files, runtime, health log, overlay volumes, all devices, ports, network mode, cgroup parent, secrets, time zone, mounts to take away at the end | `spec`, `staticDir`, `ShmDir`, `logPath`, `secretsPath`; `exitCommand` since podman 5 |
+//! | `config.dump` | PID files, runtime, health log, overlay volumes, all devices, ports, network mode, cgroup parent, secrets, time zone, mounts to take away at the end | `spec`, `staticDir`, `ShmDir`, `logPath`, `secretsPath` |
+//!
+//! Asked is what podman gets, see [`crate::dumps`]: where things lay in the store that a container comes from is no power.
 //!
 //! CRIU's images are not looked into. They say with which rights the processes go on: only who wrote them vouches for
 //! that, see [`TrustError`](crate::restore::TrustError).
@@ -18,7 +20,8 @@ mod spec;
 
 use serde::Serialize;
 
-use crate::archive::{ArchiveError, CONFIG_DUMP, CheckpointArchive, SPEC_DUMP};
+use crate::archive::{ArchiveError, CONFIG_DUMP, SPEC_DUMP};
+use crate::dumps::Dumps;
 use config::Config;
 pub(crate) use config::Forgery;
 pub(crate) use host::Host;
@@ -35,9 +38,9 @@ pub struct Granted {
     pub power: Power,
 }
 
-/// All that `archive` would be allowed on `host` beyond an ordinary container; none in most.
-pub(crate) fn of(archive: &CheckpointArchive, host: &Host) -> Result<Vec<Granted>, ArchiveError> {
-    let (config, spec): (Config, Spec) = (archive.dump(CONFIG_DUMP)?, archive.dump(SPEC_DUMP)?);
+/// All that the container would be allowed on `host` beyond an ordinary one; none in most.
+pub(crate) fn of(dumps: &Dumps, host: &Host) -> Result<Vec<Granted>, ArchiveError> {
+    let (config, spec): (Config, Spec) = (dumps.config()?, dumps.spec()?);
     let granted = |by| move |power| Granted { by, power };
     let by_config = config.powers(host).into_iter().map(granted(CONFIG_DUMP));
     let by_spec = spec.powers(&config, host).into_iter().map(granted(SPEC_DUMP));
@@ -45,8 +48,8 @@ pub(crate) fn of(archive: &CheckpointArchive, host: &Host) -> Result<Vec<Granted
 }
 
 /// What no podman has ever written, and would do harm.
-pub(crate) fn forgery(archive: &CheckpointArchive) -> Result<Option<Forgery>, ArchiveError> {
-    let (config, spec): (Config, Spec) = (archive.dump(CONFIG_DUMP)?, archive.dump(SPEC_DUMP)?);
+pub(crate) fn forgery(dumps: &Dumps) -> Result<Option<Forgery>, ArchiveError> {
+    let (config, spec): (Config, Spec) = (dumps.config()?, dumps.spec()?);
     Ok(config.forgery().or_else(|| spec.forgery()))
 }
 
@@ -57,12 +60,14 @@ mod tests {
 
     const HOST: &str = "/run/containers/storage";
 
-    fn powers(config: Value, spec: Value) -> Vec<String> {
-        let host = Host { run_root: HOST.into(), selinux: false, apparmor: false };
-        let config: Config = crate::go_json::from_slice(config.to_string().as_bytes()).unwrap();
-        let spec: Spec = crate::go_json::from_slice(spec.to_string().as_bytes()).unwrap();
-        let powers = config.powers(&host).into_iter().chain(spec.powers(&config, &host));
-        powers.map(|power| format!("{}: {power}", power.title())).collect()
+    fn dumps(config: &Value, spec: &Value) -> Dumps {
+        let read = |value: &Value| crate::go_json::from_slice(value.to_string().as_bytes()).unwrap();
+        Dumps::settled("x.tar".as_ref(), read(config), read(spec))
+    }
+
+    fn powers(config: &Value, spec: &Value) -> Vec<String> {
+        let granted = of(&dumps(config, spec), &Host { selinux: false, apparmor: false }).unwrap();
+        granted.into_iter().map(|Granted { power, .. }| format!("{}: {power}", power.title())).collect()
     }
 
     /// As podman 5.4.2 wrote them for `podman run -v vol:/data IMAGE`, shortened.
@@ -103,14 +108,14 @@ mod tests {
     #[test]
     fn an_ordinary_container_has_no_powers() {
         let (config, spec) = ordinary();
-        assert_eq!(powers(config, spec), Vec::<String>::new());
+        assert_eq!(powers(&config, &spec), Vec::<String>::new());
     }
 
     /// One field changed at a time: where, to what, and what it grants.
     #[test]
     fn every_field_that_grants_something_is_shown() {
         let hook = json!({"poststop": [{"path": "/bin/touch", "args": ["touch", "/x"]}]});
-        let cases: [(&str, &str, Value, &str); 30] = [
+        let cases: [(&str, &str, Value, &str); 29] = [
             ("config", "/conmonPidFile", json!("/etc/passwd"), "writes on the host: /etc/passwd (conmonPidFile)"),
             (
                 "config",
@@ -125,12 +130,6 @@ mod tests {
                 "writes on the host: /var/log (healthLogDestination)",
             ),
             ("config", "/runtime", json!("/tmp/evil"), "runs on the host: /tmp/evil (runtime)"),
-            (
-                "config",
-                "/exitCommand",
-                json!(["/bin/sh", "-c", "x"]),
-                "runs on the host: /bin/sh -c x (exitCommand, podman 4)",
-            ),
             ("config", "/privileged", json!(true), "privileged: all capabilities, devices and kernel settings"),
             ("config", "/mountAllDevices", json!(true), "device: all of the host"),
             (
@@ -200,7 +199,7 @@ mod tests {
         for (file, at, value, expected) in cases {
             let (mut config, mut spec) = ordinary();
             set(if file == "config" { &mut config } else { &mut spec }, at, value);
-            assert_eq!(powers(config, spec), [expected], "{file} {at}");
+            assert_eq!(powers(&config, &spec), [expected], "{file} {at}");
         }
     }
 
@@ -230,31 +229,10 @@ mod tests {
         for (file, at, value) in cases {
             let (mut config, mut spec) = ordinary();
             set(if file == "config" { &mut config } else { &mut spec }, at, value.clone());
-            let config: Config = crate::go_json::from_slice(config.to_string().as_bytes()).unwrap();
-            let spec: Spec = crate::go_json::from_slice(spec.to_string().as_bytes()).unwrap();
-            let forgery = config.forgery().or_else(|| spec.forgery()).unwrap_or_else(|| panic!("{at}"));
+            let forgery = forgery(&dumps(&config, &spec)).unwrap().unwrap_or_else(|| panic!("{at}"));
             assert_eq!(Value::String(forgery.value), value);
         }
         let (config, spec) = ordinary();
-        let config: Config = crate::go_json::from_slice(config.to_string().as_bytes()).unwrap();
-        let spec: Spec = crate::go_json::from_slice(spec.to_string().as_bytes()).unwrap();
-        assert!(config.forgery().is_none() && spec.forgery().is_none());
-    }
-
-    #[test]
-    fn podmans_own_exit_command_is_usual() {
-        let podman = "/usr/bin/podman --root /var/lib/containers/storage --runroot /run/containers/storage --log-level \
-            warning --cgroup-manager systemd --tmpdir /run/libpod --volumepath /var/lib/containers/storage/volumes \
-            --runtime crun --storage-opt overlay.mountopt=nodev,metacopy=on container cleanup --rm";
-        let (mut config, spec) = ordinary();
-        for (command, usual) in [
-            (podman.to_owned(), true),
-            (podman.replace("--runtime crun", "--runtime /tmp/evil"), false),
-            (podman.replace("/usr/bin", "/tmp"), false),
-            (podman.replace("container cleanup", "run"), false),
-        ] {
-            config["exitCommand"] = command.split_whitespace().collect();
-            assert_eq!(powers(config.clone(), spec.clone()).is_empty(), usual, "{command}");
-        }
+        assert!(forgery(&dumps(&config, &spec)).unwrap().is_none());
     }
 }

@@ -8,6 +8,7 @@ mod amends;
 mod devshm;
 mod door;
 mod error;
+mod mount_points;
 mod options;
 mod parts;
 mod place;

@@ -4,6 +4,7 @@
 mod broken_criu;
 #[path = "../../../aligntar/tests/tree/describe.rs"]
 mod describe;
+mod edited;
 mod held_criu;
 mod world;
 
@@ -18,6 +19,8 @@ use tempfile::TempDir;
 
 #[allow(unused_imports)] // see above
 pub(crate) use broken_criu::{broken_criu, make_script, whole_criu};
+#[allow(unused_imports)] // see above
+pub(crate) use edited::edited;
 #[allow(unused_imports)] // see above
 pub(crate) use held_criu::{HeldCriu, wait_for_criu_to_end};
 #[allow(unused_imports)] // see above

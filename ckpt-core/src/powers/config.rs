@@ -11,21 +11,6 @@ use crate::archive::CONFIG_DUMP;
 /// Folders that only root fills, where runtimes and podman are installed.
 const PROGRAM_FOLDERS: [&str; 6] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"];
 
-/// Arguments of podman's own exit command that are paths, by default.
-const PODMANS_FOLDERS: [&str; 8] = [
-    "/var/lib/containers/storage",
-    "/var/lib/containers/storage/volumes",
-    "/run/containers/storage",
-    "/var/run/containers/storage",
-    "/run/libpod",
-    "/var/run/libpod",
-    "/etc/containers/networks",
-    "/etc/cni/net.d",
-];
-
-/// Parents of cgroups that podman uses by default.
-const CGROUP_PARENTS: [&str; 3] = ["", "/libpod_parent", "machine.slice"];
-
 /// A field that podman never writes so.
 #[derive(Debug)]
 pub(crate) struct Forgery {
@@ -39,7 +24,6 @@ pub(crate) struct Forgery {
 pub(super) struct Config {
     rootfs: String,
     runtime: String,
-    exit_command: Vec<String>,
     conmon_pid_file: String,
     #[serde(rename = "pid_file")]
     pid_file: String,
@@ -118,8 +102,8 @@ struct OldPort {
 
 impl Config {
     pub(super) fn powers(&self, host: &Host) -> Vec<Power> {
-        let mut powers = self.programs();
-        powers.extend(self.files(host));
+        let mut powers: Vec<Power> = self.program().into_iter().collect();
+        powers.extend(self.files());
         powers.extend(self.privileged.then_some(Power::Privileged));
         powers.extend(self.overlay_volumes.iter().map(OverlayVolume::power));
         powers.extend(self.mount_all_devices.then_some(Power::AllDevices));
@@ -134,7 +118,7 @@ impl Config {
         let options = self.network_options.iter().filter(|(_, options)| !options.is_empty());
         powers.extend(options.map(|(name, options)| Power::Option { name: name.clone(), value: options.join(",") }));
         // In a pod podman takes the pod's.
-        if self.pod.is_empty() && !CGROUP_PARENTS.contains(&self.cgroup_parent.as_str()) {
+        if self.pod.is_empty() && !self.cgroup_parent.is_empty() {
             powers.push(Power::Cgroup { parent: self.cgroup_parent.clone() });
         }
         if host.selinux && self.process_label.is_empty() {
@@ -160,30 +144,22 @@ impl Config {
         let climbs = |path: &&String| Path::new(path).components().any(|part| part == Component::ParentDir);
         let (field, value) = found("rootfs", Some(&self.rootfs).filter(|path| !path.is_empty()))
             .or_else(|| found("namedVolumes", options.clone().find(|option| option.starts_with("volume-opt"))))
-            .or_else(|| found("mounts", self.mounts.iter().find(|path| !is_shm(path))))
+            .or_else(|| found("mounts", self.mounts.first()))
             .or_else(|| found("timezone", Some(&self.timezone).filter(climbs)))
             .or_else(|| found("cgroupParent", Some(&self.cgroup_parent).filter(climbs)))?;
         Some(Forgery { member: CONFIG_DUMP, field, value })
     }
 
-    fn programs(&self) -> Vec<Power> {
-        let mut programs = Vec::new();
-        if !is_runtime(&self.runtime) {
-            programs.push(Power::HostProgram { when: "runtime".into(), command: self.runtime.clone() });
-        }
-        if !is_podmans_exit(&self.exit_command) {
-            let (when, command) = ("exitCommand, podman 4".into(), self.exit_command.join(" "));
-            programs.push(Power::HostProgram { when, command });
-        }
-        programs
+    fn program(&self) -> Option<Power> {
+        let power = || Power::HostProgram { when: "runtime".into(), command: self.runtime.clone() };
+        (!is_runtime(&self.runtime)).then(power)
     }
 
-    fn files(&self, host: &Host) -> Vec<Power> {
-        let is_podmans = |path: &str| path.is_empty() || is_plain(path) && Path::new(path).starts_with(&host.run_root);
+    fn files(&self) -> Vec<Power> {
         let health_log = self.health_log_destination.as_str();
         let files = [
-            ("conmonPidFile", &self.conmon_pid_file, is_podmans(&self.conmon_pid_file)),
-            ("pid_file", &self.pid_file, is_podmans(&self.pid_file)),
+            ("conmonPidFile", &self.conmon_pid_file, self.conmon_pid_file.is_empty()),
+            ("pid_file", &self.pid_file, self.pid_file.is_empty()),
             (
                 "healthLogDestination",
                 &self.health_log_destination,
@@ -262,25 +238,4 @@ fn is_runtime(runtime: &str) -> bool {
         None => !runtime.starts_with('-'),
         Some((folder, name)) => PROGRAM_FOLDERS.contains(&folder) && matches!(name, "runc" | "crun"),
     }
-}
-
-/// `podman … container cleanup`, as podman before 5 recorded it, without a path that is not podman's own.
-fn is_podmans_exit(command: &[String]) -> bool {
-    let [program, arguments @ ..] = command else { return true };
-    let is_podman =
-        program.rsplit_once('/').is_some_and(|(folder, name)| PROGRAM_FOLDERS.contains(&folder) && name == "podman");
-    let is_usual = |argument: &String| !argument.contains('/') || PODMANS_FOLDERS.contains(&argument.as_str());
-    is_podman && arguments.iter().all(is_usual) && arguments.windows(2).any(|pair| pair == ["container", "cleanup"])
-}
-
-/// podman's memory for /dev/shm, also of the container that this one is a copy of.
-fn is_shm(path: &str) -> bool {
-    let parts: Vec<&str> = path.rsplit('/').take(4).collect();
-    let is_id = |name: &str| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    matches!(parts[..], ["shm", "userdata", id, "overlay-containers"] if is_id(id)) && is_plain(path)
-}
-
-/// Absolute and without `.`, `..` or empty parts.
-fn is_plain(path: &str) -> bool {
-    path.strip_prefix('/').is_some_and(|parts| parts.split('/').all(|part| !matches!(part, "" | "." | "..")))
 }

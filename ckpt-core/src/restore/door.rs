@@ -62,7 +62,7 @@ impl<'r> Door<'r> {
         // The file that was looked at, whatever its path leads to by now.
         let descriptor = |file: &File| PathBuf::from(format!("/proc/{}/fd/{}", process::id(), file.as_raw_fd()));
         let previous = plan.previous.as_ref().map(descriptor);
-        let hook = HookServer::install(&session, options.criu_configuration())?;
+        let hook = HookServer::install(&session, &plan.criu_configuration(options))?;
         let podman = plan.engine.start_restore(&fifo, previous.as_deref(), options, hook.path())?;
         let orphans = Orphans::default();
         Ok(Door { podman, hook, session, orphans, fifo, storage: &plan.storage, options })

@@ -241,6 +241,15 @@ pub enum RunError {
     /// What podman did on top could not be put right.
     #[error(transparent)]
     Amend(#[from] AmendError),
+    /// What CRIU mounts secrets on could not be made.
+    #[error("make mount points for secrets in {}", folder.display())]
+    MountPoints {
+        /// Where they were to be.
+        folder: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
     /// podman failed.
     #[error(transparent)]
     Podman(#[from] Complaint),

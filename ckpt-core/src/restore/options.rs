@@ -68,9 +68,4 @@ impl RestoreOptions {
             .chain(self.publish.iter().map(|port| valued("publish", port)))
             .collect()
     }
-
-    /// Lines for CRIU's configuration. podman 5.4 has no `--tcp-close`, but its CRIU has.
-    pub(super) fn criu_configuration(&self) -> &'static str {
-        if self.tcp_close { "tcp-close\n" } else { "" }
-    }
 }

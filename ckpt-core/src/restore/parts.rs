@@ -7,11 +7,8 @@ use std::path::{Path, PathBuf};
 use aligntar::{Entry, Kind, Member, WriteOptions, Writer};
 
 use super::{RestoreError, RestoreOptions, devshm};
-use crate::archive::{
-    CHECKPOINT, CONFIG_DUMP, CheckpointArchive, ContainerConfig, DELETED_FILES, DEVSHM, LOG, MANIFEST, NETWORK_STATUS,
-    ROOTFS_DIFF, SPEC_DUMP, VOLUMES,
-};
-use crate::go_json::Json;
+use crate::archive::{ARTIFACTS, CheckpointArchive, ContainerConfig, NETWORK_STATUS, STATS_DUMP};
+use crate::dumps::Dumps;
 
 /// Who the new container is.
 #[derive(Debug)]
@@ -46,20 +43,12 @@ fn random_id() -> io::Result<String> {
     }
 }
 
-/// What podman reads before it makes the container, on another image than the recorded one if that is given.
-pub(super) fn first(
-    archive: &CheckpointArchive,
-    folder: &Path,
-    identity: &Identity,
-    other_image: Option<String>,
-) -> Result<File, RestoreError> {
+/// What podman reads before it makes the container.
+pub(super) fn first(dumps: &Dumps, folder: &Path) -> Result<File, RestoreError> {
     let part = nameless_file(folder)?;
     let mut writer = Writer::new(&part, WriteOptions::default())?;
-    if identity.is_new || other_image.is_some() {
-        append(&mut writer, archive, |path| path == SPEC_DUMP.as_bytes())?;
-        append_bytes(&mut writer, CONFIG_DUMP.to_owned(), &config(archive, identity, other_image)?)?;
-    } else {
-        append(&mut writer, archive, is_first)?;
+    for (name, bytes) in dumps.members() {
+        append_bytes(&mut writer, name.to_owned(), &bytes)?;
     }
     writer.finish()?;
     Ok(part)
@@ -76,31 +65,11 @@ pub(super) fn second(archive: &CheckpointArchive, folder: &Path, identity: &Iden
     Ok(part)
 }
 
-fn is_first(path: &[u8]) -> bool {
-    path == CONFIG_DUMP.as_bytes() || path == SPEC_DUMP.as_bytes()
-}
-
-/// What neither this program puts in place or makes anew nor podman has had already.
+/// What podman exports besides what this program puts in place or makes anew (`exportCheckpoint` in
+/// libpod/container_internal_common.go), and nothing else: in the bundle, a `restore.log` would be taken for CRIU's.
 fn is_second(path: &[u8]) -> bool {
-    let is_ours = [ROOTFS_DIFF, DELETED_FILES, DEVSHM, MANIFEST, CHECKPOINT, LOG].map(str::as_bytes).contains(&path);
-    let is_below = |folder: &str| path.starts_with(folder.as_bytes());
-    !is_first(path) && !is_ours && !is_below(VOLUMES) && !is_below("checkpoint/") && !is_below("volumes")
-}
-
-fn config(
-    archive: &CheckpointArchive,
-    identity: &Identity,
-    other_image: Option<String>,
-) -> Result<Vec<u8>, RestoreError> {
-    let mut config: Json = archive.dump(CONFIG_DUMP)?;
-    if identity.is_new {
-        config.set("id", identity.id.clone());
-        config.set("name", identity.name.clone());
-    }
-    if let Some(id) = other_image {
-        config.set("rootfsImageID", id);
-    }
-    Ok(serde_json::to_vec(&config).expect("it was JSON, and its keys are strings"))
+    let files = [NETWORK_STATUS, STATS_DUMP, ARTIFACTS].map(str::as_bytes);
+    files.contains(&path) || path.strip_prefix(ARTIFACTS.as_bytes()).is_some_and(|below| below.starts_with(b"/"))
 }
 
 fn nameless_file(folder: &Path) -> Result<File, RestoreError> {
@@ -122,4 +91,29 @@ fn append(
 fn append_bytes(writer: &mut Writer<'_>, path: String, bytes: &[u8]) -> Result<(), RestoreError> {
     let member = Member::new(path, Kind::Regular { size: bytes.len() as u64 }, 0o600);
     Ok(writer.append_bytes(&member, bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podman_gets_into_its_bundle_what_it_exports_and_nothing_else() {
+        for (path, passed) in [
+            ("network.status", true),
+            ("stats-dump", true),
+            ("artifacts", true),
+            ("artifacts/create-config", true),
+            ("artifacts2", false),
+            ("restore.log", false),
+            ("dump.log", false),
+            ("config.json", false),
+            ("secrets/key", false),
+            ("checkpoint/inventory.img", false),
+            ("volumes/v.tar", false),
+            ("devshm-checkpoint.tar", false),
+        ] {
+            assert_eq!(is_second(path.as_bytes()), passed, "{path}");
+        }
+    }
 }

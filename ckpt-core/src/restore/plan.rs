@@ -7,6 +7,7 @@ use layerfs::ContainersStorage;
 
 use super::{RestoreError, RestoreOptions, parts, trust};
 use crate::archive::{CheckpointArchive, ContainerConfig, NamedVolume, PARENT, VOLUMES};
+use crate::dumps::Dumps;
 use crate::engine::Engine;
 use crate::podman::Podman;
 use crate::powers::{self, Forgery, Host};
@@ -34,6 +35,10 @@ pub(crate) struct RestorePlan {
     has_new_id: bool,
     /// Volumes to make and fill.
     pub(crate) volumes: Vec<PlannedVolume>,
+    /// Whether the container had the storage driver that it will have here.
+    pub(crate) is_of_overlay: bool,
+    /// Secrets mounted below /run/secrets, by their paths there.
+    pub(crate) secret_files: Vec<String>,
     /// Networks in which the container leases addresses.
     pub(crate) networks: Vec<String>,
     /// An archive with what podman reads before it makes the container.
@@ -87,12 +92,14 @@ impl RestorePlan {
         check_previous(previous.as_ref(), &archive)?;
         let config = archive.config()?;
         check_config(&config)?;
-        check_powers(options, &archive)?;
+        let mut dumps = Dumps::of(&archive)?;
+        check_powers(options, &dumps)?;
         let name_lock = NameLock::take(options.name.as_deref().unwrap_or(&config.name))?;
         check_names(options, &config, &storage)?;
         let other_image = find_image(options, &config, &storage)?;
         if let Some(found) = &other_image {
             progress.warning(&other_image_warning(&config, found));
+            dumps.set("rootfsImageID", found);
         }
         check_layers(other_image.as_ref().unwrap_or(&config.image_id), &storage)?;
         let identity = parts::Identity::of(options, &config)?;
@@ -104,7 +111,12 @@ impl RestorePlan {
             None => leases::networks_of(&archive)?,
         };
         let graph_root = storage.graph_root();
-        let first_part = parts::first(&archive, graph_root, &identity, other_image)?;
+        if identity.is_new {
+            dumps.set("id", &identity.id);
+            dumps.set("name", &identity.name);
+        }
+        bring_volumes(&mut dumps, graph_root, &podman)?;
+        let first_part = parts::first(&dumps, graph_root)?;
         let second_part = parts::second(&archive, graph_root, &identity)?;
         Ok(RestorePlan {
             engine: Box::new(podman),
@@ -116,11 +128,24 @@ impl RestorePlan {
             id: identity.id,
             has_new_id: identity.is_new,
             volumes,
+            is_of_overlay: dumps.is_of_overlay(),
+            secret_files: dumps.secret_files().to_vec(),
             networks,
             first_part,
             second_part,
             _name_lock: name_lock,
         })
+    }
+
+    /// Lines for CRIU's configuration.
+    pub(crate) fn criu_configuration(&self, options: &RestoreOptions) -> String {
+        let lines = [
+            // podman 5.4 has no `--tcp-close`, but its CRIU has.
+            (options.tcp_close, "tcp-close\n"),
+            // Storage drivers do not agree on the mode of an image's root, which is the directory of most tasks.
+            (!self.is_of_overlay, "skip-file-rwx-check\n"),
+        ];
+        lines.into_iter().filter(|(is_said, _)| *is_said).map(|(_, line)| line).collect()
     }
 }
 
@@ -149,11 +174,11 @@ fn is_name(name: &str) -> bool {
 }
 
 /// A container may be allowed what it was allowed; podman and CRIU themselves do on the host only what they always do.
-fn check_powers(options: &RestoreOptions, archive: &CheckpointArchive) -> Result<(), RestoreError> {
-    if let Some(Forgery { member, field, value }) = powers::forgery(archive)? {
+fn check_powers(options: &RestoreOptions, dumps: &Dumps) -> Result<(), RestoreError> {
+    if let Some(Forgery { member, field, value }) = powers::forgery(dumps)? {
         return Err(RestoreError::Forged { member, field, value });
     }
-    let powers = powers::of(archive, &Host::here())?;
+    let powers = powers::of(dumps, &Host::here())?;
     match powers.into_iter().find(|granted| granted.power.is_hazard()) {
         Some(hazard) if !options.trust => Err(RestoreError::Hazard(hazard)),
         _ => Ok(()),
@@ -218,6 +243,17 @@ fn check_previous(previous: Option<&File>, archive: &CheckpointArchive) -> Resul
         None if archive.entry(PARENT).is_some() => Err(RestoreError::NoPrevious),
         _ => Ok(()),
     }
+}
+
+/// podman mounts named volumes from where they were, whatever store it has here. It is asked for its folder of volumes
+/// only where that is in doubt: an answer takes it as long as a small restore. It makes the folder that it uses, and
+/// only that.
+fn bring_volumes(dumps: &mut Dumps, graph_root: &Path, engine: &dyn Engine) -> Result<(), RestoreError> {
+    let usual = Some(graph_root.join("volumes")).filter(|folder| folder.is_dir());
+    if dumps.has_volumes_outside(usual.as_deref()) {
+        dumps.move_volumes(&engine.store()?.volume_path);
+    }
+    Ok(())
 }
 
 fn planned_volumes(options: &RestoreOptions, config: &ContainerConfig) -> Vec<PlannedVolume> {

@@ -10,7 +10,7 @@ use super::amends::Amends;
 use super::door::{Door, Event};
 use super::plan::RestorePlan;
 use super::volumes::Volumes;
-use super::{PlaceAllError, RestoreOptions, RunError, place};
+use super::{PlaceAllError, RestoreOptions, RunError, mount_points, place};
 use crate::child::Said;
 use crate::criu_hook::{HookCall, Moment};
 use crate::diagnosis;
@@ -116,7 +116,7 @@ impl<'r> Run<'r> {
     fn put_right(&mut self, call: HookCall) -> Result<(), RunError> {
         self.moments.push(call.moment());
         let put_right = match call.moment() {
-            Moment::PreRestore => self.amends.before_tasks(&self.plan.archive),
+            Moment::PreRestore => self.before_tasks(),
             Moment::PreResume => {
                 // For a time, the container is not thrown away, and cannot be.
                 if let Err(error) = self.amends.after_tasks() {
@@ -127,7 +127,17 @@ impl<'r> Run<'r> {
             Moment::PostDump => Ok(()),
         };
         drop(if put_right.is_ok() { call.carry_on() } else { call.abort() });
-        Ok(put_right?)
+        put_right
+    }
+
+    fn before_tasks(&mut self) -> Result<(), RunError> {
+        if let Some(Container { id, .. }) = &self.container {
+            let bundle = self.plan.storage.run_root().join("overlay-containers").join(id).join("userdata");
+            let folder = bundle.join("run/secrets");
+            let failed = |source| RunError::MountPoints { folder: folder.clone(), source };
+            mount_points::make(&folder, &self.plan.secret_files).map_err(failed)?;
+        }
+        Ok(self.amends.before_tasks(&self.plan.archive)?)
     }
 
     /// The part that podman waits for; with the second, all else is in place.
