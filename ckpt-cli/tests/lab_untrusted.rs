@@ -148,7 +148,7 @@ fn btrfs_archives_that_act_on_the_host_are_refused() {
         ("health log", |config, _, victim| config["healthLogDestination"] = json!(victim), "written or removed"),
         ("runtime", |config, _, victim| config["runtime"] = json!(victim), "run as root"),
         ("mounts", |config, _, victim| config["mounts"] = json!([victim]), "never writes"),
-        ("directory for a root", |config, _, victim| config["rootfs"] = json!(victim), "never writes"),
+        ("directory for a root", |config, _, victim| config["rootfs"] = json!(victim), "--rootfs"),
         ("time zone", |config, _, victim| config["timezone"] = json!(format!("../../..{victim}")), "never writes"),
         ("cgroup parent", |config, _, _| config["cgroupParent"] = json!("/../../escaped"), "never writes"),
         (

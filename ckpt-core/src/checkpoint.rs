@@ -8,6 +8,7 @@
 mod aftermath;
 mod aside;
 mod capture;
+mod comes_back;
 mod deliver;
 mod destination;
 mod dump;
@@ -99,7 +100,7 @@ pub fn checkpoint(
     recover(&podman, &storage::of_host(&podman)?, progress)?;
     progress.phase(Phase::Writeback);
     let writeback = writeback::begin();
-    let plan = CheckpointPlan::make(podman, options)?;
+    let plan = CheckpointPlan::make(podman, options, progress)?;
     writeback.finish(plan.folders())?;
     // Measured when nothing else is being written.
     let estimate = Estimate::make(&plan, options.ignore_rootfs);

@@ -9,17 +9,23 @@
 //! | `orderedNetworks` (podman 6) or `newNetworks` (4 and 5) | both |
 //! | bind mounts of files in a container's `userdata`: secrets, time zone, passwd, group, … | none: it makes them anew |
 //! | the source of a named volume's mount | the volume's folder here |
+//! | a bind mount of a symbolic link | one of what it leads to |
 //!
 //! What podman itself replaces (`staticDir`, `ShmDir`, `logPath`, `secretsPath`, the root, the cgroup's path) stays.
 
 mod userdata;
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+pub(crate) use userdata::is_passing;
+
 use crate::archive::{ArchiveError, CONFIG_DUMP, CheckpointArchive, SPEC_DUMP};
-use crate::go_json::Json;
+use crate::go_json::{self, Json};
+use crate::podman::{ContainerFacts, SecretFacts};
 
 /// Parents of cgroups that podman uses by default: of its managers cgroupfs and systemd.
 const CGROUP_PARENTS: [&str; 2] = ["/libpod_parent", "machine.slice"];
@@ -47,6 +53,32 @@ impl Dumps {
     }
 
     /// These, put right; messages call their archive `path`.
+    /// Those that podman is going to write for a container that runs, which needs others that run beside it; what
+    /// `podman container inspect` does not say is left out.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] where the container's `config.json` cannot be read.
+    pub(crate) fn of_container(facts: &ContainerFacts, needed: Vec<String>) -> Result<Self, ArchiveError> {
+        let path = &facts.oci_config_path;
+        let spec = fs::read(path).map_err(|source| ArchiveError::Io { call: "read", path: path.clone(), source })?;
+        let json_error = |source| ArchiveError::Json { path: path.clone(), member: SPEC_DUMP.to_owned(), source };
+        let spec: Json = go_json::from_slice(&spec).map_err(json_error)?;
+        let fields = [
+            ("runtime", facts.oci_runtime.clone()),
+            ("rootfs", facts.rootfs.clone()),
+            ("pod", facts.pod.clone()),
+            ("conmonPidFile", facts.conmon_pid_file.clone()),
+            ("pid_file", facts.pid_file.clone()),
+            ("healthLogDestination", facts.config.health_log_destination.clone()),
+        ];
+        let mut config = Json::Object(BTreeMap::new());
+        fields.into_iter().for_each(|(field, text)| config.set(field, Json::Text(text)));
+        let secret = |secret: &SecretFacts| Json::Object([("name".to_owned(), Json::Text(secret.name.clone()))].into());
+        config.set("secrets", Json::List(facts.config.secrets.iter().flatten().map(secret).collect()));
+        config.set("Dependencies", Json::List(needed.into_iter().map(Json::Text).collect()));
+        Ok(Self::settled(path, config, spec))
+    }
+
     pub(crate) fn settled(path: &Path, mut config: Json, mut spec: Json) -> Self {
         drop_pid_files(&mut config);
         drop_shm(&mut config);
@@ -94,6 +126,20 @@ impl Dumps {
     /// Puts `text` in the field `name` of `config.dump`.
     pub(crate) fn set(&mut self, name: &str, text: &str) {
         self.config.set(name, Json::Text(text.to_owned()));
+    }
+
+    /// Has what lies behind symbolic links mounted: CRIU mounts the link itself, which cannot be done (`open_tree` with
+    /// AT_SYMLINK_NOFOLLOW in criu/mount-v2.c), while the runtimes follow it. `podman run --init` mounts a link on Debian.
+    pub(crate) fn follow_links(&mut self) {
+        for mount in self.spec.items_mut("mounts").into_iter().flatten() {
+            let source = mount.text("source").filter(|_| mount.text("type") == Some("bind")).map(Path::new);
+            if let Some(target) =
+                source.filter(|source| source.is_symlink()).and_then(|source| source.canonicalize().ok())
+                && let Ok(target) = target.into_os_string().into_string()
+            {
+                mount.set("source", Json::Text(target));
+            }
+        }
     }
 
     /// Whether a named volume was mounted from elsewhere than `folder`, where those of this host are, if that is known.
@@ -272,6 +318,20 @@ mod tests {
         }
         let none = json!({"networks": null});
         assert_eq!(values(&settled(&none, &spec))[0], none);
+    }
+
+    #[test]
+    fn what_lies_behind_a_link_is_mounted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().canonicalize().unwrap().join("file");
+        fs::write(&file, "").unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        let bind = |source: &Path| json!({"destination": "/x", "type": "bind", "source": source});
+        let odd = json!({"destination": "/y", "type": "tmpfs", "source": link});
+        let mut dumps = settled(&json!({}), &json!({"mounts": [bind(&link), bind("/none".as_ref()), odd]}));
+        dumps.follow_links();
+        assert_eq!(values(&dumps)[1], json!({"mounts": [bind(&file), bind("/none".as_ref()), odd]}));
     }
 
     #[test]

@@ -29,6 +29,12 @@ pub(crate) trait Engine: fmt::Debug {
     /// Whether there is a volume `name`.
     fn has_volume(&self, name: &str) -> Result<bool, PodmanError>;
 
+    /// Whether the engine finds an image here by this name, ID, or part of an ID.
+    fn has_image(&self, name: &str) -> Result<bool, PodmanError>;
+
+    /// Whether there is a secret `name`.
+    fn has_secret(&self, name: &str) -> Result<bool, PodmanError>;
+
     /// Names of volumes with the folders of their data.
     fn volume_mountpoints(&self, names: &[String]) -> Result<Vec<(String, PathBuf)>, PodmanError>;
 

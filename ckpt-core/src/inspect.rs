@@ -9,6 +9,7 @@ use crate::archive::{ArchiveError, CHECKPOINT, CheckpointArchive, DEVSHM, MANIFE
 use crate::dumps::Dumps;
 use crate::manifest::Manifest;
 use crate::powers::{self, Granted, Host};
+use crate::restorable;
 
 /// What an archive holds.
 #[derive(Clone, Debug, Serialize)]
@@ -35,6 +36,8 @@ pub struct Inspection {
     pub deleted: u64,
     /// What the archive would be allowed to do here beyond an ordinary container of podman, by its configuration.
     pub powers: Vec<Granted>,
+    /// Why it cannot be restored, or what a restore will ask for.
+    pub concerns: Vec<String>,
     /// Where the archive's blocks are; none where the file system does not say, or for a compressed one.
     pub blocks: Option<Blocks>,
 }
@@ -71,18 +74,24 @@ pub fn inspect(path: &Path, spool: &Path) -> Result<Inspection, ArchiveError> {
     let deleted = archive.beside_diff()?.deleted;
     let metadata =
         archive.file().metadata().map_err(|source| ArchiveError::Io { call: "stat", path: path.into(), source })?;
+    let dumps = Dumps::of(&archive)?;
+    let manifest: Option<Manifest> = archive.json(MANIFEST)?;
+    let mut concerns = restorable::concerns(&dumps)?;
+    let special = manifest.iter().flat_map(|manifest| &manifest.special_volumes);
+    concerns.extend(special.map(|name| restorable::of_volume(name)));
     Ok(Inspection {
         id: config.id,
         name: config.name,
         image: config.image_name,
         image_id: config.image_id,
         runtime: config.runtime,
-        manifest: archive.json(MANIFEST)?,
+        manifest,
         compressed: archive.is_compressed(),
         archive_bytes: metadata.len(),
         parts: parts(&archive)?,
         deleted: deleted.len() as u64,
-        powers: powers::of(&Dumps::of(&archive)?, &Host::here())?,
+        powers: powers::of(&dumps, &Host::here())?,
+        concerns,
         blocks: blocks(&archive),
     })
 }

@@ -38,6 +38,8 @@ pub struct Manifest {
     pub rootfs: ManifestRootfs,
     /// Sockets in volumes, which were left out: `volume:path`.
     pub sockets: Vec<String>,
+    /// Names of volumes that had a driver or options of their own, which the archive does not have.
+    pub special_volumes: Vec<String>,
     /// Options of the checkpoint that were given.
     pub flags: Vec<String>,
 }

@@ -90,6 +90,24 @@ pub(crate) struct ContainerFacts {
     pub(crate) image: String,
     #[serde(default)]
     pub(crate) image_name: String,
+    /// The directory of `--rootfs`.
+    #[serde(default)]
+    pub(crate) rootfs: String,
+    /// ID of its pod.
+    #[serde(default)]
+    pub(crate) pod: String,
+    /// Whether it holds its pod's namespaces.
+    #[serde(default)]
+    pub(crate) is_infra: bool,
+    /// IDs of containers that have to run before it.
+    #[serde(default)]
+    pub(crate) dependencies: Vec<String>,
+    #[serde(default)]
+    pub(crate) conmon_pid_file: String,
+    #[serde(default)]
+    pub(crate) pid_file: String,
+    #[serde(default)]
+    pub(crate) config: ConfigFacts,
     #[serde(rename = "OCIConfigPath", default)]
     pub(crate) oci_config_path: PathBuf,
     #[serde(rename = "OCIRuntime", default)]
@@ -108,6 +126,22 @@ impl ContainerFacts {
         let NetworkSettings { networks } = &self.network_settings;
         networks.iter().flatten().any(|(_, endpoint)| !endpoint.ip_address.is_empty())
     }
+}
+
+/// `Config` of `podman container inspect`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ConfigFacts {
+    pub(crate) health_log_destination: String,
+    /// Those that are files in the container.
+    pub(crate) secrets: Option<Vec<SecretFacts>>,
+}
+
+/// One of its `Secrets`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct SecretFacts {
+    pub(crate) name: String,
 }
 
 /// `NetworkSettings` of `podman container inspect`.
@@ -163,6 +197,9 @@ pub(crate) struct Mount {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) source: PathBuf,
+    /// A volume's.
+    #[serde(default)]
+    pub(crate) driver: String,
 }
 
 /// `store` of `podman info`.
@@ -316,6 +353,18 @@ impl Engine for Podman {
 
     fn has_volume(&self, name: &str) -> Result<bool, PodmanError> {
         self.exists("volume", name)
+    }
+
+    fn has_image(&self, name: &str) -> Result<bool, PodmanError> {
+        self.exists("image", name)
+    }
+
+    fn has_secret(&self, name: &str) -> Result<bool, PodmanError> {
+        match self.exists("secret", name) {
+            // podman 4.0 does not know the command: it will find out itself.
+            Err(PodmanError::Refused { .. }) => Ok(true),
+            has => has,
+        }
     }
 
     fn volume_mountpoints(&self, names: &[String]) -> Result<Vec<(String, PathBuf)>, PodmanError> {

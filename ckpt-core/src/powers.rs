@@ -219,7 +219,6 @@ mod tests {
     #[test]
     fn what_podman_never_writes_is_found() {
         let cases = [
-            ("config", "/rootfs", json!("/")),
             ("config", "/namedVolumes/0/options/0", json!("volume-opt=device=/etc")),
             ("config", "/mounts/0", json!("/home")),
             ("config", "/timezone", json!("../../../etc/shadow")),

@@ -51,6 +51,9 @@ fn print_tables(inspection: &Inspection) -> anyhow::Result<()> {
             add("left out", &format!("{socket} (socket)"));
         }
     }
+    for concern in &inspection.concerns {
+        add("restore", concern);
+    }
     add("deleted", &format!("{} paths of the image", inspection.deleted));
     add("length", &length(inspection));
     add("on disk", &on_disk(inspection));

@@ -7,11 +7,13 @@ use aligntar::{ReadError, WriteError};
 
 use super::deliver::DeliverError;
 use super::images::ImagesError;
+use crate::archive::ArchiveError;
 use crate::cgroup::CgroupError;
 use crate::child::ChildError;
 use crate::diagnosis::Complaint;
 use crate::output::OutputError;
 use crate::podman::PodmanError;
+use crate::restorable::{LookError, Obstacle};
 use crate::rootfs::CaptureError;
 use crate::session::SessionError;
 use crate::storage::StorageError;
@@ -42,6 +44,21 @@ pub enum CheckpointError {
         #[source]
         source: CgroupError,
     },
+    /// No restore would bring it back.
+    #[error("a checkpoint of {name:?} could not be restored: the container was not touched")]
+    NoWayBack {
+        /// As the caller named it.
+        name: String,
+        /// Why.
+        #[source]
+        source: Obstacle,
+    },
+    /// Whether it would be restored could not be found out.
+    #[error(transparent)]
+    Look(#[from] LookError),
+    /// podman's description of the container is not what this program understands.
+    #[error(transparent)]
+    Description(#[from] ArchiveError),
     /// podman failed.
     #[error(transparent)]
     Podman(#[from] PodmanError),

@@ -11,11 +11,12 @@ use serde::Deserialize;
 use super::destination::Destination;
 use super::init::Init;
 use super::volume::{Draft, Volume};
-use super::{CheckpointError, CheckpointOptions, Compression};
+use super::{CheckpointError, CheckpointOptions, Compression, comes_back};
 use crate::cgroup;
 use crate::engine::Engine;
 use crate::output::Output;
 use crate::podman::{ContainerFacts, Podman, bundle};
+use crate::progress::Progress;
 use crate::storage;
 
 /// Everything a checkpoint needs to know.
@@ -38,18 +39,24 @@ pub(crate) struct CheckpointPlan {
 }
 
 impl CheckpointPlan {
-    pub(crate) fn make(podman: Podman, options: &CheckpointOptions) -> Result<Self, CheckpointError> {
+    pub(crate) fn make(
+        podman: Podman,
+        options: &CheckpointOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, CheckpointError> {
         let facts = podman.inspect(&options.container)?;
         if facts.state.status != "running" {
             let (name, status) = (options.container.clone(), facts.state.status);
             return Err(CheckpointError::NotRunning { name, status });
         }
         let init = Init::of(facts.state.pid);
+        check_facts(&facts, &options.container)?;
+        comes_back::check(&podman, &facts, options, progress)?;
         if facts.graph_driver.name != "overlay" {
             return Err(storage::StorageError::Driver { driver: facts.graph_driver.name }.into());
         }
-        check_facts(&facts, &options.container)?;
         let (store, layers) = storage::of_container(&podman, &facts)?;
+        comes_back::check_image(&facts, &store, options)?;
         let output = Destination::open(&options.export, &facts.name, options.compress, options.interrupt.as_ref())?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
         let (stage, can_clone) = place(&layers, &rescue, &output, options.compress)?;

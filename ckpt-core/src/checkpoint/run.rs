@@ -18,7 +18,7 @@ use super::images::Images;
 use super::images_writeback::ImagesWriteback;
 use super::plan::CheckpointPlan;
 use super::volume::Volume;
-use super::{CheckpointError, CheckpointOptions, Compression, DumpError, deliver};
+use super::{CheckpointError, CheckpointOptions, Compression, DumpError, comes_back, deliver};
 use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::child::Said;
 use crate::criu_hook::HookCall;
@@ -219,6 +219,7 @@ impl<'r> Run<'r> {
                 layers: self.plan.layers.lowerdirs.iter().filter_map(layer_name).collect(),
             },
             versions: self.versions.clone(),
+            special_volumes: comes_back::special_volumes(facts).into_iter().map(str::to_owned).collect(),
             flags: self.options.flags(),
             ..Manifest::default()
         }

@@ -20,7 +20,17 @@ pub(super) fn is_shm(path: &str) -> bool {
 /// What podman mounts out of these folders, and makes for each container (`makeBindMounts` in
 /// libpod/container_internal_common.go); it makes `notify` for those alone that it starts itself.
 pub(super) fn is_made_anew(path: &str) -> bool {
-    file_in(path).is_some_and(|file| file != "notify")
+    file_in(path).is_some_and(|file| file != "notify" && !is_passing_file(file))
+}
+
+/// Mount points that podman makes when it creates a container, not when it imports one: of images and overlays, and of a
+/// part of a volume (libpod/container_internal_common.go, `generateSpec`).
+pub(crate) fn is_passing(path: &str) -> bool {
+    file_in(path).is_some_and(is_passing_file)
+}
+
+fn is_passing_file(file: &str) -> bool {
+    file.starts_with("overlay/") || file.starts_with("subpath")
 }
 
 /// A secret's copy.

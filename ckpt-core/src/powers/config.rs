@@ -22,7 +22,6 @@ pub(crate) struct Forgery {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Config {
-    rootfs: String,
     runtime: String,
     conmon_pid_file: String,
     #[serde(rename = "pid_file")]
@@ -142,8 +141,7 @@ impl Config {
         let options = self.named_volumes.iter().flat_map(|volume| &volume.options);
         let found = |field, value: Option<&String>| Some((field, value?.clone()));
         let climbs = |path: &&String| Path::new(path).components().any(|part| part == Component::ParentDir);
-        let (field, value) = found("rootfs", Some(&self.rootfs).filter(|path| !path.is_empty()))
-            .or_else(|| found("namedVolumes", options.clone().find(|option| option.starts_with("volume-opt"))))
+        let (field, value) = found("namedVolumes", options.clone().find(|option| option.starts_with("volume-opt")))
             .or_else(|| found("mounts", self.mounts.first()))
             .or_else(|| found("timezone", Some(&self.timezone).filter(climbs)))
             .or_else(|| found("cgroupParent", Some(&self.cgroup_parent).filter(climbs)))?;

@@ -15,6 +15,7 @@ use crate::diagnosis::Complaint;
 use crate::podman::PodmanError;
 use crate::powers::{Granted, Power};
 use crate::recovery::JournalError;
+use crate::restorable::{LookError, Obstacle};
 use crate::rootfs::PlaceError;
 use crate::session::SessionError;
 use crate::storage::StorageError;
@@ -87,19 +88,12 @@ pub enum RestoreError {
         /// Its ID.
         id: String,
     },
-    /// A container on a directory instead of an image, which podman does not import.
-    #[error(
-        "the container was made from a directory (--rootfs), not from an image: podman cannot restore it from a file"
-    )]
-    RootDirectory,
-    /// The image is there, but podman looks for it by name.
-    #[error("the base image {name} is here without its name: `podman tag {id} {name}`")]
-    UnnamedImage {
-        /// Its name.
-        name: String,
-        /// Its ID.
-        id: String,
-    },
+    /// It cannot be restored here, or nowhere.
+    #[error("the container cannot be restored")]
+    NoWayBack(#[source] Obstacle),
+    /// Whether it can be could not be found out.
+    #[error(transparent)]
+    Look(#[from] LookError),
     /// A name that the caller gave, and podman would not take.
     #[error(
         "{name:?} is no name for a container: letters, digits, \"_\", \".\" and \"-\", the first a letter or digit"

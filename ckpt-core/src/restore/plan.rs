@@ -15,6 +15,7 @@ use crate::progress::{Phase, Progress};
 use crate::recovery::journal::Begun;
 use crate::recovery::leases;
 use crate::recovery::recover;
+use crate::restorable;
 use crate::session::NameLock;
 use crate::storage::{self, StorageError};
 
@@ -93,15 +94,20 @@ impl RestorePlan {
         let config = archive.config()?;
         check_config(&config)?;
         let mut dumps = Dumps::of(&archive)?;
+        check_way_back(options, &dumps, &podman)?;
         check_powers(options, &dumps)?;
         let name_lock = NameLock::take(options.name.as_deref().unwrap_or(&config.name))?;
         check_names(options, &config, &storage)?;
-        let other_image = find_image(options, &config, &storage)?;
-        if let Some(found) = &other_image {
-            progress.warning(&other_image_warning(&config, found));
-            dumps.set("rootfsImageID", found);
+        let image = find_image(options, &config, &storage, &podman)?;
+        match &image {
+            Image::Recorded => {}
+            Image::Unnamed => dumps.set("rootfsImageName", &config.image_id),
+            Image::Other(found) => {
+                progress.warning(&other_image_warning(&config, found));
+                dumps.set("rootfsImageID", found);
+            }
         }
-        check_layers(other_image.as_ref().unwrap_or(&config.image_id), &storage)?;
+        check_layers(image.id(&config), &storage)?;
         let identity = parts::Identity::of(options, &config)?;
         let volumes = planned_volumes(options, &config);
         check_volumes(&volumes, &archive, &podman)?;
@@ -116,6 +122,7 @@ impl RestorePlan {
             dumps.set("name", &identity.name);
         }
         bring_volumes(&mut dumps, graph_root, &podman)?;
+        dumps.follow_links();
         let first_part = parts::first(&dumps, graph_root)?;
         let second_part = parts::second(&archive, graph_root, &identity)?;
         Ok(RestorePlan {
@@ -185,6 +192,17 @@ fn check_powers(options: &RestoreOptions, dumps: &Dumps) -> Result<(), RestoreEr
     }
 }
 
+/// What the checkpoint asked before it was made, asked again: archives come from elsewhere.
+fn check_way_back(options: &RestoreOptions, dumps: &Dumps, engine: &dyn Engine) -> Result<(), RestoreError> {
+    let pod = match options.pod {
+        Some(_) => None,
+        None => restorable::pod(dumps)?,
+    };
+    let obstacle = restorable::nowhere(dumps)?.or(pod).or(restorable::missing(dumps, Path::exists)?);
+    let obstacle = obstacle.or(restorable::missing_secret(engine, dumps)?);
+    obstacle.map_or(Ok(()), |obstacle| Err(RestoreError::NoWayBack(obstacle)))
+}
+
 fn check_names(
     options: &RestoreOptions,
     config: &ContainerConfig,
@@ -201,22 +219,41 @@ fn check_names(
     }
 }
 
+/// The image to restore on.
+enum Image {
+    /// The recorded one, which podman finds by the recorded name.
+    Recorded,
+    /// The recorded one, which has that name no longer.
+    Unnamed,
+    /// Another one of that name, by its ID.
+    Other(String),
+}
+
+impl Image {
+    fn id<'i>(&'i self, config: &'i ContainerConfig) -> &'i str {
+        match self {
+            Image::Other(id) => id,
+            _ => &config.image_id,
+        }
+    }
+}
+
 /// Sees to it that podman finds the image: it looks for the recorded name, and would pull that if it were not there, but
-/// then takes the image of the recorded ID. Gives the ID of the image to take in its place, if that is allowed.
+/// then takes the image of the recorded ID. A name that the storage does not know can be a reference of another form:
+/// `sha256:ID`, `NAME@DIGEST`, the beginning of an ID.
 fn find_image(
     options: &RestoreOptions,
     config: &ContainerConfig,
     storage: &ContainersStorage,
-) -> Result<Option<String>, RestoreError> {
+    engine: &dyn Engine,
+) -> Result<Image, RestoreError> {
     let (name, id) = (config.image_name.clone(), config.image_id.clone());
-    if id.is_empty() {
-        return Err(RestoreError::RootDirectory);
-    }
+    let is_here = storage.image(&id)?.is_some();
     match storage.image(&name)? {
-        None if storage.image(&id)?.is_some() => Err(RestoreError::UnnamedImage { name, id }),
+        Some(image) if image.id == id || is_here => Ok(Image::Recorded),
+        None if is_here => Ok(if engine.has_image(&name)? { Image::Recorded } else { Image::Unnamed }),
         None => Err(RestoreError::NoImage { name, id }),
-        Some(image) if image.id == id || storage.image(&id)?.is_some() => Ok(None),
-        Some(image) if options.allow_image_mismatch => Ok(Some(image.id)),
+        Some(image) if options.allow_image_mismatch => Ok(Image::Other(image.id)),
         Some(image) => Err(RestoreError::OtherImage { name, id, found: image.id }),
     }
 }

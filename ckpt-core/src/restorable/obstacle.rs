@@ -1,0 +1,51 @@
+//! The reasons one by one.
+
+/// Why a container cannot be restored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// podman puts no container into a file that needs another one beside it.
+    #[error(
+        "podman cannot export checkpoints of containers with dependencies, and it needs {} (--network, --ipc, --pid or --uts \
+         container:…, --requires)",
+        .on.iter().map(|id| id.get(..12).unwrap_or(id)).collect::<Vec<_>>().join(", ")
+    )]
+    Dependencies {
+        /// IDs of those that it needs.
+        on: Vec<String>,
+    },
+    /// A container on a directory instead of an image, which podman does not import.
+    #[error("it was made from a directory (--rootfs), not from an image: podman cannot restore it from a file")]
+    RootDirectory,
+    /// A member of a pod comes back in a pod.
+    #[error("podman cannot restore pod container without --pod: name the one to restore it into by --pod")]
+    Pod,
+    /// A mount that podman made in the container's own folder, for this container alone.
+    #[error(
+        "what is mounted at {destination} ends with the container, and podman does not make it again from a file: an image \
+         (--mount type=image), an overlay (:O) or a folder of a volume (subpath)"
+    )]
+    PassingMount {
+        /// In the container.
+        destination: String,
+    },
+    /// A mount whose source is gone.
+    #[error("{path}, which was mounted at {destination}, is not here: CRIU needs it there")]
+    NoSource {
+        /// On the host.
+        path: String,
+        /// In the container.
+        destination: String,
+    },
+    /// A secret that is gone.
+    #[error("the secret {name} is not here, and podman looks for it: `podman secret create {name} FILE` makes it")]
+    NoSecret {
+        /// Its name.
+        name: String,
+    },
+    /// An image that is gone.
+    #[error("its image {name} is not here any more: it cannot be restored without")]
+    NoImage {
+        /// Its name.
+        name: String,
+    },
+}
