@@ -58,14 +58,16 @@ const TAKEN: [&str; 26] = [
 ];
 
 /// What CRIU refuses whatever it is told, and what is said about it.
-const REFUSED: [(&str, &[&str]); 9] = [
+const REFUSED: [(&str, &[&str]); 11] = [
     ("unix-unaccepted", &["waits to be accepted", "try again"]),
     ("unix-of-host", &["Unix socket is connected to a process outside"]),
     ("locked", &["holds a file lock", "--file-locks"]),
+    ("leased", &["holds a file lock", "--file-locks"]),
     ("traced", &["is traced by another"]),
     ("io_uring", &["io_uring"]),
     ("userfaultfd", &["[userfaultfd]"]),
     ("bpf", &["bpf-map"]),
+    ("perf", &["[perf_event]"]),
     ("pid-namespace", &["has a PID namespace of its own"]),
     ("user-namespace", &["has a user namespace of its own"]),
 ];

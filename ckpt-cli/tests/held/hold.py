@@ -192,15 +192,16 @@ def unix_of_host(folder):
     return lambda: client.send(b'x') == 1
 
 
-def udp(folder):
-    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    bound.bind(('127.0.0.1', 5000))
-    return lambda: bound
-
-
 def locked(folder):
     file = open(folder + '/lock', 'w')
     fcntl.flock(file, fcntl.LOCK_EX)
+    return lambda: file
+
+
+def leased(folder):
+    open(folder + '/lease', 'w').close()
+    file = open(folder + '/lease')
+    fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     return lambda: file
 
 
@@ -253,12 +254,13 @@ HOLD = {
     'watch-of-image': lambda folder: watch('/etc'),
     'unix-unaccepted': unix_unaccepted,
     'unix-of-host': unix_of_host,
-    'udp': udp,
     'locked': locked,
+    'leased': leased,
     'traced': traced,
     'io_uring': lambda folder: system_call(425, 8, ctypes.byref(ctypes.create_string_buffer(120))),
     'userfaultfd': lambda folder: system_call(323, 1),
     'bpf': lambda folder: system_call(321, 0, struct.pack('IIIII', 2, 4, 8, 4, 0) + b'\0' * 100, 72),
+    'perf': lambda folder: system_call(298, struct.pack('IIQ', 1, 128, 0) + b'\0' * 112, 0, -1, -1, 0),
     'pid-namespace': lambda folder: namespace('-p'),
     'user-namespace': lambda folder: namespace('-U'),
 }
