@@ -66,6 +66,14 @@ pub enum WriteError {
         /// The member's path.
         path: ShownName,
     },
+    /// An extended attribute whose name is empty or has a NUL byte, which no file system has and no reader takes.
+    #[error("member {path:?} has an extended attribute of the name {name:?}: no name for one")]
+    BadAttribute {
+        /// The member's path.
+        path: ShownName,
+        /// The attribute's name.
+        name: ShownName,
+    },
     /// Extended attributes, a path and a link target that together are more than readers take.
     #[error("member {path:?} has extended attributes of {len} bytes, readers of pax headers stop at {limit}")]
     ExtensionsTooLong {

@@ -36,7 +36,7 @@ impl Layout {
     ///
     /// Data smaller than the alignment is not aligned, so its headers are the same at any offset.
     pub(crate) fn push_headers(self, member: &Member, offset: u64, bytes: &mut Vec<u8>) -> Result<Block, WriteError> {
-        check_path(member)?;
+        check_names(member)?;
         let mut records = header::pax_records(member);
         // Rather data beside its block than a header that others do not read.
         let most_padding = self.alignment.bytes() + 2 * TAR_BLOCK;
@@ -85,13 +85,17 @@ pub(crate) fn filling(len: u64) -> &'static [u8] {
     &[0; TAR_BLOCK as usize][..(padded - len) as usize]
 }
 
-fn check_path(member: &Member) -> Result<(), WriteError> {
+/// What readers refuse is not written.
+fn check_names(member: &Member) -> Result<(), WriteError> {
     let target: &[u8] = match &member.kind {
         Kind::HardLink { target } | Kind::Symlink { target } => target,
         _ => b"",
     };
     if member.path.contains(&0) || target.contains(&0) {
         return Err(WriteError::BadPath { path: lossy(&member.path) });
+    }
+    if let Some(bad) = member.xattrs.iter().find(|xattr| xattr.name.is_empty() || xattr.name.contains(&0)) {
+        return Err(WriteError::BadAttribute { path: lossy(&member.path), name: lossy(&bad.name) });
     }
     Ok(())
 }
@@ -127,6 +131,18 @@ mod tests {
             let mut bytes = Vec::new();
             layout.push_headers(&member, 0, &mut bytes).unwrap();
             assert_eq!(bytes.len(), 512 + PAX_BODY_LIMIT as usize + 512, "{padding:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_no_reader_takes_are_not_written() {
+        let layout = Layout { alignment: Alignment::DEFAULT, padding: Padding::Comment };
+        let written = |member: &Member| layout.push_headers(member, 0, &mut Vec::new());
+        assert!(matches!(written(&Member::new("a\0b", Kind::Fifo, 0o644)), Err(WriteError::BadPath { .. })));
+        for name in ["", "user.a\0b"] {
+            let mut member = Member::new("a", Kind::Fifo, 0o644);
+            member.xattrs.push(crate::member::Xattr { name: name.into(), value: Vec::new() });
+            assert!(matches!(written(&member), Err(WriteError::BadAttribute { .. })), "{name:?}");
         }
     }
 
