@@ -60,8 +60,9 @@ pub enum WriteError {
         /// What was given.
         given: u64,
     },
-    /// A path or link target that a tar archive cannot hold: one with a NUL byte.
-    #[error("{path:?}, or what it links to, has a NUL byte: no path for an archive")]
+    /// A path or link target that a tar archive cannot hold: one with a NUL byte, or the empty path of a character
+    /// device, which is padding ([`Padding::DummyHeaders`](crate::Padding::DummyHeaders)).
+    #[error("{path:?}, or what it links to, has a NUL byte or names no device: no path for an archive")]
     BadPath {
         /// The member's path.
         path: ShownName,

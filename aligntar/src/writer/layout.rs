@@ -91,7 +91,8 @@ fn check_names(member: &Member) -> Result<(), WriteError> {
         Kind::HardLink { target } | Kind::Symlink { target } => target,
         _ => b"",
     };
-    if member.path.contains(&0) || target.contains(&0) {
+    let is_padding = member.path.is_empty() && matches!(member.kind, Kind::CharDevice { .. });
+    if member.path.contains(&0) || target.contains(&0) || is_padding {
         return Err(WriteError::BadPath { path: lossy(&member.path) });
     }
     if let Some(bad) = member.xattrs.iter().find(|xattr| xattr.name.is_empty() || xattr.name.contains(&0)) {
@@ -138,7 +139,10 @@ mod tests {
     fn names_that_no_reader_takes_are_not_written() {
         let layout = Layout { alignment: Alignment::DEFAULT, padding: Padding::Comment };
         let written = |member: &Member| layout.push_headers(member, 0, &mut Vec::new());
-        assert!(matches!(written(&Member::new("a\0b", Kind::Fifo, 0o644)), Err(WriteError::BadPath { .. })));
+        let nameless = Kind::CharDevice { major: 1, minor: 3 };
+        for member in [Member::new("a\0b", Kind::Fifo, 0o644), Member::new("", nameless, 0o644)] {
+            assert!(matches!(written(&member), Err(WriteError::BadPath { .. })), "{member:?}");
+        }
         for name in ["", "user.a\0b"] {
             let mut member = Member::new("a", Kind::Fifo, 0o644);
             member.xattrs.push(crate::member::Xattr { name: name.into(), value: Vec::new() });
