@@ -3,12 +3,14 @@
 mod lab;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use lab::*;
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 
 fn start(arguments: &[&str]) -> Child {
@@ -30,12 +32,48 @@ fn strike(mut child: Child, after: Duration, signal: Signal) -> bool {
     succeeded
 }
 
-/// Command lines of podman processes that import or export.
-fn podmans_at_work() -> Vec<String> {
+/// podman processes that import or export.
+fn podmans_at_work() -> Vec<Pid> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
-    let command_lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
-    let texts = command_lines.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "));
-    texts.filter(|text| text.contains("podman container ") && text.contains("/run/ckpt/")).collect()
+    let is_at_work = |process: &fs::DirEntry| {
+        let Ok(words) = fs::read(process.path().join("cmdline")) else { return false };
+        let words = String::from_utf8_lossy(&words).replace('\0', " ");
+        words.contains("podman container ") && words.contains("/run/ckpt/")
+    };
+    let numbers = processes.filter(is_at_work).filter_map(|process| process.file_name().to_str()?.parse().ok());
+    numbers.filter_map(Pid::from_raw).collect()
+}
+
+/// Starts ckpt, halts the podman that it starts, and interrupts it; it must not wait for that podman.
+fn interrupt_with_podman_at_a_halt(arguments: &[&str]) {
+    let mut child = start(arguments);
+    wait_for("podman", || {
+        podmans_at_work()
+            .into_iter()
+            .filter(|&podman| kill_process(podman, Signal::STOP).is_ok())
+            .count()
+            .checked_sub(1)
+    });
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert_eq!(podmans_at_work(), []);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_podman_that_stands_still_is_not_waited_for() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let container = Container::run("halted", &[], COUNT);
+    interrupt_with_podman_at_a_halt(&["checkpoint", "halted", "-e", text(&archive)]);
+    assert!(container.is_running());
+    assert_consecutive(&container.numbers());
+    ckpt(&["checkpoint", "halted", "-e", text(&archive)]);
+    container.remove();
+    interrupt_with_podman_at_a_halt(&["restore", "-i", text(&archive)]);
+    assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "");
+    ckpt(&["restore", "-i", text(&archive)]);
+    assert_consecutive(&container.numbers());
 }
 
 /// Nothing half-made below `folder`, whatever the archive's state.
@@ -117,6 +155,36 @@ fn btrfs_a_second_signal_ends_at_once() {
     }
     ckpt(&["checkpoint", "impatient", "-e", text(&last)]);
     assert_consecutive(&container.numbers());
+}
+
+/// Interrupts ckpt once it says that it waits for the lock at `path`, which another run has.
+fn interrupt_at_lock(path: &str, arguments: &[&str]) {
+    let held = fs::File::open(path).unwrap();
+    flock(&held, FlockOperation::LockExclusive).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ckpt")).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    said.find(|line| line.as_ref().unwrap().contains("waiting for")).unwrap().unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let rest: Vec<_> = said.map_while(Result::ok).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(rest.iter().any(|line| line.contains(path) && line.contains("interrupted")), "{rest:?}");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_an_interrupt_ends_the_wait_for_another_run() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let container = Container::run("queued", &[], COUNT);
+    ckpt(&["checkpoint", "queued", "-R", "-e", text(&archive)]);
+    interrupt_at_lock("/run/ckpt", &["checkpoint", "queued", "-e", text(&folder.path().join("none.tar"))]);
+    let lock = "/run/ckpt/queued-too.lock";
+    fs::write(lock, "").unwrap();
+    interrupt_at_lock(lock, &["restore", "-i", text(&archive), "--name", "queued-too"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "queued");
+    assert_consecutive(&container.numbers());
+    ckpt(&["checkpoint", "queued", "-e", text(&archive)]);
 }
 
 #[test]

@@ -97,7 +97,8 @@ pub fn checkpoint(
     if options.with_previous {
         check_memory_tracking()?;
     }
-    recover(&podman, &storage::of_host(&podman)?, progress)?;
+    let interrupt = options.interrupt.as_ref();
+    recover(&podman.until(interrupt), &storage::of_host(&podman)?, interrupt, progress)?;
     progress.phase(Phase::Writeback);
     let writeback = writeback::begin();
     let plan = CheckpointPlan::make(podman, options, progress)?;

@@ -9,9 +9,9 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{self, Command, ExitStatus, Stdio};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open};
 
 use crate::diagnosis::podman::last_words;
 use crate::external::{self, ExternalError};
@@ -19,9 +19,6 @@ use crate::session;
 
 /// `argv[0]` of the part that becomes podman.
 pub(crate) const PART: &str = "ckpt-child";
-
-/// How long a child may take to end in order.
-const GRACE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 /// A child could not be started or waited for.
 #[derive(Debug, thiserror::Error)]
@@ -93,19 +90,12 @@ impl Child {
 
     /// Whether it has ended, or does so before `timeout` is over.
     pub(crate) fn ends_within(&self, timeout: &Timespec) -> bool {
-        let mut fds = [PollFd::from_borrowed_fd(self.as_fd(), PollFlags::IN)];
-        matches!(poll(&mut fds, Some(timeout)), Ok(1..))
+        external::ends_within(self.as_fd(), timeout)
     }
 
     /// Sees to it that it ends: by SIGTERM, or else by force.
     pub(crate) fn end(&mut self) {
-        for signal in [Signal::TERM, Signal::KILL] {
-            // It may have ended already; that is what is wanted.
-            let _ = pidfd_send_signal(&self.pidfd, signal);
-            if self.ends_within(&GRACE) {
-                return;
-            }
-        }
+        external::end(self.as_fd());
     }
 
     /// Waits for its end and gives its words.

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -38,6 +40,34 @@ impl Interrupt {
     }
 }
 
+/// Not of the kind `Interrupted`, upon which readers and writers try again.
+pub(crate) fn interrupted() -> io::Error {
+    io::Error::other(Interrupted)
+}
+
+/// Whether `error` is that of a raised interrupt.
+pub(crate) fn is_interrupted(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Interrupted>())
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
+
+/// Lets `time` go by; an error once the `interrupt` is raised.
+pub(crate) fn pause(time: Duration, interrupt: Option<&Interrupt>) -> io::Result<()> {
+    let Some(interrupt) = interrupt else {
+        thread::sleep(time);
+        return Ok(());
+    };
+    let timeout = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
+    match poll(&mut [PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN)], Some(&timeout)) {
+        Ok(0) | Err(Errno::INTR) => Ok(()),
+        Ok(_) => Err(interrupted()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// Waits until `fd` is ready for `what`, at its end or broken; an error once the `interrupt` is raised.
 pub(crate) fn ready(fd: BorrowedFd<'_>, what: PollFlags, interrupt: Option<&Interrupt>) -> io::Result<()> {
     let mut fds = vec![PollFd::from_borrowed_fd(fd, what)];
@@ -47,8 +77,7 @@ pub(crate) fn ready(fd: BorrowedFd<'_>, what: PollFlags, interrupt: Option<&Inte
         Err(errno) => return Err(errno.into()),
     }
     match interrupt {
-        // Not of the kind `Interrupted`, upon which readers and writers try again.
-        Some(interrupt) if interrupt.is_raised() => Err(io::Error::other("interrupted")),
+        Some(interrupt) if interrupt.is_raised() => Err(interrupted()),
         _ => Ok(()),
     }
 }

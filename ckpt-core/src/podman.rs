@@ -18,7 +18,8 @@ use crate::checkpoint::CheckpointOptions;
 use crate::child::{Child, ChildError, Said};
 use crate::diagnosis::podman::{last_words, shorten};
 use crate::engine::Engine;
-use crate::external;
+use crate::external::{self, ExternalError};
+use crate::interrupt::Interrupt;
 use crate::restore::RestoreOptions;
 use crate::versions;
 pub use error::PodmanError;
@@ -36,6 +37,8 @@ pub(crate) const NEWEST: u32 = 5;
 #[derive(Clone, Debug)]
 pub(crate) struct Podman {
     program: PathBuf,
+    /// Ends its calls that are waited for, but not those of `start_…`.
+    interrupt: Option<Interrupt>,
 }
 
 impl Podman {
@@ -48,7 +51,7 @@ impl Podman {
             return Err(PodmanError::NotRoot);
         }
         external::find("criu")?;
-        Ok(Podman { program: external::find("podman")? })
+        Ok(Podman { program: external::find("podman")?, interrupt: None })
     }
 
     /// Passes a podman of a version that was tried, or that does not tell its version.
@@ -62,7 +65,19 @@ impl Podman {
 
     /// podman, to be asked for what anyone may know.
     pub(crate) fn anyones() -> Result<Self, PodmanError> {
-        Ok(Podman { program: external::find("podman")? })
+        Ok(Podman { program: external::find("podman")?, interrupt: None })
+    }
+
+    /// The same, whose calls an `interrupt` ends: for what another run can do as well, never for what undoes or rescues.
+    pub(crate) fn until(&self, interrupt: Option<&Interrupt>) -> Self {
+        Podman { program: self.program.clone(), interrupt: interrupt.cloned() }
+    }
+
+    fn output(&self, command: &mut Command) -> Result<Output, ExternalError> {
+        match &self.interrupt {
+            Some(interrupt) => external::run_until(command, interrupt),
+            None => external::run(command),
+        }
     }
 
     fn command(&self) -> Command {
@@ -78,7 +93,7 @@ impl Podman {
     /// Whether there is a `kind`, `container` or `volume`, of the name.
     fn exists(&self, kind: &str, name: &str) -> Result<bool, PodmanError> {
         // Exit status 1 is "no", 125 an error (podman-container-exists(1), podman-volume-exists(1)).
-        let output = external::run(self.command().args([kind, "exists", "--", name]))?;
+        let output = self.output(self.command().args([kind, "exists", "--", name]))?;
         match output.status.code() {
             Some(0) => Ok(true),
             Some(1) => Ok(false),
@@ -88,7 +103,7 @@ impl Podman {
 
     fn run<A: AsRef<OsStr> + AsRef<str>>(&self, arguments: &[A]) -> Result<Output, PodmanError> {
         let command = arguments.iter().take(2).map(|argument| <A as AsRef<str>>::as_ref(argument)).collect::<Vec<_>>();
-        answer(&command.join(" "), external::run(self.command().args(arguments))?)
+        answer(&command.join(" "), self.output(self.command().args(arguments))?)
     }
 }
 
@@ -108,7 +123,7 @@ impl Podman {
         }
         let template = "{{.Id}} {{.NetworkSettings.SandboxKey}}";
         let mut command = self.command();
-        let output = external::run(command.args(["container", "inspect", "--format", template, "--"]).args(ids))?;
+        let output = self.output(command.args(["container", "inspect", "--format", template, "--"]).args(ids))?;
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         let pairs = told.lines().filter_map(|line| line.split_once(' '));
         let namespaces = pairs.map(|(id, path)| (id.to_owned(), PathBuf::from(path))).collect();

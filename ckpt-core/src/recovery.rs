@@ -31,23 +31,34 @@ pub use journal::JournalError;
 use processes::Work;
 
 use crate::engine::Engine;
+use crate::interrupt::{Interrupt, interrupted};
 use crate::progress::Progress;
 use crate::session::{self, SessionError};
 
 /// Puts right what killed runs left, with this `storage`. Others who want to, wait: afterwards it is done for them too.
 ///
-/// What cannot be put right is told as a warning, and tried again by the next run.
+/// What cannot be put right is told as a warning, and tried again by the next run, as is what the `interrupt` leaves: it
+/// should end the calls of the `engine` as well, for which there is no other limit.
 pub(crate) fn recover(
     engine: &dyn Engine,
     storage: &ContainersStorage,
+    interrupt: Option<&Interrupt>,
     progress: &mut dyn Progress,
 ) -> Result<(), SessionError> {
-    let _all = session::lock_all()?;
+    let _all = session::lock_all(interrupt, progress)?;
+    let go_on = || match interrupt {
+        Some(interrupt) if interrupt.is_raised() => {
+            Err(SessionError::new("put right what killed runs left in", session::SESSIONS, interrupted()))
+        }
+        _ => Ok(()),
+    };
     for folder in session::dead()? {
+        go_on()?;
         recover_session(engine, &folder, progress);
     }
     session::clear_scratch()?;
     for journal in journal::dead(storage.graph_root()) {
+        go_on()?;
         let bundle =
             journal.container().map(|id| storage.graph_root().join("overlay-containers").join(id).join("userdata"));
         processes::wait_for_end_of(Work::Restore(&journal.begun.session), bundle.as_deref());
@@ -62,7 +73,7 @@ pub(crate) fn recover(
         }
     }
     mntns::remove_unused();
-    Ok(())
+    go_on()
 }
 
 /// Sees to it that the container of a killed checkpoint stands still no longer.

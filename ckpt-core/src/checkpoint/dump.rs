@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, open};
@@ -13,7 +14,9 @@ use super::{CheckpointOptions, DumpError};
 use crate::archive::CHECKPOINT;
 use crate::child::{Child, ChildError, Said, poll_all};
 use crate::criu_hook::{HookCall, HookServer};
+use crate::interrupt::Interrupt;
 use crate::podman::bundle;
+use crate::progress::Progress;
 use crate::recovery::orphans::{INTERVAL, Orphans};
 use crate::recovery::processes::{self, Work};
 use crate::session::{Session, SessionError};
@@ -43,13 +46,20 @@ pub(crate) struct Dump {
 /// (`fs.pipe-max-size`).
 const PIPE_BYTES: usize = 1 << 20;
 
+/// How long an interrupt lets a podman be silent that has yet to finish its export.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
 impl Dump {
-    pub(crate) fn start(plan: &CheckpointPlan, options: &CheckpointOptions) -> Result<Self, DumpError> {
+    pub(crate) fn start(
+        plan: &CheckpointPlan,
+        options: &CheckpointOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, DumpError> {
         let images = bundle(&plan.facts).join(CHECKPOINT);
         aside::put_back(&images)
             .map_err(|source| ImagesError::new("put back what a killed run left of", &images, source))?;
         images::clear(&images)?;
-        let session = Session::begin()?;
+        let session = Session::begin(options.interrupt.as_ref(), progress)?;
         session.set_subject(&plan.facts.id)?;
         let watched = watched::scan_paths(plan.facts.state.pid, processes::in_cgroup_of(&plan.facts.id));
         let hook = HookServer::install(&session, &watched)?;
@@ -64,7 +74,12 @@ impl Dump {
     }
 
     /// Waits for the next thing to happen.
-    pub(crate) fn next_event(&mut self) -> Result<Event, DumpError> {
+    ///
+    /// An interrupt is heard when CRIU calls, which undoes its dump then. Where there is no CRIU, and podman stands still
+    /// before its export (it waits for another podman, say), the interrupt ends the wait. What comes after the export is
+    /// podman's removal of the container among others, of which a half must not be.
+    pub(crate) fn next_event(&mut self, interrupt: Option<&Interrupt>) -> Result<Event, DumpError> {
+        let mut silent_since = None;
         loop {
             let [hook, export, ended] = self.ready()?;
             let work = Work::Dump(self.session.path());
@@ -78,6 +93,12 @@ impl Dump {
             }
             if ended {
                 return Ok(Event::Ended);
+            }
+            let is_to_end = self.export.is_some() && interrupt.is_some_and(Interrupt::is_raised);
+            if !is_to_end || work.is_at_criu() {
+                silent_since = None;
+            } else if silent_since.get_or_insert_with(Instant::now).elapsed() >= GRACE {
+                return Err(DumpError::Interrupted);
             }
         }
     }

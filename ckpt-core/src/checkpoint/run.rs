@@ -12,7 +12,7 @@ use jiff::Timestamp as Now;
 use super::aftermath::after_failure;
 use super::capture::{Captured, capture, file};
 use super::destination::Destination;
-use super::dump::{Dump, Event};
+use super::dump::{Dump, Event, GRACE};
 use super::freeze::FreezeWatch;
 use super::images::Images;
 use super::images_writeback::ImagesWriteback;
@@ -23,8 +23,9 @@ use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DI
 use crate::child::Said;
 use crate::criu_hook::HookCall;
 use crate::diagnosis;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, is_interrupted};
 use crate::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
+use crate::pipe::Incoming;
 use crate::podman;
 use crate::progress::{Phase, Progress};
 use crate::recovery;
@@ -97,12 +98,12 @@ impl<'r> Run<'r> {
     fn dump(&mut self, writer: &mut Writer<'_>, now: Timestamp, manifest: &mut Manifest) -> Result<Said, DumpError> {
         self.progress.phase(Phase::Dump);
         let watch = FreezeWatch::begin(self.plan.facts.state.pid);
-        let mut dump = Dump::start(self.plan, self.options)?;
+        let mut dump = Dump::start(self.plan, self.options, self.progress)?;
         let mut writeback = Some(ImagesWriteback::begin(podman::bundle(&self.plan.facts).join(CHECKPOINT)));
         let mut captured: Option<Result<(Captured, Images), DumpError>> = None;
         let mut exported = Ok(());
         loop {
-            let event = match dump.next_event() {
+            let event = match dump.next_event(self.options.interrupt.as_ref()) {
                 Ok(event) => event,
                 Err(error) => {
                     dump.abandon();
@@ -126,7 +127,13 @@ impl<'r> Run<'r> {
                     let images =
                         captured.as_ref().and_then(|captured| captured.as_ref().ok()).map(|(_, images)| images);
                     let taken = images.map_or(Ok(()), |images| self.take_the_rest(images, now, writer));
-                    exported = taken.and(export(stream, images, writer));
+                    let interrupt = self.options.interrupt.as_ref();
+                    let export = export(Incoming::new(stream, interrupt, GRACE), images, writer);
+                    if matches!(export, Err(DumpError::Interrupted)) {
+                        dump.abandon();
+                        return Err(DumpError::Interrupted);
+                    }
+                    exported = taken.and(export);
                 }
                 Event::Ended => break,
             }
@@ -234,18 +241,21 @@ fn has_room(target: &File, needed: u64) -> Result<(), DumpError> {
 }
 
 /// Takes podman's metadata out of its export, and reads it to the end whatever happens: a closed FIFO would make
-/// podman fail after it has stopped the container.
-fn export(stream: File, images: Option<&Images>, writer: &mut Writer<'_>) -> Result<(), DumpError> {
+/// podman fail after it has stopped the container. Only a podman that stands still is not waited for once an interrupt
+/// is raised.
+fn export(stream: Incoming<'_>, images: Option<&Images>, writer: &mut Writer<'_>) -> Result<(), DumpError> {
     let source = StreamSource::new(BufReader::with_capacity(1 << 20, stream));
     let mut reader = Reader::new(source, Limits::default()).with_end_marker(EndMarker::Required);
     let taken = take_metadata(&mut reader, images, writer);
     let drained = reader.into_source().drain();
-    taken?;
-    drained.map_err(DumpError::Drain)
+    match drained {
+        Err(error) if is_interrupted(&error) => Err(DumpError::Interrupted),
+        drained => taken.and(drained.map_err(DumpError::Drain)),
+    }
 }
 
 fn take_metadata(
-    reader: &mut Reader<StreamSource<BufReader<File>>>,
+    reader: &mut Reader<StreamSource<BufReader<Incoming<'_>>>>,
     images: Option<&Images>,
     writer: &mut Writer<'_>,
 ) -> Result<(), DumpError> {

@@ -7,13 +7,9 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
-use rustix::io::Errno;
-use rustix::pipe::{SpliceFlags, splice};
 
 use crate::interrupt::{Interrupt, ready};
-
-/// What one call may move, in bytes; a pipe takes less.
-const CHUNK: usize = 1 << 20;
+use crate::pipe;
 
 /// It only goes forward.
 #[derive(Debug)]
@@ -50,15 +46,7 @@ impl Stream {
         if !self.is_pipe {
             return io::copy(&mut archive, &mut &self.file).map(drop);
         }
-        let mut offset = 0;
-        loop {
-            self.wait()?;
-            match splice(archive, Some(&mut offset), &self.file, None, CHUNK, SpliceFlags::NONBLOCK) {
-                Ok(0) => return Ok(()),
-                Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
+        pipe::send(archive, &self.file, self.interrupt.as_ref())
     }
 
     fn wait(&self) -> io::Result<()> {

@@ -27,6 +27,8 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::processes;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
 use crate::session;
 
 /// How names of journals begin.
@@ -116,10 +118,15 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Writes down what is `begun` in the storage at `graph_root`, on to the disk.
-    pub(crate) fn begin(graph_root: &Path, begun: Begun) -> Result<Self, JournalError> {
+    pub(crate) fn begin(
+        graph_root: &Path,
+        begun: Begun,
+        interrupt: Option<&Interrupt>,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, JournalError> {
         let error = |call| move |source| JournalError { call, folder: graph_root.to_owned(), source };
         // Until it is locked, it looks like a dead run's.
-        let all = session::lock_all().map_err(|source| error("lock")(io::Error::other(source)))?;
+        let all = session::lock_all(interrupt, progress).map_err(|source| error("lock")(io::Error::other(source)))?;
         let mut named = tempfile::Builder::new();
         let named = named.prefix(PREFIX).suffix(".json").tempfile_in(graph_root).map_err(error("create"))?;
         flock(&named, FlockOperation::NonBlockingLockExclusive).map_err(|errno| error("lock")(errno.into()))?;

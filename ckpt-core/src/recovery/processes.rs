@@ -44,6 +44,11 @@ impl Work<'_> {
         };
         is_criu(pid) && (has_mark_of(pid, session) || bundle.is_some_and(is_below_runtime))
     }
+
+    /// Whether a CRIU that was started for the session is at it.
+    pub(crate) fn is_at_criu(self) -> bool {
+        all().any(|pid| self.has_criu(pid, None))
+    }
 }
 
 /// Waits until nobody does any `work`. They all end by themselves when the run at the other end is dead, but for [`orphans`],

@@ -7,7 +7,7 @@
 //! | to unpack the rest | is there, its overlay not yet mounted | what podman places itself, once all else is in place |
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process;
@@ -19,8 +19,10 @@ use rustix::io::Errno;
 
 use super::plan::RestorePlan;
 use super::{RestoreOptions, RunError};
-use crate::child::{Child, ChildError, Said, poll_all};
+use crate::child::{Child, Said, poll_all};
 use crate::criu_hook::{HookCall, HookServer};
+use crate::interrupt::{Interrupt, is_interrupted};
+use crate::pipe;
 use crate::recovery::Journal;
 use crate::recovery::orphans::Orphans;
 use crate::recovery::processes::Work;
@@ -54,6 +56,8 @@ pub(crate) struct Door<'r> {
     fifo: PathBuf,
     storage: &'r ContainersStorage,
     options: &'r RestoreOptions,
+    /// What podman has got a part of. Its end would be the archive's end to podman, so it stays open until podman ends.
+    unfinished: Option<File>,
 }
 
 impl<'r> Door<'r> {
@@ -65,7 +69,7 @@ impl<'r> Door<'r> {
         let hook = HookServer::install(&session, &plan.criu_configuration(options))?;
         let podman = plan.engine.start_restore(&fifo, previous.as_deref(), options, hook.path())?;
         let orphans = Orphans::default();
-        Ok(Door { podman, hook, session, orphans, fifo, storage: &plan.storage, options })
+        Ok(Door { podman, hook, session, orphans, fifo, storage: &plan.storage, options, unfinished: None })
     }
 
     /// Waits until podman reads, CRIU waits, or podman ended. The next one to open the FIFO gets another.
@@ -83,7 +87,6 @@ impl<'r> Door<'r> {
             match open(&self.fifo, flags, Mode::empty()) {
                 Ok(pipe) => {
                     self.session.fifo(IMPORT)?;
-                    rustix::fs::fcntl_setfl(&pipe, OFlags::empty()).map_err(|errno| ChildError::Wait(errno.into()))?;
                     return Ok(Event::Reads(Reader { pipe: pipe.into() }));
                 }
                 // fifo(7): nobody has it open for reading.
@@ -118,9 +121,21 @@ impl<'r> Door<'r> {
         Ok([is_ready(0), is_ready(1)])
     }
 
+    /// Sends an archive to the `reader`, until an interrupt is raised.
+    pub(crate) fn send(&mut self, reader: Reader, archive: &File) -> Result<(), RunError> {
+        match send(archive, &reader.pipe, self.options.interrupt.as_ref()) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.unfinished = Some(reader.pipe);
+                Err(error)
+            }
+        }
+    }
+
     /// Sees to it that podman ends: by itself, if its archive was `refused`, or else by a signal.
     pub(crate) fn abandon(&mut self, refused: bool) {
-        if !(refused && self.podman.ends_within(&GRACE)) {
+        let ends_itself = refused && self.unfinished.is_none();
+        if !(ends_itself && self.podman.ends_within(&GRACE)) {
             self.podman.end();
         }
     }
@@ -137,18 +152,48 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Sends an archive. podman may have read enough before its end.
-    pub(crate) fn send(mut self, mut archive: &File) -> Result<(), RunError> {
-        let sent = archive.rewind().and_then(|()| io::copy(&mut archive, &mut self.pipe));
-        match sent {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(RunError::Send(error)),
-            _ => Ok(()),
-        }
-    }
-
     /// Sends what is no archive, so that podman fails; an empty pipe it would take for an archive without members.
     pub(crate) fn refuse(mut self) {
         // If podman is gone already, it has failed already.
         let _ = self.pipe.write_all(&[b'!'; 1024]);
+    }
+}
+
+/// podman may have read enough before the archive's end.
+fn send(archive: &File, pipe: &File, interrupt: Option<&Interrupt>) -> Result<(), RunError> {
+    match pipe::send(archive, pipe, interrupt) {
+        Err(error) if is_interrupted(&error) => Err(RunError::Interrupted),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(RunError::Send(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pipe::{PipeFlags, pipe_with};
+    use std::thread;
+
+    /// More than a pipe holds.
+    fn archive() -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![7; 3 << 20]).unwrap();
+        file
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_wait_for_a_podman_that_stops_reading() {
+        let (interrupt, mut raiser) = Interrupt::new().unwrap();
+        let (_reader, pipe) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).unwrap();
+        let sender = thread::spawn(move || send(&archive(), &pipe.into(), Some(&interrupt)));
+        raiser.write_all(&[1]).unwrap();
+        assert!(matches!(sender.join().unwrap(), Err(RunError::Interrupted)));
+    }
+
+    #[test]
+    fn a_podman_that_has_read_enough_is_no_error() {
+        let (reader, pipe) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).unwrap();
+        drop(reader);
+        send(&archive(), &pipe.into(), None).unwrap();
     }
 }

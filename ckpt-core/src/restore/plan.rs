@@ -84,11 +84,12 @@ impl RestorePlan {
             podman.check_tried()?;
         }
         let storage = storage::of_host(&podman)?;
-        recover(&podman, &storage, progress)?;
+        let interrupt = options.interrupt.as_ref();
+        recover(&podman.until(interrupt), &storage, interrupt, progress)?;
         progress.phase(Phase::Decompress);
         let opened = trust::open(options)?;
         let previous = trust::open_previous(options)?;
-        let (name, spool, interrupt) = (options.import.name(), storage.graph_root(), options.interrupt.as_ref());
+        let (name, spool) = (options.import.name(), storage.graph_root());
         let archive = CheckpointArchive::read(opened, name, spool, interrupt)?;
         check_previous(previous.as_ref(), &archive)?;
         let config = archive.config()?;
@@ -96,7 +97,7 @@ impl RestorePlan {
         let mut dumps = Dumps::of(&archive)?;
         check_way_back(options, &dumps, &podman)?;
         check_powers(options, &dumps)?;
-        let name_lock = NameLock::take(options.name.as_deref().unwrap_or(&config.name))?;
+        let name_lock = NameLock::take(options.name.as_deref().unwrap_or(&config.name), interrupt, progress)?;
         check_names(options, &config, &storage)?;
         let image = find_image(options, &config, &storage, &podman)?;
         match &image {

@@ -54,9 +54,10 @@ impl<'r> Run<'r> {
     /// Gives podman's statistics once the container runs.
     pub(super) fn run(&mut self) -> Result<serde_json::Value, RunError> {
         self.progress.phase(Phase::Create);
-        let session = Session::begin()?;
+        let interrupt = self.options.interrupt.as_ref();
+        let session = Session::begin(interrupt, self.progress)?;
         let graph_root = self.plan.storage.graph_root();
-        let mut journal = Journal::begin(graph_root, self.plan.begun(session.path()))?;
+        let mut journal = Journal::begin(graph_root, self.plan.begun(session.path()), interrupt, self.progress)?;
         let said = self.work(session, &mut journal);
         self.journal = Some(journal);
         let said = said?;
@@ -100,7 +101,7 @@ impl<'r> Run<'r> {
         loop {
             match door.next_event(self.container.as_ref(), journal)? {
                 Event::Reads(reader) => match self.prepare_part(volumes, journal) {
-                    Ok(part) => reader.send(part)?,
+                    Ok(part) => door.send(reader, part)?,
                     Err(error) => {
                         reader.refuse();
                         return Err(error);
