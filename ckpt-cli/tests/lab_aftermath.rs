@@ -83,6 +83,23 @@ fn btrfs_a_container_that_ends_meanwhile_has_ended() {
     assert!(!container.is_running() && !archive.exists());
 }
 
+/// Checkpoints the container with an archive in a folder that is gone when it is to get its name, and `meanwhile` something
+/// else happens; gives what is said of that.
+fn checkpoint_into_nowhere(container: &Container, parent: &Path, meanwhile: impl FnOnce()) -> String {
+    let vanishing = parent.join("vanishing");
+    fs::create_dir(&vanishing).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(["checkpoint", &container.name, "-e", text(&vanishing.join("x.tar"))])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let criu = HeldCriu::met();
+    fs::remove_dir(&vanishing).unwrap();
+    meanwhile();
+    drop(criu);
+    String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
+}
+
 /// `podman run --rm`: once it has stopped, podman knows nothing of it.
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
@@ -91,17 +108,7 @@ fn btrfs_the_archive_of_a_container_that_is_gone_is_kept() {
     let elsewhere = tempfile::tempdir().unwrap();
     for parent in [folder.path(), elsewhere.path()] {
         let container = Container::run("fleeting", &["--rm"], COUNT);
-        let vanishing = parent.join("vanishing");
-        fs::create_dir(&vanishing).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
-            .args(["checkpoint", "fleeting", "-e", text(&vanishing.join("x.tar"))])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let criu = HeldCriu::met();
-        fs::remove_dir(&vanishing).unwrap();
-        drop(criu);
-        let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+        let said = checkpoint_into_nowhere(&container, parent, || ());
         let (_, way_back) = said.split_once("`ckpt restore -i ").expect(&said);
         let kept = way_back.split_once('`').unwrap().0;
         ckpt(&["verify", kept]);
@@ -110,4 +117,19 @@ fn btrfs_the_archive_of_a_container_that_is_gone_is_kept() {
         fs::remove_file(kept).unwrap();
         container.remove();
     }
+}
+
+/// What nobody can do is not advised.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_container_that_is_lost_is_said_to_be_lost() {
+    let folder = folder();
+    let container = Container::run("lost", &["--rm"], COUNT);
+    let graph_root = podman(&["info", "--format", "{{.Store.GraphRoot}}"]);
+    let in_the_way = Path::new(&graph_root).join(format!("ckpt-rescue-{}.tar", container.inspect("{{.Id}}")));
+    let said = checkpoint_into_nowhere(&container, folder.path(), || fs::create_dir(&in_the_way).unwrap());
+    fs::remove_dir(&in_the_way).unwrap();
+    assert!(said.contains("podman has removed the container"), "{said}");
+    assert!(said.contains("the archive is whole, and cannot be kept") && said.contains(text(&in_the_way)), "{said}");
+    assert!(!said.contains("`podman container restore"), "{said}");
 }

@@ -26,6 +26,7 @@ mod stream;
 mod volume;
 mod writeback;
 
+use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -116,7 +117,7 @@ pub fn checkpoint(
         Err(source) => {
             let (error, complete) = (run.failed(source), run.complete);
             let whole = plan.draft().try_clone();
-            return Err(if complete { rescue(error, plan.stage, whole, &plan.rescue) } else { error });
+            return Err(if complete { rescue(error, plan.stage, whole, &plan.rescue, progress) } else { error });
         }
     };
     let id = plan.facts.id.clone();
@@ -124,7 +125,7 @@ pub fn checkpoint(
     let whole = plan.draft().try_clone();
     if let Err(source) = plan.output.publish() {
         let error = after_failure(&*plan.engine, (&plan.facts.id, &plan.init), options, true, source.into());
-        return Err(rescue(error, plan.stage, whole, &plan.rescue));
+        return Err(rescue(error, plan.stage, whole, &plan.rescue, progress));
     }
     Ok(CheckpointReport {
         id,
@@ -142,25 +143,34 @@ pub fn checkpoint(
 
 /// Keeps the `whole` archive of a container that is stopped for good otherwise (`podman run --rm`), in `stage` if it is
 /// there, at `path`.
-fn rescue(error: CheckpointError, stage: Option<Output>, whole: io::Result<File>, path: &Path) -> CheckpointError {
-    match error {
-        CheckpointError::AfterDump { name, state: AfterDumpState::Stopped { id, why }, source } => {
-            let state = match whole.is_ok_and(|whole| keep(stage, &whole, path).is_ok()) {
-                true => AfterDumpState::Rescued { path: path.to_owned(), why },
-                false => AfterDumpState::Stopped { id, why },
-            };
-            CheckpointError::AfterDump { name, state, source }
-        }
-        error => error,
-    }
+fn rescue(
+    error: CheckpointError,
+    stage: Option<Output>,
+    whole: io::Result<File>,
+    path: &Path,
+    progress: &mut dyn Progress,
+) -> CheckpointError {
+    let CheckpointError::AfterDump { name, state, source } = error else { return error };
+    let state = match &state {
+        AfterDumpState::Stopped { .. } | AfterDumpState::Lost { .. } => match keep(stage, whole, path) {
+            Ok(()) => state.rescued(path),
+            Err(error) => {
+                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                progress.warning(&format!("the archive is whole, and cannot be kept: {error}{cause}"));
+                state
+            }
+        },
+        _ => state,
+    };
+    CheckpointError::AfterDump { name, state, source }
 }
 
-fn keep(stage: Option<Output>, whole: &File, path: &Path) -> Result<(), DumpError> {
+fn keep(stage: Option<Output>, whole: io::Result<File>, path: &Path) -> Result<(), DumpError> {
     let output = match stage {
         Some(stage) => stage,
         None => {
             let output = Output::create(path)?;
-            deliver::copy(whole, output.file())?;
+            deliver::copy(&whole.map_err(DeliverError::Reopen)?, output.file())?;
             output
         }
     };

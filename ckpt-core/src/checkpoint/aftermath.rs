@@ -3,7 +3,7 @@
 use super::init::Init;
 use super::{AfterDumpState, CheckpointError, CheckpointOptions, DumpError};
 use crate::engine::Engine;
-use crate::podman::ContainerFacts;
+use crate::podman::{ContainerFacts, PodmanError};
 
 /// Puts things right after a failure, and says how they stand with the container `id`, whose first process was `init`.
 /// `dumped` is whether CRIU was told to carry on.
@@ -33,10 +33,11 @@ fn brought_back(engine: &dyn Engine, id: &str, init: &Init, options: &Checkpoint
     }
     match engine.restore_in_place(id, &options.restore_flags()) {
         Ok(()) => AfterDumpState::Restored,
-        Err(why) => match ended(engine, id, init) {
-            AfterDumpState::Ended => AfterDumpState::Stopped { id: id.to_owned(), why: Box::new(why) },
+        Err(why) => match engine.inspect(id) {
             // Its restart policy was faster.
-            state => state,
+            Ok(facts) if is_another(&facts, init) => AfterDumpState::StartedAnew,
+            Err(PodmanError::UnknownContainer { .. }) => AfterDumpState::Lost { why: Box::new(why) },
+            _ => AfterDumpState::Stopped { id: id.to_owned(), why: Box::new(why) },
         },
     }
 }

@@ -10,6 +10,9 @@ use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
 /// Why a staged archive did not arrive.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverError {
+    /// It could not be held on to.
+    #[error("open the archive once more")]
+    Reopen(#[source] io::Error),
     /// Copying failed.
     #[error("copy the archive to its place")]
     Copy(#[from] TransferError),

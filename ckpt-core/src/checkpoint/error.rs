@@ -1,7 +1,7 @@
 //! What can go wrong with a checkpoint, and what becomes of the container then.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aligntar::{ReadError, WriteError};
 
@@ -181,6 +181,23 @@ pub enum AfterDumpState {
         /// What podman said.
         why: Box<PodmanError>,
     },
+    /// podman has removed it (`podman run --rm`), and no archive is kept.
+    Lost {
+        /// What podman said.
+        why: Box<PodmanError>,
+    },
+}
+
+impl AfterDumpState {
+    /// What it is once the archive is kept at `path`.
+    pub(super) fn rescued(self, path: &Path) -> Self {
+        match self {
+            AfterDumpState::Stopped { why, .. } | AfterDumpState::Lost { why } => {
+                AfterDumpState::Rescued { path: path.to_owned(), why }
+            }
+            state => state,
+        }
+    }
 }
 
 impl std::fmt::Display for AfterDumpState {
@@ -201,6 +218,12 @@ impl std::fmt::Display for AfterDumpState {
             }
             AfterDumpState::Stopped { id, why } => {
                 write!(formatter, "the container is stopped ({why}): `podman container restore {id}` brings it back")
+            }
+            AfterDumpState::Lost { why } => {
+                write!(
+                    formatter,
+                    "podman has removed the container, as --rm has it, and nothing brings it back ({why})"
+                )
             }
         }
     }
