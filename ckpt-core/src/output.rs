@@ -2,8 +2,10 @@
 
 mod access;
 mod destination;
+mod folder;
 mod leftovers;
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -15,6 +17,7 @@ use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use destination::destination;
+use folder::Folder;
 use leftovers::SUFFIX;
 
 /// Why an output file cannot be.
@@ -64,8 +67,12 @@ pub enum OutputError {
 /// stays behind however this program ends.
 #[derive(Debug)]
 pub struct Output {
+    /// For messages.
     path: PathBuf,
+    /// Before the folder, without which a named one could not be removed.
     draft: Draft,
+    folder: Folder,
+    name: OsString,
 }
 
 #[derive(Debug)]
@@ -91,7 +98,8 @@ impl Output {
     /// As [`Output::create`].
     pub fn create_with_umask(path: &Path) -> Result<Self, OutputError> {
         let output = Output::with_mode(path, Mode::from_raw_mode(0o666))?;
-        access::keep(&output.path, output.file()).map_err(|source| call("keep the mode of", &output.path, source))?;
+        access::keep(&output.folder.join(&output.name), output.file())
+            .map_err(|source| call("keep the mode of", &output.path, source))?;
         Ok(output)
     }
 
@@ -99,13 +107,11 @@ impl Output {
         let no_name = || OutputError::NoFileName { path: path.to_owned() };
         path.file_name().ok_or_else(no_name)?;
         let path = destination(path)?;
-        let folder = path.parent().ok_or_else(no_name)?;
-        if !folder.is_dir() {
-            return Err(OutputError::NoFolder { folder: folder.to_owned() });
-        }
-        leftovers::remove(folder);
-        let draft = draft_in(folder, mode).map_err(|source| call("create a file in", folder, source))?;
-        let output = Output { draft, path };
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(no_name()) };
+        let (folder, name) = (Folder::open(parent)?, name.to_owned());
+        leftovers::remove(&folder.path());
+        let draft = draft_in(&folder.path(), mode).map_err(|source| call("create a file in", parent, source))?;
+        let output = Output { path, draft, folder, name };
         leftovers::claim(output.file());
         Ok(output)
     }
@@ -131,31 +137,38 @@ impl Output {
     /// # Atomicity
     /// The name leads to the old file or to the whole new one at any moment.
     pub fn publish(self) -> Result<(), OutputError> {
-        let folder = self.path.parent().expect("create() saw the parent").to_owned();
         self.file().sync_all().map_err(|source| call("sync", &self.path, source))?;
-        self.publish_unsynced()?;
-        File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|source| call("sync", &folder, source))
+        let (path, folder) = self.give_name()?;
+        folder.sync().map_err(|source| call("sync the folder of", &path, source))
     }
 
     /// As [`Output::publish`], for a file that must not be lost: it gets its name even if it cannot be synced.
     pub(crate) fn publish_at_any_rate(self) -> Result<(), OutputError> {
         // What is not on the disk yet may still get there, and nothing else has it.
         let _ = self.file().sync_all();
-        self.publish_unsynced()
+        let (_, folder) = self.give_name()?;
+        let _ = folder.sync();
+        Ok(())
     }
 
-    /// As [`Output::publish`], leaving it to the kernel when the file gets to the disk: a crash of the machine within
-    /// the next half minute may lose it.
+    /// As [`Output::publish`], leaving it to the kernel when the file gets to the disk. A crash of the machine within the
+    /// next half minute may lose it, and on file systems that do not write a file's data before a rename (XFS) the older
+    /// file with it: this is for what can be made again, as with tar(1), which nobody has to wait for.
     ///
     /// # Errors
     /// As [`Output::publish`].
     pub fn publish_unsynced(self) -> Result<(), OutputError> {
-        match self.draft {
-            Draft::Unnamed(file) => link(&file, &self.path),
-            Draft::Named(file) => {
-                file.persist(&self.path).map(drop).map_err(|error| call("rename", &self.path, error.error))
-            }
-        }
+        self.give_name().map(drop)
+    }
+
+    fn give_name(self) -> Result<(PathBuf, Folder), OutputError> {
+        let Output { path, draft, folder, name } = self;
+        let (call_of, named) = match draft {
+            Draft::Unnamed(file) => ("link a file to", link(&file, &folder, &name)),
+            Draft::Named(file) => ("rename a file to", persist(file, &folder.join(&name))),
+        };
+        named.map_err(|source| call(call_of, &path, source))?;
+        Ok((path, folder))
     }
 }
 
@@ -164,36 +177,45 @@ fn draft_in(folder: &Path, mode: Mode) -> io::Result<Draft> {
     match open(folder, flags, mode) {
         Ok(file) => Ok(Draft::Unnamed(file.into())),
         // open(2): no O_TMPFILE in this file system, or in this kernel.
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-            let permissions = Permissions::from_mode(mode.as_raw_mode());
-            let mut named = tempfile::Builder::new();
-            named
-                .prefix(&leftovers::prefix())
-                .suffix(SUFFIX)
-                .permissions(permissions)
-                .tempfile_in(folder)
-                .map(Draft::Named)
-        }
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => named_in(folder, mode),
         Err(errno) => Err(errno.into()),
     }
 }
 
+fn named_in(folder: &Path, mode: Mode) -> io::Result<Draft> {
+    let permissions = Permissions::from_mode(mode.as_raw_mode());
+    let prefix = leftovers::prefix();
+    let mut named = tempfile::Builder::new();
+    named.prefix(&prefix).suffix(SUFFIX).permissions(permissions);
+    named.tempfile_in(folder).map(Draft::Named).map_err(without_path)
+}
+
 /// linkat(2) never replaces a file, rename does: where there is one, link under a name beside, then rename. Killed between
 /// the two, this leaves that name to the next output in the folder.
-fn link(file: &File, path: &Path) -> Result<(), OutputError> {
+fn link(file: &File, folder: &Folder, name: &OsStr) -> io::Result<()> {
     let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
     let link_to = |path: &Path| linkat(CWD, &descriptor, CWD, path, AtFlags::SYMLINK_FOLLOW);
-    match link_to(path) {
+    let path = folder.join(name);
+    match link_to(&path) {
         Err(Errno::EXIST) => {}
-        linked => return linked.map_err(|errno| call("link a file to", path, errno.into())),
+        linked => return Ok(linked?),
     }
-    let folder = path.parent().expect("create() saw the parent");
     let beside = tempfile::Builder::new()
         .prefix(&leftovers::prefix())
         .suffix(SUFFIX)
-        .make_in(folder, |beside| Ok(link_to(beside)?))
-        .map_err(|source| call("link a file in", folder, source))?;
-    beside.persist(path).map(drop).map_err(|error| call("rename to", path, error.error))
+        .make_in(folder.path(), |beside| Ok(link_to(beside)?))
+        .map_err(without_path)?;
+    persist(beside, &path)
+}
+
+/// The file stays open, and so claimed, until it has its name.
+fn persist<F>(file: NamedTempFile<F>, path: &Path) -> io::Result<()> {
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// An error of `tempfile`, less the name that nobody else knows.
+fn without_path(error: io::Error) -> io::Error {
+    error.kind().into()
 }
 
 fn call(call: &'static str, path: &Path, source: io::Error) -> OutputError {
@@ -235,6 +257,31 @@ mod tests {
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         drop(Output::create(&folder.path().join("x.tar")).unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    /// As where there is no O_TMPFILE.
+    #[test]
+    fn a_draft_with_a_name_becomes_the_file_or_goes() {
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = folder.path().join("x.tar");
+        for (before, published) in [(None, false), (None, true), (Some("before"), false), (Some("before"), true)] {
+            if let Some(before) = before {
+                fs::write(&path, before).unwrap();
+            }
+            let mut output = Output::create(&path).unwrap();
+            output.draft = named_in(&output.folder.path(), Mode::RUSR | Mode::WUSR).unwrap();
+            output.file().write_all(b"after").unwrap();
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1 + before.iter().count());
+            let expected = if published { Some("after") } else { before };
+            if published {
+                output.publish().unwrap();
+            } else {
+                drop(output);
+            }
+            assert_eq!(fs::read_to_string(&path).ok().as_deref(), expected);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), expected.iter().count());
+            let _ = fs::remove_file(&path);
+        }
     }
 
     #[test]
