@@ -97,7 +97,7 @@ fn kill_with_pages_aside(container: &Container, bundle: &Path, arguments: &[&str
     child.kill().unwrap();
     child.wait().unwrap();
     // podman, the runtime and CRIU end with it, but not at once. Names of tests, in other command lines, do not count.
-    let at_work = "^(/[^ ]*/)?(criu|podman container checkpoint|(runc|crun) .*checkpoint)";
+    let at_work = "^(/[^ ]*/)?(criu[^/ ]*( |$)|podman container checkpoint|(runc|crun) .*checkpoint)";
     wait_for("their end", || (!run("pgrep", &["-f", at_work]).status.success()).then_some(()));
     !links(bundle).is_empty()
 }
