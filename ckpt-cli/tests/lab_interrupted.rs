@@ -4,6 +4,7 @@ mod lab;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -185,6 +186,34 @@ fn btrfs_an_interrupt_ends_the_wait_for_another_run() {
     assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "queued");
     assert_consecutive(&container.numbers());
     ckpt(&["checkpoint", "queued", "-e", text(&archive)]);
+}
+
+/// Another podman that hangs may have the container locked.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_an_interrupt_ends_the_wait_for_an_answer() {
+    let folder = folder();
+    let podman = succeed("sh", &["-c", "command -v podman"]);
+    let halting = folder.path().join("podman");
+    let script = format!("#!/bin/bash\n[ \"$1 $2\" != 'container inspect' ] || kill -STOP $$\nexec {podman} \"$@\"\n");
+    fs::write(&halting, script).unwrap();
+    fs::set_permissions(&halting, fs::Permissions::from_mode(0o755)).unwrap();
+    let container = Container::run("asked", &[], COUNT);
+    let child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(["checkpoint", "asked", "-e", text(&folder.path().join("x.tar"))])
+        .env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap()))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let asking = format!("{} container inspect", halting.display());
+    wait_for("the question", || run("pgrep", &["-f", &asking]).status.success().then_some(()));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("interrupted"), "{said}");
+    assert!(!run("pgrep", &["-f", &asking]).status.success());
+    assert_consecutive(&container.numbers());
 }
 
 #[test]

@@ -91,15 +91,15 @@ pub fn checkpoint(
     progress: &mut dyn Progress,
 ) -> Result<CheckpointReport, CheckpointError> {
     let started = Instant::now();
-    let podman = Podman::for_root()?;
+    let interrupt = options.interrupt.as_ref();
+    let podman = Podman::for_root()?.until(interrupt);
     if !options.force {
         podman.check_tried()?;
     }
     if options.with_previous {
         check_memory_tracking()?;
     }
-    let interrupt = options.interrupt.as_ref();
-    recover(&podman.until(interrupt), &storage::of_host(&podman)?, interrupt, progress)?;
+    recover(&podman, &storage::of_host(&podman)?, interrupt, progress)?;
     progress.phase(Phase::Writeback);
     let writeback = writeback::begin();
     let plan = CheckpointPlan::make(podman, options, progress)?;

@@ -73,7 +73,7 @@ impl CheckpointPlan {
             }
         };
         let shm = podmans_shm(bundle(&facts))?;
-        let engine = Box::new(podman);
+        let engine = Box::new(podman.until(None));
         Ok(CheckpointPlan { engine, facts, init, layers, volumes, shm, output, stage, rescue, can_clone })
     }
 

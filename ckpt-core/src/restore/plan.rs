@@ -79,13 +79,13 @@ impl RestorePlan {
 
     pub(crate) fn make(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<Self, RestoreError> {
         check_name(options)?;
-        let podman = Podman::for_root()?;
+        let interrupt = options.interrupt.as_ref();
+        let podman = Podman::for_root()?.until(interrupt);
         if !options.force {
             podman.check_tried()?;
         }
         let storage = storage::of_host(&podman)?;
-        let interrupt = options.interrupt.as_ref();
-        recover(&podman.until(interrupt), &storage, interrupt, progress)?;
+        recover(&podman, &storage, interrupt, progress)?;
         progress.phase(Phase::Decompress);
         let opened = trust::open(options)?;
         let previous = trust::open_previous(options)?;
@@ -127,7 +127,7 @@ impl RestorePlan {
         let first_part = parts::first(&dumps, graph_root)?;
         let second_part = parts::second(&archive, graph_root, &identity)?;
         Ok(RestorePlan {
-            engine: Box::new(podman),
+            engine: Box::new(podman.until(None)),
             storage,
             archive,
             previous,
