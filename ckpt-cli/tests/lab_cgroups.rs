@@ -95,8 +95,12 @@ fn btrfs_a_container_in_a_group_below_its_own_is_frozen_and_thawed_as_a_whole() 
 
         // Where CRIU dies with the group frozen, and all who had it work.
         let begun = folder.path().join("begun");
-        let freeze =
-            format!("echo 1 > {}/cgroup.freeze; echo $$ > {}; exec sleep 1000", own.display(), begun.display());
+        // crun starts another CRIU then, which ends at once.
+        let freeze = format!(
+            "[ -e {0} ] && exit 1; echo 1 > {1}/cgroup.freeze; echo $$ > {0}; exec sleep 1000",
+            begun.display(),
+            own.display()
+        );
         let bin = broken_criu(&freeze);
         let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
         let killed = Command::new(env!("CARGO_BIN_EXE_ckpt"))
