@@ -88,7 +88,9 @@ fn is_copied_when_the_container_runs_again(place: &str) {
     let (statistics, said) = volume_elsewhere(place);
     assert!(number(&statistics, "/container_statistics/0/ckpt/capture_copied_bytes") < LITTLE, "{statistics}");
     assert!(number(&statistics, "/container_statistics/0/ckpt/copied_bytes") > 10_000_000, "{statistics}");
-    assert!(!said.contains("Warning: "), "{said}");
+    // Where the volume lies is an option of its own, and no copy of it has it.
+    let others = said.lines().filter(|line| line.starts_with("Warning: ") && !line.contains("options"));
+    assert_eq!(others.count(), 0, "{said}");
 }
 
 #[test]

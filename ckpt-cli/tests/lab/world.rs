@@ -102,7 +102,11 @@ fn is_podmans_own(folder: &Path, name: &str) -> bool {
         containers.contains(name) || !layers.contains(name)
     };
     let is_empty = |layer: &Path| fs::read_dir(layer.join("diff")).is_ok_and(|mut entries| entries.next().is_none());
+    // podman keeps its list of short-lived containers when the last of them is gone.
+    let is_empty_list =
+        || matches!(fs::read_to_string(folder.join(name)).unwrap_or_default().trim(), "" | "[]" | "null");
     name == "db.sql-journal"
+        || (name == "volatile-containers.json" && is_empty_list())
         || name.starts_with(".tmp-")
         || (folder == storage.join("overlay") && is_empty(&folder.join(name)) && !is_noted())
 }
