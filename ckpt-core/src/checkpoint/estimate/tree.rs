@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
@@ -25,11 +26,15 @@ const SMALL: u64 = 32 << 10;
 /// Files from this size on are asked for their extents: smaller ones cannot have many.
 const RAGGED: u64 = 1 << 20;
 
-/// Names, files, bytes of each and extents that are taken on trial; some 0.1 s altogether.
+/// Names, files, bytes of all of them and extents that are taken on trial; some 0.1 s altogether.
 const TRIAL_NAMES: usize = 500;
 const TRIAL_FILES: usize = 16;
-const TRIAL_BYTES: u64 = 2 << 20;
+const TRIAL_BYTES: u64 = 32 << 20;
 const TRIAL_EXTENTS: u32 = 2000;
+
+/// Of a piece from this size on, only the second half is timed: the kernel reads ahead by then, as it does in the rest of
+/// a large file.
+const RUN_UP: u64 = 1 << 20;
 
 /// Names that are timed together; fewer take no time.
 const NAMES_AT_ONCE: usize = 20;
@@ -223,35 +228,45 @@ impl<'t> Look<'t> {
     fn rates(&self, name: Duration, headroom: u64) -> io::Result<Rates> {
         let mut rates = Rates { name, extent: self.time_of_extent()?, ..Rates::default() };
         let started = Instant::now();
-        let bytes = self.copy_some()?;
-        let elapsed = started.elapsed();
-        let of_a_byte = |elapsed: Duration| if bytes > 0 { elapsed.as_secs_f64() / bytes as f64 } else { 0.0 };
-        rates.byte = of_a_byte(elapsed);
+        let copied = self.copy_some()?;
+        rates.byte = copied.timed.of_a_byte();
         if self.census.copied_bytes > headroom {
             self.target.sync_data()?;
-            rates.byte_on_disk = of_a_byte(started.elapsed());
+            rates.byte_on_disk = Trial { bytes: copied.bytes, elapsed: started.elapsed() }.of_a_byte();
         }
         self.target.set_len(0)?;
         Ok(rates)
     }
 
     /// Copies the beginning of some files, as the capture does; where all are small, they are written together from
-    /// memory. Gives the bytes.
-    fn copy_some(&self) -> io::Result<u64> {
-        let mut bytes = 0;
+    /// memory.
+    fn copy_some(&self) -> io::Result<Copied> {
+        let mut copied = Copied::default();
         for file in &self.to_copy {
-            let length = file.metadata()?.len().min(TRIAL_BYTES);
-            let span = Span { source_offset: 0, target_offset: bytes, length };
-            // A file that became shorter meanwhile is no trial.
-            if let Ok(moved) = transfer(file, self.target, span, Alignment::DEFAULT, ClonePolicy::IfPossible) {
-                bytes += moved.copied_bytes;
-            }
+            let length = file.metadata()?.len().min(TRIAL_BYTES / self.to_copy.len() as u64);
+            let run_up = if length >= RUN_UP { Alignment::DEFAULT.align_down(length / 2) } else { 0 };
+            self.copy(file, 0..run_up, &mut copied.bytes);
+            let started = Instant::now();
+            copied.timed.bytes += self.copy(file, run_up..length, &mut copied.bytes);
+            copied.timed.elapsed += started.elapsed();
         }
-        if bytes == 0 && self.census.copied_bytes > 0 {
-            bytes = self.census.copied_bytes.min(TRIAL_BYTES);
-            self.target.write_all_at(&vec![7; bytes as usize], 0)?;
+        if copied.bytes == 0 && self.census.copied_bytes > 0 {
+            copied.bytes = self.census.copied_bytes.min(TRIAL_BYTES);
+            let started = Instant::now();
+            self.target.write_all_at(&vec![7; copied.bytes as usize], 0)?;
+            copied.timed = Trial { bytes: copied.bytes, elapsed: started.elapsed() };
         }
-        Ok(bytes)
+        Ok(copied)
+    }
+
+    /// Copies `range` of `file` to `end` in the target, which moves on; gives the bytes. A file that became shorter
+    /// meanwhile is no trial.
+    fn copy(&self, file: &File, range: Range<u64>, end: &mut u64) -> u64 {
+        let span = Span { source_offset: range.start, target_offset: *end, length: range.end - range.start };
+        let moved = transfer(file, self.target, span, Alignment::DEFAULT, ClonePolicy::IfPossible);
+        let bytes = moved.map_or(0, |moved| moved.copied_bytes);
+        *end += bytes;
+        bytes
     }
 
     /// What one extent costs, of the first of the file that has the most.
@@ -270,6 +285,27 @@ impl<'t> Look<'t> {
         let started = Instant::now();
         let cloned = transfer(file, self.target, span, block, ClonePolicy::Required);
         Ok(started.elapsed().checked_div(count).filter(|_| cloned.is_ok()).unwrap_or_default())
+    }
+}
+
+/// What was copied on trial.
+#[derive(Default)]
+struct Copied {
+    bytes: u64,
+    /// The part of it whose time tells something.
+    timed: Trial,
+}
+
+#[derive(Default)]
+struct Trial {
+    bytes: u64,
+    elapsed: Duration,
+}
+
+impl Trial {
+    /// In seconds.
+    fn of_a_byte(&self) -> f64 {
+        if self.bytes > 0 { self.elapsed.as_secs_f64() / self.bytes as f64 } else { 0.0 }
     }
 }
 
