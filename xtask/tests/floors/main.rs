@@ -1,0 +1,204 @@
+//! Imports point down: no modules that need each other, and no lower floor that knows a higher one.
+//!
+//! A module is a file. It points to the module that defines what it names; a name that comes through a re-export
+//! counts where it is defined. Declaring a child or re-exporting its names is a table of contents, not a use of it.
+
+mod arrows;
+mod circles;
+mod names;
+mod rules;
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use arrows::Arrow;
+use rules::Rules;
+use source::Module;
+
+#[test]
+fn imports_of_aligntar_point_down() -> Result<()> {
+    check(&rules::ALIGNTAR)
+}
+
+#[test]
+fn imports_of_layerfs_point_down() -> Result<()> {
+    check(&rules::LAYERFS)
+}
+
+#[test]
+fn imports_of_ckpt_core_point_down() -> Result<()> {
+    check(&rules::CKPT_CORE)
+}
+
+#[test]
+fn imports_of_ckpt_cli_point_down() -> Result<()> {
+    check(&rules::CKPT_CLI)
+}
+
+#[test]
+fn imports_of_xtask_point_down() -> Result<()> {
+    check(&rules::XTASK)
+}
+
+fn check(rules: &Rules) -> Result<()> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    let faults = faults(rules, workspace)?;
+    ensure!(faults.is_empty(), "{}:\n{}", rules.root, faults.join("\n"));
+    Ok(())
+}
+
+fn faults(rules: &Rules, workspace: &Path) -> Result<Vec<String>> {
+    let modules = source::read_crate(workspace, rules.root)?;
+    let arrows = arrows::arrows(&modules);
+    let mut faults = wrong_circles(rules, &modules, &arrows);
+    faults.extend(wrong_floors(rules, &modules, &arrows));
+    Ok(faults)
+}
+
+fn wrong_circles(rules: &Rules, modules: &[Module], arrows: &BTreeMap<(usize, usize), Arrow>) -> Vec<String> {
+    let known: BTreeSet<String> = rules.known_circles.iter().map(|circle| listed(circle)).collect();
+    let rooms = arrows::between_rooms(modules, arrows);
+    let mut found = told_circles(modules, arrows, "");
+    found.extend(told_circles(modules, &rooms, "::*"));
+
+    let new = found.iter().filter(|(circle, _)| !known.contains(*circle));
+    let mut faults: Vec<String> =
+        new.map(|(circle, way)| format!("  a circle: {circle}\n  one way around:{way}")).collect();
+    let gone = known.iter().filter(|circle| !found.contains_key(*circle));
+    faults.extend(gone.map(|circle| format!("  no longer a circle, delete it here: {circle}")));
+    faults
+}
+
+/// Each circle as the table spells it, and the arrows of one way around.
+fn told_circles(
+    modules: &[Module],
+    arrows: &BTreeMap<(usize, usize), Arrow>,
+    suffix: &str,
+) -> BTreeMap<String, String> {
+    let tell = |circle: BTreeSet<usize>| {
+        let way = circles::way_around(&circle, arrows);
+        let mut names: Vec<String> = circle.iter().map(|module| modules[*module].name.clone() + suffix).collect();
+        names.sort();
+        (listed(&names), way.iter().map(|arrow| format!("\n    {}", line(modules, arrow))).collect())
+    };
+    circles::circles(modules.len(), arrows).into_iter().map(tell).collect()
+}
+
+/// As the table spells it.
+fn listed<T: AsRef<str>>(circle: &[T]) -> String {
+    let names: Vec<String> = circle.iter().map(|name| format!("{:?}", name.as_ref())).collect();
+    format!("&[{}]", names.join(", "))
+}
+
+fn wrong_floors(rules: &Rules, modules: &[Module], arrows: &BTreeMap<(usize, usize), Arrow>) -> Vec<String> {
+    if rules.floors.is_empty() {
+        return Vec::new();
+    }
+    let floor_of = |name: &str| rules.floors.iter().position(|floor| floor.contains(&name));
+    let mut faults: Vec<String> = modules[0]
+        .children
+        .keys()
+        .filter(|name| floor_of(name).is_none())
+        .map(|name| format!("  {name} has no floor in the table"))
+        .collect();
+    let strangers = rules.floors.iter().copied().flatten().filter(|name| !modules[0].children.contains_key(**name));
+    faults.extend(strangers.map(|name| format!("  the table has {name}, which is no module")));
+
+    let mut found = BTreeSet::new();
+    for arrow in arrows.values() {
+        let (from, to) = (modules[arrow.from].room(), modules[arrow.to].room());
+        if arrow.from != 0 && (arrow.to == 0 || floor_of(to) < floor_of(from)) {
+            found.insert((from, to));
+            if !rules.known_upward.contains(&(from, to)) {
+                faults.push(format!("  points up: {}", line(modules, arrow)));
+            }
+        }
+    }
+    let known: BTreeSet<_> = rules.known_upward.iter().copied().collect();
+    faults.extend(known.difference(&found).map(|pair| format!("  no longer points up, delete it here: {pair:?}")));
+    faults
+}
+
+fn line(modules: &[Module], arrow: &Arrow) -> String {
+    format!("{} -> {} at {arrow}", modules[arrow.from].name, modules[arrow.to].name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const RULES: Rules =
+        Rules { root: "src/lib.rs", floors: &[&["high"], &["low"]], known_circles: &[], known_upward: &[] };
+
+    /// What is wrong with a crate of these files.
+    fn faults_of(rules: &Rules, files: &[(&str, &str)]) -> Result<Vec<String>> {
+        let folder = tempfile::tempdir()?;
+        for (name, text) in files {
+            let path = folder.path().join("src").join(name);
+            fs::create_dir_all(path.parent().context("below src")?)?;
+            fs::write(path, text)?;
+        }
+        faults(rules, folder.path())
+    }
+
+    #[test]
+    fn a_circle_is_told_with_every_arrow_and_its_line() -> Result<()> {
+        let faults = faults_of(
+            &RULES,
+            &[
+                ("lib.rs", "mod high;\nmod low;"),
+                ("high.rs", "mod a;\nmod b;"),
+                ("high/a.rs", "use super::b::B;\npub struct A(B);"),
+                ("high/b.rs", "pub struct B;\npub fn f(_: &crate::high::a::A) {}"),
+                ("low.rs", ""),
+            ],
+        )?;
+        let told = "  a circle: &[\"high::a\", \"high::b\"]\n  one way around:\
+            \n    high::a -> high::b at src/high/a.rs:1: super::b::B\
+            \n    high::b -> high::a at src/high/b.rs:2: crate::high::a::A";
+        assert_eq!(faults, [told]);
+        Ok(())
+    }
+
+    #[test]
+    fn an_arrow_that_points_up_is_told() -> Result<()> {
+        let low = "pub fn f() { println!(\"{}\", crate::high::f()); }";
+        let faults =
+            faults_of(&RULES, &[("lib.rs", "mod high; mod low;"), ("high.rs", "pub fn f() {}"), ("low.rs", low)])?;
+        assert_eq!(faults, ["  points up: low -> high at src/low.rs:1: crate::high::f"]);
+        Ok(())
+    }
+
+    #[test]
+    fn tests_and_tables_of_contents_are_no_arrows() -> Result<()> {
+        let files = [
+            ("lib.rs", "mod high; mod low; pub use low::Low;"),
+            ("high.rs", "mod part; pub use part::Part; pub struct High;"),
+            ("high/part.rs", "pub struct Part(super::High, crate::Low);"),
+            ("low.rs", "pub struct Low;\n#[cfg(test)] mod tests { use crate::high::High; }"),
+        ];
+        assert_eq!(faults_of(&RULES, &files)?, [""; 0]);
+        Ok(())
+    }
+
+    #[test]
+    fn the_table_must_name_what_is_there_and_nothing_else() -> Result<()> {
+        let stale = Rules { known_circles: &[&["high", "low"]], known_upward: &[("low", "high")], ..RULES };
+        let faults = faults_of(&stale, &[("lib.rs", "mod high; mod new;"), ("high.rs", ""), ("new.rs", "")])?;
+        assert_eq!(
+            faults,
+            [
+                "  no longer a circle, delete it here: &[\"high\", \"low\"]",
+                "  new has no floor in the table",
+                "  the table has low, which is no module",
+                "  no longer points up, delete it here: (\"low\", \"high\")",
+            ]
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! The table: the floors of each crate, and what does not keep to them yet.
+
+/// What holds for the modules of one crate.
+pub(crate) struct Rules {
+    pub(crate) root: &'static str,
+    /// Modules at the crate's root, the highest floor first; each uses its own and lower ones. Empty: not divided.
+    pub(crate) floors: &'static [&'static [&'static str]],
+    /// Circles still to be cut, each with all its modules in the order of their names; `room::*` is a module at the
+    /// crate's root with all that is below it. New ones fail, and so does one that is gone: delete it here.
+    pub(crate) known_circles: &'static [&'static [&'static str]],
+    /// Pairs of modules at the crate's root whose arrow still points up. The same goes for them.
+    pub(crate) known_upward: &'static [(&'static str, &'static str)],
+}
+
+pub(crate) const ALIGNTAR: Rules = Rules {
+    root: "aligntar/src/lib.rs",
+    floors: &[],
+    known_circles: &[
+        &["header", "header::field"],
+        &["pack", "pack::batch", "pack::walk"],
+        &["pax", "pax::attributes", "pax::body", "pax::value"],
+        &["unpack", "unpack::enter"],
+        &["unpack::fill", "unpack::new_file"],
+        &["writer", "writer::data"],
+    ],
+    known_upward: &[],
+};
+
+pub(crate) const LAYERFS: Rules = Rules {
+    root: "layerfs/src/lib.rs",
+    floors: &[],
+    known_circles: &[
+        &["beneath", "handle"],
+        &["beneath::*", "handle::*"],
+        &["containers_storage", "containers_storage::foreign", "containers_storage::records"],
+        &["containers_storage::*", "docker::*", "mountinfo::*", "store::*"],
+        &["containers_storage::layer_dir", "docker", "docker::home", "mountinfo", "mountinfo::options", "store"],
+        &["diff", "diff::frame", "diff::listing", "diff::walker"],
+        &["lower", "lower::probe"],
+        &["storage_conf", "storage_conf::search", "storage_conf::table"],
+    ],
+    known_upward: &[],
+};
+
+pub(crate) const CKPT_CORE: Rules = Rules {
+    root: "ckpt-core/src/lib.rs",
+    floors: &[
+        &["checkpoint", "restore", "inspect", "diff", "doctor", "containers", "versions"],
+        &["recovery"],
+        &["engine", "podman", "storage"],
+        &["criu_hook", "criu_config", "session", "diagnosis", "external"],
+        &["archive", "manifest", "dumps", "compression", "powers", "restorable", "subject", "go_json", "byte_path"],
+        &["rootfs", "stock"],
+        &["output", "progress", "watched"],
+        &["child", "cgroup", "interrupt", "lock", "pipe"],
+    ],
+    known_circles: &[
+        &["archive", "archive::index", "archive::spool"],
+        &["archive::*", "manifest::*", "rootfs::*"],
+        &[
+            "cgroup::*",
+            "checkpoint::*",
+            "dumps::*",
+            "engine::*",
+            "podman::*",
+            "powers::*",
+            "recovery::*",
+            "restorable::*",
+            "restore::*",
+            "storage::*",
+        ],
+        &["checkpoint::aside", "checkpoint::images"],
+        &["checkpoint::capture", "checkpoint::plan", "checkpoint::volume"],
+        &["diagnosis", "diagnosis::criu", "diagnosis::podman"],
+        &["diff", "diff::between", "diff::of_image", "diff::snapshot"],
+        &["doctor", "doctor::kernel", "doctor::programs", "doctor::speed", "doctor::storage"],
+        &["engine", "podman", "podman::error"],
+        &["output", "output::destination", "output::folder"],
+        &["recovery::orphans", "recovery::processes"],
+        &["restore::amends", "restore::amends::shm", "restore::amends::times", "restore::amends::touched"],
+        &["restore::devshm", "restore::error", "restore::parts", "restore::plan", "restore::trust", "restore::volumes"],
+    ],
+    known_upward: &[
+        ("cgroup", "recovery"),
+        ("child", "diagnosis"),
+        ("child", "external"),
+        ("child", "session"),
+        ("dumps", "podman"),
+        ("engine", "checkpoint"),
+        ("engine", "restore"),
+        ("podman", "checkpoint"),
+        ("podman", "restore"),
+        ("podman", "versions"),
+        ("restorable", "engine"),
+        ("restorable", "podman"),
+        ("rootfs", "archive"),
+        ("rootfs", "byte_path"),
+        ("stock", "external"),
+    ],
+};
+
+pub(crate) const CKPT_CLI: Rules = Rules {
+    root: "ckpt-cli/src/main.rs",
+    floors: &[],
+    known_circles: &[&[
+        "commands",
+        "commands::align",
+        "commands::checkpoint",
+        "commands::checkpoint::job",
+        "commands::diff",
+        "commands::doctor",
+        "commands::inspect",
+        "commands::layers",
+        "commands::pack",
+        "commands::restore",
+        "commands::target",
+        "commands::unpack",
+    ]],
+    known_upward: &[],
+};
+
+pub(crate) const XTASK: Rules = Rules {
+    root: "xtask/src/main.rs",
+    floors: &[],
+    known_circles: &[
+        &["bench::diff", "bench::diff::results", "bench::diff::rounds", "bench::diff::table"],
+        &["bench::freeze", "bench::freeze::results", "bench::freeze::rounds", "bench::freeze::table"],
+        &["bench::memory", "bench::memory::results", "bench::memory::rounds", "bench::memory::table"],
+        &["bench::seed", "bench::seed::results", "bench::seed::rounds", "bench::seed::table", "bench::seed::verdict"],
+        &["bench::tree::contender", "bench::tree::plan"],
+        &["bench::tree::results", "bench::tree::verdict"],
+        &["lab", "lab::entry", "lab::images"],
+    ],
+    known_upward: &[],
+};
