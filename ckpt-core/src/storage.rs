@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
-use layerfs::{ContainersStorage, ContainersStorageError, Layers, StorageConf};
+use layerfs::{ContainersStorage, ContainersStorageError, LayerDirError, Layers, StorageConf};
 
 use crate::engine::Engine;
 use crate::podman::{ContainerFacts, PodmanError, StoreFacts, bundle};
@@ -50,10 +50,12 @@ pub enum StorageError {
 impl StorageError {
     /// Whether podman itself can work with this storage, or this podman, where this program cannot.
     pub(crate) fn is_podmans_alone(&self) -> bool {
-        use ContainersStorageError::{Composefs, Driver, MountProgram};
+        use ContainersStorageError::{Driver, Layers, MountProgram};
         match self {
             StorageError::Driver { .. } => true,
-            StorageError::Store(error) => matches!(error, Driver { .. } | MountProgram { .. } | Composefs { .. }),
+            StorageError::Store(error) => {
+                matches!(error, Driver { .. } | MountProgram { .. } | Layers(LayerDirError::Composefs { .. }))
+            }
             StorageError::Podman(error) => matches!(error, PodmanError::Remote { .. }),
             StorageError::NoContainer { .. } | StorageError::Trial { .. } => false,
         }

@@ -11,64 +11,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use crate::handle::Handle;
+use crate::access::AccessError;
+use crate::layer_file::LayerFile;
 use crate::overlay::{Marker, Opacity, Redirect, XattrNamespace, file_type};
-
-/// A file or directory of a layer could not be looked at.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AccessError {
-    /// Opening failed.
-    #[error("cannot open {}", path.display())]
-    Open {
-        /// What was opened.
-        path: PathBuf,
-        /// The kernel's answer.
-        source: Errno,
-    },
-    /// `stat` failed.
-    #[error("cannot stat {}", path.display())]
-    Stat {
-        /// What was asked about.
-        path: PathBuf,
-        /// The kernel's answer.
-        source: Errno,
-    },
-    /// Listing a directory failed.
-    #[error("cannot list {}", path.display())]
-    List {
-        /// The directory.
-        path: PathBuf,
-        /// The kernel's answer.
-        source: Errno,
-    },
-    /// Reading an xattr failed.
-    #[error("cannot read xattr {name} of {}", path.display())]
-    Xattr {
-        /// Whose xattr.
-        path: PathBuf,
-        /// The xattr.
-        name: String,
-        /// The kernel's answer.
-        source: Errno,
-    },
-    /// Listing the xattrs failed.
-    #[error("cannot list the xattrs of {}", path.display())]
-    ListXattrs {
-        /// Whose xattrs.
-        path: PathBuf,
-        /// The kernel's answer.
-        source: Errno,
-    },
-    /// `overlay.redirect` has a value the kernel refuses too.
-    #[error("{} has the redirect {value:?}, which is neither a name nor a clean absolute path", path.display())]
-    BadRedirect {
-        /// Whose xattr.
-        path: PathBuf,
-        /// Its value.
-        value: OsString,
-    },
-}
 
 /// The root directory of one layer.
 #[derive(Debug)]
@@ -171,20 +116,20 @@ impl Entry {
         file_type(&self.stat) == FileType::RegularFile
     }
 
-    pub(crate) fn handle(&self) -> Handle<'_> {
-        Handle { dir: self.fd.as_fd(), name: None, path: &self.path }
+    pub(crate) fn file(&self) -> LayerFile<'_> {
+        LayerFile { dir: self.fd.as_fd(), name: None, path: &self.path }
     }
 
     pub(crate) fn opacity(&self, ns: XattrNamespace) -> Result<Opacity, AccessError> {
-        self.handle().opacity(ns)
+        self.file().opacity(ns)
     }
 
     pub(crate) fn redirect(&self, ns: XattrNamespace) -> Result<Option<Redirect>, AccessError> {
-        self.handle().redirect(ns)
+        self.file().redirect(ns)
     }
 
     pub(crate) fn has_marker(&self, ns: XattrNamespace, marker: Marker) -> Result<bool, AccessError> {
-        self.handle().has_marker(ns, marker)
+        self.file().has_marker(ns, marker)
     }
 }
 

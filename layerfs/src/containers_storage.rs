@@ -18,21 +18,21 @@
 
 mod error;
 mod foreign;
-mod layer_dir;
+mod record_files;
 mod records;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use crate::bounded_read;
 use crate::ids::IdMap;
+use crate::layer_dirs::LayerDirs;
+use crate::layers::{LayerStore, Layers};
 use crate::overlay::XattrNamespace;
 use crate::storage_conf::{StorageConf, StorageConfError};
-use crate::store::{LayerStore, Layers, StoreError};
 pub use error::ContainersStorageError;
-pub(crate) use layer_dir::LayerDirs;
-use records::Record;
+use record_files::{find_record, read_records, record_files};
+pub use records::{Container, Image};
 
 /// The only driver whose layers this crate understands.
 const DRIVER: &str = "overlay";
@@ -41,32 +41,6 @@ const DRIVER: &str = "overlay";
 #[derive(Clone, Debug)]
 pub struct ContainersStorage {
     conf: StorageConf,
-}
-
-/// A container as the store records it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Container {
-    /// 64 hexadecimal digits.
-    pub id: String,
-    /// All its names.
-    pub names: Vec<String>,
-    /// Its writable layer.
-    pub layer: String,
-    /// The image it was made from; empty for one made from a root filesystem.
-    pub image: String,
-    /// Its user namespace.
-    pub ids: IdMap,
-}
-
-/// An image as the store records it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
-    /// 64 hexadecimal digits.
-    pub id: String,
-    /// All its names, with registry and tag.
-    pub names: Vec<String>,
-    /// Its top layer; an image without files has none.
-    pub layer: Option<String>,
 }
 
 impl ContainersStorage {
@@ -231,44 +205,19 @@ impl ContainersStorage {
 }
 
 impl LayerStore for ContainersStorage {
-    fn layers_at(&self, merged: &Path) -> Result<Layers, StoreError> {
+    type Error = ContainersStorageError;
+
+    fn layers_at(&self, merged: &Path) -> Result<Layers, ContainersStorageError> {
         foreign::refuse_path(&self.conf, merged)?;
         let layer = self.layer_at(merged)?;
-        let containers = read_records(&self.files("containers")).map_err(StoreError::from)?;
+        let containers = read_records(&self.files("containers"))?;
         match containers.into_iter().map(Container::from).find(|container| container.layer == layer) {
-            Some(container) => Ok(self.layers_of_container(&container)?),
-            None => Ok(self.layers_of(&layer)?),
+            Some(container) => self.layers_of_container(&container),
+            None => self.layers_of(&layer),
         }
     }
-}
-
-fn record_files(conf: &StorageConf, driver: &str, what: &str) -> [PathBuf; 2] {
-    let file = |root: &Path, name: String| root.join(format!("{driver}-{what}")).join(name);
-    let volatile_root = if conf.transient_store { &conf.run_root } else { &conf.graph_root };
-    [file(&conf.graph_root, format!("{what}.json")), file(volatile_root, format!("volatile-{what}.json"))]
 }
 
 fn containers_dir(root: &Path) -> PathBuf {
     root.join(format!("{DRIVER}-containers"))
-}
-
-/// Records grow with the number of containers or images, about 1 KiB each.
-const RECORDS_LIMIT: u64 = 256 << 20;
-
-fn read_records(files: &[PathBuf]) -> Result<Vec<Record>, ContainersStorageError> {
-    let mut records = Vec::new();
-    for path in files {
-        if let Some(bytes) = bounded_read::read_optional(path, RECORDS_LIMIT)? {
-            records.extend(Record::parse(&bytes, path)?);
-        }
-    }
-    Ok(records)
-}
-
-/// The first record with this ID or name; IDs of all files come before names, as in containers/storage.
-fn find_record(files: &[PathBuf], name_or_id: &str) -> Result<Option<Record>, ContainersStorageError> {
-    let mut records = read_records(files)?;
-    let index = records.iter().position(|record| record.id == name_or_id);
-    let index = index.or_else(|| records.iter().position(|record| record.names.iter().any(|name| name == name_or_id)));
-    Ok(index.map(|index| records.swap_remove(index)))
 }

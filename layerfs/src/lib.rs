@@ -35,14 +35,17 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod access;
 mod apply;
 mod beneath;
 mod bounded_read;
 mod containers_storage;
 mod diff;
 mod docker;
-mod handle;
 mod ids;
+mod layer_dirs;
+mod layer_file;
+mod layers;
 mod lower;
 mod mountinfo;
 mod overlay;
@@ -50,17 +53,19 @@ mod part;
 mod storage_conf;
 mod store;
 
+pub use access::AccessError;
 pub use apply::{ApplyError, Deletion, NodeAttributes, Upperdir};
-pub use beneath::AccessError;
 pub use bounded_read::ReadError;
 pub use containers_storage::{Container, ContainersStorage, ContainersStorageError, Image};
 pub use diff::{Change, DataSource, DiffError, DiffStats, Present, WalkError, walk};
 pub use docker::{DockerContainer, DockerError, DockerOverlay2};
-pub use handle::Xattr;
 pub use ids::{IdMap, IdRange};
+pub use layer_dirs::LayerDirError;
+pub use layer_file::Xattr;
+pub use layers::{LayerStore, Layers};
 pub use lower::{LowerEntry, LowerError, Lowers};
 pub use mountinfo::{MountsError, OverlayMounts};
 pub use overlay::{XattrNamespace, is_whiteout};
-pub use part::{PartPlaces, part_places};
+pub use part::{PartPaths, part_paths};
 pub use storage_conf::{StorageConf, StorageConfError};
-pub use store::{LayerStore, Layers, StoreError};
+pub use store::{Store, StoreError, layers_at, layers_of_container};

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use crate::beneath::{Entry, Root};
-use crate::diff::DiffError;
-use crate::lower::{Lowers, Node, Part};
+use crate::layers::Layers;
+use crate::lower::{LowerError, Lowers, Node, Part};
 use crate::overlay::{Opacity, XattrNamespace, is_whiteout};
-use crate::store::Layers;
 
-/// The places of [`Layers::part`] in the layers.
+/// The paths of [`Layers::part`] in the layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartPlaces {
+pub struct PartPaths {
     /// In the upperdir, if it has any of it.
     pub upper: Option<PathBuf>,
     /// In the lower layers, top first, as far as they show there.
@@ -21,8 +20,8 @@ pub struct PartPlaces {
 /// elsewhere.
 ///
 /// # Errors
-/// [`DiffError`] when the layers cannot be read.
-pub fn part_places(layers: &Layers) -> Result<PartPlaces, DiffError> {
+/// [`LowerError`] when the layers cannot be read.
+pub fn part_paths(layers: &Layers) -> Result<PartPaths, LowerError> {
     let (root, lowers) = (Root::open(&layers.upperdir)?, Lowers::open(layers)?);
     let (mut upper, mut below) = (Some(PathBuf::new()), lowers.root_parts());
     for name in &layers.part {
@@ -36,7 +35,7 @@ pub fn part_places(layers: &Layers) -> Result<PartPlaces, DiffError> {
         upper = path.filter(|_| entry.is_some_and(|entry| !is_whiteout(&entry.stat)));
     }
     let lowers = below.iter().map(|part| lowers.full(part)).collect();
-    Ok(PartPlaces { upper: upper.map(|path| root.full(&path)), lowers })
+    Ok(PartPaths { upper: upper.map(|path| root.full(&path)), lowers })
 }
 
 /// What an upper file called `name` leaves to be seen of the layers below it.
@@ -46,7 +45,7 @@ fn below_upper(
     below: &[Part],
     name: &std::ffi::OsStr,
     ns: XattrNamespace,
-) -> Result<Vec<Part>, DiffError> {
+) -> Result<Vec<Part>, LowerError> {
     if !entry.is_dir() || entry.opacity(ns)? == Opacity::Opaque {
         return Ok(Vec::new());
     }

@@ -13,96 +13,19 @@
 //!
 //! Configuration files of single users are not read: this is for rootful containers.
 
+mod error;
 mod search;
+mod settings;
 mod table;
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-
-use crate::bounded_read::{self, ReadError};
-use search::SearchPath;
-use table::File;
-
-/// The configuration could not be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StorageConfError {
-    /// A file could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A file named by an environment variable does not exist.
-    #[error("{} does not exist, though the environment names it", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A drop-in folder could not be listed.
-    #[error("cannot list {}", path.display())]
-    List {
-        /// The folder.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
-    },
-    /// A file is not UTF-8.
-    #[error("{} is not UTF-8", path.display())]
-    NotUtf8 {
-        /// The file.
-        path: PathBuf,
-        /// Where it is not.
-        source: std::str::Utf8Error,
-    },
-    /// A file is not TOML, or has a value of the wrong type.
-    #[error("cannot parse {}", path.display())]
-    Toml {
-        /// The file.
-        path: PathBuf,
-        /// What the parser says.
-        source: Box<toml::de::Error>,
-    },
-}
-
-/// The settings that say where layers are and how they are mounted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StorageConf {
-    /// The storage driver, if set: containers/storage picks one that works otherwise.
-    pub driver: Option<String>,
-    /// Layers, images and containers. Default `/var/lib/containers/storage`.
-    pub graph_root: PathBuf,
-    /// What a reboot may lose. Default `/run/containers/storage`.
-    pub run_root: PathBuf,
-    /// Where images go if not into `graph_root`.
-    pub image_store: Option<PathBuf>,
-    /// Read-only stores with more images.
-    pub additional_image_stores: Vec<PathBuf>,
-    /// Container records are kept below `run_root`. Default false.
-    pub transient_store: bool,
-    /// A program that mounts instead of the kernel, fuse-overlayfs usually.
-    pub mount_program: Option<PathBuf>,
-    /// Options of every overlay mount, separated by commas.
-    pub mount_options: Option<String>,
-}
-
-impl Default for StorageConf {
-    fn default() -> Self {
-        Self {
-            driver: None,
-            graph_root: "/var/lib/containers/storage".into(),
-            run_root: "/run/containers/storage".into(),
-            image_store: None,
-            additional_image_stores: Vec::new(),
-            transient_store: false,
-            mount_program: None,
-            mount_options: None,
-        }
-    }
-}
+use crate::bounded_read;
+pub use error::StorageConfError;
+use search::{Environment, SearchPath};
+pub use settings::StorageConf;
+use table::{File, non_empty};
 
 /// A configuration is a page or two.
 const CONF_LIMIT: u64 = 1 << 20;
-
-/// Looks up an environment variable.
-type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 impl StorageConf {
     /// Reads the configuration of this machine and environment.
@@ -153,17 +76,11 @@ impl StorageConf {
     }
 }
 
-fn non_empty(value: &str) -> Option<&str> {
-    Some(value).filter(|value| !value.is_empty())
-}
-
-/// Text of a configuration file.
-fn text<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str, StorageConfError> {
-    std::str::from_utf8(bytes).map_err(|source| StorageConfError::NotUtf8 { path: path.into(), source })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     fn no_environment(_: &str) -> Option<OsString> {

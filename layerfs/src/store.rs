@@ -1,57 +1,95 @@
-//! The value every store answers with, and the trait they share.
+//! The choice between the stores: the one that knows a mount point, or a container.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::containers_storage::ContainersStorageError;
-use crate::docker::DockerError;
-use crate::ids::IdMap;
-use crate::mountinfo::MountsError;
-use crate::overlay::XattrNamespace;
+use crate::containers_storage::{ContainersStorage, ContainersStorageError};
+use crate::docker::{DockerError, DockerOverlay2};
+use crate::layers::{LayerStore, Layers};
+use crate::mountinfo::{MountsError, OverlayMounts};
+use crate::storage_conf::StorageConfError;
 
-/// Host directories that make up one merged mount point, in the words of the overlay's mount options.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layers {
-    /// Where the layers are, or would be, mounted.
-    pub merged: Option<PathBuf>,
-    /// What of the merged tree is seen there, relative to its root: empty for all of it, as nearly always. A bind mount
-    /// shows a directory of it, or one file.
-    pub part: PathBuf,
-    /// The writable layer.
-    pub upperdir: PathBuf,
-    /// The read-only layers that merge, top first.
-    pub lowerdirs: Vec<PathBuf>,
-    /// Layers below all others that only lend file data to metacopy files and show no names (`::` and `datadir+`).
-    pub data_only_lowerdirs: Vec<PathBuf>,
-    /// The kernel's scratch directory beside the upperdir.
-    pub workdir: Option<PathBuf>,
-    /// Where this overlay keeps its markers.
-    pub xattr_ns: XattrNamespace,
-    /// How owners in the upperdir differ from what the container sees.
-    pub ids: IdMap,
-    /// The same for each of `lowerdirs`, in their order; those past the end of the list are as the container sees them.
-    pub lower_ids: Vec<IdMap>,
+/// A store, by its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// Storage of podman, buildah and CRI-O.
+    ContainersStorage,
+    /// Docker's.
+    Docker,
+    /// The mount table.
+    Mounts,
 }
 
-/// Something that knows which directories lie behind a merged mount point.
-pub trait LayerStore {
-    /// The layers behind a merged mount point.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the path is not one of this store's, or the store cannot be read or understood.
-    fn layers_at(&self, merged: &Path) -> Result<Layers, StoreError>;
+impl fmt::Display for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::ContainersStorage => "containers-storage",
+            Self::Docker => "docker overlay2",
+            Self::Mounts => "overlay mount",
+        })
+    }
 }
 
-/// Why a store has no answer.
+/// Why no store of this host has an answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// From [`OverlayMounts`](crate::OverlayMounts).
+    /// The configuration of the container storage cannot be read.
     #[error(transparent)]
-    Mounts(#[from] MountsError),
-    /// From [`ContainersStorage`](crate::ContainersStorage).
+    StorageConf(#[from] StorageConfError),
+    /// The storage of podman, buildah and CRI-O has no answer.
     #[error(transparent)]
     ContainersStorage(#[from] ContainersStorageError),
-    /// From [`DockerOverlay2`](crate::DockerOverlay2).
+    /// Docker's store has no answer.
     #[error(transparent)]
     Docker(#[from] DockerError),
+    /// The mount table has no answer.
+    #[error(transparent)]
+    Mounts(#[from] MountsError),
+    /// No store has a container of this name.
+    #[error("there is no container {name:?} in {} or {}", graph_root.display(), docker.display())]
+    NoContainer {
+        /// As given.
+        name: String,
+        /// Where containers/storage keeps its containers.
+        graph_root: PathBuf,
+        /// Where Docker keeps its.
+        docker: PathBuf,
+    },
+}
+
+/// The layers behind a merged mount point, and the store that knows them.
+///
+/// containers/storage is asked first, then Docker's store, then the mount table: the stores know more than the table,
+/// and they know it also of what is not mounted.
+///
+/// # Errors
+/// [`StoreError`] of the first store whose mount point this is, [`StoreError::Mounts`] if it is that of none.
+pub fn layers_at(merged: &Path) -> Result<(Store, Layers), StoreError> {
+    match ContainersStorage::from_storage_conf()?.layers_at(merged) {
+        Err(ContainersStorageError::NotAMountPoint { .. }) => {}
+        layers => return Ok((Store::ContainersStorage, layers?)),
+    }
+    match DockerOverlay2::from_daemon_json()?.layers_at(merged) {
+        Err(DockerError::NotAMountPoint { .. }) => {}
+        layers => return Ok((Store::Docker, layers?)),
+    }
+    Ok((Store::Mounts, OverlayMounts::new().layers_at(merged)?))
+}
+
+/// The layers of the container with this name or ID, and the store that has it: containers/storage, or else Docker's.
+///
+/// # Errors
+/// [`StoreError::NoContainer`] if neither has it; others where a store cannot be read or understood.
+pub fn layers_of_container(name_or_id: &str) -> Result<(Store, Layers), StoreError> {
+    let storage = ContainersStorage::from_storage_conf()?;
+    if let Some(container) = storage.container(name_or_id)? {
+        return Ok((Store::ContainersStorage, storage.layers_of_container(&container)?));
+    }
+    let docker = DockerOverlay2::from_daemon_json()?;
+    if let Some(container) = docker.container(name_or_id)? {
+        return Ok((Store::Docker, docker.layers_of(&container)?));
+    }
+    let (graph_root, docker) = (storage.graph_root().into(), docker.data_root().into());
+    Err(StoreError::NoContainer { name: name_or_id.into(), graph_root, docker })
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use layerfs::{Change, LayerStore, Layers, MountsError, OverlayMounts, PartPlaces, StoreError, part_places, walk};
+use layerfs::{Change, LayerStore, Layers, MountsError, OverlayMounts, PartPaths, part_paths, walk};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
 use support::overlay::Overlay;
 
@@ -47,7 +47,7 @@ fn plain(filesystem: &str) -> Result<()> {
         assert_eq!(OverlayMounts::new().layers_at(&link)?, overlay.layers("u")?);
     }
     let answer = OverlayMounts::new().layers_at(filesystem.as_ref());
-    assert!(matches!(answer, Err(StoreError::Mounts(MountsError::NotOverlay { .. }))));
+    assert!(matches!(answer, Err(MountsError::NotOverlay { .. })));
     Ok(())
 }
 
@@ -144,7 +144,7 @@ fn parts(filesystem: &str) -> Result<()> {
         assert_eq!((found.part.as_path(), &found.upperdir), (Path::new(part), &layers.upperdir));
         let upper = upper.map(|path| layers.upperdir.join(path));
         let lowers = lowers.iter().map(|path| overlay.lower(1).join(path)).collect();
-        assert_eq!(part_places(&found)?, PartPlaces { upper, lowers }, "{part}");
+        assert_eq!(part_paths(&found)?, PartPaths { upper, lowers }, "{part}");
         let expected: Vec<_> = whole.iter().filter(|path| path.starts_with(part)).cloned().collect();
         assert_eq!(changes(&found)?, expected, "{part}");
     }
@@ -175,8 +175,8 @@ fn another_process(filesystem: &str) -> Result<()> {
     drop(child.stdin.take());
     child.wait()?;
     assert_eq!(seen?, layers);
-    ensure!(matches!(here, Err(StoreError::Mounts(MountsError::NotMounted { .. }))));
+    ensure!(matches!(here, Err(MountsError::NotMounted { .. })));
     let gone = OverlayMounts::of_process(child.id()).layers_at(&merged);
-    ensure!(matches!(gone, Err(StoreError::Mounts(MountsError::NoTable { .. }))));
+    ensure!(matches!(gone, Err(MountsError::NoTable { .. })));
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use layerfs::{Container, ContainersStorage, ContainersStorageError, IdMap, LayerStore, StorageConf, StoreError};
+use layerfs::{Container, ContainersStorage, ContainersStorageError, IdMap, LayerDirError, LayerStore, StorageConf};
 use tempfile::TempDir;
 
 /// A graph root with a container `web` on two image layers, and a store with one more layer.
@@ -107,10 +107,7 @@ fn layers_come_top_first_by_id_and_by_mount_point() -> Result<()> {
     assert_eq!(store.storage().layers_at(&merged)?, layers);
     for other in ["graph/overlay/web-layer/diff", "graph/overlay/web-layer", "elsewhere/merged"] {
         let answer = store.storage().layers_at(&store.path(other));
-        assert!(
-            matches!(answer, Err(StoreError::ContainersStorage(ContainersStorageError::NotAMountPoint { .. }))),
-            "{other}"
-        );
+        assert!(matches!(answer, Err(ContainersStorageError::NotAMountPoint { .. })), "{other}");
     }
     Ok(())
 }
@@ -123,7 +120,9 @@ fn a_lost_link_is_found_by_the_link_files() -> Result<()> {
     assert_eq!(layers.lowerdirs, store.diffs(&["graph/overlay/mid", "graph/overlay/base"]));
     fs::remove_dir_all(store.path("graph/overlay/mid"))?;
     let answer = store.storage().layers_of("web-layer");
-    assert!(matches!(answer, Err(ContainersStorageError::NoLowerLayer { entry, .. }) if entry == "l/MID"));
+    assert!(
+        matches!(answer, Err(ContainersStorageError::Layers(LayerDirError::NoLowerLayer { entry, .. })) if entry == "l/MID")
+    );
     Ok(())
 }
 
@@ -133,7 +132,10 @@ fn layers_and_images_of_other_stores_are_found() -> Result<()> {
     store.layer("more", "shared", "SHARED", "")?;
     store.write("more/overlay-images/images.json", &record("more-id", "localhost/more:latest", "shared"))?;
     store.layer("graph", "on-shared", "ON", "l/SHARED")?;
-    assert!(matches!(store.storage().layers_of("on-shared"), Err(ContainersStorageError::NoLowerLayer { .. })));
+    assert!(matches!(
+        store.storage().layers_of("on-shared"),
+        Err(ContainersStorageError::Layers(LayerDirError::NoLowerLayer { .. }))
+    ));
     let conf = StorageConf { additional_image_stores: vec![store.path("more")], ..store.conf() };
     let storage = ContainersStorage::with_conf(conf);
     assert_eq!(storage.layers_of("on-shared")?.lowerdirs, store.diffs(&["more/overlay/shared"]));
@@ -175,7 +177,9 @@ fn stores_of_another_kind_are_refused_by_name() -> Result<()> {
     let fuse = layers(StorageConf { mount_program: Some("/bin/fuse-overlayfs".into()), ..store.conf() });
     assert!(matches!(fuse, Err(ContainersStorageError::MountProgram { .. })));
     store.write("graph/overlay/mid/composefs-data/composefs.blob", "")?;
-    assert!(matches!(layers(store.conf()), Err(ContainersStorageError::Composefs { layer }) if layer == "mid"));
+    assert!(
+        matches!(layers(store.conf()), Err(ContainersStorageError::Layers(LayerDirError::Composefs { layer })) if layer == "mid")
+    );
 
     let empty = tempfile::tempdir()?;
     let none = ContainersStorage::new(empty.path(), empty.path());
@@ -201,7 +205,7 @@ fn containers_of_other_drivers_are_refused_by_name() -> Result<()> {
             let answer = storage.layers_at(&store.path("graph").join(driver).join("dir/f"));
             assert!(matches!(
                 answer,
-                Err(StoreError::ContainersStorage(ContainersStorageError::Driver { driver: found })) if found == driver
+                Err(ContainersStorageError::Driver { driver: found }) if found == driver
             ));
             assert!(storage.container("web")?.is_some());
             assert_eq!(storage.container("nobody")?, None);
@@ -217,9 +221,12 @@ fn ids_that_are_paths_are_refused() -> Result<()> {
     let store = Store::new()?;
     for id in ["", ".", "..", "../overlay/mid", "/etc", "mid/diff", "l"] {
         let answer = store.storage().layers_of(id);
-        assert!(matches!(answer, Err(ContainersStorageError::BadLayerId { .. })), "{id}");
+        assert!(matches!(answer, Err(ContainersStorageError::Layers(LayerDirError::BadLayerId { .. }))), "{id}");
     }
-    assert!(matches!(store.storage().layers_of("none"), Err(ContainersStorageError::NoLayer { .. })));
+    assert!(matches!(
+        store.storage().layers_of("none"),
+        Err(ContainersStorageError::Layers(LayerDirError::NoLayer { .. }))
+    ));
     assert!(Path::new(&store.path("graph/overlay/l")).exists());
     Ok(())
 }

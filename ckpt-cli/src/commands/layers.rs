@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use ckpt_core::subject::{Layers, PartPlaces, Store, Subject, XattrNamespace, part_places};
+use ckpt_core::subject::{Layers, PartPaths, Store, Subject, XattrNamespace, part_paths};
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -35,35 +35,35 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         bail!("{} is an archive, which has no layers: `ckpt inspect` says what is in it", arguments.subject);
     };
     match arguments.format {
-        Format::Json => say(serde_json::to_string_pretty(&to_json(store, &layers, &places(&layers)?))?),
-        Format::Table => say(table(store, &layers, &places(&layers)?)),
+        Format::Json => say(serde_json::to_string_pretty(&to_json(store, &layers, &paths(&layers)?))?),
+        Format::Table => say(table(store, &layers, &paths(&layers)?)),
     }
 }
 
 /// The directories themselves, or in each of them what is mounted there.
-fn places(layers: &Layers) -> anyhow::Result<PartPlaces> {
+fn paths(layers: &Layers) -> anyhow::Result<PartPaths> {
     if layers.part.as_os_str().is_empty() {
-        return Ok(PartPlaces { upper: Some(layers.upperdir.clone()), lowers: layers.lowerdirs.clone() });
+        return Ok(PartPaths { upper: Some(layers.upperdir.clone()), lowers: layers.lowerdirs.clone() });
     }
-    Ok(part_places(layers)?)
+    Ok(part_paths(layers)?)
 }
 
-fn to_json(store: Store, layers: &Layers, places: &PartPlaces) -> serde_json::Value {
+fn to_json(store: Store, layers: &Layers, part: &PartPaths) -> serde_json::Value {
     let path = |path: &PathBuf| json!(ckpt_core::BytePath(path.clone()));
     let paths = |paths: &[PathBuf]| paths.iter().map(path).collect::<Vec<_>>();
     json!({
         "store": store.to_string(),
         "merged": layers.merged.as_ref().map(path),
         "part": path(&layers.part),
-        "upperdir": places.upper.as_ref().map(path),
-        "lowerdirs": paths(&places.lowers),
+        "upperdir": part.upper.as_ref().map(path),
+        "lowerdirs": paths(&part.lowers),
         "data_only_lowerdirs": paths(&layers.data_only_lowerdirs),
         "workdir": layers.workdir.as_ref().map(path),
         "userxattr": layers.xattr_ns == XattrNamespace::User,
     })
 }
 
-fn table(store: Store, layers: &Layers, places: &PartPlaces) -> Table {
+fn table(store: Store, layers: &Layers, part: &PartPaths) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(["layer", &format!("directory ({store})")]);
     let mut add = |layer: String, path: &Path| {
@@ -75,11 +75,11 @@ fn table(store: Store, layers: &Layers, places: &PartPlaces) -> Table {
     if !layers.part.as_os_str().is_empty() {
         add("part".into(), &Path::new("/").join(&layers.part));
     }
-    match &places.upper {
+    match &part.upper {
         Some(upper) => add("upper".into(), upper),
         None => add("upper".into(), Path::new("has nothing of it")),
     }
-    for (index, path) in places.lowers.iter().enumerate() {
+    for (index, path) in part.lowers.iter().enumerate() {
         add(format!("lower {}", index + 1), path);
     }
     for (index, path) in layers.data_only_lowerdirs.iter().enumerate() {

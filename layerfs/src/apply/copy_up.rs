@@ -1,14 +1,14 @@
 //! Directories that appear in the upperdir on the way to something else.
 
-use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, XattrFlags};
-use rustix::io::Errno;
 
-use super::{ApplyError, OpenDir, Upperdir, times_of};
-use crate::handle::Xattr;
+use super::error::ApplyError;
+use super::upperdir::{OpenDir, Standing, Upperdir, names_of, times_of};
+use crate::layer_file::Xattr;
 use crate::lower::Node;
 use crate::overlay;
 
@@ -16,8 +16,57 @@ use crate::overlay;
 const DEFAULT_MODE: Mode = Mode::from_raw_mode(0o755);
 
 impl Upperdir {
+    /// Makes `path` exist as a directory of the upperdir.
+    ///
+    /// Each missing component gets owner, mode and xattrs of the lower directory it hides, or 0755 of the effective
+    /// user where no lower layer shows one; the times follow in [`finish`](Self::finish). A whiteout in the way becomes
+    /// an opaque directory, as by mkdir(2) on the mounted overlay. Times of directories that were there are kept.
+    ///
+    /// # Errors
+    /// [`ApplyError::UnsafePath`], [`ApplyError::Symlink`], [`ApplyError::NotADirectory`] for a path that is none;
+    /// [`ApplyError::Change`] when the kernel refuses.
+    pub fn copy_up_dir(&mut self, path: &Path) -> Result<(), ApplyError> {
+        let names = names_of(path)?;
+        let dir = self.make_dirs(&names)?;
+        self.last = Some((names.iter().collect(), dir));
+        Ok(())
+    }
+
+    /// Leaves the times of this directory alone in [`finish`](Self::finish): the caller has set them, or will.
+    pub fn keep_times_of(&mut self, path: &Path) {
+        self.copied_up.remove(path);
+    }
+
+    /// Sets the times of the directories that were copied up, deepest first, so call it when everything in them exists.
+    ///
+    /// # Errors
+    /// [`ApplyError::Change`] naming the directory whose times cannot be set.
+    pub fn finish(self) -> Result<(), ApplyError> {
+        for (path, times) in self.copied_up.iter().rev() {
+            let fd = self.root.open_dir(path)?;
+            rustix::fs::futimens(&fd, times).map_err(self.refused("set the times of", path))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn make_dirs(&mut self, names: &[OsString]) -> Result<OpenDir, ApplyError> {
+        let mut dir = self.open_root()?;
+        let mut path = PathBuf::new();
+        for name in names {
+            path.push(name);
+            dir = match self.standing(dir.fd.as_fd(), &path, name)? {
+                Standing::Directory => self.enter_upper(&dir, &path, name)?,
+                Standing::Nothing => self.copy_up(&dir, &path, name)?,
+                Standing::Whiteout => self.replace_whiteout(&dir, &path, name)?,
+                Standing::Symlink => return Err(ApplyError::Symlink { path }),
+                Standing::Other => return Err(ApplyError::NotADirectory { path }),
+            };
+        }
+        Ok(dir)
+    }
+
     /// Makes a missing directory look like the lower one it hides.
-    pub(super) fn copy_up(&mut self, parent: &OpenDir, path: &Path, name: &OsStr) -> Result<OpenDir, ApplyError> {
+    fn copy_up(&mut self, parent: &OpenDir, path: &Path, name: &OsStr) -> Result<OpenDir, ApplyError> {
         let Some(lower) = self.lowers.child(&parent.lowers, name)? else {
             let fd = self.make_dir(parent, path, name)?;
             return Ok(OpenDir { fd, lowers: Vec::new() });
@@ -46,7 +95,7 @@ impl Upperdir {
     }
 
     /// What mkdir(2) over a whiteout does in the mounted overlay (`ovl_create_over_whiteout`).
-    pub(super) fn replace_whiteout(&self, parent: &OpenDir, path: &Path, name: &OsStr) -> Result<OpenDir, ApplyError> {
+    fn replace_whiteout(&self, parent: &OpenDir, path: &Path, name: &OsStr) -> Result<OpenDir, ApplyError> {
         self.keeping_times(&parent.fd, path, || {
             rustix::fs::unlinkat(&parent.fd, name, AtFlags::empty()).map_err(self.refused("remove the whiteout", path))
         })?;
@@ -56,7 +105,6 @@ impl Upperdir {
     }
 
     fn make_dir(&self, parent: &OpenDir, path: &Path, name: &OsStr) -> Result<OwnedFd, ApplyError> {
-        use std::os::fd::AsFd;
         self.keeping_times(&parent.fd, path, || {
             rustix::fs::mkdirat(&parent.fd, name, DEFAULT_MODE).map_err(self.refused("make the directory", path))
         })?;
@@ -79,18 +127,6 @@ impl Upperdir {
         rustix::fs::fchmod(fd, mode).map_err(self.refused("set the mode of", path))
     }
 
-    /// A default ACL of the parent, copied up with it, is not meant for this file. `made` leads through its descriptor.
-    pub(super) fn drop_inherited_acls(&self, made: &str, path: &Path) -> Result<(), ApplyError> {
-        for name in ["system.posix_acl_access", "system.posix_acl_default"] {
-            match rustix::fs::removexattr(made, name) {
-                // What is no directory has no default ACL; some file systems say so, some have none at all.
-                Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::ACCESS) => {}
-                Err(errno) => return Err(self.refused("remove the inherited ACL of", path)(errno)),
-            }
-        }
-        Ok(())
-    }
-
     /// `owner` is the one that the container sees.
     fn set_owner(&self, fd: &OwnedFd, path: &Path, owner: (u32, u32)) -> Result<(), ApplyError> {
         let (uid, gid) = self.owner_on_disk(owner, path)?;
@@ -98,14 +134,10 @@ impl Upperdir {
             .map_err(self.refused("set the owner of", path))
     }
 
-    pub(super) fn owner_on_disk(&self, owner: (u32, u32), path: &Path) -> Result<(u32, u32), ApplyError> {
-        self.ids.owner_on_disk(owner).ok_or_else(|| ApplyError::Owner { path: path.into(), owner })
-    }
-
     /// All but the overlay's own; the escaped ones of an overlay within stay escaped.
     fn copy_xattrs(&self, fd: &OwnedFd, path: &Path, lower: &Node) -> Result<(), ApplyError> {
         let ids = self.lowers.ids(lower.top().layer);
-        let xattrs = lower.entry.handle().xattrs()?;
+        let xattrs = lower.entry.file().xattrs()?;
         for Xattr { name, value } in xattrs.into_iter().filter(|xattr| self.ns.merged_xattr_name(&xattr.name).is_some())
         {
             let value = self.xattr_on_disk(&name, ids.xattr_in_container(&name, value), path)?;
@@ -113,10 +145,5 @@ impl Upperdir {
                 .map_err(self.refused("set an xattr of", path))?;
         }
         Ok(())
-    }
-
-    pub(super) fn xattr_on_disk(&self, name: &[u8], value: Vec<u8>, path: &Path) -> Result<Vec<u8>, ApplyError> {
-        let xattr = || String::from_utf8_lossy(name).into_owned();
-        self.ids.xattr_on_disk(name, value).ok_or_else(|| ApplyError::XattrIds { path: path.into(), name: xattr() })
     }
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode};
 
-use super::{ApplyError, Found, OpenDir, Standing, Upperdir, names_of};
+use super::error::ApplyError;
+use super::find::Found;
+use super::upperdir::{OpenDir, Standing, Upperdir, names_of};
 
 /// How [`Upperdir::delete`] took a path out of the merged tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
-//! What can keep an upperdir from being made.
+//! Why a change of an upperdir failed.
 
 use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use crate::beneath::AccessError;
+use crate::access::AccessError;
 use crate::lower::LowerError;
 
-/// The upperdir could not be made to say it.
+/// A change of the upperdir failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApplyError {

@@ -1,16 +1,20 @@
-//! What can be wrong with a store.
+//! Why a containers/storage store has no answer.
 
 use std::path::PathBuf;
 
 use crate::bounded_read::ReadError;
+use crate::layer_dirs::LayerDirError;
 
-/// A containers/storage store has no answer.
+/// [`ContainersStorage`](crate::ContainersStorage) has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContainersStorageError {
     /// A file of the store cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The directories of a layer cannot be found or understood.
+    #[error(transparent)]
+    Layers(#[from] LayerDirError),
     /// A record file is not the JSON expected.
     #[error("cannot parse {}", path.display())]
     Json {
@@ -31,61 +35,11 @@ pub enum ContainersStorageError {
         /// The program.
         program: PathBuf,
     },
-    /// A layer is stored as composefs: a metadata image and files named by content.
-    #[error("layer {layer} is stored as composefs")]
-    Composefs {
-        /// Its ID.
-        layer: String,
-    },
     /// There is no store.
     #[error("there is no container storage in {}", graph_root.display())]
     NoStore {
         /// The graph root.
         graph_root: PathBuf,
-    },
-    /// A layer ID is not a plain name.
-    #[error("{layer:?} is not a layer ID")]
-    BadLayerId {
-        /// As given or recorded.
-        layer: String,
-    },
-    /// The layer has no directory in any of the stores.
-    #[error("layer {layer} is not in the storage")]
-    NoLayer {
-        /// Its ID.
-        layer: String,
-    },
-    /// The `lower` file of a layer is malformed.
-    #[error("{} has the entry {entry:?}, which is not of the form l/NAME", path.display())]
-    BadLower {
-        /// The file.
-        path: PathBuf,
-        /// The entry.
-        entry: String,
-    },
-    /// The `lower` file of a layer has more entries than containers/storage writes.
-    #[error("{} has {count} entries; at most 500 are legitimate", path.display())]
-    TooManyLowers {
-        /// The file.
-        path: PathBuf,
-        /// Entries found.
-        count: usize,
-    },
-    /// A lower layer is in none of the stores, neither by its link nor by its `link` file.
-    #[error("the lower layer {entry} of layer {layer} is not in the storage")]
-    NoLowerLayer {
-        /// The layer on top.
-        layer: String,
-        /// The entry in its `lower` file.
-        entry: String,
-    },
-    /// A link or directory of the store cannot be looked at.
-    #[error("cannot look at {}", path.display())]
-    Lookup {
-        /// The path.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
     },
     /// The path is no mount point of this store.
     #[error("{} is not the merged directory of a layer in this storage", path.display())]

@@ -1,11 +1,12 @@
-//! Storage drivers whose layers are no overlay directories: recognised, to be refused by name.
+//! Storage drivers whose layers are no overlay directories. They are recognised, so that the refusal names them.
 //!
 //! Each keeps its records in folders of its name, as overlay does, and its files in another one:
 //! `vfs/dir/LAYER`, `btrfs/subvolumes/LAYER`, `zfs/graph/LAYER`.
 
 use std::path::Path;
 
-use super::{ContainersStorageError, find_record, record_files};
+use super::error::ContainersStorageError;
+use super::record_files::{find_record, record_files};
 use crate::storage_conf::StorageConf;
 
 /// All that containers/storage ever had beside overlay.

@@ -1,11 +1,37 @@
-//! Container, image and layer records: the fields needed of them.
+//! Containers, images and layers as the store records them: the fields needed of them.
 
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Container, ContainersStorageError, Image};
+use super::error::ContainersStorageError;
 use crate::ids::{IdMap, IdRange};
+
+/// A container as the store records it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// All its names.
+    pub names: Vec<String>,
+    /// Its writable layer.
+    pub layer: String,
+    /// The image it was made from; empty for one made from a root filesystem.
+    pub image: String,
+    /// Its user namespace.
+    pub ids: IdMap,
+}
+
+/// An image as the store records it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// All its names, with registry and tag.
+    pub names: Vec<String>,
+    /// Its top layer; an image without files has none.
+    pub layer: Option<String>,
+}
 
 /// A record of `containers.json`, `images.json` or `layers.json`; they share these fields.
 #[derive(Debug, Deserialize)]

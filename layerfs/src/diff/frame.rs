@@ -6,33 +6,33 @@ use std::sync::Arc;
 
 use rustix::fs::FileType;
 
-use super::DiffError;
-use super::ahead::{Ahead, Crew};
 use super::dir::Dir;
+use super::error::DiffError;
 use super::listing::{self, Listing, Origin, Todo};
+use super::prefetch::{Prefetched, Prefetcher};
 
 /// A directory of the merged tree during the walk.
 pub(super) struct Frame {
     pub(super) dir: Dir,
     block: std::vec::IntoIter<Todo>,
     /// The blocks behind, the next of them last.
-    later: Vec<Ahead<Vec<Todo>>>,
+    later: Vec<Prefetched<Vec<Todo>>>,
 }
 
 impl Frame {
-    pub(super) fn new(dir: Dir, names: Vec<Todo>, crew: &mut Crew) -> Self {
-        crew.meet(names.len());
+    pub(super) fn new(dir: Dir, names: Vec<Todo>, prefetcher: &mut Prefetcher) -> Self {
+        prefetcher.count_names(names.len());
         let mut frame = Self { dir, block: Vec::new().into_iter(), later: Vec::new() };
         let mut names = names.into_iter();
         let blocks = iter::from_fn(|| Some(names.by_ref().take(listing::BLOCK).collect()));
         let blocks: Vec<Vec<Todo>> = blocks.take_while(|block: &Vec<Todo>| !block.is_empty()).collect();
-        frame.later = blocks.into_iter().rev().map(|block| frame.ask_ahead(block, crew)).collect();
+        frame.later = blocks.into_iter().rev().map(|block| frame.prefetch_stats(block, prefetcher)).collect();
         frame
     }
 
-    fn ask_ahead(&self, mut block: Vec<Todo>, crew: &Crew) -> Ahead<Vec<Todo>> {
+    fn prefetch_stats(&self, mut block: Vec<Todo>, prefetcher: &Prefetcher) -> Prefetched<Vec<Todo>> {
         let upper = self.dir.upper.shared().map(Arc::downgrade);
-        crew.ahead(move || {
+        prefetcher.submit(move || {
             if let Some(upper) = upper.and_then(|upper| upper.upgrade()) {
                 listing::ask_stats(upper.as_fd(), &mut block);
             }
@@ -40,19 +40,23 @@ impl Frame {
         })
     }
 
-    pub(super) fn next(&mut self, crew: &Crew) -> Option<Todo> {
+    pub(super) fn next(&mut self, prefetcher: &Prefetcher) -> Option<Todo> {
         if self.block.len() == 0 {
             let mut block = self.later.pop()?.take();
-            block.iter_mut().rev().for_each(|todo| todo.listing = self.list_ahead(todo, crew));
+            block.iter_mut().rev().for_each(|todo| todo.listing = self.prefetch_listing(todo, prefetcher));
             self.block = block.into_iter();
         }
         self.block.next()
     }
 
-    fn list_ahead(&self, todo: &Todo, crew: &Crew) -> Option<Ahead<Option<Result<Listing, DiffError>>>> {
-        let Origin::Upper(listing::Upper { kind: FileType::Directory, .. }) = todo.origin else { return None };
+    fn prefetch_listing(
+        &self,
+        todo: &Todo,
+        prefetcher: &Prefetcher,
+    ) -> Option<Prefetched<Option<Result<Listing, DiffError>>>> {
+        let Origin::Upper(listing::UpperName { kind: FileType::Directory, .. }) = todo.origin else { return None };
         let upper = Arc::downgrade(self.dir.upper.shared()?);
         let (name, path) = (todo.name.clone(), self.dir.host_path.join(&todo.name));
-        Some(crew.ahead(move || upper.upgrade().map(|upper| Listing::read(upper.as_fd(), &name, &path))))
+        Some(prefetcher.submit(move || upper.upgrade().map(|upper| Listing::read(upper.as_fd(), &name, &path))))
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
-use super::DiffError;
-use super::ahead::{Ahead, Weight};
-use crate::beneath::{self, AccessError, Name};
+use super::error::DiffError;
+use super::prefetch::{Prefetched, Weight};
+use crate::access::AccessError;
+use crate::beneath::{self, Name};
 use crate::overlay;
 
 /// Names that are asked for at once.
@@ -20,12 +21,12 @@ pub(super) struct Todo {
     pub(super) name: OsString,
     pub(super) origin: Origin,
     /// Of an upper directory.
-    pub(super) listing: Option<Ahead<Option<Result<Listing, DiffError>>>>,
+    pub(super) listing: Option<Prefetched<Option<Result<Listing, DiffError>>>>,
 }
 
 /// Where a name in a directory comes from.
 pub(super) enum Origin {
-    Upper(Upper),
+    Upper(UpperName),
     /// Merged from lower layers into a directory that was elsewhere in the base.
     Lower,
     /// Shown by the base, not by the merged tree.
@@ -33,7 +34,7 @@ pub(super) enum Origin {
 }
 
 /// What is known of an upper name.
-pub(super) struct Upper {
+pub(super) struct UpperName {
     pub(super) kind: FileType,
     inode: u64,
     /// Where it was asked for already.
@@ -52,7 +53,7 @@ impl Todo {
 
 impl From<Name> for Todo {
     fn from(Name { name, kind, inode }: Name) -> Self {
-        Self { name, origin: Origin::Upper(Upper { kind, inode, stat: None }), listing: None }
+        Self { name, origin: Origin::Upper(UpperName { kind, inode, stat: None }), listing: None }
     }
 }
 
@@ -97,7 +98,7 @@ impl Weight for Vec<Todo> {
 pub(super) fn ask_stats(dir: BorrowedFd<'_>, names: &mut [Todo]) {
     let mut whiteout: Option<Stat> = None;
     for Todo { name, origin, .. } in names {
-        let Origin::Upper(Upper { kind, inode, stat: stat @ None }) = origin else { continue };
+        let Origin::Upper(UpperName { kind, inode, stat: stat @ None }) = origin else { continue };
         let known = whiteout.filter(|known| *kind == FileType::CharacterDevice && known.st_ino == *inode);
         let asked = known.map_or_else(|| ask_stat(dir, name), Ok);
         whiteout = asked.ok().filter(overlay::is_whiteout).or(whiteout);

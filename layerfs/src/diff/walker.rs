@@ -2,23 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-use super::ahead::{Ahead, Crew};
+use super::change::{Base, Change, Location, Present};
 use super::dir::{Dir, Upper};
+use super::error::{DiffError, WalkError};
 use super::frame::Frame;
 use super::listing::{self, Listing, Origin, Todo};
-use super::{Base, Change, DiffError, DiffStats, Place, Present, WalkError};
-use crate::beneath::{AccessError, Root};
-use crate::handle::Handle;
+use super::prefetch::{Prefetched, Prefetcher};
+use super::stats::DiffStats;
+use crate::access::AccessError;
+use crate::beneath::Root;
 use crate::ids::IdMap;
+use crate::layer_file::LayerFile;
+use crate::layers::Layers;
 use crate::lower::{Lowers, Node, Part};
 use crate::overlay::{self, Marker, Opacity, XattrNamespace};
-use crate::store::Layers;
 
 /// A walk with its visitor.
 pub(super) struct Walker<'a, F> {
@@ -31,7 +34,7 @@ pub(super) struct Walker<'a, F> {
     visit: F,
     stats: DiffStats,
     stack: Vec<Frame>,
-    crew: Crew,
+    prefetcher: Prefetcher,
     root: Root,
 }
 
@@ -43,7 +46,7 @@ struct Found<'f> {
     parent: BorrowedFd<'f>,
     name: &'f OsStr,
     stat: Stat,
-    place: Place<'f>,
+    location: Location<'f>,
 }
 
 type Step<E> = Result<(), WalkError<E>>;
@@ -63,7 +66,7 @@ where
             visit,
             stats: DiffStats::default(),
             stack: Vec::new(),
-            crew: Crew::default(),
+            prefetcher: Prefetcher::default(),
             root,
         }
     }
@@ -72,7 +75,7 @@ where
         self.visit_root()?;
         while let Some(mut frame) = self.stack.pop() {
             self.reopen(&mut frame.dir)?;
-            let Some(todo) = frame.next(&self.crew) else { continue };
+            let Some(todo) = frame.next(&self.prefetcher) else { continue };
             let child = self.visit_name(&frame.dir, todo)?;
             self.stack.push(frame);
             if let Some((dir, names)) = child {
@@ -98,14 +101,14 @@ where
         // The kernel merges the roots whatever they are marked as.
         let parts = self.lowers.root_parts();
         let base = Base { lowers: self.lowers, ns: self.ns, ids: self.ids, dir: None, name: OsStr::new(".") };
-        let place = Place::Upper { host_dir: &host_path, merged: &parts };
-        self.present(Path::new(""), Found { parent: upper.as_fd(), name: OsStr::new("."), stat, place }, base)?;
+        let location = Location::Upper { host_dir: &host_path, merged: &parts };
+        self.present(Path::new(""), Found { parent: upper.as_fd(), name: OsStr::new("."), stat, location }, base)?;
         self.enter(Dir::new(PathBuf::new(), host_path, Upper::Open(upper), parts.clone(), parts), names)
     }
 
     fn enter(&mut self, dir: Dir, upper_names: Vec<Todo>) -> Step<E> {
         let names = self.names(&dir, upper_names)?;
-        self.stack.push(Frame::new(dir, names, &mut self.crew));
+        self.stack.push(Frame::new(dir, names, &mut self.prefetcher));
         if let Some(far_above) = self.stack.len().checked_sub(MAX_OPEN).and_then(|index| self.stack.get_mut(index)) {
             far_above.dir.close();
         }
@@ -157,17 +160,18 @@ where
         }
         self.check_index(dir, upper, name, &stat)?;
         let path = dir.path.join(name);
-        let place = Place::Upper { host_dir: &dir.host_path, merged: &dir.merged };
-        self.present(&path, Found { parent: upper, name, stat, place }, self.base(dir, name, self.ids))?;
+        let location = Location::Upper { host_dir: &dir.host_path, merged: &dir.merged };
+        self.present(&path, Found { parent: upper, name, stat, location }, self.base(dir, name, self.ids))?;
         if overlay::file_type(&stat) != FileType::Directory {
             return Ok(None);
         }
         let host_path = dir.host_path.join(name);
-        let listing = match listing.and_then(Ahead::take) {
+        let Listing { fd, names } = match listing.and_then(Prefetched::take) {
             Some(listing) => listing?,
             None => Listing::read(upper, name, &host_path)?,
         };
-        Ok(Some(self.upper_dir(dir, name, (path, host_path), listing)?))
+        let (merged, base) = self.parts_below_upper(dir, name, &fd, &host_path)?;
+        Ok(Some((Dir::new(path, host_path, Upper::Open(fd), merged, base), names)))
     }
 
     /// An indexed file has a second name in the index, so almost none has to be asked.
@@ -176,7 +180,7 @@ where
             return Ok(());
         }
         let path = dir.host_path.join(name);
-        let file = Handle { dir: upper, name: Some(name), path: &path };
+        let file = LayerFile { dir: upper, name: Some(name), path: &path };
         if file.has_marker(self.ns, Marker::Nlink)? { Err(DiffError::Indexed { path }) } else { Ok(()) }
     }
 
@@ -194,25 +198,26 @@ where
         }
     }
 
-    fn upper_dir(
+    /// The lower directories that merge into an upper one, and those at its path in the base.
+    fn parts_below_upper(
         &self,
         dir: &Dir,
         name: &OsStr,
-        (path, host_path): (PathBuf, PathBuf),
-        Listing { fd, names }: Listing,
-    ) -> Result<(Dir, Vec<Todo>), DiffError> {
-        let handle = Handle { dir: fd.as_fd(), name: None, path: &host_path };
+        fd: &OwnedFd,
+        host_path: &Path,
+    ) -> Result<(Vec<Part>, Vec<Part>), DiffError> {
+        let file = LayerFile { dir: fd.as_fd(), name: None, path: host_path };
         let base = dir_parts(self.lowers.child(&dir.base, name)?);
-        let merged = if handle.opacity(self.ns)? == Opacity::Opaque {
+        let merged = if file.opacity(self.ns)? == Opacity::Opaque {
             Vec::new()
-        } else if let Some(redirect) = handle.redirect(self.ns)? {
+        } else if let Some(redirect) = file.redirect(self.ns)? {
             dir_parts(self.lowers.redirected_dir(&dir.merged, &redirect)?)
         } else if dir.merged == dir.base {
             base.clone()
         } else {
             dir_parts(self.lowers.child(&dir.merged, name)?)
         };
-        Ok((Dir::new(path, host_path, Upper::Open(fd), merged, base), names))
+        Ok((merged, base))
     }
 
     /// A name that only lower layers have, in a directory that was elsewhere in the base.
@@ -220,9 +225,9 @@ where
         let Some(node) = self.lowers.child(&dir.merged, name).map_err(DiffError::from)? else { return Ok(None) };
         let path = dir.path.join(name);
         let (parent, lower_name) = self.lowers.open_parent(node.top()).map_err(DiffError::from)?;
-        let (stat, place) = (node.entry.stat, Place::Lower(&node));
+        let (stat, location) = (node.entry.stat, Location::Lower(&node));
         let base = self.base(dir, name, self.lowers.ids(node.top().layer));
-        self.present(&path, Found { parent: parent.as_fd(), name: lower_name, stat, place }, base)?;
+        self.present(&path, Found { parent: parent.as_fd(), name: lower_name, stat, location }, base)?;
         if !node.entry.is_dir() {
             return Ok(None);
         }
@@ -235,17 +240,10 @@ where
         if !self.is_wanted(path) {
             return Ok(());
         }
-        let Found { parent, name, mut stat, place } = found;
-        match overlay::file_type(&stat) {
-            FileType::Directory => self.stats.directories += 1,
-            FileType::RegularFile => {
-                self.stats.files += 1;
-                self.stats.file_bytes += u64::try_from(stat.st_size).unwrap_or(0);
-            }
-            _ => self.stats.files += 1,
-        }
+        let Found { parent, name, mut stat, location } = found;
+        self.stats.count_present(&stat);
         (stat.st_uid, stat.st_gid) = base.ids.owner_in_container((stat.st_uid, stat.st_gid));
-        (self.visit)(Change::Present(Present { path, parent, name, stat, place, base })).map_err(WalkError::Visit)
+        (self.visit)(Change::Present(Present { path, parent, name, stat, location, base })).map_err(WalkError::Visit)
     }
 
     /// Whether it is in the part of the tree that was asked for; that of the whole tree is asked for most.

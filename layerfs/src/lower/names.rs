@@ -6,38 +6,43 @@ use std::os::fd::AsFd;
 
 use rustix::fs::{AtFlags, FileType, Stat};
 
-use super::{LowerError, Lowers, Part};
-use crate::beneath::{self, AccessError, Name};
-use crate::handle::Handle;
+use super::error::LowerError;
+use super::node::Part;
+use super::roots::LowerRoots;
+use crate::access::AccessError;
+use crate::beneath::{self, Name};
+use crate::layer_file::LayerFile;
 use crate::overlay::{self, Marker, Opacity, XattrNamespace};
 
-impl Lowers {
-    /// Every name the directory made of `dir`'s parts shows.
-    pub(crate) fn names(&self, dir: &[Part]) -> Result<BTreeSet<OsString>, LowerError> {
-        let mut shown = BTreeSet::new();
-        let mut hidden = BTreeSet::new();
-        for part in dir {
-            self.names_of_part(part, &mut shown, &mut hidden)?;
-        }
-        Ok(shown)
-    }
+/// The names that are shown, and those that a whiteout above hides.
+#[derive(Default)]
+struct Names {
+    shown: BTreeSet<OsString>,
+    hidden: BTreeSet<OsString>,
+}
 
-    fn names_of_part(
-        &self,
-        part: &Part,
-        shown: &mut BTreeSet<OsString>,
-        hidden: &mut BTreeSet<OsString>,
-    ) -> Result<(), LowerError> {
-        let root = &self.layers[part.layer];
+/// Every name that the directory made of `dir`'s parts shows.
+pub(super) fn shown(roots: &LowerRoots, dir: &[Part]) -> Result<BTreeSet<OsString>, LowerError> {
+    let mut names = Names::default();
+    for part in dir {
+        names.add(roots, part)?;
+    }
+    Ok(names.shown)
+}
+
+impl Names {
+    /// Adds those of a part below all that were added before.
+    fn add(&mut self, roots: &LowerRoots, part: &Part) -> Result<(), LowerError> {
+        let root = roots.of(part);
         let path = root.full(&part.path);
         let fd = root.open_dir(&part.path)?;
-        let dir = ListedDir { handle: Handle { dir: fd.as_fd(), name: None, path: &path }, ns: self.ns };
-        let opacity = dir.handle.opacity(self.ns)?;
+        let dir = ListedDir { file: LayerFile { dir: fd.as_fd(), name: None, path: &path }, ns: roots.ns };
+        let opacity = dir.file.opacity(roots.ns)?;
         for entry in beneath::list(fd.as_fd(), &path)? {
-            if shown.contains(&entry.name) || hidden.contains(&entry.name) {
+            if self.shown.contains(&entry.name) || self.hidden.contains(&entry.name) {
                 continue;
             }
-            let list = if dir.is_whiteout(&entry, opacity)? { &mut *hidden } else { &mut *shown };
+            let list = if dir.is_whiteout(&entry, opacity)? { &mut self.hidden } else { &mut self.shown };
             list.insert(entry.name);
         }
         Ok(())
@@ -46,7 +51,7 @@ impl Lowers {
 
 /// A directory of one layer while its names are sorted into shown and hidden.
 struct ListedDir<'a> {
-    handle: Handle<'a>,
+    file: LayerFile<'a>,
     ns: XattrNamespace,
 }
 
@@ -66,13 +71,13 @@ impl ListedDir<'_> {
         if !overlay::may_be_xattr_whiteout(&self.stat(entry)?) {
             return Ok(false);
         }
-        let path = self.handle.path.join(&entry.name);
-        let file = Handle { dir: self.handle.dir, name: Some(&entry.name), path: &path };
+        let path = self.file.path.join(&entry.name);
+        let file = LayerFile { dir: self.file.dir, name: Some(&entry.name), path: &path };
         file.has_marker(self.ns, Marker::Whiteout)
     }
 
     fn stat(&self, entry: &Name) -> Result<Stat, AccessError> {
-        rustix::fs::statat(self.handle.dir, &entry.name, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|source| AccessError::Stat { path: self.handle.path.join(&entry.name), source })
+        rustix::fs::statat(self.file.dir, &entry.name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|source| AccessError::Stat { path: self.file.path.join(&entry.name), source })
     }
 }

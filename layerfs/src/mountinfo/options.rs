@@ -6,10 +6,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{MountsError, path_from, unescape_octal};
-use crate::ids::IdMap;
+use super::error::MountsError;
+use super::escape::{path_from, unescape_octal};
+use crate::layers::Layers;
 use crate::overlay::XattrNamespace;
-use crate::store::Layers;
 
 /// The options that name layers.
 #[derive(Debug, Default)]
@@ -71,13 +71,10 @@ impl OverlayOptions {
         Ok(Layers {
             merged: Some(merged),
             part,
-            upperdir,
-            lowerdirs: self.lowerdirs,
             data_only_lowerdirs: self.data_only,
             workdir: self.workdir,
             xattr_ns: if self.userxattr { XattrNamespace::User } else { XattrNamespace::Trusted },
-            ids: IdMap::default(),
-            lower_ids: Vec::new(),
+            ..Layers::new(upperdir, self.lowerdirs)
         })
     }
 

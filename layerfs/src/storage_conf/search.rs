@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Environment, StorageConfError};
+use super::error::StorageConfError;
+
+/// Looks up an environment variable.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// The folders configuration files are looked for in.
 pub(super) struct SearchPath {

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Environment, StorageConf, StorageConfError, non_empty, text};
+use super::error::StorageConfError;
+use super::search::Environment;
+use super::settings::StorageConf;
 
 /// One configuration file. Keys this crate has no use for are left unread.
 #[derive(Debug, Default, Deserialize)]
@@ -54,8 +56,9 @@ enum Item {
 
 impl File {
     pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self, StorageConfError> {
-        toml::from_str(text(bytes, path)?)
-            .map_err(|source| StorageConfError::Toml { path: path.into(), source: source.into() })
+        let text =
+            std::str::from_utf8(bytes).map_err(|source| StorageConfError::NotUtf8 { path: path.into(), source })?;
+        toml::from_str(text).map_err(|source| StorageConfError::Toml { path: path.into(), source: source.into() })
     }
 
     /// Lays this file's settings over those of earlier ones.
@@ -94,6 +97,10 @@ fn set_list(list: &mut Vec<PathBuf>, items: Option<Vec<Item>>) {
         Item::Value(path) => Some(PathBuf::from(path)),
         Item::Attributes { .. } => None,
     }));
+}
+
+pub(super) fn non_empty(value: &str) -> Option<&str> {
+    Some(value).filter(|value| !value.is_empty())
 }
 
 /// `$NAME` and `${NAME}` become the variable's value, nothing where it is not set (Go's `os.ExpandEnv`).

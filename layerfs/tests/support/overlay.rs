@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use layerfs::{IdMap, Layers, XattrNamespace};
+use layerfs::{Layers, XattrNamespace};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
 
@@ -61,14 +61,10 @@ impl Overlay {
         let userxattr = self.options.split(',').any(|option| option == "userxattr");
         Ok(Layers {
             merged: Some(self.folder.path().join(name).join("merged")),
-            upperdir: self.upper(name),
-            lowerdirs: (0..self.lowers).map(|index| self.lower(index)).collect(),
             data_only_lowerdirs: (0..self.data_only).map(|index| self.data_layer(index)).collect(),
             workdir: Some(self.folder.path().join(name).join("work")),
             xattr_ns: if userxattr { XattrNamespace::User } else { XattrNamespace::Trusted },
-            ids: IdMap::default(),
-            part: PathBuf::new(),
-            lower_ids: Vec::new(),
+            ..Layers::new(self.upper(name), (0..self.lowers).map(|index| self.lower(index)).collect())
         })
     }
 

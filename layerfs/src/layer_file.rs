@@ -1,4 +1,4 @@
-//! Xattrs, and the markers among them, of files that need not be opened for it.
+//! Xattrs of a layer's files, and the overlay's markers among them, read without opening the file.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::beneath::AccessError;
+use crate::access::AccessError;
 use crate::overlay::{Marker, Opacity, Redirect, XattrNamespace};
 
 /// An extended attribute: the whole name, `user.` or `trusted.` included, and any bytes as its value.
@@ -27,14 +27,14 @@ const XATTR_MAX: usize = 65536;
 /// The path through `/proc/self/fd` reaches `O_PATH` descriptors, symlinks and devices alike, with one system call
 /// (`getxattrat` would too, from Linux 6.13 on).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Handle<'a> {
+pub(crate) struct LayerFile<'a> {
     pub(crate) dir: BorrowedFd<'a>,
     pub(crate) name: Option<&'a OsStr>,
     /// For messages.
     pub(crate) path: &'a Path,
 }
 
-impl Handle<'_> {
+impl LayerFile<'_> {
     pub(crate) fn opacity(self, ns: XattrNamespace) -> Result<Opacity, AccessError> {
         Ok(Opacity::from_xattr(self.marker(ns, Marker::Opaque)?.as_deref()))
     }

@@ -1,4 +1,4 @@
-//! Sockets, which no archive format makes for the caller.
+//! Sockets, and more names for files of the upperdir.
 
 use std::ffi::OsString;
 use std::os::fd::AsRawFd;
@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 
-use super::{ApplyError, OpenDir, Upperdir, names_of};
-use crate::handle::Xattr;
+use super::error::ApplyError;
+use super::upperdir::{OpenDir, Upperdir, names_of};
+use crate::layer_file::Xattr;
 
 /// What a new file looks like to the container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,15 +1,25 @@
-//! The directories of one layer, and the way from its `lower` file to the layers below.
+//! The directories of one layer of an overlay driver, and the way from its `lower` file to the layers below.
+//!
+//! containers/storage began as a copy of Docker's driver, so both keep them alike:
+//!
+//! ```text
+//! overlay/LAYER/diff/             the layer's files
+//! overlay/LAYER/link              the layer's short name
+//! overlay/LAYER/lower             l/SHORT:l/SHORT…, top first, at most 500
+//! overlay/LAYER/{work,merged}/    the other directories of the mount
+//! overlay/l/SHORT -> ../LAYER/diff
+//! ```
+
+mod error;
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::ContainersStorageError;
 use crate::bounded_read;
-use crate::ids::IdMap;
-use crate::overlay::XattrNamespace;
-use crate::store::Layers;
+use crate::layers::Layers;
+pub use error::LayerDirError;
 
 /// Most lower layers containers/storage mounts (`maxDepth`).
 const MAX_LOWERS: usize = 500;
@@ -32,7 +42,7 @@ impl LayerDirs {
         Self { homes, by_link_file: OnceCell::new() }
     }
 
-    pub(crate) fn layers_of(&self, layer_id: &str) -> Result<Layers, ContainersStorageError> {
+    pub(crate) fn layers_of(&self, layer_id: &str) -> Result<Layers, LayerDirError> {
         let dir = self.layer_dir(layer_id)?;
         check_composefs(&dir)?;
         let mut lowerdirs = extra_diffs(&dir);
@@ -41,33 +51,24 @@ impl LayerDirs {
             // A layer without parent is mounted over this one.
             lowerdirs.push(dir.join("empty"));
         }
-        Ok(Layers {
-            merged: Some(dir.join("merged")),
-            upperdir: diff_of(&dir)?,
-            lowerdirs,
-            data_only_lowerdirs: Vec::new(),
-            workdir: Some(dir.join("work")),
-            xattr_ns: XattrNamespace::Trusted,
-            ids: IdMap::default(),
-            part: PathBuf::new(),
-            lower_ids: Vec::new(),
-        })
+        let (merged, workdir) = (Some(dir.join("merged")), Some(dir.join("work")));
+        Ok(Layers { merged, workdir, ..Layers::new(diff_of(&dir)?, lowerdirs) })
     }
 
-    fn layer_dir(&self, layer_id: &str) -> Result<PathBuf, ContainersStorageError> {
+    fn layer_dir(&self, layer_id: &str) -> Result<PathBuf, LayerDirError> {
         if !is_plain_name(layer_id) || layer_id == LINK_DIR {
-            return Err(ContainersStorageError::BadLayerId { layer: layer_id.into() });
+            return Err(LayerDirError::BadLayerId { layer: layer_id.into() });
         }
         let found = self.homes.iter().map(|home| home.join(layer_id)).find(|dir| dir.is_dir());
-        found.ok_or_else(|| ContainersStorageError::NoLayer { layer: layer_id.into() })
+        found.ok_or_else(|| LayerDirError::NoLayer { layer: layer_id.into() })
     }
 
-    fn lowerdirs(&self, layer_id: &str, dir: &Path) -> Result<Vec<PathBuf>, ContainersStorageError> {
+    fn lowerdirs(&self, layer_id: &str, dir: &Path) -> Result<Vec<PathBuf>, LayerDirError> {
         let path = dir.join("lower");
         let Some(bytes) = bounded_read::read_optional(&path, LOWER_LIMIT)? else { return Ok(Vec::new()) };
         let mut lowerdirs = Vec::new();
         for entry in parse_lower(&bytes, &path)? {
-            let lower = self.lower_layer(&entry)?.ok_or_else(|| ContainersStorageError::NoLowerLayer {
+            let lower = self.lower_layer(&entry)?.ok_or_else(|| LayerDirError::NoLowerLayer {
                 layer: layer_id.into(),
                 entry: format!("{LINK_DIR}/{entry}"),
             })?;
@@ -79,7 +80,7 @@ impl LayerDirs {
     }
 
     /// The directory of the layer with this short name: through the link, or the `link` files where that is lost.
-    fn lower_layer(&self, short: &str) -> Result<Option<PathBuf>, ContainersStorageError> {
+    fn lower_layer(&self, short: &str) -> Result<Option<PathBuf>, LayerDirError> {
         for home in &self.homes {
             if let Some(dir) = follow_link(home, short)? {
                 return Ok(Some(dir));
@@ -95,10 +96,10 @@ impl LayerDirs {
         Ok(by_link_file.get(short).cloned())
     }
 
-    fn read_link_files(&self) -> Result<HashMap<String, PathBuf>, ContainersStorageError> {
+    fn read_link_files(&self) -> Result<HashMap<String, PathBuf>, LayerDirError> {
         let mut map = HashMap::new();
         for home in &self.homes {
-            let failed = |source| ContainersStorageError::Lookup { path: home.clone(), source };
+            let failed = |source| LayerDirError::Lookup { path: home.clone(), source };
             let entries = match home.read_dir() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 entries => entries.map_err(failed)?,
@@ -115,7 +116,7 @@ impl LayerDirs {
     }
 }
 
-fn read_link_file(dir: &Path) -> Result<Option<String>, ContainersStorageError> {
+fn read_link_file(dir: &Path) -> Result<Option<String>, LayerDirError> {
     if !dir.is_dir() {
         return Ok(None);
     }
@@ -124,12 +125,12 @@ fn read_link_file(dir: &Path) -> Result<Option<String>, ContainersStorageError> 
 }
 
 /// The layer directory that `home/l/SHORT` leads to; `None` if the link is lost or leads nowhere.
-fn follow_link(home: &Path, short: &str) -> Result<Option<PathBuf>, ContainersStorageError> {
+fn follow_link(home: &Path, short: &str) -> Result<Option<PathBuf>, LayerDirError> {
     let link = home.join(LINK_DIR).join(short);
     let target = match link.read_link() {
         Ok(target) => target,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(ContainersStorageError::Lookup { path: link, source }),
+        Err(source) => return Err(LayerDirError::Lookup { path: link, source }),
     };
     // "../LAYER/diff": the layer is a neighbour of the link folder.
     let layer = match target.components().collect::<Vec<_>>()[..] {
@@ -140,15 +141,15 @@ fn follow_link(home: &Path, short: &str) -> Result<Option<PathBuf>, ContainersSt
 }
 
 /// The short names in a `lower` file.
-fn parse_lower(bytes: &[u8], path: &Path) -> Result<Vec<String>, ContainersStorageError> {
+fn parse_lower(bytes: &[u8], path: &Path) -> Result<Vec<String>, LayerDirError> {
     let text = String::from_utf8_lossy(bytes);
     let entries: Vec<_> = text.trim_end_matches('\n').split(':').filter(|entry| !entry.is_empty()).collect();
     if entries.len() > MAX_LOWERS {
-        return Err(ContainersStorageError::TooManyLowers { path: path.into(), count: entries.len() });
+        return Err(LayerDirError::TooManyLowers { path: path.into(), count: entries.len() });
     }
     let short_name = |entry: &&str| {
         let short = entry.strip_prefix("l/").filter(|short| is_plain_name(short)).map(str::to_owned);
-        short.ok_or_else(|| ContainersStorageError::BadLower { path: path.into(), entry: (*entry).into() })
+        short.ok_or_else(|| LayerDirError::BadLower { path: path.into(), entry: (*entry).into() })
     };
     entries.iter().map(short_name).collect()
 }
@@ -159,14 +160,13 @@ fn is_plain_name(name: &str) -> bool {
 }
 
 /// `diff`, or where it leads: in an additional layer store it is an absolute symlink.
-fn diff_of(dir: &Path) -> Result<PathBuf, ContainersStorageError> {
+fn diff_of(dir: &Path) -> Result<PathBuf, LayerDirError> {
     let diff = dir.join("diff");
-    let metadata =
-        diff.symlink_metadata().map_err(|source| ContainersStorageError::Lookup { path: diff.clone(), source })?;
+    let metadata = diff.symlink_metadata().map_err(|source| LayerDirError::Lookup { path: diff.clone(), source })?;
     if !metadata.is_symlink() {
         return Ok(diff);
     }
-    diff.canonicalize().map_err(|source| ContainersStorageError::Lookup { path: diff, source })
+    diff.canonicalize().map_err(|source| LayerDirError::Lookup { path: diff, source })
 }
 
 /// `diff1`, `diff2`, … merge right below `diff` where they exist (`nameWithSuffix` in the driver).
@@ -174,12 +174,12 @@ fn extra_diffs(dir: &Path) -> Vec<PathBuf> {
     (1..).map(|number| dir.join(format!("diff{number}"))).take_while(|path| path.is_dir()).collect()
 }
 
-fn check_composefs(dir: &Path) -> Result<(), ContainersStorageError> {
+fn check_composefs(dir: &Path) -> Result<(), LayerDirError> {
     let blob = dir.join("composefs-data").join("composefs.blob");
-    let exists = blob.try_exists().map_err(|source| ContainersStorageError::Lookup { path: blob, source })?;
+    let exists = blob.try_exists().map_err(|source| LayerDirError::Lookup { path: blob, source })?;
     if exists {
         let layer = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        return Err(ContainersStorageError::Composefs { layer });
+        return Err(LayerDirError::Composefs { layer });
     }
     Ok(())
 }
@@ -196,11 +196,11 @@ mod tests {
         assert!(parse_lower(b"", path)?.is_empty());
         for bad in ["AAA", "l/", "l/../x", "l/..", "/l/AAA", "l/A/B"] {
             let parsed = parse_lower(bad.as_bytes(), path);
-            assert!(matches!(parsed, Err(ContainersStorageError::BadLower { .. })), "{bad}");
+            assert!(matches!(parsed, Err(LayerDirError::BadLower { .. })), "{bad}");
         }
         let many = vec!["l/A"; MAX_LOWERS + 1].join(":");
         let parsed = parse_lower(many.as_bytes(), path);
-        assert!(matches!(parsed, Err(ContainersStorageError::TooManyLowers { count: 501, .. })));
+        assert!(matches!(parsed, Err(LayerDirError::TooManyLowers { count: 501, .. })));
         Ok(())
     }
 }

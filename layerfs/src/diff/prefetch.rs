@@ -1,7 +1,7 @@
-//! What the walk will ask the filesystem next, asked ahead by the cores that it leaves idle.
+//! Threads that ask the filesystem what the walk will need next.
 //!
-//! Jobs lie on a stack, the one that is needed first on top. The walk takes their results in its own order: a job that
-//! no thread has begun by then it does itself, and while another thread is at it, it does one of those behind.
+//! Jobs lie on a stack, the one that is needed first on top. The walk takes their results in its own order. It does a
+//! job itself if no thread has begun it by then; if one has, the walk does other jobs until that thread is done.
 
 use std::num::NonZero;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -19,49 +19,52 @@ pub(super) trait Weight {
     fn weight(&self) -> usize;
 }
 
-/// The threads, and the jobs they share with the walk; they end with this value.
+/// The threads, and the jobs that they share with the walk. Both end with this value.
 #[derive(Default)]
-pub(super) struct Crew {
+pub(super) struct Prefetcher {
     names: usize,
-    board: Arc<Board>,
+    stack: Arc<JobStack>,
     threads: Option<Vec<JoinHandle<()>>>,
 }
 
-impl Crew {
-    /// Counts the names that the walk meets, and starts the threads when these are many.
-    pub(super) fn meet(&mut self, names: usize) {
+impl Prefetcher {
+    /// Counts the names that the walk has met, and starts the threads once these are many.
+    pub(super) fn count_names(&mut self, names: usize) {
         self.names += names;
         if self.names >= MANY_NAMES && self.threads.is_none() {
             let others = thread::available_parallelism().map_or(1, NonZero::get) - 1;
             // Without some of them the walk takes longer.
-            let threads: Vec<_> = (0..others).filter_map(|_| start(&self.board)).collect();
+            let threads: Vec<_> = (0..others).filter_map(|_| start(&self.stack)).collect();
             if threads.is_empty() {
-                self.board.close();
+                self.stack.close();
             }
             self.threads = Some(threads);
         }
     }
 
     /// A job that is needed before all that were handed over so far.
-    pub(super) fn ahead<T: Weight + Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Ahead<T> {
+    pub(super) fn submit<T: Weight + Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Prefetched<T> {
         let claim: Claim<T> = Arc::new(Mutex::new(Some(Box::new(work))));
         let (sender, result) = sync_channel(1);
-        let (claimed, board) = (claim.clone(), self.board.clone());
-        self.board.add(Box::new(move || {
+        let (claimed, stack) = (claim.clone(), self.stack.clone());
+        self.stack.add(Box::new(move || {
             if let Some(work) = take(&claimed) {
                 let value = work();
-                board.lock().ready += value.weight();
+                stack.lock().ready += value.weight();
                 // The walk may have ended with an error.
                 let _ = sender.send(value);
             }
         }));
-        Ahead { claim, result, board: self.board.clone() }
+        Prefetched { claim, result, stack: self.stack.clone() }
     }
 }
 
-impl Drop for Crew {
+impl Drop for Prefetcher {
     fn drop(&mut self) {
-        self.board.close();
+        self.stack.close();
         for thread in self.threads.take().into_iter().flatten() {
             if let Err(panic) = thread.join()
                 && !thread::panicking()
@@ -73,10 +76,10 @@ impl Drop for Crew {
 }
 
 /// A result that the walk will need.
-pub(super) struct Ahead<T> {
+pub(super) struct Prefetched<T> {
     claim: Claim<T>,
     result: Receiver<T>,
-    board: Arc<Board>,
+    stack: Arc<JobStack>,
 }
 
 type Work<T> = Box<dyn FnOnce() -> T + Send>;
@@ -84,7 +87,7 @@ type Work<T> = Box<dyn FnOnce() -> T + Send>;
 type Claim<T> = Arc<Mutex<Option<Work<T>>>>;
 type Job = Box<dyn FnOnce() + Send>;
 
-impl<T: Weight> Ahead<T> {
+impl<T: Weight> Prefetched<T> {
     pub(super) fn take(self) -> T {
         if let Some(work) = take(&self.claim) {
             return work();
@@ -92,7 +95,7 @@ impl<T: Weight> Ahead<T> {
         let value = loop {
             match self.result.try_recv() {
                 Ok(value) => break value,
-                Err(TryRecvError::Empty) if self.board.help() => {}
+                Err(TryRecvError::Empty) if self.stack.run_one() => {}
                 _ => {
                     break self
                         .result
@@ -101,7 +104,7 @@ impl<T: Weight> Ahead<T> {
                 }
             }
         };
-        self.board.make_room(value.weight());
+        self.stack.make_room(value.weight());
         value
     }
 }
@@ -112,7 +115,7 @@ fn take<T>(claim: &Claim<T>) -> Option<Work<T>> {
 
 /// Where the jobs lie.
 #[derive(Default)]
-struct Board {
+struct JobStack {
     state: Mutex<State>,
     /// There is a job, or room for a result, or the end.
     changed: Condvar,
@@ -131,7 +134,7 @@ impl State {
     }
 }
 
-impl Board {
+impl JobStack {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,7 +156,7 @@ impl Board {
     fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        // They hold the board.
+        // The jobs hold the stack, so they are dropped outside its lock.
         let jobs = std::mem::take(&mut state.jobs);
         drop(state);
         drop(jobs);
@@ -161,12 +164,12 @@ impl Board {
     }
 
     /// Does one job, if there is any.
-    fn help(&self) -> bool {
+    fn run_one(&self) -> bool {
         let job = self.lock().next();
         job.map(|job| job()).is_some()
     }
 
-    fn work(&self) {
+    fn run_until_closed(&self) {
         loop {
             let mut state = self.lock();
             let job = loop {
@@ -184,9 +187,9 @@ impl Board {
     }
 }
 
-fn start(board: &Arc<Board>) -> Option<JoinHandle<()>> {
-    let board = board.clone();
-    thread::Builder::new().name("layerfs-ahead".into()).spawn(move || board.work()).ok()
+fn start(stack: &Arc<JobStack>) -> Option<JoinHandle<()>> {
+    let stack = stack.clone();
+    thread::Builder::new().name("layerfs-ahead".into()).spawn(move || stack.run_until_closed()).ok()
 }
 
 #[cfg(test)]
@@ -203,15 +206,15 @@ mod tests {
     #[test]
     fn every_result_comes_once_in_the_order_it_is_asked_for() {
         for names in [0, MANY_NAMES] {
-            let mut crew = Crew::default();
-            crew.meet(names);
-            let mut jobs: Vec<_> = (0..200_usize).rev().map(|number| crew.ahead(move || number)).collect();
+            let mut prefetcher = Prefetcher::default();
+            prefetcher.count_names(names);
+            let mut jobs: Vec<_> = (0..200_usize).rev().map(|number| prefetcher.submit(move || number)).collect();
             let mut found = Vec::new();
             while let Some(job) = jobs.pop() {
                 let number = job.take();
                 found.push(number);
                 if number < 200 && number % 10 == 0 {
-                    jobs.push(crew.ahead(move || number + 1000));
+                    jobs.push(prefetcher.submit(move || number + 1000));
                 }
             }
             let expected = (0..200).flat_map(|number| [Some(number), (number % 10 == 0).then_some(number + 1000)]);
@@ -220,17 +223,17 @@ mod tests {
     }
 
     #[test]
-    fn jobs_that_nobody_asks_for_end_with_the_crew() {
-        let mut crew = Crew::default();
-        crew.meet(MANY_NAMES);
+    fn jobs_that_nobody_asks_for_end_with_the_threads() {
+        let mut prefetcher = Prefetcher::default();
+        prefetcher.count_names(MANY_NAMES);
         let held = Arc::new(());
         let jobs: Vec<_> = (0..100_usize)
             .map(|number| {
                 let held = held.clone();
-                crew.ahead(move || Arc::strong_count(&held) + number)
+                prefetcher.submit(move || Arc::strong_count(&held) + number)
             })
             .collect();
-        drop(crew);
+        drop(prefetcher);
         drop(jobs);
         assert_eq!(Arc::strong_count(&held), 1);
     }

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::{LowerError, Lowers, Node, Part};
+use super::error::LowerError;
+use super::node::{Node, Part};
+use super::roots::LowerRoots;
 use crate::beneath::{Entry, Root};
 use crate::overlay::{self, Marker, Opacity, Redirect, XattrNamespace};
 
 /// A search for one name. What it asks the next layer for changes with the redirects it meets.
 pub(super) struct Search<'a> {
-    lowers: &'a Lowers,
+    roots: &'a LowerRoots,
     /// The directories still to be asked, top first.
     queue: VecDeque<Part>,
     wanted: Wanted,
@@ -37,6 +39,13 @@ enum Above {
     Metacopy,
 }
 
+impl Above {
+    /// Of a file whose markers do not count.
+    fn unmarked(entry: &Entry) -> Self {
+        if entry.is_dir() { Self::Directory } else { Self::Nothing }
+    }
+}
+
 /// What one layer answered.
 struct Answer {
     hit: Option<(PathBuf, Entry, Above)>,
@@ -47,16 +56,16 @@ struct Answer {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn sibling(lowers: &'a Lowers, dir: Vec<Part>, name: &OsStr) -> Self {
+    pub(super) fn sibling(roots: &'a LowerRoots, dir: Vec<Part>, name: &OsStr) -> Self {
         let wanted = Wanted { names: vec![name.to_owned()], absolute: false };
-        Self { lowers, queue: dir.into(), wanted, above: Above::Nothing, found: None }
+        Self { roots, queue: dir.into(), wanted, above: Above::Nothing, found: None }
     }
 
     /// A redirect in the upper layer: an absolute one starts at the roots of all lower layers.
-    pub(super) fn redirected(lowers: &'a Lowers, dir: &[Part], redirect: &Redirect) -> Self {
+    pub(super) fn redirected(roots: &'a LowerRoots, dir: &[Part], redirect: &Redirect) -> Self {
         let wanted = Wanted { names: Vec::new(), absolute: false }.redirected(redirect, 0);
-        let queue = if wanted.absolute { lowers.root_parts() } else { dir.to_vec() };
-        Self { lowers, queue: queue.into(), wanted, above: Above::Nothing, found: None }
+        let queue = if wanted.absolute { roots.root_parts() } else { dir.to_vec() };
+        Self { roots, queue: queue.into(), wanted, above: Above::Nothing, found: None }
     }
 
     pub(super) fn below_directory(mut self) -> Self {
@@ -77,7 +86,7 @@ impl<'a> Search<'a> {
                 break;
             }
             if answer.next.absolute && !self.wanted.absolute {
-                self.queue = self.lowers.root_parts().split_off(part.layer + 1).into();
+                self.queue = self.roots.root_parts().split_off(part.layer + 1).into();
             }
             self.wanted = answer.next;
         }
@@ -102,8 +111,8 @@ impl<'a> Search<'a> {
             return Ok(());
         }
         let path: PathBuf = self.wanted.names.iter().collect();
-        for layer in self.lowers.merging..self.lowers.layers.len() {
-            if let Some(entry) = self.lowers.layers[layer].entry(&path)?.filter(Entry::is_regular) {
+        for (layer, root) in self.roots.data_only() {
+            if let Some(entry) = root.entry(&path)?.filter(Entry::is_regular) {
                 self.take(layer, Some((path, entry, Above::Nothing)));
                 break;
             }
@@ -113,26 +122,21 @@ impl<'a> Search<'a> {
 
     /// Walks the wanted names within one layer.
     fn ask(&self, part: &Part, is_last_part: bool) -> Result<Answer, LowerError> {
-        let root = &self.lowers.layers[part.layer];
+        let root = self.roots.of(part);
         let mut path = if self.wanted.absolute { PathBuf::new() } else { part.path.clone() };
         let mut answer = Answer { hit: None, stop: false, next: self.wanted.clone() };
         let Some(last) = self.wanted.names.len().checked_sub(1) else { return Ok(answer) };
         for (index, name) in self.wanted.names.iter().enumerate() {
             path.push(name);
             let Some(entry) = root.entry(&path)? else { return Ok(answer) };
-            if self.is_whiteout(root, &path, &entry)? {
-                answer.stop = true;
-                return Ok(answer);
-            }
             let is_last = index == last;
-            if !self.continues(&entry, is_last) {
+            if self.is_whiteout(root, &path, &entry)? || !self.continues(&entry, is_last) {
                 answer.stop = true;
                 return Ok(answer);
             }
-            let above = if self.is_bottom(part, is_last_part, &entry) {
-                if entry.is_dir() { Above::Directory } else { Above::Nothing }
-            } else {
-                self.below(&entry, &mut answer, last - index)?
+            let above = match self.is_bottom(part, is_last_part, &entry) {
+                true => Above::unmarked(&entry),
+                false => self.read_markers(&entry, &mut answer, last - index)?,
             };
             if is_last {
                 answer.hit = Some((path, entry, above));
@@ -157,16 +161,17 @@ impl<'a> Search<'a> {
     /// (`ovl_lookup_data.last`): the bottom layer, where no data-only ones lie below it; with `userxattr`, for which
     /// redirects are not followed, also the last layer that the directory has.
     fn is_bottom(&self, part: &Part, is_last_part: bool, entry: &Entry) -> bool {
-        let Lowers { layers, merging, ns, .. } = self.lowers;
-        match ns {
+        match self.roots.ns {
             XattrNamespace::User => is_last_part,
-            XattrNamespace::Trusted => part.layer + 1 == *merging && (entry.is_dir() || *merging == layers.len()),
+            XattrNamespace::Trusted => {
+                self.roots.is_lowest(part.layer) && (entry.is_dir() || !self.roots.has_data_only())
+            }
         }
     }
 
     /// Reads what the file says about the layers below it. `rest` is the number of wanted names behind it.
-    fn below(&self, entry: &Entry, answer: &mut Answer, rest: usize) -> Result<Above, LowerError> {
-        let ns = self.lowers.ns;
+    fn read_markers(&self, entry: &Entry, answer: &mut Answer, rest: usize) -> Result<Above, LowerError> {
+        let ns = self.roots.ns;
         if entry.is_dir() {
             if entry.opacity(ns)? == Opacity::Opaque {
                 answer.stop = true;
@@ -188,7 +193,7 @@ impl<'a> Search<'a> {
         if overlay::is_whiteout(&entry.stat) {
             return Ok(true);
         }
-        let ns = self.lowers.ns;
+        let ns = self.roots.ns;
         if !overlay::may_be_xattr_whiteout(&entry.stat) || !entry.has_marker(ns, Marker::Whiteout)? {
             return Ok(false);
         }

@@ -5,26 +5,31 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{DRIVER, DockerContainer, DockerError, read_json_optional};
+use super::container::DockerContainer;
+use super::error::DockerError;
+use super::json::read_json_optional;
 use crate::bounded_read;
 use crate::ids::{IdMap, IdRange};
 
 /// 64 hexadecimal digits, perhaps with `-init` behind them.
 const MOUNT_ID_LIMIT: u64 = 4096;
 
-pub(super) struct Home {
+/// The only driver whose layers are read here.
+pub(super) const DRIVER: &str = "overlay2";
+
+pub(super) struct DataRoot {
     pub(super) path: PathBuf,
     ids: IdMap,
 }
 
-impl Home {
+impl DataRoot {
     /// The data root itself, then those in it for remapped IDs.
     pub(super) fn all(data_root: &Path) -> Result<Vec<Self>, DockerError> {
-        let mut homes = vec![Self { path: data_root.into(), ids: IdMap::default() }];
+        let mut roots = vec![Self { path: data_root.into(), ids: IdMap::default() }];
         for name in names_in(data_root)? {
-            homes.extend(parse_remapped(&name).map(|ids| Self { path: data_root.join(name), ids }));
+            roots.extend(parse_remapped(&name).map(|ids| Self { path: data_root.join(name), ids }));
         }
-        Ok(homes)
+        Ok(roots)
     }
 
     pub(super) fn container(&self, name_or_id: &str) -> Result<Option<DockerContainer>, DockerError> {
@@ -60,17 +65,17 @@ impl Home {
         // `--userns=host`: the container sees what is on the disk.
         let is_shifted = host_config.unwrap_or_default().userns_mode != "host";
         let ids = if is_shifted { self.ids.clone() } else { IdMap::default() };
-        Ok(container.map(|container| DockerContainer { home: self.path.clone(), ids, ..container }))
+        Ok(container.map(|container| DockerContainer { data_root: self.path.clone(), ids, ..container }))
     }
 }
 
-pub(super) fn mount_id_path(home: &Path, container: &str) -> PathBuf {
-    home.join("image").join(DRIVER).join("layerdb/mounts").join(container).join("mount-id")
+pub(super) fn mount_id_path(data_root: &Path, container: &str) -> PathBuf {
+    data_root.join("image").join(DRIVER).join("layerdb/mounts").join(container).join("mount-id")
 }
 
 /// The container's writable layer.
-pub(super) fn mount_id(home: &Path, container: &str) -> Result<Option<String>, DockerError> {
-    let layer = bounded_read::read_optional(&mount_id_path(home, container), MOUNT_ID_LIMIT)?;
+pub(super) fn mount_id(data_root: &Path, container: &str) -> Result<Option<String>, DockerError> {
+    let layer = bounded_read::read_optional(&mount_id_path(data_root, container), MOUNT_ID_LIMIT)?;
     Ok(layer.map(|layer| String::from_utf8_lossy(&layer).trim().to_owned()))
 }
 
