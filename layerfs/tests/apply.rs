@@ -108,23 +108,7 @@ fn times_the_caller_claims_are_left_alone() -> Result<()> {
     Ok(())
 }
 
-macro_rules! on_btrfs_and_xfs {
-    ($($behaviour:ident: $btrfs:ident, $xfs:ident;)*) => {$(
-        #[test]
-        #[ignore = "needs root and loop devices: cargo xtask test"]
-        fn $btrfs() -> Result<()> {
-            $behaviour("/mnt/btrfs")
-        }
-
-        #[test]
-        #[ignore = "needs root and loop devices: cargo xtask test"]
-        fn $xfs() -> Result<()> {
-            $behaviour("/mnt/xfs")
-        }
-    )*};
-}
-
-on_btrfs_and_xfs! {
+support::on_btrfs_and_xfs! {
     parents: privileged_btrfs_parents_look_like_the_lower_ones, privileged_xfs_parents_look_like_the_lower_ones;
     deletions: privileged_btrfs_deletions_keep_the_parents_times, privileged_xfs_deletions_keep_the_parents_times;
     opaque: privileged_btrfs_a_present_directory_becomes_opaque, privileged_xfs_a_present_directory_becomes_opaque;

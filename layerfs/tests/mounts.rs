@@ -12,23 +12,7 @@ use layerfs::{Change, LayerStore, Layers, MountsError, OverlayMounts, PartPaths,
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
 use support::overlay::Overlay;
 
-macro_rules! on_btrfs_and_xfs {
-    ($($behaviour:ident: $btrfs:ident, $xfs:ident;)*) => {$(
-        #[test]
-        #[ignore = "needs root and loop devices: cargo xtask test"]
-        fn $btrfs() -> Result<()> {
-            $behaviour("/mnt/btrfs")
-        }
-
-        #[test]
-        #[ignore = "needs root and loop devices: cargo xtask test"]
-        fn $xfs() -> Result<()> {
-            $behaviour("/mnt/xfs")
-        }
-    )*};
-}
-
-on_btrfs_and_xfs! {
+support::on_btrfs_and_xfs! {
     plain: privileged_btrfs_a_mount_names_its_layers, privileged_xfs_a_mount_names_its_layers;
     odd_names: privileged_btrfs_odd_layer_names_are_read_back, privileged_xfs_odd_layer_names_are_read_back;
     relative: privileged_btrfs_relative_layers_are_found, privileged_xfs_relative_layers_are_found;

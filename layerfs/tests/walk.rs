@@ -7,28 +7,9 @@ use support::carry::round_trip;
 use support::overlay::Overlay;
 use support::{changes, set_xattr, shell};
 
-const BTRFS: &str = "/mnt/btrfs";
-const XFS: &str = "/mnt/xfs";
 const REDIRECT: &str = "redirect_dir=on,metacopy=on";
 
-/// One behaviour as a test on each filesystem.
-macro_rules! on_btrfs_and_xfs {
-    ($($behaviour:ident: $btrfs:ident, $xfs:ident;)*) => {$(
-        #[test]
-        #[ignore = "needs root and loop devices: cargo xtask test"]
-        fn $btrfs() -> Result<()> {
-            $behaviour(BTRFS)
-        }
-
-        #[test]
-        #[ignore = "needs root and loop devices: cargo xtask test"]
-        fn $xfs() -> Result<()> {
-            $behaviour(XFS)
-        }
-    )*};
-}
-
-on_btrfs_and_xfs! {
+support::on_btrfs_and_xfs! {
     edits: privileged_btrfs_edits_are_seen, privileged_xfs_edits_are_seen;
     recreated: privileged_btrfs_a_recreated_directory_loses_old_children, privileged_xfs_a_recreated_directory_loses_old_children;
     kinds: privileged_btrfs_a_change_of_kind_is_one_change, privileged_xfs_a_change_of_kind_is_one_change;
@@ -52,9 +33,20 @@ const IMAGE: &str = "mkdir -p etc/app/conf usr/lib var/log
     chown 5:6 etc/app; chmod 2750 etc/app
     find . -exec touch -h -d '2001-02-03 04:05:06.123456789' {} +";
 
-fn edits(filesystem: &str) -> Result<()> {
+fn over_image(filesystem: &str) -> Result<Overlay> {
     let overlay = Overlay::new(filesystem, 1, "")?;
     shell(&overlay.lower(0), IMAGE)?;
+    Ok(overlay)
+}
+
+/// The upperdir `u` has these changes, and says the same once they are carried into a new one.
+fn check_changes(overlay: &Overlay, expected: &[&str]) -> Result<()> {
+    assert_eq!(changes(&overlay.layers("u")?)?, expected);
+    round_trip(overlay, "u", "again")
+}
+
+fn edits(filesystem: &str) -> Result<()> {
+    let overlay = over_image(filesystem)?;
     let script = "echo changed >> etc/one; rm etc/two; rm -r var/log; chmod 700 usr; chown 7:8 usr/lib/lib.so
         mkdir -p new/deep; echo n > new/deep/file; ln -s nowhere new/symlink; mkfifo new/fifo; mknod new/null c 1 3
         touch etc/app; truncate -s 1M new/hole; printf x > $'new/\\377 \\n'";
@@ -83,13 +75,11 @@ fn edits(filesystem: &str) -> Result<()> {
         "P var",
         "D var/log",
     ];
-    assert_eq!(changes(&overlay.layers("u")?)?, expected);
-    round_trip(&overlay, "u", "again")
+    check_changes(&overlay, &expected)
 }
 
 fn recreated(filesystem: &str) -> Result<()> {
-    let overlay = Overlay::new(filesystem, 1, "")?;
-    shell(&overlay.lower(0), IMAGE)?;
+    let overlay = over_image(filesystem)?;
     overlay.change("u", "rm -r etc; mkdir -p etc/app/conf; echo new > etc/new; echo y2 > etc/app/conf/y")?;
     let expected = [
         "P ",
@@ -103,19 +93,16 @@ fn recreated(filesystem: &str) -> Result<()> {
         "D etc/one",
         "D etc/two",
     ];
-    assert_eq!(changes(&overlay.layers("u")?)?, expected);
-    round_trip(&overlay, "u", "again")
+    check_changes(&overlay, &expected)
 }
 
 fn kinds(filesystem: &str) -> Result<()> {
-    let overlay = Overlay::new(filesystem, 1, "")?;
-    shell(&overlay.lower(0), IMAGE)?;
+    let overlay = over_image(filesystem)?;
     let script = "rm -r etc/app; echo file > etc/app; rm etc/one; mkdir etc/one; echo in > etc/one/in
         rm -r usr/lib; ln -s /var usr/lib";
     overlay.change("u", script)?;
     let expected = ["P ", "P etc", "P etc/app", "P etc/one", "P etc/one/in", "P usr", "P usr/lib"];
-    assert_eq!(changes(&overlay.layers("u")?)?, expected);
-    round_trip(&overlay, "u", "again")
+    check_changes(&overlay, &expected)
 }
 
 fn whiteouts(filesystem: &str) -> Result<()> {
@@ -138,8 +125,7 @@ fn several(filesystem: &str) -> Result<()> {
     overlay.change("u", "rm -r a b f; mkdir a b f; touch a/new")?;
     let expected =
         ["P ", "P a", "D a/bottom", "D a/middle", "P a/new", "D a/top", "P b", "D b/middle", "P f", "D f/top"];
-    assert_eq!(changes(&overlay.layers("u")?)?, expected);
-    round_trip(&overlay, "u", "again")
+    check_changes(&overlay, &expected)
 }
 
 fn metacopy(filesystem: &str) -> Result<()> {
@@ -165,8 +151,7 @@ fn metacopy(filesystem: &str) -> Result<()> {
         "P usr/lib",
         "L usr/lib/moved",
     ];
-    assert_eq!(changes(&overlay.layers("u")?)?, expected);
-    round_trip(&overlay, "u", "again")
+    check_changes(&overlay, &expected)
 }
 
 fn renamed(filesystem: &str) -> Result<()> {
@@ -197,8 +182,7 @@ fn renamed(filesystem: &str) -> Result<()> {
         "P usr",
         "D usr/lib",
     ];
-    assert_eq!(changes(&overlay.layers("u")?)?, expected);
-    round_trip(&overlay, "u", "again")
+    check_changes(&overlay, &expected)
 }
 
 /// Lower layers that are themselves made by overlays, with redirects and metacopy files in them.
@@ -275,8 +259,7 @@ fn nested(filesystem: &str) -> Result<()> {
 }
 
 fn ignored(filesystem: &str) -> Result<()> {
-    let overlay = Overlay::new(filesystem, 1, "")?;
-    shell(&overlay.lower(0), IMAGE)?;
+    let overlay = over_image(filesystem)?;
     overlay.change("u", "echo more >> etc/one; touch etc/app/new")?;
     for (path, marker) in [("etc", "impure"), ("etc/one", "origin"), ("etc/one", "nlink"), ("etc/app", "uuid")] {
         set_xattr(&overlay.upper("u").join(path), &format!("trusted.overlay.{marker}"), "")?;

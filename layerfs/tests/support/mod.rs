@@ -1,7 +1,25 @@
 //! Real overlay mounts for tests, an independent look at trees, and a plain way to carry changes from one upperdir to
 //! another.
 
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test file uses a part")]
+
+/// Two tests of each behaviour, a function of the file system's mount point.
+macro_rules! on_btrfs_and_xfs {
+    ($($behaviour:ident: $btrfs:ident, $xfs:ident;)*) => {$(
+        #[test]
+        #[ignore = "needs root and loop devices: cargo xtask test"]
+        fn $btrfs() -> Result<()> {
+            $behaviour("/mnt/btrfs")
+        }
+
+        #[test]
+        #[ignore = "needs root and loop devices: cargo xtask test"]
+        fn $xfs() -> Result<()> {
+            $behaviour("/mnt/xfs")
+        }
+    )*};
+}
+pub(crate) use on_btrfs_and_xfs;
 
 pub(crate) mod carry;
 pub(crate) mod overlay;
