@@ -1,7 +1,7 @@
-//! One layer's directory, held open: every path is resolved beneath it by the kernel.
+//! One layer's directory, held open, so that the kernel resolves every path beneath it (`RESOLVE_BENEATH`).
 //!
-//! `openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV` (Linux 5.6): no `..`, no symlink and no
-//! mount inside a layer leads anywhere else. Overlayfs itself does not look into mounts inside a layer either.
+//! `openat2` gets `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV` (Linux 5.6): no `..`, no symlink and no
+//! mount inside a layer leads out of it. Overlayfs itself does not look into mounts inside a layer either.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -53,7 +53,7 @@ impl Root {
         self.open_with(inside, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
-    /// A regular file, readable. `O_NONBLOCK` so that a FIFO put in its place cannot hold us.
+    /// A regular file, readable. `O_NONBLOCK`: a FIFO put in its place must not block.
     pub(crate) fn open_file(&self, inside: &Path) -> Result<OwnedFd, AccessError> {
         self.open_with(inside, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK)
     }
@@ -84,7 +84,7 @@ fn open_beneath(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::
 /// Longest path that is handed to the kernel, below `PATH_MAX` (4096 with the final NUL, `linux/limits.h`).
 const PIECE: usize = 4000;
 
-/// The first piece of a path that is too long, and what follows; names end at 255 bytes, so there is a slash.
+/// The first piece of a path that is too long, and the rest. A name has at most 255 bytes, so there is a slash.
 fn split_long(path: &Path) -> Option<(&Path, &Path)> {
     let bytes = path.as_os_str().as_bytes();
     let slash = bytes.get(..PIECE)?.iter().rposition(|byte| *byte == b'/').filter(|slash| *slash > 0)?;

@@ -13,8 +13,8 @@
 //!   overlay/l/SHORT -> ../LAYER/diff
 //! ```
 //!
-//! Source: `drivers/overlay/overlay.go`, `containers.go` and `images.go` of containers/storage. Nothing is written and
-//! no lock is taken: the JSON files are replaced by rename, so each is read at one moment.
+//! Source: `drivers/overlay/overlay.go`, `containers.go` and `images.go` of containers/storage. This
+//! module writes nothing and takes no lock: the store replaces its JSON files by rename, so each is read at one moment.
 
 mod error;
 mod foreign;
@@ -126,7 +126,7 @@ impl ContainersStorage {
         Ok(layers)
     }
 
-    /// Layers without a map in their record lie on the disk as a container sees them: an idmapped mount shifts them.
+    /// A layer without a map in its record has its owners as a container sees them: an idmapped mount shifts them.
     fn lower_ids(&self, lowerdirs: &[PathBuf]) -> Result<Vec<IdMap>, ContainersStorageError> {
         let more = self.image_roots().skip(1).map(|root| root.join(format!("{DRIVER}-layers")).join("layers.json"));
         let mut by_layer = HashMap::new();
@@ -159,7 +159,7 @@ impl ContainersStorage {
         std::iter::once(self.graph_root()).chain(more.map(PathBuf::as_path))
     }
 
-    /// Sees to it that the driver is overlay, mounted by the kernel.
+    /// Checks that the driver is overlay and that the kernel mounts it.
     ///
     /// # Errors
     /// [`ContainersStorageError`]: `Driver`, `MountProgram`, or `NoStore` where nothing says what the driver is.

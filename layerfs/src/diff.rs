@@ -11,7 +11,7 @@
 //! | file, directory, link, device, … | `Present` |
 //! | whiteout of something the base shows | one `Deleted`, also for a whole directory |
 //! | whiteout of nothing | nothing |
-//! | opaque directory | `Present`, its content, and `Deleted` for each name the base shows there and it lacks, also in subdirectories made anew |
+//! | opaque directory | `Present`, its content, and `Deleted` for each name that the base shows there and it lacks, also in its new subdirectories |
 //! | file where the base has a directory, or the reverse | `Present` alone: the kind says the rest |
 //! | metacopy file | `Present` with the data of the lower file that holds it |
 //! | renamed directory (redirect) | `Present` with its whole merged content; the old name is a whiteout in the upperdir |

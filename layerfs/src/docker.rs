@@ -34,10 +34,10 @@ use data_root::{DRIVER, DataRoot};
 pub use error::DockerError;
 use json::read_json_optional;
 
-/// Where dockerd keeps everything unless told otherwise.
+/// Where dockerd keeps everything by default.
 const DATA_ROOT: &str = "/var/lib/docker";
 
-/// Where it is told otherwise.
+/// The file that names another data root.
 const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 
 /// The store of one dockerd.
@@ -61,14 +61,14 @@ impl DockerOverlay2 {
     /// The store that this machine's `daemon.json` names, `/var/lib/docker` by default.
     ///
     /// # Errors
-    /// [`DockerError::Json`] if that file is none.
+    /// [`DockerError::Json`] if that file is not JSON.
     pub fn from_daemon_json() -> Result<Self, DockerError> {
         let path = Path::new(DAEMON_JSON);
         let json: Option<DaemonJson> = read_json_optional(path)?;
         Ok(Self::new(json.and_then(|json| json.data_root).unwrap_or_else(|| DATA_ROOT.into())))
     }
 
-    /// The folder of everything.
+    /// The folder that holds everything.
     pub fn data_root(&self) -> &Path {
         &self.data_root
     }

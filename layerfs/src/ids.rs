@@ -10,7 +10,7 @@ mod xattr;
 
 use serde::Deserialize;
 
-/// What an ID that no range has is seen as (`overflowuid`, proc_sys_kernel(5)).
+/// What a container sees for an ID in none of its ranges (`overflowuid`, proc_sys_kernel(5)).
 const OVERFLOW_ID: u32 = 65534;
 
 /// A range of IDs, as in user_namespaces(7).
@@ -24,7 +24,7 @@ pub struct IdRange {
     pub size: u32,
 }
 
-/// How a user namespace shifts IDs. Without ranges it does not: the default.
+/// How a user namespace shifts IDs. Without ranges, the default, it does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdMap {
     /// Of users.
@@ -40,7 +40,7 @@ impl IdMap {
         is_identity(&self.uids) && is_identity(&self.gids)
     }
 
-    /// The user and group that a container sees for those on the disk; 65534 for any that it has none for.
+    /// The user and group that a container sees for those on the disk; 65534 where it has none.
     pub fn owner_in_container(&self, (uid, gid): (u32, u32)) -> (u32, u32) {
         (to_container(&self.uids, uid), to_container(&self.gids, gid))
     }

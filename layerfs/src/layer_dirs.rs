@@ -1,4 +1,4 @@
-//! The directories of one layer of an overlay driver, and the way from its `lower` file to the layers below.
+//! The directories of one layer of a store, and of the layers below it, which its `lower` file names.
 //!
 //! containers/storage began as a copy of Docker's driver, so both keep them alike:
 //!
@@ -21,19 +21,19 @@ use crate::bounded_read;
 use crate::layers::Layers;
 pub use error::LayerDirError;
 
-/// Most lower layers containers/storage mounts (`maxDepth`).
+/// The most lower layers that containers/storage mounts (`maxDepth`).
 const MAX_LOWERS: usize = 500;
 /// 500 entries of 28 bytes, with room.
 const LOWER_LIMIT: u64 = 64 << 10;
 /// A link name has 26 characters.
 const LINK_LIMIT: u64 = 4096;
-/// The folder of short links beside the layers.
+/// The folder of short links, next to the layers.
 const LINK_DIR: &str = "l";
 
 /// The `overlay` folders of a store: its own first, then those of image stores.
 pub(crate) struct LayerDirs {
     homes: Vec<PathBuf>,
-    /// Short name to layer directory, from the `link` files; made when a link is missing.
+    /// Layer directories by short name, from the `link` files. Read only when a link is missing.
     by_link_file: OnceCell<HashMap<String, PathBuf>>,
 }
 
@@ -48,7 +48,7 @@ impl LayerDirs {
         let mut lowerdirs = extra_diffs(&dir);
         lowerdirs.extend(self.lowerdirs(layer_id, &dir)?);
         if lowerdirs.is_empty() {
-            // A layer without parent is mounted over this one.
+            // The driver mounts a layer without parent over this one.
             lowerdirs.push(dir.join("empty"));
         }
         let (merged, workdir) = (Some(dir.join("merged")), Some(dir.join("work")));
@@ -79,7 +79,7 @@ impl LayerDirs {
         Ok(lowerdirs)
     }
 
-    /// The directory of the layer with this short name: through the link, or the `link` files where that is lost.
+    /// The directory of the layer with this short name: by its link, or by the `link` files where the link is lost.
     fn lower_layer(&self, short: &str) -> Result<Option<PathBuf>, LayerDirError> {
         for home in &self.homes {
             if let Some(dir) = follow_link(home, short)? {

@@ -84,7 +84,7 @@ impl LayerFile<'_> {
         Ok(xattrs)
     }
 
-    /// Almost every file has none of the markers, and few short xattrs: ask with a small buffer first.
+    /// Asks with a small buffer first: almost every file has no marker, and only a few short xattrs.
     fn sized(self, ask: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> rustix::io::Result<Vec<u8>> {
         let mut small = [0_u8; 256];
         match ask(&mut small) {

@@ -10,22 +10,22 @@ use crate::overlay::XattrNamespace;
 pub struct Layers {
     /// Where the layers are, or would be, mounted.
     pub merged: Option<PathBuf>,
-    /// What of the merged tree is seen there, relative to its root: empty for all of it, as nearly always. A bind mount
-    /// shows a directory of it, or one file.
+    /// The part of the merged tree that is mounted there, relative to its root. Empty for the whole tree, as nearly
+    /// always; a bind mount may show one directory of it, or one file.
     pub part: PathBuf,
     /// The writable layer.
     pub upperdir: PathBuf,
     /// The read-only layers that merge, top first.
     pub lowerdirs: Vec<PathBuf>,
-    /// Layers below all others that only lend file data to metacopy files and show no names (`::` and `datadir+`).
+    /// Layers below all others that show no names and only hold the data of metacopy files (`::` and `datadir+`).
     pub data_only_lowerdirs: Vec<PathBuf>,
-    /// The kernel's scratch directory beside the upperdir.
+    /// The kernel's scratch directory, on the upperdir's file system.
     pub workdir: Option<PathBuf>,
     /// Where this overlay keeps its markers.
     pub xattr_ns: XattrNamespace,
     /// How owners in the upperdir differ from what the container sees.
     pub ids: IdMap,
-    /// The same for each of `lowerdirs`, in their order; those past the end of the list are as the container sees them.
+    /// The same for each of `lowerdirs`, in their order. Layers past the end of this list are as the container sees them.
     pub lower_ids: Vec<IdMap>,
 }
 

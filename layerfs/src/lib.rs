@@ -2,8 +2,9 @@
 //!
 //! - A [`LayerStore`] answers which host directories make up a merged mount point: [`OverlayMounts`] asks the mount
 //!   table, [`ContainersStorage`] reads the storage of podman, buildah and CRI-O, [`DockerOverlay2`] that of Docker.
-//! - [`walk`] says exactly what an upperdir changes, at a cost in proportion to the changes.
-//! - [`Upperdir`] makes an upperdir say it again.
+//! - [`layers_at`] asks these stores in turn.
+//! - [`walk`] says exactly what an upperdir changes. Its cost grows with the changes, not with the tree.
+//! - [`Upperdir`] writes such changes into another upperdir: deletions, parents, sockets.
 //! - [`Lowers`] looks up single paths in the lower layers.
 //!
 //! # Examples
@@ -29,8 +30,8 @@
 //!
 //! # Requirements
 //!
-//! Linux 5.6 (`openat2`) and a mounted `/proc`. Reading `trusted.*` xattrs and making whiteouts takes `CAP_SYS_ADMIN`
-//! and `CAP_MKNOD`; without the former the kernel shows no markers at all, so be root before you believe a diff.
+//! Linux 5.6 (`openat2`) and a mounted `/proc`. Reading `trusted.*` xattrs takes `CAP_SYS_ADMIN`: without it the kernel
+//! shows no markers at all, so be root before you believe a diff.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

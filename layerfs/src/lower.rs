@@ -1,9 +1,9 @@
 //! What the lower layers show, together, without the upper one.
 //!
-//! A directory of the merged lower tree is a list of `Part`s, one per layer that contributes to it, top first. Looking
-//! up a name in it goes through the parts as the kernel does (`ovl_lookup` in `fs/overlayfs/namei.c`): a whiteout ends
-//! the search, an opaque directory is the last part, a file below a directory ends it too, and a redirect changes what
-//! the layers further down are asked for.
+//! A directory of the merged lower tree is a list of `Part`s, one per layer that contributes to it, top first. A
+//! lookup goes through the parts as the kernel does (`ovl_lookup` in `fs/overlayfs/namei.c`). A whiteout ends it. An
+//! opaque directory is the last part, and so is a directory that has a file of its name below it. A redirect changes
+//! what the layers further down are asked for.
 
 mod error;
 mod names;
@@ -33,7 +33,7 @@ use search::Search;
 #[derive(Debug)]
 pub struct Lowers {
     roots: LowerRoots,
-    /// Of the layers, as far as they shift owners.
+    /// How the layers shift owners, as far as they do.
     ids: Vec<IdMap>,
 }
 

@@ -16,7 +16,7 @@ pub use error::MountsError;
 #[derive(Clone, Debug)]
 pub struct OverlayMounts {
     proc: PathBuf,
-    /// Whether that is another process, in whose user namespace this one may not be.
+    /// Whether that is another process, which may have another user namespace.
     is_other: bool,
 }
 
@@ -29,8 +29,8 @@ impl OverlayMounts {
         Self { proc: "/proc/self".into(), is_other: false }
     }
 
-    /// The mounts another process sees; ask for them by its paths. The layers come out as whoever mounted named them,
-    /// owners as its user namespace has them.
+    /// The mounts another process sees; ask by the paths that it has for them. Layers are named as the mounter named
+    /// them, owners are those of its user namespace.
     pub fn of_process(pid: u32) -> Self {
         Self { proc: format!("/proc/{pid}").into(), is_other: true }
     }

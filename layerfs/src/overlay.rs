@@ -1,6 +1,6 @@
-//! The kernel's markers, in one place: what they are called and how they read.
+//! The markers that the kernel leaves in a layer: their names, and what they say.
 //!
-//! Source of all of it: `Documentation/filesystems/overlayfs.rst` and `fs/overlayfs/` of Linux 6.18.
+//! Source: `Documentation/filesystems/overlayfs.rst` and `fs/overlayfs/` of Linux 6.18.
 //!
 //! | marker | form | says |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | redirect | `overlay.redirect=name` or `=/path` | below this layer, look there instead |
 //! | metacopy | `overlay.metacopy` on a regular file | metadata only; a layer below has the data |
 //!
-//! `overlay.` stands for `trusted.overlay.` or, with the mount option `userxattr`, `user.overlay.`. An overlay that is
-//! itself stored on an overlay has its markers escaped: set as `trusted.overlay.opaque`, stored as
+//! `overlay.` stands for `trusted.overlay.`, or for `user.overlay.` with the mount option `userxattr`. The markers of an
+//! overlay that lies on another overlay are escaped there: set as `trusted.overlay.opaque`, they are stored as
 //! `trusted.overlay.overlay.opaque`.
 
 use std::ffi::OsString;
@@ -47,8 +47,8 @@ impl XattrNamespace {
         format!("{}{}", self.prefix(), marker.suffix())
     }
 
-    /// The name a user of the merged tree sees for an xattr stored in a layer: `None` for the overlay's own (never to
-    /// be archived), unescaped where it was escaped, and the same name for all others.
+    /// The name that the merged tree shows for an xattr stored in a layer. `None` for the overlay's own, which do not
+    /// belong in an archive; without its escape for an escaped one; the same for all others.
     pub fn merged_xattr_name(self, stored: &[u8]) -> Option<Vec<u8>> {
         let Some(own) = stored.strip_prefix(self.prefix().as_bytes()) else {
             return Some(stored.to_vec());
@@ -67,8 +67,8 @@ impl XattrNamespace {
     }
 }
 
-/// Markers kept as xattrs that this crate reads or writes. The others (`origin`, `impure`, `uuid`, …) say
-/// nothing about the merged tree's content.
+/// The markers in xattrs that this crate reads or writes. The others (`origin`, `impure`, `uuid`, …) say nothing about
+/// the content of the merged tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marker {
     Opaque,
@@ -125,8 +125,8 @@ pub(crate) enum Redirect {
 }
 
 impl Redirect {
-    /// Reads the xattr's value. `None` if it is one the kernel refuses: empty, a relative path of several components,
-    /// or one that climbs (`ovl_check_redirect`, `ovl_get_redirect_xattr`).
+    /// Reads the xattr's value. `None` for a value that the kernel refuses: an empty one, a relative path of several
+    /// names, a path with `..` (`ovl_check_redirect`, `ovl_get_redirect_xattr`).
     pub(crate) fn from_xattr(value: &[u8]) -> Option<Self> {
         let redirect = match value.strip_prefix(b"/") {
             Some(path) => Self::Absolute(OsString::from_vec(path.to_vec()).into()),

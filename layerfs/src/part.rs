@@ -12,12 +12,12 @@ use crate::overlay::{Opacity, XattrNamespace, is_whiteout};
 pub struct PartPaths {
     /// In the upperdir, if it has any of it.
     pub upper: Option<PathBuf>,
-    /// In the lower layers, top first, as far as they show there.
+    /// In the lower layers, top first, where they contribute to what is shown.
     pub lowers: Vec<PathBuf>,
 }
 
-/// Looks for `layers.part` in all layers, as the kernel does: whiteouts and opaque directories end it, redirects lead
-/// elsewhere.
+/// Looks for `layers.part` in all layers as the kernel does: whiteouts and opaque directories end the search, redirects
+/// lead it elsewhere.
 ///
 /// # Errors
 /// [`LowerError`] when the layers cannot be read.
@@ -38,7 +38,7 @@ pub fn part_paths(layers: &Layers) -> Result<PartPaths, LowerError> {
     Ok(PartPaths { upper: upper.map(|path| root.full(&path)), lowers })
 }
 
-/// What an upper file called `name` leaves to be seen of the layers below it.
+/// What the layers below still show of `name` where the upperdir has this entry.
 fn below_upper(
     entry: &Entry,
     lowers: &Lowers,
@@ -56,7 +56,7 @@ fn below_upper(
     Ok(node.map(Node::into_dir_parts).unwrap_or_default())
 }
 
-/// Of a directory all parts, of a file the one that is seen.
+/// All parts of a directory; of a file the one that is shown.
 fn shown_parts(node: Node) -> Vec<Part> {
     if node.entry.is_dir() { node.parts } else { node.parts.into_iter().take(1).collect() }
 }

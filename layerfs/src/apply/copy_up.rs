@@ -1,4 +1,4 @@
-//! Directories that appear in the upperdir on the way to something else.
+//! Directories that are made in the upperdir because something below them is.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -23,8 +23,8 @@ impl Upperdir {
     /// an opaque directory, as by mkdir(2) on the mounted overlay. Times of directories that were there are kept.
     ///
     /// # Errors
-    /// [`ApplyError::UnsafePath`], [`ApplyError::Symlink`], [`ApplyError::NotADirectory`] for a path that is none;
-    /// [`ApplyError::Change`] when the kernel refuses.
+    /// [`ApplyError::UnsafePath`], [`ApplyError::Symlink`] or [`ApplyError::NotADirectory`] if the path cannot be a
+    /// directory; [`ApplyError::Change`] when the kernel refuses.
     pub fn copy_up_dir(&mut self, path: &Path) -> Result<(), ApplyError> {
         let names = names_of(path)?;
         let dir = self.make_dirs(&names)?;
@@ -134,7 +134,7 @@ impl Upperdir {
             .map_err(self.refused("set the owner of", path))
     }
 
-    /// All but the overlay's own; the escaped ones of an overlay within stay escaped.
+    /// Copies all xattrs but the overlay's own. Those of an overlay that lies in this one stay escaped.
     fn copy_xattrs(&self, fd: &OwnedFd, path: &Path, lower: &Node) -> Result<(), ApplyError> {
         let ids = self.lowers.ids(lower.top().layer);
         let xattrs = lower.entry.file().xattrs()?;

@@ -1,4 +1,4 @@
-//! Taking paths out of the merged tree.
+//! Deletes paths from the merged tree.
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
@@ -10,7 +10,7 @@ use super::error::ApplyError;
 use super::find::Found;
 use super::upperdir::{OpenDir, Standing, Upperdir, names_of};
 
-/// How [`Upperdir::delete`] took a path out of the merged tree.
+/// How [`Upperdir::delete`] hides a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
     /// A whiteout now hides it (or did already).
@@ -22,11 +22,10 @@ pub enum Deletion {
 }
 
 impl Upperdir {
-    /// Makes the merged tree not show what the lower layers have at `path`.
+    /// Hides what the lower layers show at `path`.
     ///
-    /// A whiteout if a lower layer shows it and the upperdir has nothing of that name (parents are copied up); where
-    /// the upperdir has a directory, that is marked opaque, as the kernel does for `rm -r d; mkdir d`. Times of the
-    /// parent are kept.
+    /// Where the upperdir has nothing of that name, this makes a whiteout, and copies up the parents. Where it has a
+    /// directory, this marks the directory opaque, as the kernel does for `rm -r d; mkdir d`. The parent keeps its times.
     ///
     /// # Errors
     /// As [`copy_up_dir`](Self::copy_up_dir), and [`ApplyError::Root`] for the root itself.

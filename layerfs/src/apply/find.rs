@@ -11,7 +11,7 @@ use super::upperdir::{OpenDir, Standing, Upperdir, names_of};
 use crate::lower::{Node, Part};
 use crate::overlay;
 
-/// What there is of a directory.
+/// Where a directory is.
 pub(super) enum Found {
     Upper(OpenDir),
     /// Nothing yet in the upperdir.
@@ -22,7 +22,7 @@ impl Upperdir {
     /// Whether the merged tree has anything at `path`.
     ///
     /// # Errors
-    /// As [`copy_up_dir`](Self::copy_up_dir), where a directory on the way is none.
+    /// As [`copy_up_dir`](Self::copy_up_dir), for the directories on the way.
     pub fn shows(&self, path: &Path) -> Result<bool, ApplyError> {
         let names = names_of(path)?;
         let Some((name, parents)) = names.split_last() else { return Ok(true) };

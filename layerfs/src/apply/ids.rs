@@ -17,7 +17,8 @@ impl Upperdir {
         self.ids.xattr_on_disk(name, value).ok_or_else(|| ApplyError::XattrIds { path: path.into(), name: xattr() })
     }
 
-    /// A default ACL of the parent, copied up with it, is not meant for this file. `made` leads through its descriptor.
+    /// Removes the ACLs that a new file inherits from its parent, which was copied up with its default ACL. `made` is a
+    /// path through the descriptor of the file.
     pub(super) fn drop_inherited_acls(&self, made: &str, path: &Path) -> Result<(), ApplyError> {
         for name in ["system.posix_acl_access", "system.posix_acl_default"] {
             match rustix::fs::removexattr(made, name) {

@@ -9,10 +9,10 @@ use super::error::ContainersStorageError;
 use super::record_files::{find_record, record_files};
 use crate::storage_conf::StorageConf;
 
-/// All that containers/storage ever had beside overlay.
+/// All drivers that containers/storage ever had, but for overlay.
 const DRIVERS: [&str; 5] = ["vfs", "btrfs", "zfs", "devicemapper", "aufs"];
 
-/// Those that this store has layers of, as far as its configuration does not choose.
+/// Those that this store has layers of; only the configured one, if one is configured.
 pub(super) fn drivers(conf: &StorageConf) -> impl Iterator<Item = &'static str> {
     let chosen = |driver: &&str| conf.driver.as_deref().is_none_or(|chosen| chosen == *driver);
     let has_layers = |driver: &&str| conf.graph_root.join(format!("{driver}-layers")).is_dir();
@@ -29,7 +29,7 @@ pub(super) fn refuse_container(conf: &StorageConf, name_or_id: &str) -> Result<(
     Ok(())
 }
 
-/// An error if the path is where one of them has its files.
+/// An error if one of them keeps its files at this path.
 pub(super) fn refuse_path(conf: &StorageConf, path: &Path) -> Result<(), ContainersStorageError> {
     let resolved = path.canonicalize().unwrap_or_else(|_| path.into());
     let graph_root = conf.graph_root.canonicalize().unwrap_or_else(|_| conf.graph_root.clone());

@@ -15,7 +15,7 @@ use crate::lower::{LowerError, Lowers, OpenParts, Part};
 pub(super) enum Upper {
     /// There is none: below a renamed directory where only lower layers contribute.
     None,
-    /// Shared with what is asked ahead of the walk, which does not keep it open.
+    /// Shared with the jobs ahead of the walk, which do not keep it open.
     Open(Arc<OwnedFd>),
     /// To be opened again.
     Closed,

@@ -1,4 +1,4 @@
-//! A directory with the names in it that are still to be visited, in blocks that are asked for ahead.
+//! A directory and its names still to be visited, in blocks whose `stat`s are asked for ahead.
 
 use std::iter;
 use std::os::fd::AsFd;

@@ -93,8 +93,8 @@ impl Weight for Vec<Todo> {
     }
 }
 
-/// What the filesystem has to be asked for most: the `stat` of every upper name. All whiteouts are links to one file
-/// (`ovl_whiteout` in `fs/overlayfs/dir.c`), of which one answer is enough.
+/// Asks for the `stat` of every upper name, which is most of a walk's work. All whiteouts are links to one file
+/// (`ovl_whiteout` in `fs/overlayfs/dir.c`), so one answer serves for them all.
 pub(super) fn ask_stats(dir: BorrowedFd<'_>, names: &mut [Todo]) {
     let mut whiteout: Option<Stat> = None;
     for Todo { name, origin, .. } in names {

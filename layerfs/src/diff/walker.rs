@@ -116,7 +116,7 @@ where
     }
 
     /// What has to be visited in a directory. Where it merges with what the base shows there, only the upper names can
-    /// make a difference; this is what keeps the walk in proportion to the changes.
+    /// make a difference: the walk costs as much as there are changes, however large the tree is.
     fn names(&self, dir: &Dir, mut upper: Vec<Todo>) -> Result<Vec<Todo>, DiffError> {
         let on_the_way = self.part.strip_prefix(&dir.path).ok().and_then(|rest| rest.iter().next());
         let is_wanted = |todo: &Todo| on_the_way.is_none_or(|name| todo.name == name);
@@ -174,7 +174,7 @@ where
         Ok(Some((Dir::new(path, host_path, Upper::Open(fd), merged, base), names)))
     }
 
-    /// An indexed file has a second name in the index, so almost none has to be asked.
+    /// An indexed file has a second name in the index, so almost no file has to be asked.
     fn check_index(&self, dir: &Dir, upper: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> Result<(), DiffError> {
         if overlay::file_type(stat) == FileType::Directory || stat.st_nlink < 2 {
             return Ok(());
@@ -246,7 +246,7 @@ where
         (self.visit)(Change::Present(Present { path, parent, name, stat, location, base })).map_err(WalkError::Visit)
     }
 
-    /// Whether it is in the part of the tree that was asked for; that of the whole tree is asked for most.
+    /// Whether it is in the part of the tree that was asked for, which is most often the whole tree.
     fn is_wanted(&self, path: &Path) -> bool {
         self.part.as_os_str().is_empty() || path.starts_with(self.part)
     }

@@ -48,7 +48,7 @@ impl IdMap {
         }
     }
 
-    /// Capabilities that the container's root gave are its own: revision 2 there.
+    /// Capabilities that the container's own root gave: it sees them in revision 2.
     fn capability_in_container(&self, mut value: Vec<u8>) -> Vec<u8> {
         if let Some(root) = namespace_root(&value) {
             match to_container(&self.uids, root) {
@@ -73,7 +73,7 @@ impl IdMap {
     }
 }
 
-/// Gives every named user and group another ID; `None` as soon as one has none.
+/// Maps the ID of every named user and group; `None` if one of them has none on the other side.
 fn map_acl(
     mut value: Vec<u8>,
     user: impl Fn(u32) -> Option<u32>,

@@ -1,4 +1,4 @@
-//! One lookup on its way down through the layers.
+//! One lookup, from the top layer down.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -157,9 +157,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether no layer below can add to the file, so that the kernel does not read its markers, which may be anything
-    /// (`ovl_lookup_data.last`): the bottom layer, where no data-only ones lie below it; with `userxattr`, for which
-    /// redirects are not followed, also the last layer that the directory has.
+    /// Whether no layer below can add to the file. The kernel then does not read its markers, which may be anything
+    /// (`ovl_lookup_data.last`). That is so in the lowest layer, if no data-only layers lie below it; with `userxattr`,
+    /// where the kernel follows no redirects, also in the last layer of the directory.
     fn is_bottom(&self, part: &Part, is_last_part: bool, entry: &Entry) -> bool {
         match self.roots.ns {
             XattrNamespace::User => is_last_part,

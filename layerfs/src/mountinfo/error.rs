@@ -43,7 +43,7 @@ pub enum MountsError {
         /// The filesystem type.
         fs_type: String,
     },
-    /// A user-space overlay, whose layers the mount table does not tell.
+    /// A user-space overlay. The mount table does not name its layers.
     #[error("the mount on {} is made by fuse-overlayfs", path.display())]
     FuseOverlayfs {
         /// The mount point.

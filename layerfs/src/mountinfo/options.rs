@@ -1,8 +1,9 @@
 //! The overlay's own mount options as the kernel prints them (`ovl_show_options` in `fs/overlayfs/params.c`).
 //!
-//! `lowerdir=` is printed as it was given, so colons, commas and backslashes in paths still carry the backslash the
-//! mounter wrote (`ovl_parse_param_split_lowerdirs`); `lowerdir+=` and `datadir+=` hold one path each, unescaped. A
-//! comma within a value is printed as `\054`, so splitting at commas comes first, octal second, backslashes last.
+//! The kernel prints `lowerdir=` as it was given: colons, commas and backslashes in paths still have the backslash that
+//! the mounter wrote before them (`ovl_parse_param_split_lowerdirs`). `lowerdir+=` and `datadir+=` hold one path each,
+//! without backslashes. A comma within a value is printed as `\054`. So split at commas first, undo the octal escapes
+//! second, and the backslashes last.
 
 use std::path::{Path, PathBuf};
 
@@ -59,7 +60,7 @@ impl OverlayOptions {
         }
     }
 
-    /// Turns the options of the overlay, of which `part` is on `merged`, into layers.
+    /// The layers of the overlay whose `part` is mounted on `merged`.
     pub(super) fn into_layers(
         mut self,
         merged: PathBuf,
@@ -78,9 +79,9 @@ impl OverlayOptions {
         })
     }
 
-    /// Relative layers were meant from the mounter's working directory, which nobody recorded. containers/storage uses
-    /// a folder above the mount point, so look for the one folder above it, or above an absolute layer, from which
-    /// every relative layer is a directory.
+    /// A relative layer starts at the mounter's working directory, which nobody recorded. containers/storage mounts from
+    /// a folder above the mount point. So this takes the one folder above it, or above an absolute layer, in which every
+    /// relative layer is a directory.
     fn make_absolute(&mut self, merged: &Path, is_dir: &dyn Fn(&Path) -> bool) -> Result<(), MountsError> {
         let Some(option) = self.paths().find(|path| path.is_relative()).cloned() else { return Ok(()) };
         let mut fitting = self.folders_above(merged);

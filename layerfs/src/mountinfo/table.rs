@@ -1,6 +1,6 @@
 //! The mount table: which mount is on top of a mount point.
 //!
-//! One mount per line (proc_pid_mountinfo(5)), space, tab, newline and backslash as octal escapes:
+//! It has one mount per line (proc_pid_mountinfo(5)). Space, tab, newline and backslash are octal escapes:
 //!
 //! ```text
 //! 36 35 0:31 / /merged rw,relatime shared:1 - overlay overlay rw,lowerdir=/l1:/l2,upperdir=/u,workdir=/w
@@ -14,7 +14,7 @@ use super::escape::{path_from, unescape_octal};
 use super::options::OverlayOptions;
 use crate::layers::Layers;
 
-/// Finds the topmost mount on `merged` in a mount table. `is_dir` answers for the disk.
+/// The layers of the topmost mount on `merged`. `is_dir` says whether a path is a directory on the disk.
 pub(super) fn layers_in(table: &[u8], merged: &Path, is_dir: &dyn Fn(&Path) -> bool) -> Result<Layers, MountsError> {
     let mut topmost = None;
     for (index, line) in table.split(|byte| *byte == b'\n').enumerate() {
@@ -29,9 +29,9 @@ pub(super) fn layers_in(table: &[u8], merged: &Path, is_dir: &dyn Fn(&Path) -> b
     topmost.ok_or_else(|| MountsError::NotMounted { path: merged.into() })?.layers(is_dir)
 }
 
-/// What is needed of one line.
+/// The fields of a line that are needed.
 struct Mount<'a> {
-    /// What of the file system is mounted, from its root.
+    /// The directory or file that is mounted, as a path from the root of its file system.
     root: Vec<u8>,
     point: PathBuf,
     fs_type: &'a [u8],
@@ -65,7 +65,7 @@ impl<'a> Mount<'a> {
     }
 }
 
-/// The kernel's mark on what has no name any more (`seq_dentry` in `fs/seq_file.c`).
+/// What the kernel writes behind the path of something deleted (`seq_dentry` in `fs/seq_file.c`).
 const DELETED: &[u8] = b"//deleted";
 
 impl Mount<'_> {
