@@ -26,7 +26,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     // CRIU's hook is this program as well, under other names.
-    if let Some(status) = ckpt_core::criu_hook::play_part() {
+    if let Some(status) = ckpt_core::run_callback() {
         return status.into();
     }
     let Arguments { command, verbosity } = Arguments::parse();

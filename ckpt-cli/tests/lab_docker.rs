@@ -143,7 +143,7 @@ fn btrfs_dockers_remapped_containers_are_found() {
     let expected = "C              /d\nA            0 /d/new\nD            0 /d/old\nA            0 /done";
     assert_eq!(ckpt(&["diff", "web"]), expected);
     assert_eq!(ckpt(&["diff", text(&docker.layer_dirs("MergedDir"))]), expected);
-    let ckpt_core::subject::Subject::Layers { layers, .. } = ckpt_core::subject::Subject::find("web").unwrap() else {
+    let ckpt_core::operand::Operand::Layers { layers, .. } = ckpt_core::operand::Operand::find("web").unwrap() else {
         panic!("not a container");
     };
     let stored = fs::metadata(upper.join("done")).unwrap();

@@ -5,21 +5,19 @@
 //!                                  └── anything wrong: undo ───┘
 //! ```
 
-mod aftermath;
-mod aside;
 mod capture;
-mod comes_back;
 mod deliver;
 mod destination;
 mod dump;
 mod error;
 mod estimate;
+mod failure;
 mod freeze;
 mod images;
-mod images_writeback;
 mod init;
 mod options;
 mod plan;
+mod precheck;
 mod previous;
 mod run;
 mod stream;
@@ -34,15 +32,13 @@ use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
 
-use aftermath::after_failure;
+use failure::after_failure;
 
-pub use crate::compression::Compression;
-use crate::output::Output;
-use crate::podman::Podman;
+pub use crate::archive::compression::Compression;
+use crate::engine::{Podman, storage, versions};
+use crate::host::output::Output;
 use crate::progress::{Phase, Progress};
 use crate::recovery::recover;
-use crate::storage;
-use crate::versions;
 pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
 use estimate::Estimate;

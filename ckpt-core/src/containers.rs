@@ -2,8 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::engine::Engine;
-use crate::podman::{Podman, PodmanError};
+use crate::engine::{Engine, EngineError, Podman};
 
 /// A container of podman.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +27,8 @@ struct Line {
 /// All that run. Those that only hold a pod's namespaces are not among them: a pod makes one itself.
 ///
 /// # Errors
-/// [`PodmanError`].
-pub fn running() -> Result<Vec<Listed>, PodmanError> {
+/// [`EngineError`].
+pub fn running() -> Result<Vec<Listed>, EngineError> {
     let lines: Vec<Line> = Podman::anyones()?.json(&["ps", "--no-trunc", "--format", "json"])?;
     Ok(lines.into_iter().filter(|line| !line.is_infra).map(Listed::from).collect())
 }
@@ -37,17 +36,17 @@ pub fn running() -> Result<Vec<Listed>, PodmanError> {
 /// The one made last, whether it runs or not.
 ///
 /// # Errors
-/// [`PodmanError`]; `NoContainers` where there is none.
-pub fn latest() -> Result<Listed, PodmanError> {
+/// [`EngineError`]; `NoContainers` where there is none.
+pub fn latest() -> Result<Listed, EngineError> {
     let lines: Vec<Line> = Podman::anyones()?.json(&["ps", "--latest", "--no-trunc", "--format", "json"])?;
-    lines.into_iter().next().map(Listed::from).ok_or(PodmanError::NoContainers)
+    lines.into_iter().next().map(Listed::from).ok_or(EngineError::NoContainers)
 }
 
 /// The one of this name or ID.
 ///
 /// # Errors
-/// [`PodmanError`]; `UnknownContainer` where there is none.
-pub fn named(name_or_id: &str) -> Result<Listed, PodmanError> {
+/// [`EngineError`]; `UnknownContainer` where there is none.
+pub fn named(name_or_id: &str) -> Result<Listed, EngineError> {
     let facts = Podman::anyones()?.inspect(name_or_id)?;
     Ok(Listed { id: facts.id, name: facts.name })
 }

@@ -21,9 +21,9 @@ use layerfs::{ContainersStorageError, DiffError, LowerError, StorageConfError};
 use serde::Serialize;
 
 use crate::archive::ArchiveError;
-use crate::byte_path::BytePath;
+use crate::host::byte_path::BytePath;
+use crate::operand::Operand;
 use crate::rootfs::CaptureError;
-use crate::subject::Subject;
 use snapshot::Snapshot;
 
 /// How a path differs.
@@ -116,13 +116,13 @@ fn is_podmans_own(path: &Path) -> bool {
 /// # Errors
 /// [`DifferenceError`].
 pub fn of_image<E>(
-    subject: &Subject,
+    subject: &Operand,
     spool: &Path,
     visit: &mut dyn FnMut(Difference) -> Result<(), E>,
 ) -> Result<DiffReport, DifferenceError<E>> {
     match subject {
-        Subject::Layers { layers, .. } => of_image::container(layers, visit).map(|()| DiffReport::default()),
-        Subject::Archive(path) => of_image::archive(path, spool, visit),
+        Operand::Layers { layers, .. } => of_image::container(layers, visit).map(|()| DiffReport::default()),
+        Operand::Archive(path) => of_image::archive(path, spool, visit),
     }
 }
 
@@ -131,8 +131,8 @@ pub fn of_image<E>(
 /// # Errors
 /// [`DifferenceError`].
 pub fn between<E>(
-    old: &Subject,
-    new: &Subject,
+    old: &Operand,
+    new: &Operand,
     spool: &Path,
     visit: &mut dyn FnMut(Difference) -> Result<(), E>,
 ) -> Result<DiffReport, DifferenceError<E>> {

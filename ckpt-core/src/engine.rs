@@ -1,100 +1,26 @@
-//! What checkpoint and restore ask of the engine that runs containers: podman is the one there is.
+//! The engine that runs containers, and the values in which it is asked and answers. podman is the one there is.
 //!
-//! An engine is driven by two programs that it starts. The one of a checkpoint has CRIU dump, through the `criu` that it
-//! finds first in its PATH (see [`crate::criu_hook`]), leaves the images in the bundle, and then writes the rest of the
-//! archive to a FIFO. The one of a restore reads an archive from a FIFO, three times, as told in `restore/door.rs`.
+//! ```text
+//! interface ── requests ── facts ── error      the trait, and what it speaks in
+//!     │
+//!   podman                                     the one engine
+//!     │
+//! storage, cgroup, versions, diagnosis         what is known of its containers without asking it again
+//! ```
 
-use std::ffi::OsString;
-use std::fmt;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process;
+pub(crate) mod cgroup;
+pub(crate) mod diagnosis;
+mod error;
+mod facts;
+mod interface;
+mod podman;
+mod requests;
+pub(crate) mod storage;
+pub(crate) mod versions;
+pub(crate) mod words;
 
-use crate::checkpoint::CheckpointOptions;
-use crate::child::{Child, ChildError, Said};
-use crate::podman::{ContainerFacts, PodmanError, StoreFacts};
-use crate::restore::RestoreOptions;
-
-/// Runs containers, and knows where their parts are.
-pub(crate) trait Engine: fmt::Debug {
-    /// Its program, for the manifest's versions.
-    fn program(&self) -> &Path;
-
-    /// A container by its name or ID.
-    fn inspect(&self, name: &str) -> Result<ContainerFacts, PodmanError>;
-
-    /// Where the layers are.
-    fn store(&self) -> Result<StoreFacts, PodmanError>;
-
-    /// Whether there is a volume `name`.
-    fn has_volume(&self, name: &str) -> Result<bool, PodmanError>;
-
-    /// Whether the engine finds an image here by this name, ID, or part of an ID.
-    fn has_image(&self, name: &str) -> Result<bool, PodmanError>;
-
-    /// Whether there is a secret `name`.
-    fn has_secret(&self, name: &str) -> Result<bool, PodmanError>;
-
-    /// Names of volumes with the folders of their data.
-    fn volume_mountpoints(&self, names: &[String]) -> Result<Vec<(String, PathBuf)>, PodmanError>;
-
-    /// The network namespaces that containers have, as paths.
-    fn network_namespaces(&self) -> Result<Vec<PathBuf>, PodmanError>;
-
-    /// Makes a container of the OCI runtime, and all that it needs on the host, without running anything in it.
-    fn initialize(&self, id: &str) -> Result<(), PodmanError>;
-
-    /// Has it noted that a container is in a network, where it gets no address; that is refused, but not forgotten.
-    fn note_network(&self, id: &str, network: &str) -> Result<(), PodmanError>;
-
-    /// Takes a container out of a network; what it had leased there is given back, if it has a network namespace.
-    fn leave_network(&self, id: &str, network: &str) -> Result<(), PodmanError>;
-
-    /// Mounts each of `volumes` over the folder of its name in `root`, for a container called `name` whose runtime is the
-    /// file `no_runtime`, so that they are no new ones any more; gives the engine's words, which fails of course. `path` is
-    /// its PATH.
-    fn settle_volumes(
-        &self,
-        name: &str,
-        root: &Path,
-        no_runtime: &Path,
-        volumes: &[&str],
-        path: OsString,
-    ) -> Result<Said, ChildError>;
-
-    /// Starts to make the volume `name`, which fails if there is one; once it is made, its name is a line in `said`. Goes
-    /// on if this program is killed.
-    fn start_volume(&self, name: &str, said: File) -> Result<process::Child, PodmanError>;
-
-    /// Waits until the volume `name` is made.
-    fn finish_volume(&self, made: process::Child) -> Result<(), PodmanError>;
-
-    /// Removes a volume that a failed restore made.
-    fn remove_volume(&self, name: &str) -> Result<(), PodmanError>;
-
-    /// Removes a container that a failed restore left behind, running or not, with its anonymous volumes or without.
-    fn remove(&self, id: &str, anonymous_volumes: bool) -> Result<(), PodmanError>;
-
-    /// Restores a container from the checkpoint in its own bundle.
-    fn restore_in_place(&self, id: &str, flags: &[&str]) -> Result<(), PodmanError>;
-
-    /// Starts a checkpoint of the container `id` that writes the engine's part of the archive to the FIFO `export`;
-    /// `path` is its PATH.
-    fn start_checkpoint(
-        &self,
-        id: &str,
-        export: &Path,
-        options: &CheckpointOptions,
-        path: OsString,
-    ) -> Result<Child, ChildError>;
-
-    /// Starts a restore that reads the engine's part of the archive from the FIFO `import`, and all of the pre-checkpoint
-    /// `previous` that it builds on; `path` is its PATH.
-    fn start_restore(
-        &self,
-        import: &Path,
-        previous: Option<&Path>,
-        options: &RestoreOptions,
-        path: OsString,
-    ) -> Result<Child, ChildError>;
-}
+pub use error::EngineError;
+pub(crate) use facts::{ContainerFacts, Mount, SecretFacts, StoreFacts, bundle};
+pub(crate) use interface::Engine;
+pub(crate) use podman::Podman;
+pub(crate) use requests::{DumpRequest, RestoreRequest, TakenAlong};

@@ -5,11 +5,11 @@ use std::path::Path;
 use aligntar::{Entry, Extent, Kind, extents};
 use serde::Serialize;
 
+use crate::archive::dumps::Dumps;
+use crate::archive::manifest::Manifest;
 use crate::archive::{ArchiveError, CHECKPOINT, CheckpointArchive, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
-use crate::dumps::Dumps;
-use crate::manifest::Manifest;
-use crate::powers::{self, Granted, Host};
-use crate::restorable;
+use crate::container::privileges::{self, Granted, Host};
+use crate::container::restorable;
 
 /// What an archive holds.
 #[derive(Clone, Debug, Serialize)]
@@ -35,7 +35,8 @@ pub struct Inspection {
     /// Paths of the image that the container deleted.
     pub deleted: u64,
     /// What the archive would be allowed to do here beyond an ordinary container of podman, by its configuration.
-    pub powers: Vec<Granted>,
+    #[serde(rename = "powers")]
+    pub privileges: Vec<Granted>,
     /// Why it cannot be restored, or what a restore will ask for.
     pub concerns: Vec<String>,
     /// Where the archive's blocks are; none where the file system does not say, or for a compressed one.
@@ -71,7 +72,7 @@ pub struct Blocks {
 pub fn inspect(path: &Path, spool: &Path) -> Result<Inspection, ArchiveError> {
     let archive = CheckpointArchive::open(path, spool)?;
     let config = archive.config()?;
-    let deleted = archive.beside_diff()?.deleted;
+    let deleted = archive.supplement()?.deleted;
     let metadata =
         archive.file().metadata().map_err(|source| ArchiveError::Io { call: "stat", path: path.into(), source })?;
     let dumps = Dumps::of(&archive)?;
@@ -90,7 +91,7 @@ pub fn inspect(path: &Path, spool: &Path) -> Result<Inspection, ArchiveError> {
         archive_bytes: metadata.len(),
         parts: parts(&archive)?,
         deleted: deleted.len() as u64,
-        powers: powers::of(&dumps, &Host::here())?,
+        privileges: privileges::of(&dumps, &Host::here())?,
         concerns,
         blocks: blocks(&archive),
     })

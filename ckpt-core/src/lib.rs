@@ -10,8 +10,8 @@
 //! use ckpt_core::restore::{RestoreOptions, restore};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // CRIU calls this very program back, under another name.
-//!     if let Some(status) = ckpt_core::criu_hook::play_part() {
+//!     // podman's runtime and CRIU call this very program back, under other names.
+//!     if let Some(status) = ckpt_core::hook::play_part() {
 //!         std::process::exit(status.into());
 //!     }
 //!     let options = CheckpointOptions { container: "web".into(), export: "web.tar".into(), ..Default::default() };
@@ -31,48 +31,34 @@
 #![warn(missing_docs)]
 
 pub mod archive;
-mod byte_path;
-mod cgroup;
+mod callback;
 pub mod checkpoint;
-mod child;
-pub mod compression;
+mod container;
 pub mod containers;
-mod criu_config;
-pub mod criu_hook;
-mod diagnosis;
+mod criu;
 pub mod diff;
 pub mod doctor;
-mod dumps;
 mod engine;
-mod external;
-mod go_json;
+mod host;
 pub mod inspect;
-pub mod interrupt;
-mod lock;
-pub mod manifest;
-pub mod output;
-mod pipe;
-mod podman;
-pub mod powers;
+pub mod operand;
+pub mod passthrough;
 pub mod progress;
 mod recovery;
-mod restorable;
 pub mod restore;
 pub mod rootfs;
-mod session;
-pub mod stock;
-mod storage;
-pub mod subject;
-mod versions;
-mod watched;
 
-pub use byte_path::BytePath;
-pub use cgroup::CgroupError;
-pub use child::ChildError;
-pub use diagnosis::Complaint;
-pub use external::ExternalError;
-pub use podman::PodmanError;
+pub use archive::{compression, manifest};
+pub use callback::run_callback;
+pub use container::privileges;
+pub use container::restorable::{LookError, Obstacle};
+pub use engine::EngineError;
+pub use engine::cgroup::CgroupError;
+pub use engine::diagnosis::Complaint;
+pub use engine::storage::StorageError;
+pub use host::byte_path::BytePath;
+pub use host::child::ChildError;
+pub use host::programs::ProgramError;
+pub use host::session::SessionError;
+pub use host::{interrupt, output};
 pub use recovery::JournalError;
-pub use restorable::{LookError, Obstacle};
-pub use session::SessionError;
-pub use storage::StorageError;

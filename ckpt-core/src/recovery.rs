@@ -6,7 +6,7 @@
 //! | restore | a session folder; a container that never ran, its volumes; processes that podman does not know; CRIU's mount points in `/tmp` | the journal beside the storage, whose lock is free |
 //!
 //! What is put right is proved to be a dead run's, by marks that it left: the lock of its folder and journal, a container's
-//! ID and layer, the folder of a volume (`journal`), a file that its CRIU has open (`processes`).
+//! ID and layer, the folder of a volume (`journal`), a file that its CRIU has open (`work`).
 //!
 //! A killed checkpoint leaves neither a name nor a file of its archive (O_TMPFILE), and its hook has CRIU undo the dump.
 
@@ -14,11 +14,10 @@ mod freezer;
 pub(crate) mod half_made;
 pub(crate) mod journal;
 pub(crate) mod leases;
-mod mntns;
 mod netns;
-pub(crate) mod orphans;
-pub(crate) mod processes;
 mod runtime;
+mod stray_container;
+pub(crate) mod work;
 
 use std::path::Path;
 
@@ -28,12 +27,13 @@ pub(crate) use freezer::thaw;
 use half_made::{HalfMade, Removed};
 pub(crate) use journal::Journal;
 pub use journal::JournalError;
-use processes::Work;
+use work::Work;
 
+use crate::criu::mount_points;
 use crate::engine::Engine;
-use crate::interrupt::{Interrupt, interrupted};
+use crate::host::interrupt::{Interrupt, interrupted};
+use crate::host::session::{self, SessionError};
 use crate::progress::Progress;
-use crate::session::{self, SessionError};
 
 /// Puts right what killed runs left, with this `storage`. Others who want to, wait: afterwards it is done for them too.
 ///
@@ -61,7 +61,7 @@ pub(crate) fn recover(
         go_on()?;
         let bundle =
             journal.container().map(|id| storage.graph_root().join("overlay-containers").join(id).join("userdata"));
-        processes::wait_for_end_of(Work::Restore(&journal.begun.session), bundle.as_deref());
+        work::wait_for_end_of(Work::Restore(&journal.begun.session), bundle.as_deref());
         match HalfMade::find(engine, storage, &journal).and_then(|left| left.remove_unless_it_has_run(engine)) {
             Ok(Removed::All) => journal.end(),
             // The next run tries again.
@@ -72,16 +72,16 @@ pub(crate) fn recover(
             )),
         }
     }
-    mntns::remove_unused();
+    mount_points::remove_unused();
     go_on()
 }
 
 /// Sees to it that the container of a killed checkpoint stands still no longer.
 fn recover_session(engine: &dyn Engine, folder: &Path, progress: &mut dyn Progress) {
-    let subject = session::subject_of(folder);
-    let work = if subject.is_some() { Work::Dump(folder) } else { Work::Restore(folder) };
-    let idle = processes::wait_for_end_of(work, None);
-    let thawed = match subject {
+    let container = session::container_of(folder);
+    let work = if container.is_some() { Work::Dump(folder) } else { Work::Restore(folder) };
+    let idle = work::wait_for_end_of(work, None);
+    let thawed = match container {
         Some(id) => thaw(engine, &id),
         None => Ok(()),
     };

@@ -4,18 +4,19 @@
 //! plan ─ podman starts ─ reads config.dump ─ makes the container ─ waits ─ everything is put in place ─ goes on ─ CRIU
 //! ```
 
-mod amends;
 mod devshm;
-mod door;
 mod error;
+mod files;
 mod mount_points;
+mod opening;
 mod options;
 mod parts;
-mod place;
 mod plan;
+mod podman_import;
+mod repairs;
 mod run;
-mod settle;
 mod trust;
+mod used_volumes;
 mod volumes;
 
 use std::fs::File;
@@ -26,10 +27,10 @@ use aligntar::Transferred;
 
 use crate::archive;
 use crate::progress::Progress;
-pub use amends::AmendError;
-pub use error::{PlaceAllError, RestoreError, RunError};
+pub use error::{FilesError, RestoreError, RunError};
 pub use options::{Import, RestoreOptions};
 use plan::RestorePlan;
+pub use repairs::RepairError;
 use run::Run;
 pub use trust::TrustError;
 pub use volumes::VolumeError;
@@ -40,7 +41,7 @@ pub use volumes::VolumeError;
 /// # Errors
 /// [`RestoreError`], as [`restore`] where the archive cannot be read or trusted.
 pub fn import_file(options: &RestoreOptions, spool: &Path) -> Result<File, RestoreError> {
-    let opened = trust::open(options)?;
+    let opened = opening::open(options)?;
     Ok(archive::reopenable(opened, options.import.name(), spool, options.interrupt.as_ref())?)
 }
 

@@ -8,7 +8,7 @@ mod carry;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use ckpt_core::subject::{Layers, Subject};
+use ckpt_core::operand::{Layers, Operand};
 
 const IMAGE: &str = "localhost/busybox";
 
@@ -49,8 +49,8 @@ impl Container {
     }
 
     fn layers(&self) -> Result<Layers> {
-        match Subject::find(&self.0)? {
-            Subject::Layers { layers, .. } => Ok(*layers),
+        match Operand::find(&self.0)? {
+            Operand::Layers { layers, .. } => Ok(*layers),
             other => anyhow::bail!("{other:?}"),
         }
     }

@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use ckpt_core::rootfs::BesideMembers;
+use ckpt_core::rootfs::Supplement;
 use round_trip::round_trip;
 use support::overlay::Overlay;
 use support::shell;
@@ -78,7 +78,7 @@ fn odd_deletions(filesystem: &str) -> Result<()> {
     let overlay = Overlay::new(filesystem, 1, "")?;
     shell(&overlay.lower(0), image)?;
     overlay.change("u", "rm -r *")?;
-    let BesideMembers { deleted, .. } = carry::carry(&overlay.layers("u")?, &overlay.layers("carried")?)?;
+    let Supplement { deleted, .. } = carry::carry(&overlay.layers("u")?, &overlay.layers("carried")?)?;
     let names: [&[u8]; 5] = [b"d\xff", b"new\nline", b"plain", b"quote\"", b"\xfe"];
     assert_eq!(deleted, names.map(|name| PathBuf::from(OsStr::from_bytes(name))));
     round_trip(&overlay, "u", "again")?;
@@ -115,7 +115,7 @@ fn opaque(filesystem: &str) -> Result<()> {
     let overlay = Overlay::new(filesystem, 1, "")?;
     shell(&overlay.lower(0), image)?;
     overlay.change("u", "rm -r d; mkdir -p d/sub; touch d/two d/sub/new")?;
-    let BesideMembers { deleted, .. } = carry::carry(&overlay.layers("u")?, &overlay.layers("carried")?)?;
+    let Supplement { deleted, .. } = carry::carry(&overlay.layers("u")?, &overlay.layers("carried")?)?;
     assert_eq!(deleted, ["d/one", "d/sub/deep"].map(PathBuf::from));
     round_trip(&overlay, "u", "again")
 }

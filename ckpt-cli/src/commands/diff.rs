@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use ckpt_core::diff::{DiffReport, Difference, DifferenceError, Letter, between, of_image};
-use ckpt_core::subject::Subject;
+use ckpt_core::operand::Operand;
 use clap::Args;
 
 use super::{Format, spool_folder};
@@ -53,12 +53,12 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 fn report(arguments: &Arguments, lines: &mut Lines<impl Write>) -> anyhow::Result<DiffReport> {
     let subject = match arguments.pid {
-        Some(pid) => Subject::of_process(pid, Path::new(&arguments.subject))?,
-        None => Subject::find(&arguments.subject)?,
+        Some(pid) => Operand::of_process(pid, Path::new(&arguments.subject))?,
+        None => Operand::find(&arguments.subject)?,
     };
     let mut visit = |difference| lines.add(&difference);
     Ok(match &arguments.newer {
-        Some(newer) => between(&subject, &Subject::find(newer)?, &spool_folder(), &mut visit)?,
+        Some(newer) => between(&subject, &Operand::find(newer)?, &spool_folder(), &mut visit)?,
         None => of_image(&subject, &spool_folder(), &mut visit)?,
     })
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ckpt_core::inspect::{Inspection, inspect};
-use ckpt_core::powers::{Granted, Power};
+use ckpt_core::privileges::{Granted, Privilege};
 use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
@@ -57,20 +57,20 @@ fn print_tables(inspection: &Inspection) -> anyhow::Result<()> {
     add("deleted", &format!("{} paths of the image", inspection.deleted));
     add("length", &length(inspection));
     add("on disk", &on_disk(inspection));
-    say(format_args!("{facts}\n{}\n{}", parts(inspection), powers(&inspection.powers)))
+    say(format_args!("{facts}\n{}\n{}", parts(inspection), privileges(&inspection.privileges)))
 }
 
-fn powers(powers: &[Granted]) -> String {
-    if powers.is_empty() {
+fn privileges(privileges: &[Granted]) -> String {
+    if privileges.is_empty() {
         return "It would be allowed nothing beyond an ordinary container of podman.".to_owned();
     }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(["it would be allowed", "", "by"]);
-    let has_all = powers.iter().any(|granted| granted.power == Power::AllDevices);
+    let has_all = privileges.iter().any(|granted| granted.privilege == Privilege::AllDevices);
     // All devices one by one say less than the one word; JSON has them.
-    let is_told = |granted: &&Granted| !(has_all && matches!(granted.power, Power::Device { .. }));
-    for Granted { by, power } in powers.iter().filter(is_told) {
-        table.add_row([power.title(), &printable(power.to_string().as_bytes()), by]);
+    let is_told = |granted: &&Granted| !(has_all && matches!(granted.privilege, Privilege::Device { .. }));
+    for Granted { by, privilege } in privileges.iter().filter(is_told) {
+        table.add_row([privilege.title(), &printable(privilege.to_string().as_bytes()), by]);
     }
     table.to_string()
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use ckpt_core::subject::{Layers, PartPaths, Store, Subject, XattrNamespace, part_paths};
+use ckpt_core::operand::{Layers, Operand, PartPaths, Store, XattrNamespace, part_paths};
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -28,10 +28,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let subject = match arguments.pid {
-        Some(pid) => Subject::of_process(pid, Path::new(&arguments.subject))?,
-        None => Subject::find(&arguments.subject)?,
+        Some(pid) => Operand::of_process(pid, Path::new(&arguments.subject))?,
+        None => Operand::find(&arguments.subject)?,
     };
-    let Subject::Layers { store, layers } = subject else {
+    let Operand::Layers { store, layers } = subject else {
         bail!("{} is an archive, which has no layers: `ckpt inspect` says what is in it", arguments.subject);
     };
     match arguments.format {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use ckpt_core::interrupt::Interrupt;
-use ckpt_core::stock::{self, Said};
+use ckpt_core::passthrough::{self, Said};
 
 use crate::display::{Verbosity, tell};
 
@@ -22,7 +22,7 @@ pub(super) fn hand_over(
     verbosity: Verbosity,
 ) -> Result<ExitCode> {
     verbosity.note(format_args!("Note: {why}: podman itself does it"));
-    let said = stock::run(arguments, Some(interrupt))?;
+    let said = passthrough::run(arguments, Some(interrupt))?;
     repeat(&said.stdout, &said.stderr);
     Ok(status(&said).into())
 }
@@ -30,7 +30,7 @@ pub(super) fn hand_over(
 /// As [`hand_over`], with `--fallback` and therefore a warning; the caller prints what podman said on stdout.
 pub(super) fn fall_back(why: &dyn Error, arguments: &[OsString], interrupt: Option<&Interrupt>) -> Result<Said> {
     tell(format_args!("Warning: {why}: podman itself does it (--fallback)"));
-    let said = stock::run(arguments, interrupt)?;
+    let said = passthrough::run(arguments, interrupt)?;
     repeat(&[], &said.stderr);
     Ok(said)
 }

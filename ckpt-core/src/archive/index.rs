@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use aligntar::{EndMarker, Entry, Kind, Member, Reader};
 
-use super::{ArchiveError, PARENT};
+use super::error::ArchiveError;
+use super::names::PARENT;
 
 /// CRIU makes some ten images for each process, and the largest hosts run some ten thousand processes.
 const MEMBER_LIMIT: usize = 1 << 18;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags, open};
 
-use crate::interrupt::{Interrupt, ready};
+use crate::host::interrupt::{Interrupt, ready};
 
 /// Where an archive comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

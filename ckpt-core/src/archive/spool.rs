@@ -11,7 +11,7 @@ use std::path::Path;
 
 use aligntar::{ReadError, Reader};
 
-use super::ArchiveError;
+use super::error::ArchiveError;
 
 /// Unit in which zeros become holes, bytes.
 const CHUNK: usize = 64 * 1024;

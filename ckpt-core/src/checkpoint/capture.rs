@@ -5,7 +5,7 @@ use aligntar::{Kind, Member, Timestamp, WriteError, Writer};
 use super::CheckpointOptions;
 use super::plan::CheckpointPlan;
 use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF};
-use crate::podman::bundle;
+use crate::engine::bundle;
 use crate::progress::Progress;
 use crate::rootfs::{self, CaptureError, CapturedTree, ManifestRootfs};
 

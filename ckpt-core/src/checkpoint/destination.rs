@@ -2,8 +2,8 @@
 
 use super::stream::Stream;
 use super::{Compression, Export};
-use crate::interrupt::Interrupt;
-use crate::output::{Output, OutputError};
+use crate::host::interrupt::Interrupt;
+use crate::host::output::{Output, OutputError};
 
 /// The archive's last place.
 #[derive(Debug)]

@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, open};
 
-use super::aside;
 use super::images::{self, ImagesError};
 use super::plan::CheckpointPlan;
 use super::{CheckpointOptions, DumpError};
 use crate::archive::CHECKPOINT;
-use crate::child::{Child, ChildError, Said, poll_all};
-use crate::criu_hook::{HookCall, HookServer};
-use crate::interrupt::Interrupt;
-use crate::podman::bundle;
+use crate::criu::hook::{HookCall, HookServer};
+use crate::criu::orphans::{INTERVAL, Orphans};
+use crate::criu::watched;
+use crate::engine::bundle;
+use crate::engine::cgroup::in_cgroup_of;
+use crate::host::child::{Child, ChildError, Said, poll_all};
+use crate::host::interrupt::Interrupt;
+use crate::host::session::{Session, SessionError};
 use crate::progress::Progress;
-use crate::recovery::orphans::{INTERVAL, Orphans};
-use crate::recovery::processes::{self, Work};
-use crate::session::{Session, SessionError};
-use crate::watched;
+use crate::recovery::work::{self, Work};
 
 /// What happens next.
 pub(crate) enum Event {
@@ -56,12 +56,12 @@ impl Dump {
         progress: &mut dyn Progress,
     ) -> Result<Self, DumpError> {
         let images = bundle(&plan.facts).join(CHECKPOINT);
-        aside::put_back(&images)
+        images::put_back(&images)
             .map_err(|source| ImagesError::new("put back what a killed run left of", &images, source))?;
         images::clear(&images)?;
         let session = Session::begin(options.interrupt.as_ref(), progress)?;
-        session.set_subject(&plan.facts.id)?;
-        let watched = watched::scan_paths(plan.facts.state.pid, processes::in_cgroup_of(&plan.facts.id));
+        session.set_container(&plan.facts.id)?;
+        let watched = watched::scan_paths(plan.facts.state.pid, in_cgroup_of(&plan.facts.id));
         let hook = HookServer::install(&session, &watched)?;
         let fifo = session.fifo("export")?;
         // Non-blocking, so that it opens before there is a writer.
@@ -69,7 +69,7 @@ impl Dump {
         let export = open(&fifo, flags, Mode::empty()).map_err(|errno| SessionError::new("open", &fifo, errno))?;
         // An administrator's smaller limit is no reason to stop.
         let _ = rustix::pipe::fcntl_setpipe_size(&export, PIPE_BYTES);
-        let podman = plan.engine.start_checkpoint(&plan.facts.id, &fifo, options, hook.path())?;
+        let podman = plan.engine.start_checkpoint(&plan.facts.id, &fifo, &options.request(), hook.path())?;
         Ok(Dump { podman, hook, export: Some(export.into()), orphans: Orphans::default(), session })
     }
 
@@ -128,7 +128,7 @@ impl Dump {
         // Whoever still asks the hook for a verdict gets none, and undoes the dump.
         drop((hook, export));
         podman.end();
-        processes::wait_for_end_of(Work::Dump(session.path()), None);
+        work::wait_for_end_of(Work::Dump(session.path()), None);
     }
 
     /// Waits for podman's end and gives its words.
@@ -141,7 +141,7 @@ impl Dump {
         // Whoever still asks the hook for a verdict gets none, and undoes the dump.
         drop((hook, export));
         if !said.status.success() {
-            processes::wait_for_end_of(Work::Dump(session.path()), None);
+            work::wait_for_end_of(Work::Dump(session.path()), None);
         }
         Ok(said)
     }

@@ -8,15 +8,15 @@ use aligntar::{ReadError, WriteError};
 use super::deliver::DeliverError;
 use super::images::ImagesError;
 use crate::archive::ArchiveError;
-use crate::cgroup::CgroupError;
-use crate::child::ChildError;
-use crate::diagnosis::Complaint;
-use crate::output::OutputError;
-use crate::podman::PodmanError;
-use crate::restorable::{LookError, Obstacle};
+use crate::container::restorable::{LookError, Obstacle};
+use crate::engine::EngineError;
+use crate::engine::cgroup::CgroupError;
+use crate::engine::diagnosis::Complaint;
+use crate::engine::storage::StorageError;
+use crate::host::child::ChildError;
+use crate::host::output::OutputError;
+use crate::host::session::SessionError;
 use crate::rootfs::CaptureError;
-use crate::session::SessionError;
-use crate::storage::StorageError;
 
 /// Why there is no checkpoint.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,7 @@ pub enum CheckpointError {
     Description(#[from] ArchiveError),
     /// podman failed.
     #[error(transparent)]
-    Podman(#[from] PodmanError),
+    Podman(#[from] EngineError),
     /// The storage is of no use.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -144,7 +144,7 @@ impl CheckpointError {
     /// Whether podman itself can do it, where this program cannot: it works far away, or without overlay.
     pub fn is_podmans_alone(&self) -> bool {
         match self {
-            CheckpointError::Podman(error) => matches!(error, PodmanError::Remote { .. } | PodmanError::Untried { .. }),
+            CheckpointError::Podman(error) => matches!(error, EngineError::Remote { .. } | EngineError::Untried { .. }),
             CheckpointError::Storage(error) => error.is_podmans_alone(),
             _ => false,
         }
@@ -172,19 +172,19 @@ pub enum AfterDumpState {
         /// The archive.
         path: PathBuf,
         /// What podman said.
-        why: Box<PodmanError>,
+        why: Box<EngineError>,
     },
     /// It could not be; `podman container restore` may.
     Stopped {
         /// The container's ID.
         id: String,
         /// What podman said.
-        why: Box<PodmanError>,
+        why: Box<EngineError>,
     },
     /// podman has removed it (`podman run --rm`), and no archive is kept.
     Lost {
         /// What podman said.
-        why: Box<PodmanError>,
+        why: Box<EngineError>,
     },
 }
 

@@ -1,44 +1,26 @@
 //! CRIU's images. They no longer change once the dump is done, so they go into the archive while the tasks end, or run
 //! again.
 
+mod error;
+mod large;
+mod writeback;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use aligntar::{PackError, PackOptions, Packer, Writer};
+use aligntar::{PackOptions, Packer, Writer};
 
-use super::aside::Aside;
 use crate::archive::CHECKPOINT;
 use crate::progress::Progress;
-
-/// Why CRIU's images could not be taken.
-#[derive(Debug, thiserror::Error)]
-pub enum ImagesError {
-    /// A system call failed.
-    #[error("{call} {}", path.display())]
-    Call {
-        /// What was tried.
-        call: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// An image could not be read, or the archive not be written.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-}
-
-impl ImagesError {
-    pub(super) fn new(call: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
-        ImagesError::Call { call, path: path.to_owned(), source: source.into() }
-    }
-}
+pub use error::ImagesError;
+use large::LargeImages;
+pub(super) use large::put_back;
+pub(super) use writeback::ImagesWriteback;
 
 /// The images of one dump, the large ones set aside for as long as this value lives.
 #[derive(Debug)]
@@ -47,7 +29,7 @@ pub(crate) struct Images {
     /// In byte order.
     names: BTreeSet<Vec<u8>>,
     disk_bytes: u64,
-    aside: Aside,
+    large: LargeImages,
 }
 
 impl Images {
@@ -62,8 +44,8 @@ impl Images {
             disk_bytes += entry.metadata().map_err(error)?.blocks() * 512;
             names.insert(entry.file_name().into_vec());
         }
-        let aside = Aside::set(&folder, names.iter().map(|name| name.as_slice()))?;
-        Ok(Images { folder, names, disk_bytes, aside })
+        let large = LargeImages::set_aside(&folder, names.iter().map(|name| name.as_slice()))?;
+        Ok(Images { folder, names, disk_bytes, large })
     }
 
     /// Space that the images take, and their copies would.
@@ -74,12 +56,12 @@ impl Images {
     /// Appends the folder and its images, by podman's names.
     pub(crate) fn append_to(&self, writer: &mut Writer<'_>, progress: &mut dyn Progress) -> Result<(), ImagesError> {
         let open = |path: &Path| File::open(path).map_err(|source| ImagesError::new("open", path, source));
-        let (folder, aside) = (open(&self.folder)?, self.aside.folder().map(open).transpose()?);
+        let (folder, aside) = (open(&self.folder)?, self.large.folder().map(open).transpose()?);
         let mut report = |path: &[u8], moved| progress.member(path, moved);
         let mut packer = Packer::new(writer, PackOptions::default(), &mut report);
         packer.pack_one(&folder, ".".as_ref(), CHECKPOINT.into())?;
         for name in &self.names {
-            let (parent, stored) = match (&aside, self.aside.name_of(name)) {
+            let (parent, stored) = match (&aside, self.large.name_of(name)) {
                 (Some(aside), Some(stored)) => (aside, stored),
                 _ => (&folder, OsString::from_vec(name.clone())),
             };

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use aligntar::ClonePolicy;
 
-use super::Compression;
-use crate::interrupt::Interrupt;
+use crate::archive::compression::Compression;
+use crate::engine::{DumpRequest, TakenAlong};
+use crate::host::interrupt::Interrupt;
 
 /// What to checkpoint, and how; names and meanings are podman's.
 #[derive(Clone, Debug, Default)]
@@ -65,27 +66,32 @@ impl<P: Into<PathBuf>> From<P> for Export {
 }
 
 impl CheckpointOptions {
-    /// The options that podman takes part in.
-    pub(crate) fn podman_flags(&self) -> Vec<&'static str> {
+    /// What of them the engine does.
+    pub(super) fn request(&self) -> DumpRequest {
+        DumpRequest {
+            leave_running: self.leave_running,
+            keep_logs: self.keep,
+            with_previous: self.with_previous,
+            along: self.along(),
+        }
+    }
+
+    /// What a restore in place needs as well.
+    pub(super) fn along(&self) -> TakenAlong {
+        TakenAlong { tcp_established: self.tcp_established, file_locks: self.file_locks }
+    }
+
+    /// Those that are given, as podman spells them.
+    pub(super) fn flags(&self) -> Vec<String> {
         let flags = [
             (self.leave_running, "--leave-running"),
             (self.keep, "--keep"),
             (self.tcp_established, "--tcp-established"),
             (self.file_locks, "--file-locks"),
             (self.with_previous, "--with-previous"),
+            (self.ignore_rootfs, "--ignore-rootfs"),
+            (self.ignore_volumes, "--ignore-volumes"),
         ];
-        flags.into_iter().filter_map(|(given, flag)| given.then_some(flag)).collect()
-    }
-
-    /// The options a restore in place needs as well.
-    pub(super) fn restore_flags(&self) -> Vec<&'static str> {
-        let flags = self.podman_flags();
-        flags.into_iter().filter(|flag| matches!(*flag, "--tcp-established" | "--file-locks")).collect()
-    }
-
-    pub(super) fn flags(&self) -> Vec<String> {
-        let ignored = [(self.ignore_rootfs, "--ignore-rootfs"), (self.ignore_volumes, "--ignore-volumes")];
-        let ignored = ignored.into_iter().filter_map(|(given, flag)| given.then_some(flag));
-        self.podman_flags().into_iter().chain(ignored).map(str::to_owned).collect()
+        flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned()).collect()
     }
 }

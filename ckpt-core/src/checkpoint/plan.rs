@@ -11,13 +11,10 @@ use serde::Deserialize;
 use super::destination::Destination;
 use super::init::Init;
 use super::volume::{Draft, Volume};
-use super::{CheckpointError, CheckpointOptions, Compression, comes_back};
-use crate::cgroup;
-use crate::engine::Engine;
-use crate::output::Output;
-use crate::podman::{ContainerFacts, Podman, bundle};
+use super::{CheckpointError, CheckpointOptions, Compression, precheck};
+use crate::engine::{ContainerFacts, Engine, Podman, bundle, cgroup, storage};
+use crate::host::output::Output;
 use crate::progress::Progress;
-use crate::storage;
 
 /// Everything a checkpoint needs to know.
 #[derive(Debug)]
@@ -51,12 +48,12 @@ impl CheckpointPlan {
         }
         let init = Init::of(facts.state.pid);
         check_facts(&facts, &options.container)?;
-        comes_back::check(&podman, &facts, options, progress)?;
+        precheck::check(&podman, &facts, options, progress)?;
         if facts.graph_driver.name != "overlay" {
             return Err(storage::StorageError::Driver { driver: facts.graph_driver.name }.into());
         }
         let (store, layers) = storage::of_container(&podman, &facts)?;
-        comes_back::check_image(&facts, &store, options)?;
+        precheck::check_image(&facts, &store, options)?;
         let output = Destination::open(&options.export, &facts.name, options.compress, options.interrupt.as_ref())?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
         let (stage, can_clone) = place(&layers, &rescue, &output, options.compress)?;

@@ -9,24 +9,23 @@ use std::time::{Duration, Instant};
 use aligntar::{EndMarker, Limits, Reader, StreamSource, Timestamp, Transferred, WriteOptions, Writer, Written};
 use jiff::Timestamp as Now;
 
-use super::aftermath::after_failure;
 use super::capture::{Captured, capture, file};
 use super::destination::Destination;
 use super::dump::{Dump, Event, GRACE};
+use super::failure::after_failure;
 use super::freeze::FreezeWatch;
-use super::images::Images;
-use super::images_writeback::ImagesWriteback;
+use super::images::{Images, ImagesWriteback};
 use super::plan::CheckpointPlan;
 use super::volume::Volume;
-use super::{CheckpointError, CheckpointOptions, Compression, DumpError, comes_back, deliver};
+use super::{CheckpointError, CheckpointOptions, Compression, DumpError, deliver, precheck};
+use crate::archive::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
 use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
-use crate::child::Said;
-use crate::criu_hook::HookCall;
-use crate::diagnosis;
-use crate::interrupt::{Interrupt, is_interrupted};
-use crate::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
-use crate::pipe::Incoming;
-use crate::podman;
+use crate::criu::hook::HookCall;
+use crate::engine::words::why_it_failed;
+use crate::engine::{bundle, diagnosis};
+use crate::host::child::Said;
+use crate::host::interrupt::{Interrupt, is_interrupted};
+use crate::host::pipe::Incoming;
 use crate::progress::{Phase, Progress};
 use crate::recovery;
 
@@ -99,7 +98,7 @@ impl<'r> Run<'r> {
         self.progress.phase(Phase::Dump);
         let watch = FreezeWatch::begin(self.plan.facts.state.pid);
         let mut dump = Dump::start(self.plan, self.options, self.progress)?;
-        let mut writeback = Some(ImagesWriteback::begin(podman::bundle(&self.plan.facts).join(CHECKPOINT)));
+        let mut writeback = Some(ImagesWriteback::begin(bundle(&self.plan.facts).join(CHECKPOINT)));
         let mut captured: Option<Result<(Captured, Images), DumpError>> = None;
         let mut exported = Ok(());
         loop {
@@ -207,8 +206,8 @@ impl<'r> Run<'r> {
     }
 
     fn podman_failed(&self, said: &Said) -> DumpError {
-        let words = said.last_words();
-        DumpError::Podman(diagnosis::of_dump(&words, podman::bundle(&self.plan.facts)))
+        let words = why_it_failed(said);
+        DumpError::Podman(diagnosis::of_dump(&words, bundle(&self.plan.facts)))
     }
 
     fn manifest(&self) -> Manifest {
@@ -226,7 +225,7 @@ impl<'r> Run<'r> {
                 layers: self.plan.layers.lowerdirs.iter().filter_map(layer_name).collect(),
             },
             versions: self.versions.clone(),
-            special_volumes: comes_back::special_volumes(facts).into_iter().map(str::to_owned).collect(),
+            special_volumes: precheck::special_volumes(facts).into_iter().map(str::to_owned).collect(),
             flags: self.options.flags(),
             ..Manifest::default()
         }

@@ -8,8 +8,8 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
-use crate::interrupt::{Interrupt, ready};
-use crate::pipe;
+use crate::host::interrupt::{Interrupt, ready};
+use crate::host::pipe;
 
 /// It only goes forward.
 #[derive(Debug)]

@@ -10,10 +10,9 @@ use rustix::fs::{Mode, OFlags, open};
 
 use super::capture::file;
 use crate::archive::VOLUMES;
-use crate::podman::{ContainerFacts, Mount};
+use crate::engine::{ContainerFacts, Mount, storage};
 use crate::progress::Progress;
 use crate::rootfs::{self, CaptureError, CapturedTree};
-use crate::storage;
 
 /// A named volume whose files go along.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use super::CheckpointError;
-use crate::storage;
+use crate::engine::storage;
 
 /// The storage's file system being synced, while podman is asked for the container.
 pub(super) struct Writeback(JoinHandle<Option<u64>>);

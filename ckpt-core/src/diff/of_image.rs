@@ -7,9 +7,9 @@ use layerfs::{Change, ContainersStorage, Layers, Lowers, WalkError};
 use rustix::fs::{FileType, Stat};
 
 use super::{DiffReport, Difference, DifferenceError, Letter, is_podmans_own, seen};
+use crate::archive::supplement::{Supplement, relative};
 use crate::archive::{CheckpointArchive, ROOTFS_DIFF};
-use crate::byte_path::BytePath;
-use crate::rootfs::{BesideMembers, relative};
+use crate::host::byte_path::BytePath;
 
 type Visit<'v, E> = &'v mut dyn FnMut(Difference) -> Result<(), E>;
 
@@ -61,7 +61,7 @@ pub(super) fn archive<E>(path: &Path, spool: &Path, visit: Visit<'_, E>) -> Resu
     let archive = CheckpointArchive::open(path, spool)?;
     let lowers = image_layers(&archive)?;
     let mut differences = present(&archive, lowers.as_ref())?;
-    let BesideMembers { deleted, sockets } = archive.beside_diff()?;
+    let Supplement { deleted, sockets } = archive.supplement()?;
     for path in deleted.iter().filter(|path| !is_omitted(path)) {
         let old_size = replaced(lowers.as_ref(), path)?.as_ref().and_then(size_of);
         differences.push(Difference { change: Letter::D, path: seen(path, Path::new(WHOLE)), old_size, size: None });

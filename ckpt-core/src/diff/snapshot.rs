@@ -8,9 +8,10 @@ use layerfs::Lowers;
 
 use super::of_image::image_layers;
 use super::{DifferenceError, is_podmans_own};
+use crate::archive::supplement::{Socket, Supplement, relative};
 use crate::archive::{CheckpointArchive, ROOTFS_DIFF};
-use crate::rootfs::{BesideMembers, Socket, diff_members, relative};
-use crate::subject::Subject;
+use crate::operand::Operand;
+use crate::rootfs::diff_members;
 
 /// What is where; paths are relative to the root.
 #[derive(Debug, Default)]
@@ -38,21 +39,21 @@ impl Node {
 }
 
 impl Snapshot {
-    pub(super) fn take<E>(subject: &Subject, spool: &Path) -> Result<Self, DifferenceError<E>> {
+    pub(super) fn take<E>(subject: &Operand, spool: &Path) -> Result<Self, DifferenceError<E>> {
         let mut snapshot = Self::default();
         let beside = match subject {
-            Subject::Layers { layers, .. } => {
+            Operand::Layers { layers, .. } => {
                 snapshot.image = Some(Lowers::open(layers)?);
                 diff_members(layers, &mut |member| snapshot.add(member))?
             }
-            Subject::Archive(path) => {
+            Operand::Archive(path) => {
                 let archive = CheckpointArchive::open(path, spool)?;
                 snapshot.image = image_layers(&archive)?;
                 let members = archive.entry(ROOTFS_DIFF).map(|diff| archive.nested(diff)).transpose()?;
                 for entry in members.into_iter().flatten() {
                     snapshot.add(entry?.member);
                 }
-                archive.beside_diff()?
+                archive.supplement()?
             }
         };
         snapshot.add_beside(beside);
@@ -72,7 +73,7 @@ impl Snapshot {
         }
     }
 
-    fn add_beside(&mut self, BesideMembers { deleted, sockets }: BesideMembers) {
+    fn add_beside(&mut self, Supplement { deleted, sockets }: Supplement) {
         self.deleted.extend(deleted.into_iter().filter(|path| !is_podmans_own(path)));
         for socket in sockets {
             let path = socket.path.0.clone();

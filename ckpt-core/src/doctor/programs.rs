@@ -4,16 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Finding, Verdict};
-use crate::external;
-use crate::podman;
-use crate::versions::numbers;
+use crate::engine::versions::{NEWEST, OLDEST, numbers};
+use crate::host::programs;
 
 /// The oldest criu that podman takes, and the oldest that it takes for pods (pkg/criu).
 const CRIU: (u32, u32) = (3, 11);
 const CRIU_PODS: (u32, u32) = (3, 16);
 
 pub(super) fn examine(is_root: bool) -> Vec<Finding> {
-    let criu = external::find("criu");
+    let criu = programs::find("criu");
     let mut findings = vec![version("criu", criu.as_deref().ok(), CRIU, is_root)];
     if let Ok(criu) = &criu {
         if findings[0].verdict == Verdict::Ok && older(&findings[0].found, CRIU_PODS) {
@@ -27,11 +26,11 @@ pub(super) fn examine(is_root: bool) -> Vec<Finding> {
     findings
 }
 
-/// One that is too new is refused as well, see [`PodmanError::Untried`](podman::PodmanError::Untried).
+/// One that is too new is refused as well, see [`EngineError::Untried`](podman::EngineError::Untried).
 fn podman(is_root: bool) -> Finding {
-    let found = version("podman", external::find("podman").as_deref().ok(), (podman::OLDEST, 0), is_root);
+    let found = version("podman", programs::find("podman").as_deref().ok(), (OLDEST, 0), is_root);
     match numbers(&found.found) {
-        Some((major, _)) if found.verdict == Verdict::Ok && major > podman::NEWEST => {
+        Some((major, _)) if found.verdict == Verdict::Ok && major > NEWEST => {
             Finding::problem("podman", found.found, "never tried with this ckpt: use podman 5, or --force")
         }
         _ => found,
@@ -60,7 +59,7 @@ fn first_line(path: &Path) -> String {
 }
 
 fn version_text(path: &Path) -> String {
-    let output = external::run(Command::new(path).arg("--version"));
+    let output = programs::run(Command::new(path).arg("--version"));
     output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }
 
@@ -72,7 +71,7 @@ fn criu_check(criu: &Path, is_root: bool) -> Finding {
     if !is_root {
         return Finding::unknown("criu check", "only root can run it", "try again with sudo");
     }
-    match external::run(Command::new(criu).arg("check")) {
+    match programs::run(Command::new(criu).arg("check")) {
         Ok(output) if output.status.success() => {
             let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
             let last = said.lines().rev().find(|line| !line.trim().is_empty());
@@ -94,7 +93,7 @@ fn dirty_tracking(criu: &Path, is_root: bool) -> Finding {
     if !is_root {
         return Finding::unknown(check, "only root can find out", "try again with sudo");
     }
-    let tried = external::run(Command::new(criu).args(["check", "--feature", "mem_dirty_track"]));
+    let tried = programs::run(Command::new(criu).args(["check", "--feature", "mem_dirty_track"]));
     match tried.is_ok_and(|output| output.status.success()) {
         true => Finding::ok(check, "in the kernel"),
         false => {
@@ -106,7 +105,7 @@ fn dirty_tracking(criu: &Path, is_root: bool) -> Finding {
 
 fn runtimes() -> Vec<Finding> {
     let found: Vec<(&'static str, PathBuf)> =
-        ["crun", "runc"].into_iter().filter_map(|name| Some((name, external::find(name).ok()?))).collect();
+        ["crun", "runc"].into_iter().filter_map(|name| Some((name, programs::find(name).ok()?))).collect();
     if found.is_empty() {
         return vec![Finding::problem("runtime", "neither crun nor runc in PATH", "install the package crun or runc")];
     }

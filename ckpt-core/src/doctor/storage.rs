@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Finding, speed};
-use crate::diagnosis::podman::last_words;
-use crate::external;
-use crate::storage;
+use crate::engine::storage;
+use crate::engine::words::last_words;
+use crate::host::programs;
 
 /// Below this much free space a checkpoint may well fail, bytes.
 const LITTLE: u64 = 1 << 30;
@@ -69,10 +69,10 @@ fn driver(is_root: bool) -> (Vec<Finding>, Option<PathBuf>) {
         return (vec![Finding::unknown(check, "another user has another storage", "try again with sudo")], None);
     }
     let configured = || storage::configured().map(|storage| storage.graph_root().to_owned());
-    let Ok(podman) = external::find("podman") else {
+    let Ok(podman) = programs::find("podman") else {
         return (vec![Finding::unknown(check, "podman would say", "install podman")], configured());
     };
-    let info = match external::run(Command::new(podman).args(["info", "--format", "json"])) {
+    let info = match programs::run(Command::new(podman).args(["info", "--format", "json"])) {
         Ok(output) if output.status.success() => {
             serde_json::from_slice::<Info>(&output.stdout).map_err(|error| error.to_string())
         }

@@ -4,17 +4,16 @@
 //! runtimes do not look whether it came to that. The first process may be in a group below that one, which is not frozen
 //! by itself.
 
-use crate::cgroup::{self, Freezer};
-use crate::engine::Engine;
-use crate::podman::PodmanError;
+use crate::engine::{Engine, EngineError, cgroup};
+use crate::host::freezer::Freezer;
 
 /// Lets the container `id` run, if its cgroup is frozen and podman has not paused it.
 ///
 /// podman may take a process for its first that is another one by now: only a cgroup that bears the container's ID is
 /// thawed.
-pub(crate) fn thaw(engine: &dyn Engine, id: &str) -> Result<(), PodmanError> {
+pub(crate) fn thaw(engine: &dyn Engine, id: &str) -> Result<(), EngineError> {
     let facts = match engine.inspect(id) {
-        Err(PodmanError::UnknownContainer { .. }) => return Ok(()),
+        Err(EngineError::UnknownContainer { .. }) => return Ok(()),
         facts => facts?,
     };
     if facts.state.status == "running"

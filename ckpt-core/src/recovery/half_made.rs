@@ -7,15 +7,16 @@ use layerfs::{Container, ContainersStorage, ContainersStorageError};
 
 use super::journal::Journal;
 use super::netns::NetnsError;
-use super::{leases, mntns, netns, processes, runtime};
-use crate::engine::Engine;
-use crate::podman::{ContainerFacts, PodmanError};
+use super::{leases, netns, runtime};
+use crate::criu::mount_points;
+use crate::engine::{ContainerFacts, Engine, EngineError};
+use crate::host::processes::{Stat, all, until};
 
 /// Why something half-made is still there.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HalfMadeError {
     #[error(transparent)]
-    Podman(#[from] PodmanError),
+    Podman(#[from] EngineError),
     #[error(transparent)]
     Store(#[from] ContainersStorageError),
     #[error("a network namespace that podman left")]
@@ -65,7 +66,7 @@ impl<'j> HalfMade<'j> {
         Ok(found)
     }
 
-    fn find_volumes(&mut self, engine: &dyn Engine) -> Result<(), PodmanError> {
+    fn find_volumes(&mut self, engine: &dyn Engine) -> Result<(), EngineError> {
         for name in &self.journal.begun.volumes {
             if engine.has_volume(name)? {
                 let places = engine.volume_mountpoints(std::slice::from_ref(name))?;
@@ -102,7 +103,7 @@ impl<'j> HalfMade<'j> {
             }
             engine.remove(&container.id, self.journal.begun.anonymous_volumes)?;
         }
-        mntns::remove_unused();
+        mount_points::remove_unused();
         if !self.volumes.is_empty() {
             // Mostly there is none.
             let _ = engine.remove(&self.journal.begun.helper(), false);
@@ -120,7 +121,7 @@ impl<'j> HalfMade<'j> {
             return Ok(Removed::All);
         }
         // One may be a podman's that has just made it and is about to have a container in it.
-        if !processes::is_podman_at_rest() {
+        if !is_podman_at_rest() {
             return Ok(Removed::ButNetworks);
         }
         unused_networks()?.iter().try_for_each(|network| netns::remove(network))?;
@@ -129,10 +130,16 @@ impl<'j> HalfMade<'j> {
 }
 
 /// Whether podman has not seen the container run, as one that is in the storage alone, or has begun to remove it.
-fn is_half_made(engine: &dyn Engine, container: &Container) -> Result<bool, PodmanError> {
+fn is_half_made(engine: &dyn Engine, container: &Container) -> Result<bool, EngineError> {
     match engine.inspect(&container.id) {
         Ok(ContainerFacts { state, .. }) => Ok(state.is_half_made()),
-        Err(PodmanError::UnknownContainer { .. }) => Ok(true),
+        Err(EngineError::UnknownContainer { .. }) => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+/// Waits for a moment in which no podman is at work, which could be about to use what nobody uses; gives whether it came.
+fn is_podman_at_rest() -> bool {
+    let is_podman = |pid| Stat::of(pid).is_some_and(|stat| stat.name == "podman" && !stat.is_dead);
+    until(|| !all().any(is_podman))
 }

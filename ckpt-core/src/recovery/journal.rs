@@ -26,10 +26,9 @@ use rustix::fs::{FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, fcntl_
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::processes;
-use crate::interrupt::Interrupt;
+use crate::host::interrupt::Interrupt;
+use crate::host::{processes, session};
 use crate::progress::Progress;
-use crate::session;
 
 /// How names of journals begin.
 const PREFIX: &str = "ckpt-restore-";

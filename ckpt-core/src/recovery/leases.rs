@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 
 use crate::archive::{ArchiveError, CheckpointArchive, NETWORK_STATUS};
-use crate::engine::Engine;
-use crate::podman::PodmanError;
+use crate::engine::{Engine, EngineError};
 
 /// The networks in which a container of this archive leases addresses, those it had or others.
 pub(crate) fn networks_of(archive: &CheckpointArchive) -> Result<Vec<String>, ArchiveError> {
@@ -26,8 +25,8 @@ pub(crate) fn networks_of(archive: &CheckpointArchive) -> Result<Vec<String>, Ar
 /// networks, and is noted in them afterwards.
 ///
 /// # Errors
-/// [`PodmanError::Killed`]: it can be tried again. What podman refuses is left at that: podman itself would not even try.
-pub(crate) fn give_back(engine: &dyn Engine, id: &str, networks: &[String]) -> Result<(), PodmanError> {
+/// [`EngineError::Killed`]: it can be tried again. What podman refuses is left at that: podman itself would not even try.
+pub(crate) fn give_back(engine: &dyn Engine, id: &str, networks: &[String]) -> Result<(), EngineError> {
     let is_noted = answer(engine.inspect(id))?.is_none_or(|facts| facts.has_address());
     if networks.is_empty() || is_noted {
         return Ok(());
@@ -44,9 +43,9 @@ pub(crate) fn give_back(engine: &dyn Engine, id: &str, networks: &[String]) -> R
 }
 
 /// What podman came to; `None` if it refused.
-fn answer<T>(outcome: Result<T, PodmanError>) -> Result<Option<T>, PodmanError> {
+fn answer<T>(outcome: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
     match outcome {
-        Err(killed @ PodmanError::Killed { .. }) => Err(killed),
+        Err(killed @ EngineError::Killed { .. }) => Err(killed),
         answered => Ok(answered.ok()),
     }
 }

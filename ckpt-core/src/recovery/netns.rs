@@ -11,9 +11,8 @@ use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, UnmountFlags, open_tree, unmount};
 
-use super::processes;
-use crate::engine::Engine;
-use crate::podman::PodmanError;
+use crate::engine::{Engine, EngineError};
+use crate::host::processes;
 
 /// Where podman mounts them, each over an empty file `netns-UUID`.
 const FOLDER: &str = "/run/netns";
@@ -24,7 +23,7 @@ pub(crate) enum NetnsError {
     #[error("list {FOLDER}")]
     List(#[source] io::Error),
     #[error(transparent)]
-    Podman(#[from] PodmanError),
+    Podman(#[from] EngineError),
     #[error("remove {}", path.display())]
     Remove { path: PathBuf, source: io::Error },
 }

@@ -8,10 +8,10 @@ use std::process::Command;
 
 use rustix::mount::{UnmountFlags, unmount};
 
-use super::processes;
-use crate::engine::Engine;
-use crate::external;
-use crate::podman::PodmanError;
+use super::stray_container;
+use crate::engine::cgroup::is_cgroup_of;
+use crate::engine::{Engine, EngineError};
+use crate::host::programs;
 
 /// The runtimes' folders of records, each of them one of its container's ID.
 const RECORDS: [&str; 2] = ["/run/runc", "/run/crun"];
@@ -25,8 +25,8 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// Removes it all, so that the runtime takes the ID again. What another store's container of this ID has, stays: runtimes
 /// and cgroups know no stores.
 pub(crate) fn forget(engine: &dyn Engine, id: &str, bundle: &Path) {
-    processes::kill_container(id, bundle);
-    if processes::is_elsewhere(id, bundle) {
+    stray_container::kill(id, bundle);
+    if stray_container::is_elsewhere(id, bundle) {
         return;
     }
     for records in RECORDS {
@@ -35,7 +35,7 @@ pub(crate) fn forget(engine: &dyn Engine, id: &str, bundle: &Path) {
     }
     if let Ok(runtime) = runtime_of(engine, id) {
         // There is no record if podman did not come so far.
-        let _ = external::run(Command::new(runtime).args(["delete", "--force", id]));
+        let _ = programs::run(Command::new(runtime).args(["delete", "--force", id]));
     }
     for records in RECORDS {
         // What an earlier `delete` left: it fails halfway for the mount.
@@ -49,7 +49,7 @@ pub(crate) fn forget(engine: &dyn Engine, id: &str, bundle: &Path) {
 /// No runtime removes those of a container that it has no record of.
 fn remove_cgroups(folder: &Path, id: &str) {
     for group in folders_in(folder) {
-        if group.file_name().is_some_and(|name| processes::is_cgroup_of(name.as_bytes(), id)) {
+        if group.file_name().is_some_and(|name| is_cgroup_of(name.as_bytes(), id)) {
             remove_cgroup(&group);
         } else {
             remove_cgroups(&group, id);
@@ -68,6 +68,6 @@ fn folders_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
     entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
 }
 
-fn runtime_of(engine: &dyn Engine, id: &str) -> Result<PathBuf, PodmanError> {
-    Ok(external::find(&engine.inspect(id)?.oci_runtime)?)
+fn runtime_of(engine: &dyn Engine, id: &str) -> Result<PathBuf, EngineError> {
+    Ok(programs::find(&engine.inspect(id)?.oci_runtime)?)
 }

@@ -6,26 +6,26 @@ use std::path::PathBuf;
 use aligntar::WriteError;
 use layerfs::ContainersStorageError;
 
-use super::amends::AmendError;
+use super::repairs::RepairError;
 use super::trust::TrustError;
 use super::volumes::VolumeError;
 use crate::archive::ArchiveError;
-use crate::child::ChildError;
-use crate::diagnosis::Complaint;
-use crate::podman::PodmanError;
-use crate::powers::{Granted, Power};
+use crate::container::privileges::{Granted, Privilege};
+use crate::container::restorable::{LookError, Obstacle};
+use crate::engine::EngineError;
+use crate::engine::diagnosis::Complaint;
+use crate::engine::storage::StorageError;
+use crate::host::child::ChildError;
+use crate::host::session::SessionError;
 use crate::recovery::JournalError;
-use crate::restorable::{LookError, Obstacle};
-use crate::rootfs::PlaceError;
-use crate::session::SessionError;
-use crate::storage::StorageError;
+use crate::rootfs::ExtractError;
 
 /// Why there is no container.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// podman failed.
     #[error(transparent)]
-    Podman(#[from] PodmanError),
+    Podman(#[from] EngineError),
     /// The storage is of no use.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -62,11 +62,11 @@ pub enum RestoreError {
         "{} in the archive has {} with the container: {:?}. If that is well, restore it with --trust (`ckpt inspect` \
          shows all that it may)",
         .0.by,
-        match .0.power {
-            Power::HostProgram { .. } => "a program run as root on this host",
+        match .0.privilege {
+            Privilege::HostProgram { .. } => "a program run as root on this host",
             _ => "a file of this host written or removed",
         },
-        .0.power.to_string()
+        .0.privilege.to_string()
     )]
     Hazard(Granted),
     /// The container's name, or its ID, is taken.
@@ -182,7 +182,7 @@ impl RestoreError {
     /// Whether podman itself can do it, where this program cannot: it works far away, or without overlay.
     pub fn is_podmans_alone(&self) -> bool {
         match self {
-            RestoreError::Podman(error) => matches!(error, PodmanError::Remote { .. } | PodmanError::Untried { .. }),
+            RestoreError::Podman(error) => matches!(error, EngineError::Remote { .. } | EngineError::Untried { .. }),
             RestoreError::Storage(error) => error.is_podmans_alone(),
             _ => false,
         }
@@ -215,14 +215,8 @@ pub enum RunError {
         container: String,
     },
     /// A volume could not be made.
-    #[error("make the volume {name:?}")]
-    Volume {
-        /// Its name.
-        name: String,
-        /// Why not.
-        #[source]
-        source: VolumeError,
-    },
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     /// podman could not be given its part.
     #[error("send podman its part of the archive")]
     Send(#[source] io::Error),
@@ -231,10 +225,10 @@ pub enum RunError {
     Store(#[from] ContainersStorageError),
     /// Files could not be put in place.
     #[error(transparent)]
-    Place(#[from] PlaceAllError),
+    Place(#[from] FilesError),
     /// What podman did on top could not be put right.
     #[error(transparent)]
-    Amend(#[from] AmendError),
+    Amend(#[from] RepairError),
     /// What CRIU mounts secrets on could not be made.
     #[error("make mount points for secrets in {}", folder.display())]
     MountPoints {
@@ -257,7 +251,7 @@ pub enum RunError {
 
 /// Why files could not be put in place.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceAllError {
+pub enum FilesError {
     /// CRIU's images.
     #[error("place CRIU's images in {}", path.display())]
     Images {
@@ -275,8 +269,8 @@ pub enum PlaceAllError {
     Archive(#[from] ArchiveError),
     /// Files of the root filesystem or a volume.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Place(#[from] ExtractError),
     /// podman was asked for a volume.
     #[error(transparent)]
-    Podman(#[from] PodmanError),
+    Podman(#[from] EngineError),
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use aligntar::ClonePolicy;
 
 pub use crate::archive::Import;
-use crate::interrupt::Interrupt;
+use crate::engine::{RestoreRequest, TakenAlong};
+use crate::host::interrupt::Interrupt;
 
 /// What to restore, and how; names and meanings are podman's.
 #[derive(Clone, Debug, Default)]
@@ -49,23 +50,16 @@ pub struct RestoreOptions {
 }
 
 impl RestoreOptions {
-    /// Without `--name`: name and ID are in the configuration that podman reads.
-    pub(crate) fn podman_flags(&self) -> Vec<String> {
-        let flags = [
-            (self.ignore_rootfs, "--ignore-rootfs"),
-            // Their making and filling is ours.
-            (true, "--ignore-volumes"),
-            (self.ignore_static_ip, "--ignore-static-ip"),
-            (self.ignore_static_mac, "--ignore-static-mac"),
-            (self.tcp_established, "--tcp-established"),
-            (self.file_locks, "--file-locks"),
-            (self.keep, "--keep"),
-        ];
-        let switches = flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned());
-        let valued = |flag: &str, value: &String| format!("--{flag}={value}");
-        switches
-            .chain(self.pod.iter().map(|pod| valued("pod", pod)))
-            .chain(self.publish.iter().map(|port| valued("publish", port)))
-            .collect()
+    /// What of them the engine does. Name and ID are in the configuration that it reads.
+    pub(super) fn request(&self) -> RestoreRequest {
+        RestoreRequest {
+            ignore_rootfs: self.ignore_rootfs,
+            ignore_static_ip: self.ignore_static_ip,
+            ignore_static_mac: self.ignore_static_mac,
+            keep_logs: self.keep,
+            along: TakenAlong { tcp_established: self.tcp_established, file_locks: self.file_locks },
+            pod: self.pod.clone(),
+            publish: self.publish.clone(),
+        }
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use aligntar::{Entry, Kind, Member, WriteOptions, Writer};
 
 use super::{RestoreError, RestoreOptions, devshm};
+use crate::archive::dumps::Dumps;
 use crate::archive::{ARTIFACTS, CheckpointArchive, ContainerConfig, NETWORK_STATUS, STATS_DUMP};
-use crate::dumps::Dumps;
 
 /// Who the new container is.
 #[derive(Debug)]

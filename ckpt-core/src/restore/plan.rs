@@ -5,19 +5,17 @@ use std::path::Path;
 
 use layerfs::ContainersStorage;
 
-use super::{RestoreError, RestoreOptions, parts, trust};
+use super::{RestoreError, RestoreOptions, opening, parts};
+use crate::archive::dumps::Dumps;
 use crate::archive::{CheckpointArchive, ContainerConfig, NamedVolume, PARENT, VOLUMES};
-use crate::dumps::Dumps;
-use crate::engine::Engine;
-use crate::podman::Podman;
-use crate::powers::{self, Forgery, Host};
+use crate::container::privileges::{self, Forgery, Host};
+use crate::container::restorable;
+use crate::engine::storage::{self, StorageError};
+use crate::engine::{Engine, Podman};
+use crate::host::session::NameLock;
 use crate::progress::{Phase, Progress};
 use crate::recovery::journal::Begun;
-use crate::recovery::leases;
-use crate::recovery::recover;
-use crate::restorable;
-use crate::session::NameLock;
-use crate::storage::{self, StorageError};
+use crate::recovery::{leases, recover};
 
 /// Everything a restore needs to know.
 #[derive(Debug)]
@@ -87,8 +85,8 @@ impl RestorePlan {
         let storage = storage::of_host(&podman)?;
         recover(&podman, &storage, interrupt, progress)?;
         progress.phase(Phase::Decompress);
-        let opened = trust::open(options)?;
-        let previous = trust::open_previous(options)?;
+        let opened = opening::open(options)?;
+        let previous = opening::open_previous(options)?;
         let (name, spool) = (options.import.name(), storage.graph_root());
         let archive = CheckpointArchive::read(opened, name, spool, interrupt)?;
         check_previous(previous.as_ref(), &archive)?;
@@ -96,7 +94,7 @@ impl RestorePlan {
         check_config(&config)?;
         let mut dumps = Dumps::of(&archive)?;
         check_way_back(options, &dumps, &podman)?;
-        check_powers(options, &dumps)?;
+        check_privileges(options, &dumps)?;
         let name_lock = NameLock::take(options.name.as_deref().unwrap_or(&config.name), interrupt, progress)?;
         check_names(options, &config, &storage)?;
         let image = find_image(options, &config, &storage, &podman)?;
@@ -182,12 +180,12 @@ fn is_name(name: &str) -> bool {
 }
 
 /// A container may be allowed what it was allowed; podman and CRIU themselves do on the host only what they always do.
-fn check_powers(options: &RestoreOptions, dumps: &Dumps) -> Result<(), RestoreError> {
-    if let Some(Forgery { member, field, value }) = powers::forgery(dumps)? {
+fn check_privileges(options: &RestoreOptions, dumps: &Dumps) -> Result<(), RestoreError> {
+    if let Some(Forgery { member, field, value }) = privileges::forgery(dumps)? {
         return Err(RestoreError::Forged { member, field, value });
     }
-    let powers = powers::of(dumps, &Host::here())?;
-    match powers.into_iter().find(|granted| granted.power.is_hazard()) {
+    let privileges = privileges::of(dumps, &Host::here())?;
+    match privileges.into_iter().find(|granted| granted.privilege.is_hazard()) {
         Some(hazard) if !options.trust => Err(RestoreError::Hazard(hazard)),
         _ => Ok(()),
     }

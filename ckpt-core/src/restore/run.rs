@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 use aligntar::Transferred;
 use layerfs::Container;
 
-use super::amends::Amends;
-use super::door::{Door, Event};
 use super::plan::RestorePlan;
+use super::podman_import::{Event, PodmanImport};
+use super::repairs::Repairs;
 use super::volumes::Volumes;
-use super::{PlaceAllError, RestoreOptions, RunError, mount_points, place};
-use crate::child::Said;
-use crate::criu_hook::{HookCall, Moment};
-use crate::diagnosis;
-use crate::interrupt::Interrupt;
+use super::{FilesError, RestoreOptions, RunError, files, mount_points};
+use crate::criu::hook::{HookCall, Moment};
+use crate::engine::diagnosis;
+use crate::engine::words::why_it_failed;
+use crate::host::child::Said;
+use crate::host::interrupt::Interrupt;
+use crate::host::session::Session;
 use crate::progress::{Phase, Progress};
 use crate::recovery::Journal;
 use crate::recovery::half_made::{HalfMade, HalfMadeError, Removed};
-use crate::session::Session;
 
 /// podman reads the configuration twice before it makes the container.
 const FIRST_PARTS: u32 = 2;
@@ -37,7 +38,7 @@ pub(super) struct Run<'r> {
     pub(super) container: Option<Container>,
     /// What the next run has to put right, should this one be killed.
     journal: Option<Journal>,
-    amends: Amends,
+    repairs: Repairs,
     /// Those at which all was put right.
     moments: Vec<Moment>,
     pub(super) moved: Transferred,
@@ -47,8 +48,8 @@ pub(super) struct Run<'r> {
 impl<'r> Run<'r> {
     pub(super) fn new(plan: &'r RestorePlan, options: &'r RestoreOptions, progress: &'r mut dyn Progress) -> Self {
         let (moved, place) = (Transferred::default(), Duration::ZERO);
-        let (amends, moments) = (Amends::default(), Vec::new());
-        Run { plan, options, progress, first_parts: 0, container: None, journal: None, amends, moments, moved, place }
+        let (repairs, moments) = (Repairs::default(), Vec::new());
+        Run { plan, options, progress, first_parts: 0, container: None, journal: None, repairs, moments, moved, place }
     }
 
     /// Gives podman's statistics once the container runs.
@@ -79,14 +80,14 @@ impl<'r> Run<'r> {
 
     /// Runs podman to its end, and the volumes' podmans; gives what it said of success.
     fn work(&mut self, session: Session, journal: &mut Journal) -> Result<Said, RunError> {
-        let mut door = Door::open(self.plan, self.options, session)?;
+        let mut podman = PodmanImport::open(self.plan, self.options, session)?;
         let mut volumes = Volumes::begin(&*self.plan.engine, &self.plan.volumes, journal);
-        let served = self.serve(&mut door, &mut volumes, journal);
+        let served = self.serve(&mut podman, &mut volumes, journal);
         if let Err(error) = &served {
-            door.abandon(!matches!(error, RunError::Interrupted));
+            podman.abandon(!matches!(error, RunError::Interrupted));
         }
         let unmade = volumes.finish(journal);
-        let said = door.finish()?;
+        let said = podman.finish()?;
         // Where both failed, podman did because of us.
         served?;
         unmade?;
@@ -97,11 +98,16 @@ impl<'r> Run<'r> {
     }
 
     /// Gives podman what it wants to read each time, and CRIU its verdicts, until podman ends.
-    fn serve(&mut self, door: &mut Door<'_>, volumes: &mut Volumes<'_>, journal: &mut Journal) -> Result<(), RunError> {
+    fn serve(
+        &mut self,
+        podman: &mut PodmanImport<'_>,
+        volumes: &mut Volumes<'_>,
+        journal: &mut Journal,
+    ) -> Result<(), RunError> {
         loop {
-            match door.next_event(self.container.as_ref(), journal)? {
+            match podman.next_event(self.container.as_ref(), journal)? {
                 Event::Reads(reader) => match self.prepare_part(volumes, journal) {
-                    Ok(part) => door.send(reader, part)?,
+                    Ok(part) => podman.send(reader, part)?,
                     Err(error) => {
                         reader.refuse();
                         return Err(error);
@@ -120,7 +126,7 @@ impl<'r> Run<'r> {
             Moment::PreRestore => self.before_tasks(),
             Moment::PreResume => {
                 // For a time, the container is not thrown away, and cannot be.
-                if let Err(error) = self.amends.after_tasks() {
+                if let Err(error) = self.repairs.after_tasks() {
                     self.progress.warning(&format!("some directories may have the time of the restore: {error}"));
                 }
                 Ok(())
@@ -138,7 +144,7 @@ impl<'r> Run<'r> {
             let failed = |source| RunError::MountPoints { folder: folder.clone(), source };
             mount_points::make(&folder, &self.plan.secret_files).map_err(failed)?;
         }
-        Ok(self.amends.before_tasks(&self.plan.archive)?)
+        Ok(self.repairs.before_tasks(&self.plan.archive)?)
     }
 
     /// The part that podman waits for; with the second, all else is in place.
@@ -166,19 +172,19 @@ impl<'r> Run<'r> {
     fn place(&mut self, container: &Container, journal: &mut Journal) -> Result<(), RunError> {
         self.progress.phase(Phase::Place);
         let started = Instant::now();
-        let volumes = self.plan.engine.volume_mountpoints(&self.plan.volume_names()).map_err(PlaceAllError::from)?;
+        let volumes = self.plan.engine.volume_mountpoints(&self.plan.volume_names()).map_err(FilesError::from)?;
         for (name, data) in &volumes {
             journal.will_fill(name, data)?;
         }
-        (self.moved, self.amends) =
-            place::place(self.plan, self.options, container, (&journal.begun, &volumes), self.progress)?;
+        (self.moved, self.repairs) =
+            files::place(self.plan, self.options, container, (&journal.begun, &volumes), self.progress)?;
         self.place = started.elapsed();
         Ok(())
     }
 
     fn podman_failed(&self, said: &Said) -> RunError {
         let bundle = self.container.as_ref().map(|container| self.plan.storage.userdata_dir(container));
-        let words = said.last_words();
+        let words = why_it_failed(said);
         RunError::Podman(diagnosis::of_restore(&words, bundle.as_deref()))
     }
 

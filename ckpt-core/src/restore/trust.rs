@@ -9,9 +9,6 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::{RestoreError, RestoreOptions};
-use crate::archive::{ArchiveError, CheckpointArchive, Import};
-
 /// The user behind sudo(8), by its uid.
 const SUDO_UID: &str = "SUDO_UID";
 
@@ -61,37 +58,13 @@ pub enum TrustError {
     },
 }
 
-/// Opens the archive, and passes it unless the caller wants any archive.
-pub(super) fn open(options: &RestoreOptions) -> Result<File, RestoreError> {
-    let opened = CheckpointArchive::open_file(&options.import)?;
-    if !options.trust {
-        check(&opened, options.import.name())?;
-    }
-    Ok(opened)
-}
-
-/// The same of the archive of an earlier pre-checkpoint, whose images are as good as the others.
-pub(super) fn open_previous(options: &RestoreOptions) -> Result<Option<File>, RestoreError> {
-    let Some(path) = &options.import_previous else { return Ok(None) };
-    let io_error = |call| move |source| ArchiveError::Io { call, path: path.clone(), source };
-    let opened = Import::from(path).open().map_err(io_error("open"))?;
-    // podman opens it again, and a FIFO would be waited for.
-    if !opened.metadata().map_err(io_error("stat"))?.is_file() {
-        return Err(io_error("read")(io::Error::other("it is no regular file")).into());
-    }
-    if !options.trust {
-        check(&opened, path)?;
-    }
-    Ok(Some(opened))
-}
-
 /// Passes an archive that root or the caller owns and nobody else may write; the caller is also who called sudo.
 ///
 /// A pipe without a name, or a socket, was handed over by the caller, who chose what is at its other end.
 ///
 /// # Errors
 /// [`TrustError`].
-fn check(archive: &File, path: &Path) -> Result<(), TrustError> {
+pub(super) fn check(archive: &File, path: &Path) -> Result<(), TrustError> {
     let stat = |source| TrustError::Stat { path: path.to_owned(), source };
     let metadata = archive.metadata().map_err(stat)?;
     if is_handed_over(archive, &metadata).map_err(stat)? {
@@ -145,14 +118,6 @@ mod tests {
         let mode = rustix::fs::Mode::from_raw_mode(0o622);
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         (folder, path)
-    }
-
-    #[test]
-    fn a_pipe_for_an_earlier_archive_is_not_waited_for() {
-        let (_folder, path) = fifo();
-        let options = RestoreOptions { import_previous: Some(path), trust: true, ..RestoreOptions::default() };
-        let refused = open_previous(&options).unwrap_err();
-        assert!(matches!(refused, RestoreError::Archive(ArchiveError::Io { call: "read", .. })), "{refused:?}");
     }
 
     #[test]

@@ -6,18 +6,26 @@
 use std::collections::BTreeMap;
 use std::process::Child;
 
-use super::RunError;
 use super::plan::PlannedVolume;
-use crate::engine::Engine;
-use crate::podman::PodmanError;
+use crate::engine::{Engine, EngineError};
 use crate::recovery::{Journal, JournalError};
 
-/// Why a volume was not made.
+/// A volume was not made.
 #[derive(Debug, thiserror::Error)]
-pub enum VolumeError {
+#[error("make the volume {name:?}")]
+pub struct VolumeError {
+    /// Its name.
+    name: String,
+    #[source]
+    source: VolumeCause,
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+enum VolumeCause {
     /// podman could not, or found one.
     #[error(transparent)]
-    Podman(#[from] PodmanError),
+    Podman(#[from] EngineError),
     /// Nothing could have told whose it is.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -26,7 +34,7 @@ pub enum VolumeError {
 /// Volumes in the making.
 pub(super) struct Volumes<'r> {
     engine: &'r dyn Engine,
-    begun: BTreeMap<&'r str, Result<Child, VolumeError>>,
+    begun: BTreeMap<&'r str, Result<Child, VolumeCause>>,
 }
 
 impl<'r> Volumes<'r> {
@@ -38,12 +46,12 @@ impl<'r> Volumes<'r> {
     }
 
     /// Waits until all are made.
-    pub(super) fn finish(&mut self, journal: &mut Journal) -> Result<(), RunError> {
+    pub(super) fn finish(&mut self, journal: &mut Journal) -> Result<(), VolumeError> {
         let mut finished = Ok(());
         while let Some((name, made)) = self.begun.pop_first() {
             match made.and_then(|made| Ok(self.engine.finish_volume(made)?)) {
                 Ok(()) => journal.made_volume(name),
-                Err(source) => finished = Err(RunError::Volume { name: name.to_owned(), source }),
+                Err(source) => finished = Err(VolumeError { name: name.to_owned(), source }),
             }
         }
         finished

@@ -12,8 +12,9 @@ use aligntar::{
 use layerfs::{AccessError, Change, DataSource, DiffError, Layers, Present, WalkError, walk};
 use rustix::fs::FileType;
 
-use super::beside::{BesideMembers, Sockets};
-use super::{keep_plain, keep_stored};
+use super::kept_xattrs::{keep_plain, keep_stored};
+use super::sockets::Sockets;
+use crate::archive::supplement::Supplement;
 use crate::progress::Progress;
 
 /// Why the root filesystem could not be taken.
@@ -50,7 +51,7 @@ pub fn capture_diff(
     layers: &Layers,
     writer: &mut Writer<'_>,
     progress: &mut dyn Progress,
-) -> Result<BesideMembers, CaptureError> {
+) -> Result<Supplement, CaptureError> {
     let keep = keep_stored(layers.xattr_ns);
     let mut report = |path: &[u8], moved| progress.member(path, moved);
     let options = PackOptions { keep_xattr: &keep, ..PackOptions::default() };
@@ -63,7 +64,7 @@ pub fn capture_diff(
 ///
 /// # Errors
 /// [`CaptureError`].
-pub(crate) fn diff_members(layers: &Layers, visit: &mut dyn FnMut(Member)) -> Result<BesideMembers, CaptureError> {
+pub(crate) fn diff_members(layers: &Layers, visit: &mut dyn FnMut(Member)) -> Result<Supplement, CaptureError> {
     walk_inodes(layers, &keep_stored(layers.xattr_ns), &mut |inode| {
         visit(inode.member);
         Ok(())
@@ -97,7 +98,7 @@ fn walk_inodes(
     layers: &Layers,
     keep: XattrFilter<'_>,
     take: &mut dyn FnMut(Inode) -> Result<(), CaptureError>,
-) -> Result<BesideMembers, CaptureError> {
+) -> Result<Supplement, CaptureError> {
     let (mut deleted, mut sockets) = (Vec::new(), Sockets::default());
     let walked = walk(layers, |change| match change {
         Change::Deleted { path, .. } => {
@@ -114,7 +115,7 @@ fn walk_inodes(
         }
     });
     match walked {
-        Ok(_) => Ok(BesideMembers { deleted, sockets: sockets.into_inner() }),
+        Ok(_) => Ok(Supplement { deleted, sockets: sockets.into_inner() }),
         Err(WalkError::Diff(error)) => Err(error.into()),
         Err(WalkError::Visit(error)) => Err(error),
     }

@@ -4,11 +4,11 @@ use aligntar::{ClonePolicy, FileSource, Reader, WriteOptions, Writer};
 use anyhow::{Context, Result};
 use ckpt_core::archive::ArchiveError;
 use ckpt_core::progress::Silent;
-use ckpt_core::rootfs::{BesideMembers, capture_diff, place_diff};
+use ckpt_core::rootfs::{Supplement, capture_diff, extract_diff};
 use layerfs::Layers;
 
 /// Everything is cloned, or it is an error.
-pub(crate) fn carry(source: &Layers, target: &Layers) -> Result<BesideMembers> {
+pub(crate) fn carry(source: &Layers, target: &Layers) -> Result<Supplement> {
     let folder = source.upperdir.parent().context("the upperdir has a parent")?;
     let archive = tempfile::tempfile_in(folder)?;
     // Small files would be copied otherwise, holes and all.
@@ -18,7 +18,7 @@ pub(crate) fn carry(source: &Layers, target: &Layers) -> Result<BesideMembers> {
     writer.finish()?;
     let reader = Reader::open(&archive)?;
     let members = reader.map(|entry| entry.map_err(|source| ArchiveError::Read { path: "the archive".into(), source }));
-    place_diff(&mut FileSource::new(&archive)?, members, &beside, target, ClonePolicy::Required, &mut Silent)
+    extract_diff(&mut FileSource::new(&archive)?, members, &beside, target, ClonePolicy::Required, &mut Silent)
         .context("place")?;
     Ok(beside)
 }

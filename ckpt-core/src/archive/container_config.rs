@@ -1,0 +1,47 @@
+//! What `config.dump` says of the container, as far as this program reads it.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// What `config.dump` says, as far as it matters here.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ContainerConfig {
+    /// The container's ID.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// ID of its image; empty for `--rootfs`.
+    #[serde(rename = "rootfsImageID", default)]
+    pub image_id: String,
+    /// Name of its image.
+    #[serde(rename = "rootfsImageName", default)]
+    pub image_name: String,
+    /// Name or path of the OCI runtime.
+    #[serde(rename = "runtime", default)]
+    pub runtime: String,
+    /// Volumes with a name; those of `podman run -v /data` have one as well.
+    #[serde(rename = "namedVolumes", default)]
+    pub volumes: Option<Vec<NamedVolume>>,
+}
+
+/// One of `namedVolumes`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NamedVolume {
+    /// The volume's name.
+    #[serde(rename = "volumeName")]
+    pub name: String,
+    /// Where the container has it.
+    #[serde(default)]
+    pub dest: PathBuf,
+    /// Whether it goes with its container though it has a name, as `emptyDir` of `podman kube play` does.
+    #[serde(rename = "setAnonymous", default)]
+    pub is_anonymous: bool,
+}
+
+impl ContainerConfig {
+    /// Names of the volumes.
+    pub fn volume_names(&self) -> impl Iterator<Item = &str> {
+        self.volumes.iter().flatten().map(|volume| volume.name.as_str())
+    }
+}

@@ -1,0 +1,90 @@
+//! `ckpt.json`, the member that says where an archive comes from.
+
+use aligntar::Transferred;
+use serde::{Deserialize, Serialize};
+
+use super::supplement::ManifestRootfs;
+
+/// Version of the archive's layout that this program writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The manifest of an archive that this program wrote. podman ignores it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Manifest {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// This program and its version.
+    pub tool: String,
+    /// When the container was frozen, RFC 3339 in UTC.
+    pub created: String,
+    /// Alignment of member data in bytes.
+    pub block_size: u64,
+    /// The container as it was.
+    pub container: ManifestContainer,
+    /// The image below it.
+    pub image: ManifestImage,
+    /// Programs that took part.
+    pub versions: Versions,
+    /// Members, those of nested archives included, without podman's own.
+    pub members: u64,
+    /// Bytes of data cloned into the archive.
+    pub cloned_bytes: u64,
+    /// Bytes of data copied into the archive.
+    pub copied_bytes: u64,
+    /// Bytes of holes.
+    pub hole_bytes: u64,
+    /// What `rootfs-diff.tar` and `deleted.files` cannot say.
+    pub rootfs: ManifestRootfs,
+    /// Sockets in volumes, which were left out: `volume:path`.
+    pub sockets: Vec<String>,
+    /// Names of volumes that had a driver or options of their own, which the archive does not have.
+    pub special_volumes: Vec<String>,
+    /// Options of the checkpoint that were given.
+    pub flags: Vec<String>,
+}
+
+/// Which container it was.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ManifestContainer {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What it was made from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ManifestImage {
+    /// 64 hexadecimal digits; empty for `--rootfs`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Names of the layers' directories in the storage, top first.
+    pub layers: Vec<String>,
+}
+
+/// Versions as the programs print them; empty where they do not say.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Versions {
+    /// podman.
+    pub podman: String,
+    /// The OCI runtime, name and version.
+    pub runtime: String,
+    /// CRIU.
+    pub criu: String,
+    /// The kernel's release.
+    pub kernel: String,
+}
+
+impl Manifest {
+    pub(crate) fn count(&mut self, members: u64, moved: Transferred) {
+        self.members = members;
+        self.cloned_bytes = moved.cloned_bytes;
+        self.copied_bytes = moved.copied_bytes;
+        self.hole_bytes = moved.hole_bytes;
+    }
+}

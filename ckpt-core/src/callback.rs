@@ -1,0 +1,26 @@
+//! Calls of this very program by podman's runtime, by CRIU and by itself, told apart by `argv[0]`.
+//!
+//! | called as | by | to |
+//! |---|---|---|
+//! | `criu` | the OCI runtime, which finds it first in PATH | execute the real criu with a configuration of ours |
+//! | `ckpt-hook` | CRIU, as its action script | ask the waiting run for a verdict |
+//! | `ckpt-child` | this program | become podman, which ends with us |
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::criu::hook;
+use crate::host::child;
+
+/// Does what this program was called for, if it is one of these calls; gives the exit status then.
+///
+/// Call it first in `main`.
+pub fn run_callback() -> Option<u8> {
+    let program = PathBuf::from(env::args_os().next()?);
+    match program.file_name()?.to_str()? {
+        "criu" => Some(hook::run_criu()),
+        hook::HOOK => Some(hook::ask_for_verdict(program.parent()?)),
+        child::CALLED_AS => Some(child::become_program()),
+        _ => None,
+    }
+}

@@ -1,0 +1,35 @@
+//! What podman is going to say of a container that still runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::archive::dumps::Dumps;
+use crate::archive::go_json::{self, Json};
+use crate::archive::{ArchiveError, SPEC_DUMP};
+use crate::engine::{ContainerFacts, SecretFacts};
+
+/// The `config.dump` and `spec.dump` that podman would write for the container of `facts`, which needs the others in
+/// `needed` beside it. What `podman container inspect` does not say is left out.
+///
+/// # Errors
+/// [`ArchiveError`] where the container's `config.json` cannot be read.
+pub(crate) fn dumps_of(facts: &ContainerFacts, needed: Vec<String>) -> Result<Dumps, ArchiveError> {
+    let path = &facts.oci_config_path;
+    let spec = fs::read(path).map_err(|source| ArchiveError::Io { call: "read", path: path.clone(), source })?;
+    let json_error = |source| ArchiveError::Json { path: path.clone(), member: SPEC_DUMP.to_owned(), source };
+    let spec: Json = go_json::from_slice(&spec).map_err(json_error)?;
+    let fields = [
+        ("runtime", facts.oci_runtime.clone()),
+        ("rootfs", facts.rootfs.clone()),
+        ("pod", facts.pod.clone()),
+        ("conmonPidFile", facts.conmon_pid_file.clone()),
+        ("pid_file", facts.pid_file.clone()),
+        ("healthLogDestination", facts.config.health_log_destination.clone()),
+    ];
+    let mut config = Json::Object(BTreeMap::new());
+    fields.into_iter().for_each(|(field, text)| config.set(field, Json::Text(text)));
+    let secret = |secret: &SecretFacts| Json::Object([("name".to_owned(), Json::Text(secret.name.clone()))].into());
+    config.set("secrets", Json::List(facts.config.secrets.iter().flatten().map(secret).collect()));
+    config.set("Dependencies", Json::List(needed.into_iter().map(Json::Text).collect()));
+    Ok(Dumps::settled(path, config, spec))
+}

@@ -1,0 +1,10 @@
+//! CRIU: how it is configured and called back, what it leaves at work and in files, and the English of its logs. It knows
+//! no engine.
+
+pub(crate) mod configuration;
+pub(crate) mod diagnosis;
+pub(crate) mod hook;
+pub(crate) mod mount_points;
+pub(crate) mod orphans;
+pub(crate) mod processes;
+pub(crate) mod watched;

@@ -1,0 +1,303 @@
+//! CRIU's moments: points of a dump or restore at which CRIU waits for a script's verdict.
+//!
+//! podman's runtime finds a `criu` of ours first in PATH. It is this very program, told apart by `argv[0]`: it points
+//! CRIU_CONFIG_FILE at a configuration with an `action-script`, and executes the real criu. The script is this program
+//! again: it asks the waiting `HookServer` over a socket and exits with its verdict. Exit status 1 makes CRIU undo
+//! the dump, and the container runs on, or the restore (CRIU, `Documentation/criu.txt`, "--action-script").
+//!
+//! ```text
+//! podman ── runtime ── SESSION/bin/criu ══exec══ criu ── SESSION/ckpt-hook
+//!                                                              │ moment, image directory ─> hook.sock
+//!   ckpt, waiting ── does its work ───────────────────────────>│ <─ '.' … 'y' or 'n'
+//! ```
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::configuration::{self, Administrators};
+use crate::host::programs;
+use crate::host::session::{Session, SessionError};
+
+/// Name of the link that is CRIU's action script.
+pub(crate) const HOOK: &str = "ckpt-hook";
+/// Name of the socket in the session folder.
+const SOCKET: &str = "hook.sock";
+/// Name of CRIU's configuration in the session folder.
+const CONFIG: &str = "criu.conf";
+
+/// How often a working server says so.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Without a word for so long, the script takes the server for lost and has the dump undone.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+const ALIVE: u8 = b'.';
+const CARRY_ON: u8 = b'y';
+const ABORT: u8 = b'n';
+
+/// Executes the real criu with our configuration; returns only if that fails.
+pub(crate) fn run_criu() -> u8 {
+    let is_ours = |folder: &PathBuf| folder.join("criu").exists() && folder.with_file_name(CONFIG).exists();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = env::split_paths(&path).partition(is_ours);
+    let Some(folder) = ours.first() else {
+        eprintln!("ckpt: called as criu, but PATH holds no session of ckpt");
+        return 127;
+    };
+    let others = env::join_paths(others).unwrap_or_default();
+    leave_mark(folder);
+    let Some(criu) = programs::candidates_in(&others, "criu").next() else {
+        eprintln!("ckpt: criu is not in PATH");
+        return 127;
+    };
+    let error = Command::new(&criu)
+        .args(env::args_os().skip(1))
+        .env("PATH", others)
+        .env(configuration::VARIABLE, folder.with_file_name(CONFIG))
+        .exec();
+    eprintln!("ckpt: cannot execute {}: {error}", criu.display());
+    127
+}
+
+/// What CRIU has open that was started for `session`, and all that it forks.
+pub(crate) fn mark(session: &Path) -> PathBuf {
+    session.join(CONFIG)
+}
+
+/// Opens the mark of the session whose programs are in `bin`, for what this process becomes.
+fn leave_mark(bin: &Path) {
+    let opened = rustix::fs::open(bin.with_file_name(CONFIG), OFlags::RDONLY, Mode::empty());
+    // Without the mark, less is known to be ours: nothing of others is harmed.
+    let _ = opened.map(std::os::fd::IntoRawFd::into_raw_fd);
+}
+
+/// A point at which CRIU waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Memory is dumped, and every task still stands.
+    PostDump,
+    /// All is mounted, and CRIU has not begun.
+    PreRestore,
+    /// All tasks are there again, none has run, and CRIU has removed its own files. It does not heed the verdict any more.
+    PreResume,
+}
+
+impl Moment {
+    const ALL: [Moment; 3] = [Moment::PostDump, Moment::PreRestore, Moment::PreResume];
+
+    /// CRIU's name for it.
+    fn action(self) -> &'static str {
+        match self {
+            Moment::PostDump => "post-dump",
+            Moment::PreRestore => "pre-restore",
+            Moment::PreResume => "pre-resume",
+        }
+    }
+
+    fn of_action(action: &[u8]) -> Option<Self> {
+        Moment::ALL.into_iter().find(|moment| moment.action().as_bytes() == action)
+    }
+}
+
+/// CRIU calls its script at more moments than are ours.
+pub(crate) fn ask_for_verdict(session: &Path) -> u8 {
+    let action = env::var_os("CRTOOLS_SCRIPT_ACTION").unwrap_or_default();
+    let Some(moment) = Moment::of_action(action.as_bytes()) else { return 0 };
+    let image_dir = env::var_os("CRTOOLS_IMAGE_DIR").unwrap_or_default();
+    match ask(session, moment, &image_dir) {
+        Ok(true) => 0,
+        Ok(false) => 1,
+        Err(error) => {
+            eprintln!("ckpt: no verdict at {}, all is undone: {error}", moment.action());
+            1
+        }
+    }
+}
+
+fn ask(session: &Path, moment: Moment, image_dir: &OsStr) -> io::Result<bool> {
+    let mut server = UnixStream::connect(session.join(SOCKET))?;
+    server.set_read_timeout(Some(PATIENCE))?;
+    server.write_all(&[moment.action().as_bytes(), image_dir.as_bytes()].join(&0))?;
+    server.shutdown(Shutdown::Write)?;
+    loop {
+        let mut word = [0];
+        server.read_exact(&mut word)?;
+        if word[0] != ALIVE {
+            return Ok(word[0] == CARRY_ON);
+        }
+    }
+}
+
+/// Waits for CRIU's moments.
+#[derive(Debug)]
+pub(crate) struct HookServer {
+    listener: UnixListener,
+    path: OsString,
+}
+
+impl HookServer {
+    /// Prepares `session` so that criu, found through [`HookServer::path`], calls back; `lines` go into its configuration.
+    pub(crate) fn install(session: &Session, lines: &str) -> Result<Self, SessionError> {
+        let script = session.path().join(HOOK);
+        link_own_program(&script)?;
+        let call_back = [b"action-script \"", script.as_os_str().as_bytes(), b"\"\n", lines.as_bytes()].concat();
+        let path = configure(session, &call_back)?;
+        let socket = session.path().join(SOCKET);
+        let listener = UnixListener::bind(&socket).map_err(|source| SessionError::new("listen at", &socket, source))?;
+        Ok(HookServer { listener, path })
+    }
+
+    /// PATH with our criu first.
+    pub(crate) fn path(&self) -> OsString {
+        self.path.clone()
+    }
+
+    /// Takes one call of the script; readable when there is one.
+    pub(crate) fn accept(&self) -> io::Result<HookCall> {
+        let (mut script, _) = self.listener.accept()?;
+        script.set_read_timeout(Some(PATIENCE))?;
+        let mut said = Vec::new();
+        script.read_to_end(&mut said)?;
+        let mut words = said.splitn(2, |&byte| byte == 0);
+        let moment = words.next().and_then(Moment::of_action).ok_or(io::ErrorKind::InvalidData)?;
+        HookCall::new(script, moment, OsStr::from_bytes(words.next().unwrap_or_default()).into())
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+/// Has podman's runtime run CRIU with `lines` beside what the administrator configured; gives the PATH that does so.
+fn configure(session: &Session, lines: &[u8]) -> Result<OsString, SessionError> {
+    let bin = session.path().join("bin");
+    fs::create_dir(&bin).map_err(|source| SessionError::new("create", &bin, source))?;
+    link_own_program(&bin.join("criu"))?;
+    let config = mark(session.path());
+    let theirs = Administrators::read().map_err(|(path, source)| SessionError::new("read", &path, source))?;
+    fs::write(&config, theirs.with(lines)).map_err(|source| SessionError::new("write", &config, source))?;
+    let mut path = bin.into_os_string();
+    path.push(":");
+    path.push(env::var_os("PATH").unwrap_or_default());
+    Ok(path)
+}
+
+fn link_own_program(link: &Path) -> Result<(), SessionError> {
+    symlink(own_program(), link).map_err(|source| SessionError::new("link", link, source))
+}
+
+/// The path of this program. A link in /proc stays right when the file is replaced meanwhile, but leads to another program
+/// when this process is dead and its number used again: so only if the file has no path any more.
+fn own_program() -> PathBuf {
+    let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+    let is_same = |path: &PathBuf| {
+        let ids = |path: &Path| path.metadata().map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        ids(path).is_some() && ids(path) == ids(&link)
+    };
+    fs::read_link(&link).ok().filter(is_same).unwrap_or(link)
+}
+
+/// A moment: lasts until it is answered; dropped without an answer, the dump or restore is undone.
+#[derive(Debug)]
+pub(crate) struct HookCall {
+    moment: Moment,
+    image_dir: PathBuf,
+    script: UnixStream,
+    heart: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+}
+
+impl HookCall {
+    fn new(script: UnixStream, moment: Moment, image_dir: PathBuf) -> io::Result<Self> {
+        let mut beats = script.try_clone()?;
+        let (stop, stopped) = mpsc::channel();
+        let heart = thread::spawn(move || {
+            while stopped.recv_timeout(HEARTBEAT) == Err(mpsc::RecvTimeoutError::Timeout)
+                && beats.write_all(&[ALIVE]).is_ok()
+            {}
+        });
+        Ok(HookCall { moment, image_dir, script, heart: Some((stop, heart)) })
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// Where CRIU has put its images.
+    pub(crate) fn image_dir(&self) -> &Path {
+        &self.image_dir
+    }
+
+    /// Lets CRIU carry on: after a dump, the tasks end, or run on with `--leave-running`.
+    pub(crate) fn carry_on(self) -> io::Result<()> {
+        self.answer(CARRY_ON)
+    }
+
+    /// Has CRIU undo what it did: after a dump, the tasks run on; restored ones are killed.
+    pub(crate) fn abort(self) -> io::Result<()> {
+        self.answer(ABORT)
+    }
+
+    fn answer(mut self, word: u8) -> io::Result<()> {
+        if let Some((stop, heart)) = self.heart.take() {
+            drop(stop);
+            // It only writes beats; if it panicked, the verdict still counts.
+            let _ = heart.join();
+        }
+        self.script.write_all(&[word])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_session(serve: impl FnOnce(HookCall) + Send) -> io::Result<bool> {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
+        let server = HookServer { listener, path: OsString::new() };
+        thread::scope(|scope| {
+            scope.spawn(|| serve(server.accept().unwrap()));
+            ask(folder.path(), Moment::PostDump, OsStr::new("/images"))
+        })
+    }
+
+    #[test]
+    fn the_script_gets_the_verdict() {
+        assert!(in_session(|call| call.carry_on().unwrap()).unwrap());
+        assert!(!in_session(|call| call.abort().unwrap()).unwrap());
+        in_session(|call| {
+            assert_eq!((call.moment(), call.image_dir()), (Moment::PostDump, Path::new("/images")));
+            call.carry_on().unwrap();
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_lost_server_is_no_yes() {
+        let nobody = tempfile::tempdir().unwrap();
+        assert!(ask(nobody.path(), Moment::PreRestore, OsStr::new("/images")).is_err());
+    }
+
+    #[test]
+    fn a_slow_server_says_that_it_lives() {
+        let verdict = in_session(|call| {
+            thread::sleep(HEARTBEAT + Duration::from_millis(200));
+            call.carry_on().unwrap();
+        });
+        assert!(verdict.unwrap());
+    }
+}

@@ -1,0 +1,144 @@
+//! A program as a child: it does not outlive us, does not get our Ctrl-C, and its words are kept.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{self, Command, ExitStatus, Stdio};
+
+use rustix::event::{PollFd, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open};
+
+use super::programs::{self, ProgramError};
+use super::session;
+
+/// `argv[0]` of this program where it is to become another.
+pub(crate) const CALLED_AS: &str = "ckpt-child";
+
+/// A child could not be started or waited for.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    /// It could not be started.
+    #[error(transparent)]
+    Start(#[from] ProgramError),
+    /// It could not be waited for, or its words could not be read.
+    #[error("wait for a program that was started")]
+    Wait(#[source] io::Error),
+}
+
+/// A running program, ended and waited for when this value is dropped.
+#[derive(Debug)]
+pub(crate) struct Child {
+    process: process::Child,
+    pidfd: OwnedFd,
+    stdout: File,
+    stderr: File,
+}
+
+/// What a program said in the end.
+#[derive(Debug)]
+pub struct Said {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All that it printed.
+    pub stdout: Vec<u8>,
+    /// All that it complained of.
+    pub stderr: Vec<u8>,
+}
+
+impl Child {
+    /// Starts `program` with `arguments`. In a session it gets a PATH of that, and has its temporary files, which are few
+    /// and small then, where the next run finds what it leaves behind if it is killed.
+    ///
+    /// It has a process group of its own, since Ctrl-C is for us to decide about, and a parent-death signal: podman
+    /// would wait for ever at a FIFO whose other end is gone, with the container locked.
+    pub(crate) fn start(program: &Path, arguments: &[OsString], path: Option<OsString>) -> Result<Self, ChildError> {
+        let (stdout, stderr) = (scratch()?, scratch()?);
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0(CALLED_AS).arg(process::id().to_string()).arg(program).args(arguments);
+        command.process_group(0).stdin(Stdio::null());
+        if let Some(path) = path {
+            command.env("PATH", path).env("TMPDIR", session::scratch());
+        }
+        command.stdout(stdout.try_clone().map_err(ChildError::Wait)?);
+        command.stderr(stderr.try_clone().map_err(ChildError::Wait)?);
+        let process = command.spawn().map_err(|source| programs::start_error(&command, source))?;
+        let pidfd = pidfd_open(Pid::from_child(&process), PidfdFlags::empty())
+            .map_err(|errno| ChildError::Wait(errno.into()))?;
+        Ok(Child { process, pidfd, stdout, stderr })
+    }
+
+    /// Readable once the program has ended.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Whether it has ended, or does so before `timeout` is over.
+    pub(crate) fn ends_within(&self, timeout: &Timespec) -> bool {
+        programs::ends_within(self.as_fd(), timeout)
+    }
+
+    /// Sees to it that it ends: by SIGTERM, or else by force.
+    pub(crate) fn end(&mut self) {
+        programs::end(self.as_fd());
+    }
+
+    /// Waits for its end and gives its words.
+    pub(crate) fn finish(mut self) -> Result<Said, ChildError> {
+        let status = self.process.wait().map_err(ChildError::Wait)?;
+        let stdout = read_back(&mut self.stdout).map_err(ChildError::Wait)?;
+        let stderr = read_back(&mut self.stderr).map_err(ChildError::Wait)?;
+        Ok(Said { status, stdout, stderr })
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if matches!(self.process.try_wait(), Ok(None)) {
+            self.end();
+            // Nothing is left to be done about a process that cannot be waited for.
+            let _ = self.process.wait();
+        }
+    }
+}
+
+/// Becomes the program that the arguments name; returns only if that fails.
+pub(crate) fn become_program() -> u8 {
+    let mut arguments = env::args_os().skip(1);
+    let (Some(parent), Some(program)) = (arguments.next(), arguments.next()) else { return 127 };
+    if let Err(errno) = rustix::process::set_parent_process_death_signal(Some(Signal::TERM)) {
+        eprintln!("Error: set the parent-death signal: {errno}");
+        return 127;
+    }
+    // The parent may have died before the signal was set.
+    if getppid().is_none_or(|pid| parent.to_str() != Some(&pid.as_raw_nonzero().to_string())) {
+        return 127;
+    }
+    let error = Command::new(&program).args(arguments).exec();
+    eprintln!("Error: cannot start {}: {error}", program.to_string_lossy());
+    127
+}
+
+/// A nameless file for a program's words: it can print any amount, and nobody has to read along.
+fn scratch() -> Result<File, ChildError> {
+    tempfile::tempfile().map_err(ChildError::Wait)
+}
+
+fn read_back(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A poll(2) that a signal woke has found nothing.
+pub(crate) fn poll_all(fds: &mut [PollFd<'_>], timeout: Option<&Timespec>) -> Result<(), ChildError> {
+    match poll(fds, timeout) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(ChildError::Wait(errno.into())),
+    }
+}

@@ -1,0 +1,172 @@
+//! One run's own folder below /run: its FIFO, its socket, and the `criu` that podman's runtime finds first.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, flock, mknodat, renameat};
+use rustix::io::Errno;
+use tempfile::TempDir;
+
+use crate::host::interrupt::Interrupt;
+use crate::host::lock::{self, PATIENCE};
+use crate::progress::Progress;
+
+/// Where sessions live: root's alone, and gone with the next boot.
+pub(crate) const SESSIONS: &str = "/run/ckpt";
+
+/// A session folder could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{call} {}", path.display())]
+pub struct SessionError {
+    call: &'static str,
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+impl SessionError {
+    pub(crate) fn new(call: &'static str, path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
+        SessionError { call, path: path.into(), source: source.into() }
+    }
+}
+
+/// Where podman has its temporary files, which it leaves behind when it is killed. Not in a session's folder: conmon
+/// gets podman's environment, and lives as long as the container.
+const SCRATCH: &str = "tmp";
+
+/// Name of the file that says what the session works on.
+const CONTAINER: &str = "container";
+
+/// A folder that is removed with this value; what a killed run left, the next one puts right (`recovery`).
+#[derive(Debug)]
+pub(crate) struct Session {
+    folder: TempDir,
+    /// Locked for as long as the session lives: that is how others know.
+    _lock: File,
+}
+
+impl Session {
+    pub(crate) fn begin(interrupt: Option<&Interrupt>, progress: &mut dyn Progress) -> Result<Self, SessionError> {
+        let sessions = Path::new(SESSIONS);
+        let error = |call| move |source: io::Error| SessionError::new(call, SESSIONS, source);
+        // Between making a folder and locking it, it looks like a dead run's.
+        let _all = lock_all(interrupt, progress)?;
+        make(&scratch())?;
+        let folder = tempfile::Builder::new().prefix("").tempdir_in(sessions).map_err(error("create a folder in"))?;
+        let lock = File::open(folder.path()).map_err(error("open a folder in"))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|errno| SessionError::new("lock", folder.path(), errno))?;
+        Ok(Session { folder, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Says whose container may stand still because of this session, for the run that finds it dead.
+    pub(crate) fn set_container(&self, id: &str) -> Result<(), SessionError> {
+        let path = self.path().join(CONTAINER);
+        fs::write(&path, id).map_err(|source| SessionError::new("write", path, source))
+    }
+
+    /// Makes a fresh FIFO under `name`, in place of an older one: who has that open keeps it, who opens next gets this.
+    pub(crate) fn fifo(&self, name: &str) -> Result<PathBuf, SessionError> {
+        let path = self.path().join(name);
+        let beside = path.with_extension("new");
+        let error = |call| {
+            let path = path.clone();
+            move |errno: Errno| SessionError::new(call, path, errno)
+        };
+        mknodat(CWD, &beside, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).map_err(error("mkfifo"))?;
+        renameat(CWD, &beside, CWD, &path).map_err(error("rename to"))?;
+        Ok(path)
+    }
+}
+
+/// A container's name that no other restore works on, for as long as this value lives.
+#[derive(Debug)]
+pub(crate) struct NameLock(#[expect(dead_code, reason = "closing the file unlocks it")] File);
+
+impl NameLock {
+    /// Waits for the restore before, if there is one. `name` is podman's, so it has no slash.
+    pub(crate) fn take(
+        name: &str,
+        interrupt: Option<&Interrupt>,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, SessionError> {
+        make_sessions_folder()?;
+        let path = Path::new(SESSIONS).join(format!("{name}.lock"));
+        let opened = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = opened.map_err(|source| SessionError::new("open", &path, source))?;
+        let told = || progress.warning(&format!("another restore makes a container {name:?}: waiting for its end"));
+        lock::wait_for(&file, interrupt, PATIENCE, told).map_err(|source| SessionError::new("lock", &path, source))?;
+        Ok(NameLock(file))
+    }
+}
+
+pub(crate) fn make_sessions_folder() -> Result<(), SessionError> {
+    make(Path::new(SESSIONS))?;
+    let permissions = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(SESSIONS, permissions).map_err(|source| SessionError::new("chmod", SESSIONS, source))
+}
+
+fn make(folder: &Path) -> Result<(), SessionError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| SessionError::new("create", folder, source))
+}
+
+/// No session begins, and no dead one is put right, while this file is open.
+pub(crate) fn lock_all(interrupt: Option<&Interrupt>, progress: &mut dyn Progress) -> Result<File, SessionError> {
+    make_sessions_folder()?;
+    let all = File::open(SESSIONS).map_err(|source| SessionError::new("open", SESSIONS, source))?;
+    let told = || {
+        progress.warning(&format!(
+            "another ckpt is putting right what a killed one left: waiting for it (it has {SESSIONS} locked)"
+        ));
+    };
+    lock::wait_for(&all, interrupt, PATIENCE, told).map_err(|source| SessionError::new("lock", SESSIONS, source))?;
+    Ok(all)
+}
+
+/// Folders of sessions whose runs were killed. Call it with all sessions locked.
+pub(crate) fn dead() -> Result<Vec<PathBuf>, SessionError> {
+    let mut folders = folders()?;
+    folders.retain(|folder| is_dead(folder));
+    Ok(folders)
+}
+
+fn folders() -> Result<Vec<PathBuf>, SessionError> {
+    let entries = fs::read_dir(SESSIONS).map_err(|source| SessionError::new("read", SESSIONS, source))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    Ok(paths.filter(|path| path.is_dir() && *path != scratch()).collect())
+}
+
+/// Whether no run works in the session `folder` any more.
+pub(crate) fn is_over(folder: &Path) -> bool {
+    !folder.exists() || is_dead(folder)
+}
+
+fn is_dead(folder: &Path) -> bool {
+    File::open(folder).is_ok_and(|opened| flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok())
+}
+
+/// podman's temporary folder.
+pub(crate) fn scratch() -> PathBuf {
+    Path::new(SESSIONS).join(SCRATCH)
+}
+
+/// Removes what killed podmans left in their temporary folder, if none is at work. Call it with all sessions locked.
+pub(crate) fn clear_scratch() -> Result<(), SessionError> {
+    if folders()?.is_empty() && scratch().exists() {
+        fs::remove_dir_all(scratch()).map_err(|source| SessionError::new("remove", scratch(), source))?;
+        make(&scratch())?;
+    }
+    Ok(())
+}
+
+/// The container that the session in `folder` worked on, if it could stand still because of it.
+pub(crate) fn container_of(folder: &Path) -> Option<String> {
+    fs::read_to_string(folder.join(CONTAINER)).ok()
+}

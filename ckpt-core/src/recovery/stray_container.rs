@@ -1,0 +1,58 @@
+//! What works for a container, by its ID and bundle, though podman does not know that it runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::criu::processes::is_criu_in;
+use crate::engine::cgroup::is_in_cgroup_of;
+use crate::host::processes::{self, Stat, all, read, until};
+
+/// Kills what resumes, or runs, the container `id` in `bundle`: its conmon and CRIU with all below them, and all that is in
+/// its cgroup.
+///
+/// For a container that podman does not know to run.
+pub(crate) fn kill(id: &str, bundle: &Path) -> bool {
+    until(|| {
+        let found = of_container(id, bundle);
+        for &pid in &found {
+            processes::kill(pid, |pid| of_container(id, bundle).contains(&pid));
+        }
+        found.is_empty()
+    })
+}
+
+/// Whether a container with this `id` is watched that has another bundle: that of another store, restored from the same
+/// archive.
+pub(crate) fn is_elsewhere(id: &str, bundle: &Path) -> bool {
+    all().any(|pid| is_conmon_with(pid, id.as_bytes()) && !is_conmon_with(pid, bundle.as_os_str().as_bytes()))
+}
+
+fn of_container(id: &str, bundle: &Path) -> BTreeSet<i32> {
+    let living = all().filter_map(|pid| Some((pid, Stat::of(pid).filter(|stat| !stat.is_dead)?.parent)));
+    let parents: BTreeMap<i32, i32> = living.collect();
+    // Its cgroup has no other name in another store.
+    let has_cgroup = !is_elsewhere(id, bundle);
+    let is_its = |pid| {
+        is_conmon_with(pid, bundle.as_os_str().as_bytes())
+            || is_criu_in(pid, bundle)
+            || has_cgroup && is_in_cgroup_of(pid, id)
+    };
+    let mut found: BTreeSet<i32> = parents.keys().copied().filter(|&pid| is_its(pid)).collect();
+    loop {
+        let before = found.len();
+        found.extend(
+            parents.iter().filter(|(_, parent)| found.contains(parent)).map(|(&pid, _)| pid).collect::<Vec<_>>(),
+        );
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
+/// conmon is started as `conmon … -c ID … -b BUNDLE …`.
+fn is_conmon_with(pid: i32, wanted: &[u8]) -> bool {
+    let arguments = read(pid, "cmdline");
+    let mut arguments = arguments.split(|byte| *byte == 0);
+    arguments.next().is_some_and(|program| program.ends_with(b"conmon")) && arguments.any(|argument| argument == wanted)
+}

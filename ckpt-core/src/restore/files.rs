@@ -1,0 +1,168 @@
+//! Puts the container's files where podman expects them: its log, CRIU's images, the upperdir, the volumes' data.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::{Path, PathBuf};
+
+use aligntar::{Entry, Transferred};
+use layerfs::{Container, Layers};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+
+use super::plan::RestorePlan;
+use super::repairs::{Repairs, Root, Times};
+use super::used_volumes::mark_used;
+use super::{FilesError, RestoreOptions};
+use crate::archive::{ArchiveError, CHECKPOINT, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
+use crate::progress::Progress;
+use crate::recovery::journal::Begun;
+use crate::rootfs::{extract_diff, extract_tree};
+
+/// CRIU's image of the cgroups that the tasks were in.
+const CGROUP_IMG: &str = "cgroup.img";
+
+/// It names each cgroup with its properties, some KiB; this is to be read into memory from an untrusted archive.
+const CGROUP_IMG_LIMIT: u64 = 16 << 20;
+
+/// Fills the new container's bundle, layer and `volumes`: names, with the folders of their data. Gives what has to be put
+/// right when they are mounted.
+pub(crate) fn place(
+    plan: &RestorePlan,
+    options: &RestoreOptions,
+    container: &Container,
+    (begun, volumes): (&Begun, &[(String, PathBuf)]),
+    progress: &mut dyn Progress,
+) -> Result<(Transferred, Repairs), FilesError> {
+    let mut repairs = Repairs::default();
+    let layers = plan.storage.layers_of_container(container)?;
+    let mut moved = place_bundle(plan, options, container, progress)?;
+    if !options.ignore_rootfs {
+        moved += place_rootfs(plan, options, &layers, &mut repairs, progress)?;
+    }
+    repairs.add_shm(&plan.archive, plan.storage.userdata_dir(container).join("shm"))?;
+    mark_used(plan, begun, &layers, volumes, progress)?;
+    moved += place_volumes(plan, options, volumes, &mut repairs, progress)?;
+    Ok((moved, repairs))
+}
+
+fn place_rootfs(
+    plan: &RestorePlan,
+    options: &RestoreOptions,
+    layers: &Layers,
+    repairs: &mut Repairs,
+    progress: &mut dyn Progress,
+) -> Result<Transferred, FilesError> {
+    let archive = &plan.archive;
+    let members = archive.entry(ROOTFS_DIFF).map(|diff| archive.nested(diff)).transpose()?;
+    let beside = archive.supplement()?;
+    let mut root = Root::new(layers);
+    let members = members.into_iter().flatten().inspect(|entry| entry.iter().for_each(|entry| root.note(entry)));
+    let moved = extract_diff(&mut archive.source()?, members, &beside, layers, options.clone_policy, progress)?;
+    root.placed(&beside.sockets, layers, archive.entry(MANIFEST).is_some())?;
+    repairs.add_root(root);
+    Ok(moved)
+}
+
+fn place_bundle(
+    plan: &RestorePlan,
+    options: &RestoreOptions,
+    container: &Container,
+    progress: &mut dyn Progress,
+) -> Result<Transferred, FilesError> {
+    let bundle = plan.storage.userdata_dir(container);
+    let log = plan.archive.entry(LOG).into_iter().map(|entry| Ok(entry.clone()));
+    let mut moved = extract_tree(&mut plan.archive.source()?, log, &bundle, options.clone_policy, progress)?;
+    let image_dir = bundle.join(CHECKPOINT);
+    let image_error = |source| FilesError::Images { path: image_dir.clone(), source };
+    DirBuilder::new().mode(0o700).create(&image_dir).map_err(image_error)?;
+    let images = plan.archive.entries().filter_map(|entry| Some((entry, image_name(entry)?)));
+    let members = images.map(|(entry, name)| {
+        let mut entry = entry.clone();
+        entry.member.path = name.to_vec();
+        Ok::<_, ArchiveError>(entry)
+    });
+    moved += extract_tree(&mut plan.archive.source()?, members, &image_dir, options.clone_policy, progress)?;
+    move_to_own_cgroup(&image_dir.join(CGROUP_IMG), &plan.config.id, &container.id).map_err(image_error)?;
+    Ok(moved)
+}
+
+/// Puts the new container's ID in place of the old one's in CRIU's image of the cgroups; there is none of it where
+/// nothing of the cgroups was dumped.
+///
+/// On cgroup v2 runc does not tell CRIU the new cgroup, so a clone would join the original's.
+fn move_to_own_cgroup(path: &Path, old: &str, new: &str) -> io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match open(path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        opened => File::from(opened?),
+    };
+    if file.metadata()?.len() > CGROUP_IMG_LIMIT {
+        return Err(io::Error::other(format!("{CGROUP_IMG} is over {CGROUP_IMG_LIMIT} bytes long")));
+    }
+    let mut image = Vec::new();
+    (&file).read_to_end(&mut image)?;
+    rename_cgroups(&mut image, old, new);
+    file.write_all_at(&image, 0)
+}
+
+/// The path of an image below the image directory.
+fn image_name(entry: &Entry) -> Option<&[u8]> {
+    entry.member.path.strip_prefix(b"checkpoint/")
+}
+
+/// IDs have one length, 64 hexadecimal digits: every length in the protobuf stays right.
+fn rename_cgroups(image: &mut [u8], old: &str, new: &str) {
+    let (old, new) = (old.as_bytes(), new.as_bytes());
+    if old.len() != new.len() || old.is_empty() {
+        return;
+    }
+    let mut at = 0;
+    while at + old.len() <= image.len() {
+        if image[at..].starts_with(old) {
+            image[at..at + new.len()].copy_from_slice(new);
+            at += new.len();
+        } else {
+            at += 1;
+        }
+    }
+}
+
+fn place_volumes(
+    plan: &RestorePlan,
+    options: &RestoreOptions,
+    volumes: &[(String, PathBuf)],
+    repairs: &mut Repairs,
+    progress: &mut dyn Progress,
+) -> Result<Transferred, FilesError> {
+    let mut moved = Transferred::default();
+    for (name, data) in volumes {
+        let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{name}.tar")) else { continue };
+        let mut times = Times::below(data.clone());
+        let members = plan.archive.nested(entry)?;
+        let members = members.inspect(|entry| entry.iter().for_each(|entry| times.note(&entry.member)));
+        moved += extract_tree(&mut plan.archive.source()?, members, data, options.clone_policy, progress)?;
+        repairs.add_tree(times);
+    }
+    Ok(moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_replaced_in_place() {
+        let (old, new) = ("a".repeat(64), "b".repeat(64));
+        let mut image = format!("\x08/libpod-{old}\x12x{old}{}", "a".repeat(63)).into_bytes();
+        rename_cgroups(&mut image, &old, &new);
+        assert_eq!(image, format!("\x08/libpod-{new}\x12x{new}{}", "a".repeat(63)).into_bytes());
+    }
+
+    #[test]
+    fn other_ids_are_left_alone() {
+        let mut image = b"libpod-abc".to_vec();
+        rename_cgroups(&mut image, "abc", "abcd");
+        assert_eq!(image, b"libpod-abc");
+    }
+}

@@ -1,0 +1,126 @@
+//! What podman, its runtime and CRIU do to a container's files after they were put in place, put right.
+//!
+//! podman mounts the container's root when everything is in place, and then works on it as on that of a new container;
+//! CRIU makes files for a while, and sockets. What exactly is in `docs/what-podman-touches.md`.
+//!
+//! | at CRIU's moment | put right, through the mount |
+//! |---|---|
+//! | pre-restore | owner, mode and content of what podman touches; what it made, where there was nothing, goes |
+//! | pre-resume | times of directories and sockets |
+
+mod shm;
+mod times;
+mod touched;
+
+use std::path::PathBuf;
+
+use aligntar::{Entry, InodeError};
+use layerfs::Layers;
+use rustix::io::Errno;
+
+use crate::archive::{ArchiveError, CheckpointArchive};
+use crate::rootfs::{ExtractError, Socket};
+use shm::Shm;
+pub(super) use times::Times;
+use touched::Touched;
+
+/// Why a change could not be put right.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// A file could not be looked at, or not be changed.
+    #[error("{call} {}", path.display())]
+    Call {
+        /// What was tried.
+        call: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// The container's root is mounted where this program does not see it.
+    #[error("podman has not mounted the container's root at {}", path.display())]
+    NotMounted {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A file could not be read.
+    #[error(transparent)]
+    Inode(#[from] InodeError),
+    /// The archive could not be read again.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A file could not be made again.
+    #[error(transparent)]
+    Place(#[from] ExtractError),
+}
+
+/// What has to be put right, noted while files are put in place.
+#[derive(Debug, Default)]
+pub(super) struct Repairs {
+    touched: Option<Touched>,
+    shm: Option<Shm>,
+    trees: Vec<Times>,
+}
+
+impl Repairs {
+    /// Of a volume.
+    pub(super) fn add_tree(&mut self, times: Times) {
+        self.trees.push(times);
+    }
+
+    /// Of the memory at /dev/shm, which podman will mount at `folder` if it is the container's own.
+    pub(super) fn add_shm(&mut self, archive: &CheckpointArchive, folder: PathBuf) -> Result<(), ArchiveError> {
+        self.shm = Shm::note(archive, folder)?;
+        Ok(())
+    }
+
+    /// Of the root, as noted by `root`.
+    pub(super) fn add_root(&mut self, root: Root) {
+        self.touched = Some(root.touched);
+        self.trees.push(root.times);
+    }
+
+    /// When all is mounted, before CRIU begins.
+    pub(super) fn before_tasks(&self, archive: &CheckpointArchive) -> Result<(), RepairError> {
+        self.touched.as_ref().map_or(Ok(()), |touched| touched.put_right(archive))?;
+        self.shm.as_ref().map_or(Ok(()), |shm| shm.put_right(archive))
+    }
+
+    /// When all tasks are there, before they run.
+    pub(super) fn after_tasks(&self) -> Result<(), RepairError> {
+        self.trees.iter().try_for_each(Times::put_right)?;
+        self.shm.as_ref().map_or(Ok(()), Shm::put_times_right)
+    }
+}
+
+/// The container's root, member by member.
+#[derive(Debug)]
+pub(super) struct Root {
+    touched: Touched,
+    times: Times,
+}
+
+impl Root {
+    pub(super) fn new(layers: &Layers) -> Self {
+        let merged = layers.merged.clone().unwrap_or_else(|| layers.upperdir.with_file_name("merged"));
+        Root { times: Times::below(merged.clone()), touched: Touched::below(merged) }
+    }
+
+    pub(super) fn note(&mut self, entry: &Entry) {
+        self.times.note(&entry.member);
+        self.touched.note(entry);
+    }
+
+    /// Notes what is known only when all members are in place. `is_complete` says whether the archive tells all that
+    /// differs from the image: podman's own leave some of it out.
+    pub(super) fn placed(
+        &mut self,
+        sockets: &[Socket],
+        layers: &Layers,
+        is_complete: bool,
+    ) -> Result<(), ExtractError> {
+        sockets.iter().filter(|socket| socket.link.is_none()).for_each(|socket| self.times.note_socket(socket));
+        self.touched.placed(layers, is_complete)
+    }
+}

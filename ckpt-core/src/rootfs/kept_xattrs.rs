@@ -1,0 +1,14 @@
+//! Which extended attributes go into an archive, and come out of it.
+
+use layerfs::XattrNamespace;
+
+/// Extended attributes that are files' own: not the overlay's markers, and not labels that the target's policy sets.
+pub(super) fn keep_stored(ns: XattrNamespace) -> impl Fn(&[u8]) -> bool {
+    move |name| name != b"security.selinux" && ns.merged_xattr_name(name).is_some()
+}
+
+/// As [`keep_stored`], outside of the container's own overlay: an overlay's markers are data there, as in the storage of
+/// another engine that lies in a volume.
+pub(super) fn keep_plain(name: &[u8]) -> bool {
+    name != b"security.selinux"
+}
