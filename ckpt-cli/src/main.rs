@@ -1,16 +1,30 @@
-//! The command `ckpt`: freezes containers of podman into files, and brings them back, by reflink.
+//! The command `ckpt`: checkpoints podman containers into files and restores them, by reflink.
+//!
+//! ```text
+//! main            the command line
+//! commands        one file per subcommand
+//! arguments archive podman statistics     what several of them have
+//! progress messages names spool signals   the terminal and the system
+//! ```
 #![forbid(unsafe_code)]
 
+mod archive;
+mod arguments;
 mod commands;
-mod display;
+mod messages;
+mod names;
+mod podman;
+mod progress;
 mod signals;
+mod spool;
+mod statistics;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use commands::Command;
-use display::Verbosity;
+use messages::Verbosity;
 
 /// Freeze a podman container, keep it as a file, bring it back or copy it.
 ///
@@ -33,7 +47,7 @@ fn main() -> ExitCode {
     match command.run(verbosity) {
         Ok(status) => status,
         Err(error) => {
-            display::complain(&error);
+            messages::complain(&error);
             ExitCode::FAILURE
         }
     }

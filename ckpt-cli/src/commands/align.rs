@@ -2,16 +2,16 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
 
 use aligntar::{EndMarker, Entry, FileSource, Limits, Reader, Writer, Written};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::input::{Input, Stream};
-use super::target::TargetArguments;
-use crate::display::{Display, Summary, Verbosity};
+use crate::archive::input::{Input, Stream};
+use crate::archive::output::OutputArguments;
+use crate::messages::Verbosity;
+use crate::progress::{ProgressLine, Summary};
 
 /// Make an archive whose file data lies on blocks out of any tar archive, compressed with zstd or gzip or not.
 ///
@@ -27,28 +27,28 @@ pub(crate) struct Arguments {
     #[arg(long)]
     nested: bool,
     #[command(flatten)]
-    target: TargetArguments,
+    layout: OutputArguments,
 }
 
-pub(crate) fn run(arguments: Arguments, verbosity: Verbosity) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
     let started = Instant::now();
-    let mut display = Display::new("align");
-    let written = align(&arguments, &mut display).with_context(|| format!("align {}", arguments.input.display()))?;
-    display.finish();
+    let mut progress = ProgressLine::new("align");
+    let written = align(arguments, &mut progress).with_context(|| format!("align {}", arguments.input.display()))?;
+    progress.finish();
     let summary = Summary { elapsed: started.elapsed(), frozen: None, moved: written.moved };
     summary.print(&arguments.output.to_string_lossy(), verbosity);
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-fn align(arguments: &Arguments, display: &mut Display) -> Result<Written> {
-    let Arguments { output, nested, target, .. } = arguments;
+fn align(arguments: &Arguments, progress: &mut ProgressLine) -> Result<Written> {
+    let Arguments { output, nested, layout, .. } = arguments;
     match Input::open(&arguments.input)? {
-        Input::File(archive) => target.write(output, |writer, _| {
+        Input::File(archive) => layout.write(output, |writer, _| {
             let depth = if *nested { NESTED_DEPTH } else { 0 };
-            append_all(&archive, Reader::open(&archive)?, depth, writer, display)
+            append_all(&archive, Reader::open(&archive)?, depth, writer, progress)
         }),
         Input::Stream(_) if *nested => bail!("--nested needs an archive in a file that is not compressed"),
-        Input::Stream(stream) => target.write(output, |writer, _| append_stream(*stream, writer, display)),
+        Input::Stream(stream) => layout.write(output, |writer, _| append_stream(*stream, writer, progress)),
     }
 }
 
@@ -60,19 +60,19 @@ fn append_all(
     entries: Reader<FileSource<'_>>,
     depth: u32,
     writer: &mut Writer<'_>,
-    display: &mut Display,
+    progress: &mut ProgressLine,
 ) -> Result<()> {
     for entry in entries {
         let entry = entry?;
         let before = writer.moved();
         if depth > 0 && is_archive(archive, &entry) {
             writer.append_nested(&entry.member, |writer| {
-                append_all(archive, Reader::open_nested(archive, &entry)?, depth - 1, writer, display)
+                append_all(archive, Reader::open_nested(archive, &entry)?, depth - 1, writer, progress)
             })?;
             continue;
         }
         writer.append_entry(&entry, archive)?;
-        display.count(writer.moved() - before);
+        progress.count(writer.moved() - before);
     }
     Ok(())
 }
@@ -85,12 +85,12 @@ fn is_archive(archive: &File, entry: &Entry) -> bool {
     is_named_so && Reader::open_nested(archive, entry).is_ok_and(is_whole)
 }
 
-fn append_stream(stream: Stream, writer: &mut Writer<'_>, display: &mut Display) -> Result<()> {
+fn append_stream(stream: Stream, writer: &mut Writer<'_>, progress: &mut ProgressLine) -> Result<()> {
     let mut reader = Reader::new(stream, Limits::default());
     while let Some(entry) = reader.next_entry()? {
         let before = writer.moved();
         writer.append_stream(&entry.member, &mut reader.data(&entry))?;
-        display.count(writer.moved() - before);
+        progress.count(writer.moved() - before);
     }
     // Whoever writes the stream must not find it closed.
     reader.into_source().drain().context("read to the end")

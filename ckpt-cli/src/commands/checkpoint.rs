@@ -1,25 +1,25 @@
 //! `ckpt checkpoint`.
 
-mod job;
+mod each;
+mod fallback;
 
-use std::ffi::OsString;
 use std::io::{IsTerminal, stdout};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use ckpt_core::checkpoint::{Export, check_cgroup, check_memory_tracking};
+use ckpt_core::checkpoint::{CheckpointOptions, Export, check_cgroup, check_memory_tracking};
 use ckpt_core::compression::Compression;
 use ckpt_core::containers;
+use ckpt_core::interrupt::Interrupt;
 use clap::{ArgGroup, Args};
 
-use super::CloneArgument;
-use super::stock::{self, given, valued};
-use super::target::CompressionArgument;
-use crate::display::Verbosity;
+use crate::arguments::{CompressionArgument, ReflinkArgument};
+use crate::messages::Verbosity;
+use crate::podman::{self, CommandLine};
 use crate::signals;
-use job::{Job, Named};
+use each::{Container, Each};
 
 /// Freeze running containers and make archives of them; stops the containers unless told otherwise.
 ///
@@ -29,7 +29,7 @@ use job::{Job, Named};
 /// If one of several containers fails, the others are done all the same.
 #[derive(Args)]
 #[command(group = ArgGroup::new("which").required(true).args(["containers", "all", "latest"]))]
-#[command(after_help = super::EXIT_STATUS)]
+#[command(after_help = podman::EXIT_STATUS)]
 pub(crate) struct Arguments {
     /// Names or IDs of running containers
     #[arg(value_name = "CONTAINER")]
@@ -88,7 +88,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    clone: CloneArgument,
+    reflink: ReflinkArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
@@ -96,25 +96,47 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCod
     if arguments.pre_checkpoint {
         check_memory_tracking()?;
     }
-    if let Some(why) = arguments.podmans_part() {
-        for container in arguments.named()? {
+    if let Some(why) = arguments.why_podman_alone() {
+        for container in arguments.containers()? {
             check_cgroup(&container.name)?;
         }
-        return stock::hand_over(why, &arguments.all_for_podman()?, &interrupt, verbosity);
+        return podman::hand_over(why, &arguments.for_podman_alone()?, &interrupt, verbosity);
     }
-    let export = arguments.export()?;
-    Ok(Job::new(arguments, export, interrupt, verbosity).run(&arguments.named()?).into())
+    let options = arguments.options(interrupt)?;
+    let fallback = arguments.fallback.then(|| arguments.for_podman());
+    let each = Each::new(options, fallback, arguments.print_stats, verbosity);
+    Ok(each.run(&arguments.containers()?).into())
 }
 
 impl Arguments {
     /// Why podman does all of it, if so.
-    fn podmans_part(&self) -> Option<&'static str> {
+    fn why_podman_alone(&self) -> Option<&'static str> {
         match self {
             Arguments { create_image: Some(_), .. } => Some("a checkpoint image is no file to clone into"),
             Arguments { pre_checkpoint: true, .. } => Some("a pre-checkpoint is memory, and no files to clone"),
             Arguments { export: None, .. } => Some("without -e there is no archive to clone into"),
             _ => None,
         }
+    }
+
+    /// What is asked of each container, whose name is still to be filled in.
+    fn options(&self, interrupt: Interrupt) -> Result<CheckpointOptions> {
+        Ok(CheckpointOptions {
+            container: String::new(),
+            export: self.export()?,
+            leave_running: self.leave_running,
+            compress: self.compression(),
+            ignore_rootfs: self.ignore_rootfs,
+            ignore_volumes: self.ignore_volumes,
+            keep: self.keep,
+            keep_stopped: self.keep_stopped,
+            tcp_established: self.tcp_established,
+            file_locks: self.file_locks,
+            with_previous: self.with_previous,
+            force: self.force,
+            clone_policy: self.reflink.policy(),
+            interrupt: Some(interrupt),
+        })
     }
 
     fn export(&self) -> Result<Export> {
@@ -139,54 +161,41 @@ impl Arguments {
     }
 
     /// The containers to work on; podman prints the IDs of those that it found itself.
-    fn named(&self) -> Result<Vec<Named>> {
+    fn containers(&self) -> Result<Vec<Container>> {
         let listed = match (self.all, self.latest) {
             (true, _) => containers::running()?,
             (_, true) => vec![containers::latest()?],
             _ => {
-                let named = |name: &String| Named { name: name.clone(), printed: name.clone() };
+                let named = |name: &String| Container { name: name.clone(), printed: name.clone() };
                 return Ok(self.containers.iter().map(named).collect());
             }
         };
-        Ok(listed.into_iter().map(|listed| Named { name: listed.name, printed: listed.id }).collect())
+        Ok(listed.into_iter().map(|listed| Container { name: listed.name, printed: listed.id }).collect())
     }
 
     /// podman's command line, without the archive and the containers.
-    fn for_podman(&self) -> Vec<OsString> {
-        let options = given(&[
-            (self.leave_running, "--leave-running"),
-            (self.ignore_rootfs, "--ignore-rootfs"),
-            (self.ignore_volumes, "--ignore-volumes"),
-            (self.keep, "--keep"),
-            (self.tcp_established, "--tcp-established"),
-            (self.file_locks, "--file-locks"),
-            (self.pre_checkpoint, "--pre-checkpoint"),
-            (self.with_previous, "--with-previous"),
-            (self.print_stats, "--print-stats"),
-        ]);
-        let image = self.create_image.iter().map(|image| valued("create-image", image));
-        ["container".into(), "checkpoint".into()].into_iter().chain(options).chain(image).collect()
+    fn for_podman(&self) -> CommandLine {
+        CommandLine::container("checkpoint")
+            .switches(&[
+                (self.leave_running, "--leave-running"),
+                (self.ignore_rootfs, "--ignore-rootfs"),
+                (self.ignore_volumes, "--ignore-volumes"),
+                (self.keep, "--keep"),
+                (self.tcp_established, "--tcp-established"),
+                (self.file_locks, "--file-locks"),
+                (self.pre_checkpoint, "--pre-checkpoint"),
+                (self.with_previous, "--with-previous"),
+                (self.print_stats, "--print-stats"),
+            ])
+            .values("create-image", &self.create_image)
     }
 
-    fn all_for_podman(&self) -> Result<Vec<OsString>> {
-        let mut arguments = self.for_podman();
+    fn for_podman_alone(&self) -> Result<CommandLine> {
+        let mut command = self.for_podman();
         if let Some(path) = &self.export {
             ensure!(path != Path::new("-"), "podman makes this archive, and no stream of it: name a file");
-            arguments.extend(self.to_file(path));
+            command = fallback::to_file(command, self.compression(), path);
         }
-        arguments.extend(given(&[(self.all, "--all"), (self.latest, "--latest")]));
-        arguments.push("--".into());
-        arguments.extend(self.containers.iter().map(OsString::from));
-        Ok(arguments)
-    }
-
-    /// podman's default is another compression than ours.
-    fn to_file(&self, path: &Path) -> [OsString; 2] {
-        let compression = match self.compression() {
-            Compression::None => "none",
-            Compression::Gzip => "gzip",
-            Compression::Zstd => "zstd",
-        };
-        [valued("compress", compression), valued("export", path)]
+        Ok(command.switches(&[(self.all, "--all"), (self.latest, "--latest")]).operands(&self.containers))
     }
 }

@@ -9,8 +9,9 @@ use ckpt_core::diff::{DiffReport, Difference, DifferenceError, Letter, between, 
 use ckpt_core::operand::Operand;
 use clap::Args;
 
-use super::{Format, spool_folder};
-use crate::display::tell;
+use crate::arguments::TableFormat;
+use crate::messages::eprint_line;
+use crate::spool;
 
 /// Show what a container changed, or what lies between two checkpoints: A added, C changed, D deleted
 ///
@@ -19,7 +20,7 @@ use crate::display::tell;
 pub(crate) struct Arguments {
     /// A container of podman or Docker, a merged directory, or an archive
     #[arg(value_name = "NAME|PATH|ARCHIVE")]
-    subject: String,
+    name_or_path: String,
     /// Show what leads from the first to this one, of the same image, instead of from the image to the first
     #[arg(value_name = "NAME|PATH|ARCHIVE")]
     newer: Option<String>,
@@ -27,14 +28,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PID", conflicts_with = "newer")]
     pid: Option<u32>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TableFormat::Table)]
+    format: TableFormat,
 }
 
-pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut lines =
         Lines { out: BufWriter::with_capacity(1 << 16, io::stdout().lock()), format: arguments.format, count: 0 };
-    let reported = report(&arguments, &mut lines).and_then(|report| {
+    let reported = report(arguments, &mut lines).and_then(|report| {
         lines.finish()?;
         Ok(report)
     });
@@ -44,7 +45,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Err(error) => Err(error),
         Ok(report) => {
             if report.image_missing {
-                tell("Warning: the image is not in this host's storage: what was added is shown as changed");
+                eprint_line("Warning: the image is not in this host's storage: what was added is shown as changed");
             }
             Ok(())
         }
@@ -52,14 +53,14 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn report(arguments: &Arguments, lines: &mut Lines<impl Write>) -> anyhow::Result<DiffReport> {
-    let subject = match arguments.pid {
-        Some(pid) => Operand::of_process(pid, Path::new(&arguments.subject))?,
-        None => Operand::find(&arguments.subject)?,
+    let operand = match arguments.pid {
+        Some(pid) => Operand::of_process(pid, Path::new(&arguments.name_or_path))?,
+        None => Operand::find(&arguments.name_or_path)?,
     };
     let mut visit = |difference| lines.add(&difference);
     Ok(match &arguments.newer {
-        Some(newer) => between(&subject, &Operand::find(newer)?, &spool_folder(), &mut visit)?,
-        None => of_image(&subject, &spool_folder(), &mut visit)?,
+        Some(newer) => between(&operand, &Operand::find(newer)?, &spool::folder(), &mut visit)?,
+        None => of_image(&operand, &spool::folder(), &mut visit)?,
     })
 }
 
@@ -74,15 +75,15 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Differences on their way out, one line each in both formats.
 struct Lines<W> {
     out: W,
-    format: Format,
+    format: TableFormat,
     count: u64,
 }
 
 impl<W: Write> Lines<W> {
     fn add(&mut self, difference: &Difference) -> io::Result<()> {
         match self.format {
-            Format::Table => self.add_text(difference)?,
-            Format::Json => {
+            TableFormat::Table => self.add_text(difference)?,
+            TableFormat::Json => {
                 self.out.write_all(if self.count == 0 { b"[\n" } else { b",\n" })?;
                 serde_json::to_writer(&mut self.out, difference)?;
             }
@@ -103,7 +104,7 @@ impl<W: Write> Lines<W> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if let Format::Json = self.format {
+        if let TableFormat::Json = self.format {
             self.out.write_all(if self.count == 0 { b"[]\n" } else { b"\n]\n" })?;
         }
         self.out.flush()
@@ -154,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    fn printed(format: Format, differences: &[Difference]) -> anyhow::Result<String> {
+    fn printed(format: TableFormat, differences: &[Difference]) -> anyhow::Result<String> {
         let mut lines = Lines { out: Vec::new(), format, count: 0 };
         for difference in differences {
             lines.add(difference)?;
@@ -175,7 +176,7 @@ mod tests {
             difference(Letter::D, "/käse".as_bytes(), Some(3), None),
         ];
         let text = "C              /etc\nA           17 /new\\012\\033[2J\\377\\\\\nD            3 /käse\n";
-        assert_eq!(printed(Format::Table, &differences)?, text);
+        assert_eq!(printed(TableFormat::Table, &differences)?, text);
         Ok(())
     }
 
@@ -191,9 +192,9 @@ mod tests {
 
     #[test]
     fn json_is_one_list() -> anyhow::Result<()> {
-        assert_eq!(printed(Format::Json, &[])?, "[]\n");
+        assert_eq!(printed(TableFormat::Json, &[])?, "[]\n");
         let differences = [difference(Letter::C, b"/a", Some(1), Some(2)), difference(Letter::D, b"/\xff", None, None)];
-        let list: serde_json::Value = serde_json::from_str(&printed(Format::Json, &differences)?)?;
+        let list: serde_json::Value = serde_json::from_str(&printed(TableFormat::Json, &differences)?)?;
         assert_eq!(
             list,
             serde_json::json!([

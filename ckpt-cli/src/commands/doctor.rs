@@ -9,9 +9,9 @@ use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 
-use super::Format;
-use super::text::printable;
-use crate::display::say;
+use crate::arguments::TableFormat;
+use crate::messages::print_line;
+use crate::names::printable;
 
 /// Say what works on this host, and what to do about the rest
 ///
@@ -22,17 +22,17 @@ pub(crate) struct Arguments {
     #[arg(default_value = ".")]
     folder: PathBuf,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TableFormat::Table)]
+    format: TableFormat,
 }
 
-pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = &arguments.folder;
     ensure!(folder.is_dir(), "{} is no folder: name one in which archives are to be made", folder.display());
     let checkup = examine(folder);
     match arguments.format {
-        Format::Json => say(serde_json::to_string_pretty(&checkup)?)?,
-        Format::Table => say(table(&checkup))?,
+        TableFormat::Json => print_line(serde_json::to_string_pretty(&checkup)?)?,
+        TableFormat::Table => print_line(table(&checkup))?,
     }
     Ok(if checkup.fit { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

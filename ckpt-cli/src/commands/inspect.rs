@@ -9,9 +9,10 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::HumanBytes;
 
-use super::text::printable;
-use super::{Format, spool_folder};
-use crate::display::say;
+use crate::arguments::TableFormat;
+use crate::messages::print_line;
+use crate::names::printable;
+use crate::spool;
 
 /// Show what is in an archive, and how much of its data is shared with other files.
 #[derive(Args)]
@@ -19,15 +20,15 @@ pub(crate) struct Arguments {
     /// The archive, ours or podman's own
     archive: PathBuf,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TableFormat::Table)]
+    format: TableFormat,
 }
 
-pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let inspection = inspect(&arguments.archive, &spool_folder())?;
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let inspection = inspect(&arguments.archive, &spool::folder())?;
     match arguments.format {
-        Format::Json => say(serde_json::to_string_pretty(&inspection)?),
-        Format::Table => print_tables(&inspection),
+        TableFormat::Json => print_line(serde_json::to_string_pretty(&inspection)?),
+        TableFormat::Table => print_tables(&inspection),
     }
 }
 
@@ -57,7 +58,7 @@ fn print_tables(inspection: &Inspection) -> anyhow::Result<()> {
     add("deleted", &format!("{} paths of the image", inspection.deleted));
     add("length", &length(inspection));
     add("on disk", &on_disk(inspection));
-    say(format_args!("{facts}\n{}\n{}", parts(inspection), privileges(&inspection.privileges)))
+    print_line(format_args!("{facts}\n{}\n{}", parts(inspection), privileges(&inspection.privileges)))
 }
 
 fn privileges(privileges: &[Granted]) -> String {

@@ -9,34 +9,34 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde_json::json;
 
-use super::Format;
-use crate::display::say;
+use crate::arguments::TableFormat;
+use crate::messages::print_line;
 
 /// Show the layers of a container or of an overlay mount, top first
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// A container of podman or Docker, or a merged directory
     #[arg(value_name = "NAME|PATH")]
-    subject: String,
+    name_or_path: String,
     /// PATH is a mount point as this process sees it
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TableFormat::Table)]
+    format: TableFormat,
 }
 
-pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let subject = match arguments.pid {
-        Some(pid) => Operand::of_process(pid, Path::new(&arguments.subject))?,
-        None => Operand::find(&arguments.subject)?,
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let operand = match arguments.pid {
+        Some(pid) => Operand::of_process(pid, Path::new(&arguments.name_or_path))?,
+        None => Operand::find(&arguments.name_or_path)?,
     };
-    let Operand::Layers { store, layers } = subject else {
-        bail!("{} is an archive, which has no layers: `ckpt inspect` says what is in it", arguments.subject);
+    let Operand::Layers { store, layers } = operand else {
+        bail!("{} is an archive, which has no layers: `ckpt inspect` says what is in it", arguments.name_or_path);
     };
     match arguments.format {
-        Format::Json => say(serde_json::to_string_pretty(&to_json(store, &layers, &paths(&layers)?))?),
-        Format::Table => say(table(store, &layers, &paths(&layers)?)),
+        TableFormat::Json => print_line(serde_json::to_string_pretty(&to_json(store, &layers, &paths(&layers)?))?),
+        TableFormat::Table => print_line(table(store, &layers, &paths(&layers)?)),
     }
 }
 

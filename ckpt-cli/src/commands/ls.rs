@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use aligntar::{Entry, Kind, Limits, Reader, Source, Timestamp};
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::input::Input;
-use super::text::{json_bytes, printable};
+use crate::archive::input::Input;
+use crate::arguments::TextFormat;
+use crate::names::{json_bytes, printable};
 
 /// List the members of any tar archive, compressed with zstd or gzip or not.
 #[derive(Args)]
@@ -21,20 +22,14 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     long: bool,
     /// One name a line, or one JSON object a line with everything that is known of the member
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    format: TextFormat,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
-
-pub(crate) fn run(arguments: Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let listed = match Input::open(&arguments.archive)? {
-        Input::File(file) => list(&arguments, Reader::open(&file)?),
-        Input::Stream(stream) => list(&arguments, Reader::new(*stream, Limits::default())),
+        Input::File(file) => list(arguments, Reader::open(&file)?),
+        Input::Stream(stream) => list(arguments, Reader::new(*stream, Limits::default())),
     };
     match listed {
         // Who closed standard output has seen enough.
@@ -69,9 +64,9 @@ const WRITE: &str = "write to standard output";
 
 fn line(arguments: &Arguments, entry: &Entry) -> String {
     match (arguments.format, arguments.long) {
-        (Format::Json, _) => as_json(entry).to_string(),
-        (Format::Text, false) => printable(&entry.member.path),
-        (Format::Text, true) => as_long_line(entry),
+        (TextFormat::Json, _) => as_json(entry).to_string(),
+        (TextFormat::Text, false) => printable(&entry.member.path),
+        (TextFormat::Text, true) => as_long_line(entry),
     }
 }
 

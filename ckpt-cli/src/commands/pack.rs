@@ -15,8 +15,10 @@ use aligntar::{
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::target::{FileArgument, JobsArgument, TargetArguments};
-use crate::display::{Display, Summary, Verbosity, complain, tell};
+use crate::archive::output::OutputArguments;
+use crate::arguments::JobsArgument;
+use crate::messages::{Verbosity, complain, eprint_line};
+use crate::progress::{ProgressLine, Summary};
 use exclude::Excluded;
 use operand::Operand;
 
@@ -30,8 +32,9 @@ pub(crate) struct Arguments {
     /// Directories, or files
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    #[command(flatten)]
-    file: FileArgument,
+    /// The archive to make; - for standard output
+    #[arg(short, long, value_name = "ARCHIVE")]
+    file: PathBuf,
     /// Look for the paths below this directory
     #[arg(short = 'C', long, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -55,7 +58,7 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "mtime")]
     clamp_mtime: bool,
     #[command(flatten)]
-    target: TargetArguments,
+    layout: OutputArguments,
     #[command(flatten)]
     jobs: JobsArgument,
 }
@@ -68,18 +71,18 @@ const EXIT_STATUS: &str = "Exit status, as tar's: 0 if everything is in the arch
 const CHANGED: u8 = 1;
 const FAILED: u8 = 2;
 
-pub(crate) fn run(arguments: Arguments, verbosity: Verbosity) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
     let started = Instant::now();
-    let mut display = Display::new("pack");
-    let packed = pack(&arguments, &mut display, verbosity);
-    display.finish();
-    let archive = arguments.file.file.to_string_lossy();
+    let mut progress = ProgressLine::new("pack");
+    let packed = pack(arguments, &mut progress, verbosity);
+    progress.finish();
+    let archive = arguments.file.to_string_lossy();
     match packed {
         Ok(Packed { written, troubles }) => {
             let summary = Summary { elapsed: started.elapsed(), frozen: None, moved: written.moved };
             summary.print(&archive, verbosity);
             if troubles.unreadable > 0 {
-                tell(format_args!("Error: {archive} is there, but without what could not be read"));
+                eprint_line(format_args!("Error: {archive} is there, but without what could not be read"));
             }
             Ok(troubles.status().into())
         }
@@ -112,12 +115,12 @@ impl Troubles {
     }
 }
 
-fn pack(arguments: &Arguments, display: &mut Display, verbosity: Verbosity) -> Result<Packed> {
+fn pack(arguments: &Arguments, progress: &mut ProgressLine, verbosity: Verbosity) -> Result<Packed> {
     let excluded = Excluded::new(&arguments.exclude)?;
     let directory = arguments.directory.as_deref();
     let operands = Operand::all(&arguments.paths, directory, &excluded)?;
     let mut troubles = Troubles::default();
-    let written = arguments.target.write(&arguments.file.file, |writer, itself| {
+    let written = arguments.layout.write(&arguments.file, |writer, itself| {
         let options = PackOptions {
             exclude: &|path| excluded.has(path),
             omit: itself,
@@ -127,10 +130,10 @@ fn pack(arguments: &Arguments, display: &mut Display, verbosity: Verbosity) -> R
             changes: ChangePolicy::List,
             owner: arguments.owner,
             mtime: mtime(arguments),
-            readers: readers(arguments.jobs.count()),
+            readers: readers(arguments.jobs.count().get()),
             ..PackOptions::default()
         };
-        troubles = append(&operands, writer, options, display)?;
+        troubles = append(&operands, writer, options, progress)?;
         Ok(())
     })?;
     for pattern in excluded.unused() {
@@ -143,24 +146,24 @@ fn append(
     operands: &[Operand],
     writer: &mut Writer<'_>,
     options: PackOptions<'_>,
-    display: &mut Display,
+    progress: &mut ProgressLine,
 ) -> Result<Troubles> {
-    let mut count = |_: &[u8], moved| display.count(moved);
+    let mut count = |_: &[u8], moved| progress.count(moved);
     let mut packer = Packer::new(writer, options, &mut count);
     let mut closed = 0;
     for operand in operands {
         if let Err(error) = operand.append(&mut packer)? {
             closed += 1;
-            tell(format_args!("Error: {error:#}"));
+            eprint_line(format_args!("Error: {error:#}"));
         }
     }
-    packer.unreadable().iter().for_each(|error| tell(format_args!("Error: {}", with_reasons(error))));
-    packer.changed().iter().for_each(|change| tell(format_args!("Warning: {}", with_reasons(change))));
+    packer.unreadable().iter().for_each(|error| eprint_line(format_args!("Error: {}", with_reasons(error))));
+    packer.changed().iter().for_each(|change| eprint_line(format_args!("Warning: {}", with_reasons(change))));
     for socket in packer.omitted_sockets() {
-        tell(format_args!("Warning: {:?} is a socket, it is left out", ShownName::new(socket)));
+        eprint_line(format_args!("Warning: {:?} is a socket, it is left out", ShownName::new(socket)));
     }
     for archive in packer.omitted_files() {
-        tell(format_args!("Warning: {:?} is the archive itself, it is left out", ShownName::new(archive)));
+        eprint_line(format_args!("Warning: {:?} is the archive itself, it is left out", ShownName::new(archive)));
     }
     Ok(Troubles { changed: packer.changed().len(), unreadable: closed + packer.unreadable().len() })
 }

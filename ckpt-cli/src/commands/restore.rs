@@ -1,21 +1,21 @@
 //! `ckpt restore`.
 
-use std::ffi::OsString;
-use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use ckpt_core::interrupt::Interrupt;
 use ckpt_core::restore::{Import, RestoreError, RestoreOptions, RestoreReport, import_file, restore};
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
-use super::statistics::Statistics;
-use super::stock::{self, given, valued};
-use super::{CloneArgument, spool_folder};
-use crate::display::{Display, Summary, Verbosity, say};
-use crate::signals;
+use crate::archive::input;
+use crate::arguments::ReflinkArgument;
+use crate::messages::{Verbosity, print_line};
+use crate::podman::{self, CommandLine, FALLBACK_HINT};
+use crate::progress::{ProgressLine, Summary};
+use crate::statistics::Statistics;
+use crate::{signals, spool};
 
 /// Make a running container of an archive, ours or podman's own, compressed or not.
 ///
@@ -23,7 +23,7 @@ use crate::signals;
 /// checkpoint images become containers, and podman itself does it.
 #[derive(Args)]
 #[command(group = ArgGroup::new("which").required(true).args(["import", "containers", "all", "latest"]))]
-#[command(after_help = super::EXIT_STATUS)]
+#[command(after_help = podman::EXIT_STATUS)]
 pub(crate) struct Arguments {
     /// Checkpointed containers to restore in place, or checkpoint images (podman itself does it)
     #[arg(value_name = "CONTAINER|IMAGE")]
@@ -89,36 +89,37 @@ pub(crate) struct Arguments {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    clone: CloneArgument,
+    reflink: ReflinkArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
     let interrupt = signals::interrupt()?;
     let Some(import) = arguments.import()? else {
         let why = "without -i there is no archive to clone from";
-        return stock::hand_over(why, &arguments.in_place(), &interrupt, verbosity);
+        return podman::hand_over(why, &arguments.for_podman_in_place(), &interrupt, verbosity);
     };
-    let options = arguments.options(import, &interrupt);
-    let mut display = Display::new("restore");
-    let done = restore(&options, &mut display);
-    display.finish();
+    let options = arguments.options(import, interrupt);
+    let mut progress = ProgressLine::new("restore");
+    let done = restore(&options, &mut progress);
+    progress.finish();
     match done {
-        Ok(report) => arguments.tell(&options, &report, verbosity)?,
-        Err(error) if error.is_podmans_alone() && arguments.fallback => {
-            return fall_back(arguments, &options, &error);
+        Ok(report) => {
+            print(&options.import, &report, arguments.print_stats, verbosity)?;
+            Ok(ExitCode::SUCCESS)
         }
-        Err(error) if error.is_podmans_alone() => bail!("{:#}: {}", anyhow::Error::new(error), super::HINT),
-        Err(error) => return Err(error.into()),
+        Err(error) if error.is_podmans_alone() && arguments.fallback => {
+            fall_back(arguments.for_podman(), &options, &error)
+        }
+        Err(error) if error.is_podmans_alone() => bail!("{:#}: {FALLBACK_HINT}", anyhow::Error::new(error)),
+        Err(error) => Err(error.into()),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 impl Arguments {
     fn import(&self) -> Result<Option<Import>> {
         Ok(match &self.import {
             Some(path) if path == Path::new("-") => {
-                let is_terminal = stdin().is_terminal();
-                ensure!(!is_terminal, "an archive is expected on standard input: redirect it, or name a file");
+                input::check_stdin()?;
                 Some(Import::Stdin)
             }
             Some(path) => Some(Import::File(path.clone())),
@@ -126,7 +127,7 @@ impl Arguments {
         })
     }
 
-    fn options(&self, import: Import, interrupt: &Interrupt) -> RestoreOptions {
+    fn options(&self, import: Import, interrupt: Interrupt) -> RestoreOptions {
         RestoreOptions {
             import,
             import_previous: self.import_previous.clone(),
@@ -144,65 +145,60 @@ impl Arguments {
             trust: self.trust,
             allow_image_mismatch: self.allow_image_mismatch,
             force: self.force,
-            clone_policy: self.clone.policy(),
-            interrupt: Some(interrupt.clone()),
+            clone_policy: self.reflink.policy(),
+            interrupt: Some(interrupt),
         }
-    }
-
-    fn tell(&self, options: &RestoreOptions, report: &RestoreReport, verbosity: Verbosity) -> Result<()> {
-        let summary = Summary { elapsed: report.elapsed, frozen: None, moved: report.moved };
-        summary.print(&options.import.name().to_string_lossy(), verbosity);
-        if self.print_stats {
-            let mut statistics = Statistics::of_restores();
-            statistics.add(&report.podman_stats, &ours(report));
-            return say(statistics);
-        }
-        say(&report.id)
     }
 
     /// podman's command line, without the archive and the containers.
-    fn for_podman(&self) -> Vec<OsString> {
-        let options = given(&[
-            (self.ignore_rootfs, "--ignore-rootfs"),
-            (self.ignore_volumes, "--ignore-volumes"),
-            (self.ignore_static_ip, "--ignore-static-ip"),
-            (self.ignore_static_mac, "--ignore-static-mac"),
-            (self.tcp_established, "--tcp-established"),
-            (self.tcp_close, "--tcp-close"),
-            (self.file_locks, "--file-locks"),
-            (self.keep, "--keep"),
-            (self.print_stats, "--print-stats"),
-        ]);
-        let previous = self.import_previous.iter().map(|path| valued("import-previous", path));
-        let name = self.name.iter().map(|name| valued("name", name));
-        let pod = self.pod.iter().map(|pod| valued("pod", pod));
-        let ports = self.publish.iter().map(|port| valued("publish", port));
-        let verb = ["container".into(), "restore".into()].into_iter();
-        verb.chain(options).chain(previous).chain(name).chain(pod).chain(ports).collect()
+    fn for_podman(&self) -> CommandLine {
+        CommandLine::container("restore")
+            .switches(&[
+                (self.ignore_rootfs, "--ignore-rootfs"),
+                (self.ignore_volumes, "--ignore-volumes"),
+                (self.ignore_static_ip, "--ignore-static-ip"),
+                (self.ignore_static_mac, "--ignore-static-mac"),
+                (self.tcp_established, "--tcp-established"),
+                (self.tcp_close, "--tcp-close"),
+                (self.file_locks, "--file-locks"),
+                (self.keep, "--keep"),
+                (self.print_stats, "--print-stats"),
+            ])
+            .values("import-previous", &self.import_previous)
+            .values("name", &self.name)
+            .values("pod", &self.pod)
+            .values("publish", &self.publish)
     }
 
-    fn in_place(&self) -> Vec<OsString> {
-        let mut arguments = self.for_podman();
-        arguments.extend(given(&[(self.all, "--all"), (self.latest, "--latest")]));
-        arguments.push("--".into());
-        arguments.extend(self.containers.iter().map(OsString::from));
-        arguments
+    fn for_podman_in_place(&self) -> CommandLine {
+        let command = self.for_podman();
+        command.switches(&[(self.all, "--all"), (self.latest, "--latest")]).operands(&self.containers)
     }
+}
+
+fn print(import: &Import, report: &RestoreReport, print_stats: bool, verbosity: Verbosity) -> Result<()> {
+    let summary = Summary { elapsed: report.elapsed, frozen: None, moved: report.moved };
+    summary.print(&import.name().to_string_lossy(), verbosity);
+    if print_stats {
+        let mut statistics = Statistics::of_restores();
+        statistics.add(&report.podman_stats, &our_statistics(report));
+        return print_line(statistics);
+    }
+    print_line(&report.id)
 }
 
 /// podman opens the archive three times, so that a stream has to become a file first.
-fn fall_back(arguments: &Arguments, options: &RestoreOptions, why: &RestoreError) -> Result<ExitCode> {
-    let archive = import_file(options, &spool_folder())?;
-    let mut command = arguments.for_podman();
-    command.push(valued("import", stock::path_of(&archive)));
-    let said = stock::fall_back(why, &command, options.interrupt.as_ref())?;
+fn fall_back(command: CommandLine, options: &RestoreOptions, why: &RestoreError) -> Result<ExitCode> {
+    let archive = import_file(options, &spool::folder())?;
+    let command = command.values("import", [podman::path_of(&archive)]);
+    let said = podman::fall_back(why, &command, options.interrupt.as_ref())?;
     if !said.stdout.is_empty() {
-        say(String::from_utf8_lossy(&said.stdout).trim_end())?;
+        print_line(String::from_utf8_lossy(&said.stdout).trim_end())?;
     }
-    Ok(stock::status(&said).into())
+    Ok(podman::status(&said).into())
 }
 
-fn ours(report: &RestoreReport) -> Value {
+fn our_statistics(report: &RestoreReport) -> Value {
     json!({
         "elapsed_us": report.elapsed.as_micros() as u64,
         "place_us": report.place.as_micros() as u64,

@@ -1,11 +1,10 @@
 //! `ckpt unpack`.
 
-mod first_names;
+mod hard_links;
+mod reporter;
 mod selection;
-mod teller;
 
 use std::fs::File;
-use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -20,14 +19,14 @@ use clap::Args;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use rustix::fs::Mode;
 
-use super::CloneArgument;
-use super::input::{Input, Stream};
-use super::target::JobsArgument;
-use crate::display::{Display, Summary, Verbosity};
+use crate::archive::input::{Input, Stream};
+use crate::arguments::{JobsArgument, ReflinkArgument};
+use crate::messages::Verbosity;
+use crate::progress::{ProgressLine, Summary};
 use crate::signals;
-use first_names::Links;
-use selection::Wanted;
-use teller::Teller;
+use hard_links::Links;
+use reporter::Reporter;
+use selection::Selection;
 
 /// Unpack any tar archive, compressed with zstd or gzip or not, below a directory and never outside of it; needs no
 /// root and no podman.
@@ -59,22 +58,22 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "GLOB")]
     xattr: Vec<String>,
     #[command(flatten)]
-    clone: CloneArgument,
+    reflink: ReflinkArgument,
     #[command(flatten)]
     jobs: JobsArgument,
 }
 
-pub(crate) fn run(arguments: Arguments, verbosity: Verbosity) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
     let started = Instant::now();
-    let mut display = Display::new("unpack");
-    let moved = unpack(&arguments, &mut display).with_context(|| arguments.archive.display().to_string())?;
-    display.finish();
+    let mut progress = ProgressLine::new("unpack");
+    let moved = unpack(arguments, &mut progress).with_context(|| arguments.archive.display().to_string())?;
+    progress.finish();
     let summary = Summary { elapsed: started.elapsed(), frozen: None, moved };
     summary.print(&arguments.archive.to_string_lossy(), verbosity);
     Ok(())
 }
 
-fn unpack(arguments: &Arguments, display: &mut Display) -> Result<Transferred> {
+fn unpack(arguments: &Arguments, progress: &mut ProgressLine) -> Result<Transferred> {
     let directory = &arguments.directory;
     let target = File::open(directory).with_context(|| format!("open the directory {}", directory.display()))?;
     let asked_for = asked_for(&arguments.xattr)?;
@@ -85,16 +84,16 @@ fn unpack(arguments: &Arguments, display: &mut Display) -> Result<Transferred> {
         owner: is_root && !arguments.no_same_owner,
         permissions: if is_root || arguments.same_permissions { Permissions::Exact } else { less_umask() },
         keep_xattr: &|name| by_default(name) || asked_for.is_match(Path::new(std::ffi::OsStr::from_bytes(name))),
-        clone_policy: arguments.clone.policy(),
-        threads: NonZeroUsize::new(arguments.jobs.count()).expect("clap let no zero in"),
+        clone_policy: arguments.reflink.policy(),
+        threads: arguments.jobs.count(),
         ..UnpackOptions::default()
     };
     let input = Input::open(&arguments.archive)?;
     let interrupted = signals::flag()?;
-    let (mut parents, mut teller) = (PlainParents, Teller::new(display.lines(), arguments.fail_fast));
-    let unpacker = Unpacker::telling(target.as_fd(), options, &mut parents, &mut teller)?;
-    let wanted = Wanted::new(&arguments.members);
-    let mut run = Run { unpacker, wanted, display, interrupted: &interrupted };
+    let (mut parents, mut reporter) = (PlainParents, Reporter::new(progress.lines(), arguments.fail_fast));
+    let unpacker = Unpacker::telling(target.as_fd(), options, &mut parents, &mut reporter)?;
+    let wanted = Selection::new(&arguments.members);
+    let mut run = Run { unpacker, wanted, progress, interrupted: &interrupted };
     let unpacked = match input {
         Input::File(file) => run.unpack_file(&file),
         Input::Stream(stream) => run.unpack_stream(Reader::new(*stream, Limits::default())),
@@ -105,7 +104,7 @@ fn unpack(arguments: &Arguments, display: &mut Display) -> Result<Transferred> {
     unpacked?;
     let moved = finished?;
     wanted.check()?;
-    teller.check()?;
+    reporter.check()?;
     Ok(moved)
 }
 
@@ -119,8 +118,8 @@ fn less_umask() -> Permissions {
 /// An unpacking on its way.
 struct Run<'r, 'u> {
     unpacker: Unpacker<'u>,
-    wanted: Wanted<'r>,
-    display: &'r mut Display,
+    wanted: Selection<'r>,
+    progress: &'r mut ProgressLine,
     interrupted: &'r AtomicBool,
 }
 
@@ -128,7 +127,7 @@ impl Run<'_, '_> {
     fn unpack_file(&mut self, file: &File) -> Result<()> {
         let mut links = Links::default();
         self.unpack_all(&mut Reader::open(file)?, |entry, wanted| !wanted.is_all() && links.keep(entry, wanted))?;
-        links.make(file, &mut self.unpacker, self.display)
+        links.make(file, &mut self.unpacker, self.progress)
     }
 
     fn unpack_stream(&mut self, mut reader: Reader<Stream>) -> Result<()> {
@@ -142,7 +141,7 @@ impl Run<'_, '_> {
     fn unpack_all<S: Source>(
         &mut self,
         reader: &mut Reader<S>,
-        mut is_for_later: impl FnMut(&Entry, &Wanted<'_>) -> bool,
+        mut is_for_later: impl FnMut(&Entry, &Selection<'_>) -> bool,
     ) -> Result<()> {
         while let Some(entry) = reader.next_entry()? {
             if self.interrupted.load(Ordering::Relaxed) {
@@ -152,7 +151,7 @@ impl Run<'_, '_> {
                 );
             }
             if self.wanted.find(&entry.member.path) && !is_for_later(&entry, &self.wanted) {
-                self.display.count(self.unpacker.unpack(&entry, reader.source_mut())?);
+                self.progress.count(self.unpacker.unpack(&entry, reader.source_mut())?);
             }
         }
         Ok(())

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use aligntar::{Alignment, Report, ShownName, VerifyOptions, verify, verify_file};
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-use super::input::Input;
-use super::text::json_bytes;
-use crate::display::{say, tell};
+use crate::archive::input::Input;
+use crate::arguments::TextFormat;
+use crate::messages::{eprint_line, print_line};
+use crate::names::json_bytes;
 
 /// Look at everything in a tar archive that a reader could stumble over: every header, every pax record, nested
 /// archives, the end, and where data lies. Exit status 1 and the offset where something is wrong.
@@ -26,21 +27,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BYTES")]
     align: Option<u64>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    format: TextFormat,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
-
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
-    let report = report(&arguments).with_context(|| arguments.archive.display().to_string())?;
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let report = report(arguments).with_context(|| arguments.archive.display().to_string())?;
     match arguments.format {
-        Format::Json => say(serde_json::to_string_pretty(&as_json(&report))?)?,
-        Format::Text => print(&arguments, &report)?,
+        TextFormat::Json => print_line(serde_json::to_string_pretty(&as_json(&report))?)?,
+        TextFormat::Text => print(arguments, &report)?,
     }
     let is_sound = report.problems.is_empty() && !(arguments.aligned && report.unaligned_members > 0);
     Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -64,19 +59,19 @@ fn report(arguments: &Arguments) -> Result<Report> {
 fn print(arguments: &Arguments, report: &Report) -> Result<()> {
     for problem in &report.problems {
         let within = problem.within.as_deref().map(|path| format!(" in {}", ShownName::new(path))).unwrap_or_default();
-        tell(format_args!("Error: at offset {}{within}: {}", problem.offset, problem.kind));
+        eprint_line(format_args!("Error: at offset {}{within}: {}", problem.offset, problem.kind));
     }
     if arguments.aligned
         && let Some(first) = &report.first_unaligned
     {
         let path = ShownName::new(&first.path);
-        tell(format_args!(
+        eprint_line(format_args!(
             "Error: the data of {path} at offset {} does not lie on a block: ckpt align",
             first.data_offset
         ));
     }
     let shared = report.sharing.map(|sharing| format!(", {} shared", HumanBytes(sharing.shared_bytes)));
-    say(format_args!(
+    print_line(format_args!(
         "{}: {} members, {} nested archives, {}{}; {} of {} larger files on blocks; {}",
         arguments.archive.display(),
         report.members,

@@ -61,21 +61,12 @@ pub(crate) const CKPT_CORE: Rules = Rules {
 
 pub(crate) const CKPT_CLI: Rules = Rules {
     root: "ckpt-cli/src/main.rs",
-    floors: &[],
-    known_circles: &[&[
-        "commands",
-        "commands::align",
-        "commands::checkpoint",
-        "commands::checkpoint::job",
-        "commands::diff",
-        "commands::doctor",
-        "commands::inspect",
-        "commands::layers",
-        "commands::pack",
-        "commands::restore",
-        "commands::target",
-        "commands::unpack",
-    ]],
+    floors: &[
+        &["commands"],
+        &["archive", "podman", "progress", "statistics"],
+        &["arguments", "messages", "names", "signals", "spool"],
+    ],
+    known_circles: &[],
     known_upward: &[],
 };
 

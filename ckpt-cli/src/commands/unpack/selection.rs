@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 
 /// The members that were named, and which of them the archive has.
-pub(super) struct Wanted<'a> {
+pub(super) struct Selection<'a> {
     members: Vec<(&'a Path, bool)>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> Selection<'a> {
     pub(super) fn new(members: &'a [PathBuf]) -> Self {
         let plain = |member: &'a PathBuf| member.strip_prefix(".").unwrap_or(member);
-        Wanted { members: members.iter().map(|member| (plain(member), false)).collect() }
+        Selection { members: members.iter().map(|member| (plain(member), false)).collect() }
     }
 
     /// Whether the archive's member `path` is to be unpacked.
@@ -23,7 +23,7 @@ impl<'a> Wanted<'a> {
         self.is_all() || self.members.iter().any(|(member, _)| path.starts_with(member))
     }
 
-    /// As [`Wanted::has`], and notes that the archive has it.
+    /// As [`Selection::has`], and notes that the archive has it.
     pub(super) fn find(&mut self, path: &[u8]) -> bool {
         let path = plain(path);
         let mut is_wanted = self.is_all();
@@ -63,11 +63,11 @@ mod tests {
     #[test]
     fn named_members_come_with_all_below_them() {
         let members = ["a/b".into(), "./c/".into(), "gone".into()];
-        let mut wanted = Wanted::new(&members);
+        let mut wanted = Selection::new(&members);
         for (path, expected) in [("a/b", true), ("a/b/c", true), ("a", false), ("a/bc", false), ("c/d", true)] {
             assert_eq!((wanted.has(path.as_bytes()), wanted.find(path.as_bytes())), (expected, expected), "{path}");
         }
         assert!(wanted.check().unwrap_err().to_string().contains("gone"));
-        assert!(Wanted::new(&[]).find(b"anything"));
+        assert!(Selection::new(&[]).find(b"anything"));
     }
 }

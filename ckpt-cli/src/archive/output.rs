@@ -2,10 +2,9 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, stdout};
-use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aligntar::{Alignment, ClonePolicy, Padding, WriteOptions, Writer, Written};
 use anyhow::{Context, Result, ensure};
@@ -13,11 +12,11 @@ use ckpt_core::compression::Compression;
 use ckpt_core::output::Output;
 use clap::{Args, ValueEnum};
 
-use super::CloneArgument;
+use crate::arguments::{CompressionArgument, ReflinkArgument};
 
 /// How an archive is laid out, for all commands that make one.
 #[derive(Args)]
-pub(super) struct TargetArguments {
+pub(crate) struct OutputArguments {
     /// Block size that file data is laid out on: a power of two from 512 to 65536, or auto for the output's file system
     #[arg(long, value_name = "BYTES", default_value = "auto", value_parser = alignment)]
     align: AlignArgument,
@@ -32,7 +31,7 @@ pub(super) struct TargetArguments {
     #[arg(long)]
     sync: bool,
     #[command(flatten)]
-    clone: CloneArgument,
+    reflink: ReflinkArgument,
 }
 
 #[derive(Clone, Copy)]
@@ -53,38 +52,21 @@ enum PaddingArgument {
     Dummy,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum CompressionArgument {
-    None,
-    Gzip,
-    Zstd,
-}
-
-impl From<CompressionArgument> for Compression {
-    fn from(argument: CompressionArgument) -> Self {
-        match argument {
-            CompressionArgument::None => Compression::None,
-            CompressionArgument::Gzip => Compression::Gzip,
-            CompressionArgument::Zstd => Compression::Zstd,
-        }
-    }
-}
-
-impl TargetArguments {
+impl OutputArguments {
     fn write_options(&self) -> WriteOptions {
         let padding = match self.padding {
             PaddingArgument::Comment => Padding::Comment,
             PaddingArgument::Vendor => Padding::Vendor,
             PaddingArgument::Dummy => Padding::DummyHeaders,
         };
-        WriteOptions { alignment: self.align.0, padding, clone_policy: self.clone.policy() }
+        WriteOptions { alignment: self.align.0, padding, clone_policy: self.reflink.policy() }
     }
 
     /// Makes the archive `path`, or writes it to standard output for `-`, with what `fill` appends. That is told as well
     /// which files are the archive itself, by their device and inode numbers: the new one, and the older one at `path`.
     ///
     /// What was at `path` stays until the new one is whole.
-    pub(super) fn write(
+    pub(crate) fn write(
         &self,
         path: &Path,
         fill: impl FnOnce(&mut Writer<'_>, &[(u64, u64)]) -> Result<()>,
@@ -157,27 +139,4 @@ impl Target {
         }
         Ok(())
     }
-}
-
-/// How many threads a command may use.
-#[derive(Args)]
-pub(super) struct JobsArgument {
-    /// Threads that read or write files; by default one for each core
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
-}
-
-impl JobsArgument {
-    pub(super) fn count(&self) -> usize {
-        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.jobs.unwrap_or_else(cores).get()
-    }
-}
-
-/// The archive to make.
-#[derive(Args)]
-pub(super) struct FileArgument {
-    /// The archive to make; - for standard output
-    #[arg(short, long, value_name = "ARCHIVE")]
-    pub(super) file: PathBuf,
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use aligntar::{Entry, FileSource, Kind, Reader, Unpacker};
 use anyhow::Result;
 
-use super::selection::{Wanted, plain};
-use crate::display::Display;
+use super::selection::{Selection, plain};
+use crate::progress::ProgressLine;
 
 /// Bytes of memory for such links; those beyond it are made as links, if they can be.
 const REMEMBERED_BYTES: usize = 64 << 20;
@@ -25,7 +25,7 @@ pub(super) struct Links {
 
 impl Links {
     /// Whether `entry`, which is wanted, is a link that has to wait. What was to wait for its path does so no longer.
-    pub(super) fn keep(&mut self, entry: &Entry, wanted: &Wanted<'_>) -> bool {
+    pub(super) fn keep(&mut self, entry: &Entry, wanted: &Selection<'_>) -> bool {
         let path = plain(&entry.member.path);
         self.waiting.remove(&path);
         let Kind::HardLink { target } = &entry.member.kind else { return false };
@@ -39,7 +39,7 @@ impl Links {
     }
 
     /// Makes them out of the `archive`, which is read again for that.
-    pub(super) fn make(self, archive: &File, unpacker: &mut Unpacker<'_>, display: &mut Display) -> Result<()> {
+    pub(super) fn make(self, archive: &File, unpacker: &mut Unpacker<'_>, progress: &mut ProgressLine) -> Result<()> {
         let mut by_target = BTreeMap::<_, Vec<_>>::new();
         for link in self.waiting.into_values() {
             by_target.entry(target(&link)).or_default().push(link);
@@ -59,7 +59,7 @@ impl Links {
                     // It is made, and told if that fails, as any other.
                     None => {}
                 }
-                display.count(unpacker.unpack(&link, &mut FileSource::new(archive)?)?);
+                progress.count(unpacker.unpack(&link, &mut FileSource::new(archive)?)?);
             }
         }
         Ok(())

@@ -3,20 +3,20 @@
 use aligntar::{ShownName, UnpackError, Witness};
 use anyhow::{Error, Result, ensure};
 
-use crate::display::Lines;
+use crate::progress::Lines;
 
 /// Lines that are printed; nobody reads more of them, and a hostile archive has no end of them.
 const PRINTED: u64 = 1000;
 
-pub(super) struct Teller {
+pub(super) struct Reporter {
     lines: Lines,
     fail_fast: bool,
     failures: u64,
 }
 
-impl Teller {
+impl Reporter {
     pub(super) fn new(lines: Lines, fail_fast: bool) -> Self {
-        Teller { lines, fail_fast, failures: 0 }
+        Reporter { lines, fail_fast, failures: 0 }
     }
 
     /// # Errors
@@ -37,7 +37,7 @@ impl Teller {
     }
 }
 
-impl Witness for Teller {
+impl Witness for Reporter {
     fn failed(&mut self, error: UnpackError) -> Result<(), UnpackError> {
         if self.fail_fast {
             return Err(error);

@@ -1,40 +1,18 @@
-//! What people see on stderr: warnings; on a terminal a progress bar and one line at the end as well.
+//! How the work goes on: a line on a terminal meanwhile, and one at the end.
 
-use std::fmt;
-use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
-use anyhow::{Context, Result};
-use ckpt_core::checkpoint::CheckpointError;
 use ckpt_core::progress::{Phase, Progress};
-use ckpt_core::restore::RestoreError;
-use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+use crate::messages::{Verbosity, eprint_line};
 
 /// Members can come by the hundred thousand a second; nobody reads faster than this.
 const REDRAW: Duration = Duration::from_millis(50);
 
-/// How much is said beside warnings and errors.
-#[derive(Clone, Copy, Args)]
-pub(crate) struct Verbosity {
-    /// Say what was done also where no person looks on, which is where standard error is no terminal
-    #[arg(short, long, global = true)]
-    verbose: bool,
-}
-
-impl Verbosity {
-    /// Prints what a person likes to know. Scripts take stdout and stderr together and compare them with what podman
-    /// says, which is nothing.
-    pub(crate) fn note(self, line: impl fmt::Display) {
-        if self.verbose || io::stderr().is_terminal() {
-            tell(line);
-        }
-    }
-}
-
 /// A line with the phase, the members and the bytes so far; silent where stderr is no terminal.
-pub(crate) struct Display {
+pub(crate) struct ProgressLine {
     bar: ProgressBar,
     phase: &'static str,
     members: u64,
@@ -42,13 +20,13 @@ pub(crate) struct Display {
     drawn: Instant,
 }
 
-impl Display {
+impl ProgressLine {
     pub(crate) fn new(verb: &'static str) -> Self {
         let style = ProgressStyle::with_template("{prefix} {spinner} [{elapsed_precise}] {msg}");
         let bar = ProgressBar::new_spinner().with_prefix(verb);
         bar.set_style(style.expect("the template is a constant"));
         bar.enable_steady_tick(Duration::from_millis(100));
-        Display { bar, phase: "", members: 0, moved: Transferred::default(), drawn: Instant::now() }
+        ProgressLine { bar, phase: "", members: 0, moved: Transferred::default(), drawn: Instant::now() }
     }
 
     /// Takes the line away.
@@ -86,17 +64,17 @@ pub(crate) struct Lines(ProgressBar);
 
 impl Lines {
     pub(crate) fn print(&self, line: &str) {
-        self.0.suspend(|| tell(line));
+        self.0.suspend(|| eprint_line(line));
     }
 }
 
-impl Drop for Display {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.finish();
     }
 }
 
-impl Progress for Display {
+impl Progress for ProgressLine {
     fn phase(&mut self, phase: Phase) {
         self.phase = match phase {
             Phase::Writeback => "writing out dirty pages",
@@ -117,7 +95,7 @@ impl Progress for Display {
     }
 
     fn warning(&mut self, text: &str) {
-        self.bar.suspend(|| tell(format_args!("Warning: {text}")));
+        self.bar.suspend(|| eprint_line(format_args!("Warning: {text}")));
     }
 }
 
@@ -145,31 +123,4 @@ fn bytes(moved: Transferred) -> String {
         holes => format!(", {} of holes", HumanBytes(holes)),
     };
     format!("{} cloned, {} copied{holes}", HumanBytes(moved.cloned_bytes), HumanBytes(moved.copied_bytes))
-}
-
-/// Prints a line on stderr. Where that is closed or full, there is nobody to tell; the work goes on.
-pub(crate) fn tell(line: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Tells why something failed: a line for people, and below it, indented, what other programs said themselves.
-pub(crate) fn complain(error: &anyhow::Error) {
-    tell(format_args!("Error: {error:#}"));
-    let of_checkpoint = error.downcast_ref().map(CheckpointError::details);
-    let of_restore = error.downcast_ref().map(RestoreError::details);
-    for line in of_checkpoint.or(of_restore).unwrap_or_default() {
-        tell(format_args!("  {line}"));
-    }
-}
-
-/// Prints a line on stdout.
-///
-/// # Errors
-/// If it cannot be written. Who closed the pipe has seen enough: that is none.
-pub(crate) fn say(line: impl fmt::Display) -> Result<()> {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("write to standard output"),
-    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 /// The statistics of all containers of one command.
-pub(super) struct Statistics {
+pub(crate) struct Statistics {
     /// podman's key for the time that it took altogether, in microseconds.
     duration_key: &'static str,
     duration_us: u64,
@@ -13,16 +13,16 @@ pub(super) struct Statistics {
 }
 
 impl Statistics {
-    pub(super) fn of_checkpoints() -> Self {
+    pub(crate) fn of_checkpoints() -> Self {
         Statistics { duration_key: "podman_checkpoint_duration", duration_us: 0, containers: Vec::new() }
     }
 
-    pub(super) fn of_restores() -> Self {
+    pub(crate) fn of_restores() -> Self {
         Statistics { duration_key: "podman_restore_duration", duration_us: 0, containers: Vec::new() }
     }
 
     /// Adds one container: what `podman` printed of it, if that was understood, and `ours`.
-    pub(super) fn add(&mut self, podman: &Value, ours: &Value) {
+    pub(crate) fn add(&mut self, podman: &Value, ours: &Value) {
         self.duration_us += podman[self.duration_key].as_u64().unwrap_or_default();
         let mut container = podman["container_statistics"][0].clone();
         container["ckpt"] = ours.clone();
@@ -30,7 +30,7 @@ impl Statistics {
     }
 
     /// Adds what podman printed of containers that it saw to alone.
-    pub(super) fn add_podmans(&mut self, podman: &Value) {
+    pub(crate) fn add_podmans(&mut self, podman: &Value) {
         self.duration_us += podman[self.duration_key].as_u64().unwrap_or_default();
         self.containers.extend(podman["container_statistics"].as_array().into_iter().flatten().cloned());
     }

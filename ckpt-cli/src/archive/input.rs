@@ -9,9 +9,9 @@ use aligntar::{Compression, Decompressed, StreamSource};
 use anyhow::{Context, Result, ensure};
 
 /// The stream of an [`Input`], decompressed.
-pub(super) type Stream = StreamSource<io::BufReader<Decompressed<File>>>;
+pub(crate) type Stream = StreamSource<io::BufReader<Decompressed<File>>>;
 
-pub(super) enum Input {
+pub(crate) enum Input {
     File(File),
     /// A pipe, or compressed.
     Stream(Box<Stream>),
@@ -19,11 +19,11 @@ pub(super) enum Input {
 
 impl Input {
     /// Opens the archive at `path`, or standard input for `-`.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let is_stdin = path == Path::new("-");
         let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
         if is_stdin {
-            ensure!(!stdin().is_terminal(), "an archive is expected on standard input: redirect it, or name a file");
+            check_stdin()?;
         }
         let opened = if is_stdin { stdin().as_fd().try_clone_to_owned().map(File::from) } else { File::open(path) };
         let file = opened.with_context(|| format!("open {name}"))?;
@@ -42,4 +42,11 @@ impl Input {
         }
         Ok(Input::Stream(Box::new(Decompressed::new(file)?.into_source())))
     }
+}
+
+/// # Errors
+/// If nobody redirected standard input: a person cannot type an archive.
+pub(crate) fn check_stdin() -> Result<()> {
+    ensure!(!stdin().is_terminal(), "an archive is expected on standard input: redirect it, or name a file");
+    Ok(())
 }

@@ -4,12 +4,12 @@ use aligntar::ShownName;
 use serde_json::{Value, json};
 
 /// A name in full length that keeps to its line: what is no printable text is escaped as in C.
-pub(super) fn printable(name: &[u8]) -> String {
+pub(crate) fn printable(name: &[u8]) -> String {
     ShownName::whole(name).to_string()
 }
 
 /// Bytes that are no UTF-8 are no JSON string: they are in hexadecimal then, under `{"hex": …}`.
-pub(super) fn json_bytes(bytes: &[u8]) -> Value {
+pub(crate) fn json_bytes(bytes: &[u8]) -> Value {
     match str::from_utf8(bytes) {
         Ok(text) => text.into(),
         Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),

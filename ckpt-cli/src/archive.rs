@@ -1,0 +1,4 @@
+//! Archives that commands read and make, whatever is in them.
+
+pub(crate) mod input;
+pub(crate) mod output;

@@ -1,0 +1,20 @@
+//! `--jobs`: how many threads a command may use.
+
+use std::num::NonZeroUsize;
+use std::thread;
+
+use clap::Args;
+
+#[derive(Args)]
+pub(crate) struct JobsArgument {
+    /// Threads that read or write files; by default one for each core
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+}
+
+impl JobsArgument {
+    pub(crate) fn count(&self) -> NonZeroUsize {
+        let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.jobs.unwrap_or_else(cores)
+    }
+}
