@@ -3,7 +3,6 @@
 mod lab;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -11,23 +10,10 @@ use lab::*;
 
 /// A folder with a `criu` that kills podman as soon as it has dumped the container whose first process is `pid`.
 fn criu_that_ends_podman(pid: &str) -> tempfile::TempDir {
-    let bin = tempfile::tempdir().unwrap();
-    let criu = succeed("sh", &["-c", "command -v criu"]);
-    let asked_by_a_runtime = "[ \"$1\" = swrk ] && [ $(cat /proc/$PPID/comm) != podman ]";
+    let criu = installed("criu");
     let lives = format!("grep -q '^State:.[RSDTt]' /proc/{pid}/status 2> /dev/null");
     let ends = format!("{lives} || pkill -KILL -f '^[^ ]*podman container checkpoint'");
-    let script = format!("#!/bin/bash\n{asked_by_a_runtime} || exec {criu} \"$@\"\n{criu} \"$@\"\n{ends}\n");
-    let path = bin.path().join("criu");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    bin
-}
-
-fn ckpt_with(bin: &Path, arguments: &[&str]) -> String {
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let output = Command::new(env!("CARGO_BIN_EXE_ckpt")).args(arguments).env("PATH", path).output().unwrap();
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).unwrap()
+    broken_criu(&format!("{criu} \"$@\"\n{ends}"))
 }
 
 /// Whether it was started anew, or else goes on with its numbers.
@@ -46,7 +32,7 @@ fn btrfs_a_container_that_is_another_one_now_does_not_keep_running() {
         let container = Container::run("faithful", &["--runtime", runtime, "--restart", policy], COUNT);
         let pid = container.inspect("{{.State.Pid}}");
         let bin = criu_that_ends_podman(&pid);
-        let said = ckpt_with(bin.path(), &["checkpoint", "faithful", "-e", text(&archive)]);
+        let said = ckpt_fails_with(bin.path(), &["checkpoint", "faithful", "-e", text(&archive)]);
         let word = match was_started_anew(&container, &pid) {
             true => "has ended and was started anew by podman's restart policy",
             false => "the container was restored and runs",

@@ -17,12 +17,6 @@ fn checkpoint_fails(container: &Container, archive: &Path, options: &[&str], wor
     assert!(!archive.exists());
 }
 
-fn assert_says(said: &str, words: &[&str]) {
-    for word in words {
-        assert!(said.contains(word), "{word:?} is not in: {said}");
-    }
-}
-
 /// A counting container that a later checkpoint still works on.
 fn counting(name: &str) -> Container {
     let container = Container::run(name, &[], COUNT);
@@ -72,12 +66,8 @@ fn missing_folders_are_named() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn only_root_can() {
     let folder = folder();
-    let program = folder.path().join("ckpt");
-    fs::copy(env!("CARGO_BIN_EXE_ckpt"), &program).unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    for arguments in ["checkpoint x -e /tmp/x.tar", "restore -i /tmp/x.tar"] {
-        let script = format!("{} {arguments}", program.display());
-        let output = run("setpriv", &["--reuid", "1000", "--regid", "1000", "--clear-groups", "sh", "-c", &script]);
+    for arguments in [&["checkpoint", "x", "-e", "/tmp/x.tar"][..], &["restore", "-i", "/tmp/x.tar"]] {
+        let output = ckpt_as_user(folder.path(), arguments);
         assert!(!output.status.success());
         assert_says(&String::from_utf8(output.stderr).unwrap(), &["only root", "sudo"]);
     }
@@ -85,19 +75,8 @@ fn only_root_can() {
 
 /// Runs `ckpt` with nothing in PATH but links to `programs`, and scripts.
 fn ckpt_with_path(programs: &[&str], scripts: &[(&str, &str)], arguments: &[&str]) -> String {
-    let bin = tempfile::tempdir().unwrap();
-    for program in programs {
-        let found = succeed("sh", &["-c", &format!("command -v {program}")]);
-        std::os::unix::fs::symlink(found, bin.path().join(program)).unwrap();
-    }
-    for (name, script) in scripts {
-        let path = bin.path().join(name);
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let output = Command::new(env!("CARGO_BIN_EXE_ckpt")).args(arguments).env("PATH", bin.path()).output().unwrap();
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).unwrap()
+    let bin = folder_of(programs, scripts);
+    fails(Command::new(env!("CARGO_BIN_EXE_ckpt")).args(arguments).env("PATH", bin.path()))
 }
 
 #[test]
@@ -133,14 +112,13 @@ fn missing_or_old_programs_are_named() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn a_full_disk_costs_no_container() {
     let container = counting("full");
-    let full = tempfile::tempdir().unwrap();
-    succeed("mount", &["-t", "tmpfs", "-o", "size=1M", "tmpfs", text(full.path())]);
+    let full = Mounted::tmpfs("size=1M");
     let archive = full.path().join("x.tar");
     checkpoint_fails(&container, &archive, &[], &["no space left", "keeps running"]);
     // Compressed, the size is known only in the end: the container is restored in place then.
     checkpoint_fails(&container, &archive, &["--compress", "gzip"], &["No space left", "was restored"]);
     assert_eq!(fs::read_dir(full.path()).unwrap().count(), 0);
-    succeed("umount", &[text(full.path())]);
+    drop(full);
     assert_consecutive(&container.wait_for_numbers(5));
     can_still_be_checkpointed(&container);
 }
@@ -150,11 +128,10 @@ fn a_full_disk_costs_no_container() {
 fn a_full_disk_costs_not_even_a_container_that_podman_removes() {
     let container = Container::run("fleeting", &["--rm"], COUNT);
     container.exec("head -c 3000000 /dev/urandom > /srv/large; echo precious > /srv/file");
-    let full = tempfile::tempdir().unwrap();
-    succeed("mount", &["-t", "tmpfs", "-o", "size=1M", "tmpfs", text(full.path())]);
+    let full = Mounted::tmpfs("size=1M");
     let archive = full.path().join("x.tar");
     let said = ckpt_fails(&["checkpoint", "fleeting", "-e", text(&archive), "--compress", "zstd"]);
-    succeed("umount", &[text(full.path())]);
+    drop(full);
     let rescued = said.split("`ckpt restore -i ").nth(1).unwrap().split('`').next().unwrap().to_owned();
     wait_for("podman's removal", || podman(&["ps", "-a", "--format", "{{.Names}}"]).is_empty().then_some(()));
     // The record in the storage goes a moment after podman's own.
@@ -226,12 +203,9 @@ fn names_and_volumes_in_use_are_kept() {
 /// Makes the image `localhost/base` with `content`; gives its ID.
 fn import_base(folder: &Path, content: &str) -> String {
     let root = folder.join(content);
-    fs::create_dir(&root).unwrap();
-    fs::copy("/bin/busybox", root.join("busybox")).unwrap();
+    add_busybox(&root, &["busybox"]);
     fs::write(root.join("content"), content).unwrap();
-    let script = format!("tar -c -C {} . | podman import --quiet - localhost/base", root.display());
-    let id = succeed("sh", &["-c", &script]);
-    id.trim_start_matches("sha256:").to_owned()
+    import_image(&root, "localhost/base")
 }
 
 #[test]
@@ -284,7 +258,7 @@ fn a_restore_that_criu_refuses_leaves_nothing() {
         volume.remove();
         let script =
             "mkdir y && tar -C y -xf x.tar && echo broken > y/checkpoint/core-1.img && tar -C y -cf broken.tar .";
-        succeed("sh", &["-c", &format!("cd {} && {script}", folder.path().display())]);
+        shell_in(folder.path(), script);
         let said = ckpt_fails(&["restore", "-i", text(&folder.path().join("broken.tar")), "--name", "refusing-clone"]);
         assert_says(&said, &["broken.tar", "CRIU says"]);
         assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "");

@@ -102,10 +102,9 @@ fn btrfs_a_container_in_a_group_below_its_own_is_frozen_and_thawed_as_a_whole() 
             own.display()
         );
         let bin = broken_criu(&freeze);
-        let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
         let killed = Command::new(env!("CARGO_BIN_EXE_ckpt"))
             .args(["checkpoint", "nested", "-e", text(&archive)])
-            .env("PATH", path)
+            .env("PATH", path_with(bin.path()))
             .stderr(Stdio::null())
             .spawn();
         let mut killed = killed.unwrap();

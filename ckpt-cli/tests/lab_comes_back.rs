@@ -123,10 +123,7 @@ fn btrfs_a_container_whose_mounts_podman_does_not_make_again_is_refused() {
 fn btrfs_a_container_on_a_directory_is_refused() {
     let folder = folder();
     let root = folder.path().join("root");
-    fs::create_dir_all(root.join("bin")).unwrap();
-    for name in ["sh", "sleep"] {
-        fs::copy("/bin/busybox", root.join("bin").join(name)).unwrap();
-    }
+    add_busybox(&root, &["bin/sh", "bin/sleep"]);
     let container = Container::named("rooted");
     let count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done";
     podman(&["run", "-d", "--name", "rooted", "--rootfs", text(&root), "sh", "-c", count]);
@@ -146,12 +143,8 @@ fn btrfs_a_container_on_a_directory_is_refused() {
 fn btrfs_an_image_is_found_however_it_was_named() {
     let folder = folder();
     let root = folder.path().join("root");
-    fs::create_dir_all(root.join("bin")).unwrap();
-    for name in ["sh", "sleep"] {
-        fs::copy("/bin/busybox", root.join("bin").join(name)).unwrap();
-    }
-    let import = format!("tar -c -C {} . | podman import --quiet - ", root.display());
-    let untagged = succeed("sh", &["-c", &import]).trim_start_matches("sha256:").to_owned();
+    add_busybox(&root, &["bin/sh", "bin/sleep"]);
+    let untagged = import_image(&root, "");
     let id = podman(&["image", "inspect", IMAGE, "--format", "{{.Id}}"]);
     let digest = podman(&["image", "inspect", IMAGE, "--format", "{{.Digest}}"]);
     for (runtime, reference) in [
@@ -161,8 +154,7 @@ fn btrfs_an_image_is_found_however_it_was_named() {
         ("crun", format!("sha256:{untagged}")),
     ] {
         let count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done";
-        let container = Container::named("referred");
-        podman(&["run", "-d", "--name", "referred", "--runtime", runtime, &reference, "sh", "-c", count]);
+        let container = Container::run_image("referred", &["--runtime", runtime], &reference, &["sh", "-c", count]);
         let of = || container.inspect("{{.Image}} {{.ImageName}}");
         let before = of();
         cycle(&container, folder.path());

@@ -3,7 +3,7 @@
 mod lab;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use lab::*;
@@ -89,14 +89,7 @@ fn ext4_has_no_reflink() {
 
 /// Runs it with nothing in PATH but links to `programs`, and scripts.
 fn doctor_with(programs: &[&str], scripts: &[(&str, &str)]) -> (Value, i32) {
-    let bin = tempfile::tempdir().unwrap();
-    for program in programs {
-        symlink(succeed("sh", &["-c", &format!("command -v {program}")]), bin.path().join(program)).unwrap();
-    }
-    for (name, script) in scripts {
-        fs::write(bin.path().join(name), script).unwrap();
-        fs::set_permissions(bin.path().join(name), fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    let bin = folder_of(programs, scripts);
     doctor("/tmp", |command| {
         command.env("PATH", bin.path());
     })
@@ -171,11 +164,7 @@ fn btrfs_other_storage_is_a_problem() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_without_root_it_says_what_it_cannot_find_out() {
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("ckpt");
-    fs::copy(env!("CARGO_BIN_EXE_ckpt"), &program).unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let script = format!("{} doctor --format json /tmp", program.display());
-    let output = run("setpriv", &["--reuid", "1000", "--regid", "1000", "--clear-groups", "sh", "-c", &script]);
+    let output = ckpt_as_user(folder.path(), &["doctor", "--format", "json", "/tmp"]);
     let checkup: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_finding(&checkup, "root", "problem", &["user 1000", "sudo"]);

@@ -11,19 +11,6 @@ use lab::*;
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::process::{Pid, Signal, kill_process};
 
-fn assert_says(said: &str, words: &[&str]) {
-    for word in words {
-        assert!(said.contains(word), "{word:?} is not in: {said}");
-    }
-}
-
-fn ckpt_with(bin: &Path, arguments: &[&str]) -> String {
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let output = Command::new(env!("CARGO_BIN_EXE_ckpt")).args(arguments).env("PATH", path).output().unwrap();
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).unwrap()
-}
-
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_criu_that_crashes_costs_no_container() {
@@ -52,12 +39,12 @@ fn assert_costs_no_container(runtime: &str, commands: &str) {
     let archive = folder.path().join("x.tar");
     let bin = broken_criu(commands);
     let container = Container::run("crashed", &["--runtime", runtime], COUNT);
-    let said = ckpt_with(bin.path(), &["checkpoint", "crashed", "-e", text(&archive)]);
+    let said = ckpt_fails_with(bin.path(), &["checkpoint", "crashed", "-e", text(&archive)]);
     assert_says(&said, &["the container keeps running", "CRIU"]);
     assert!(container.is_running() && !archive.exists());
     ckpt(&["checkpoint", "crashed", "-e", text(&archive)]);
     container.remove();
-    let said = ckpt_with(bin.path(), &["restore", "-i", text(&archive)]);
+    let said = ckpt_fails_with(bin.path(), &["restore", "-i", text(&archive)]);
     assert_says(&said, &["restore of", "failed"]);
     assert_eq!(podman(&["ps", "--all", "--format", "{{.Names}}"]), "", "{said}");
     ckpt(&["restore", "-i", text(&archive)]);
@@ -73,7 +60,7 @@ fn btrfs_a_criu_that_dies_while_it_restores_holds_nobody_up() {
     let archive = folder.path().join("x.tar");
     let [configuration, script, reached] = ["criu.conf", "script", "reached"].map(|name| folder.path().join(name));
     fs::write(&configuration, format!("action-script {}\n", script.display())).unwrap();
-    let bin = broken_criu(&format!("CRIU_CONFIG_FILE={} exec {} \"$@\"", configuration.display(), whole_criu()));
+    let bin = broken_criu(&format!("CRIU_CONFIG_FILE={} exec {} \"$@\"", configuration.display(), installed("criu")));
     for runtime in RUNTIMES {
         let container = Container::run("crashed", &["--runtime", runtime], COUNT);
         ckpt(&["checkpoint", "crashed", "-e", text(&archive)]);
@@ -82,7 +69,7 @@ fn btrfs_a_criu_that_dies_while_it_restores_holds_nobody_up() {
             let kill = format!("echo {action} > {} && kill -KILL $PPID", reached.display());
             make_script(&script, &format!("[ $CRTOOLS_SCRIPT_ACTION != {action} ] || {{ {kill}; }}"));
             let before = World::at_rest(Path::new("/nonexistent"));
-            let said = ckpt_with(bin.path(), &["restore", "-i", text(&archive)]);
+            let said = ckpt_fails_with(bin.path(), &["restore", "-i", text(&archive)]);
             assert_says(&said, &["restore of", "failed"]);
             assert_eq!(fs::read_to_string(&reached).unwrap().trim(), action, "{said}");
             before.assert_same(Path::new("/nonexistent"));
@@ -106,11 +93,11 @@ fn btrfs_a_removal_that_was_killed_is_ended_by_the_next_run() {
     let before = World::at_rest(&archive);
 
     let wait = format!("echo $$ > {}; until [ -e {} ]; do sleep 0.01; done", begun.display(), locked.display());
-    let whole_podman = succeed("sh", &["-c", "command -v podman"]);
+    let whole_podman = installed("podman");
     let commands = format!("case \" $* \" in *' rm '*) {wait};; esac\nexec {whole_podman} \"$@\"");
     make_script(&bin.path().join("podman"), &commands);
     let said = std::thread::scope(|scope| {
-        let run = scope.spawn(|| ckpt_with(bin.path(), &["restore", "-i", text(&archive)]));
+        let run = scope.spawn(|| ckpt_fails_with(bin.path(), &["restore", "-i", text(&archive)]));
         wait_for("the removal", || fs::read_to_string(&begun).ok().filter(|pid| pid.ends_with('\n')));
         // Others can read it, but not remove a layer.
         let layers = fs::File::open("/var/lib/containers/storage/overlay-layers/layers.lock").unwrap();

@@ -13,7 +13,7 @@ fn archive_with(script: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let original = Container::run("hostile", &[], COUNT);
     ckpt(&["checkpoint", "hostile", "-e", text(&archive)]);
     original.remove();
-    succeed("sh", &["-ec", &format!("cd {} && {script}", folder.path().display())]);
+    shell_in(folder.path(), script);
     (folder, archive)
 }
 

@@ -4,7 +4,6 @@ mod lab;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -13,15 +12,6 @@ use std::time::Duration;
 use lab::*;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
-
-fn start(arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_ckpt"))
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
 
 /// Sends `signal` some time after the start; gives whether the program succeeded all the same.
 fn strike(mut child: Child, after: Duration, signal: Signal) -> bool {
@@ -47,7 +37,7 @@ fn podmans_at_work() -> Vec<Pid> {
 
 /// Starts ckpt, halts the podman that it starts, and interrupts it; it must not wait for that podman.
 fn interrupt_with_podman_at_a_halt(arguments: &[&str]) {
-    let mut child = start(arguments);
+    let mut child = start_ckpt(arguments);
     wait_for("podman", || {
         podmans_at_work()
             .into_iter()
@@ -93,7 +83,7 @@ fn checkpoints_can_be_struck(signal: Signal, name: &str) {
     container.exec("head -c 3000000 /dev/urandom > /srv/large");
     for step in 0..12 {
         let archive = folder.path().join(format!("{step}.tar"));
-        let child = start(&["checkpoint", name, "-e", text(&archive)]);
+        let child = start_ckpt(&["checkpoint", name, "-e", text(&archive)]);
         let succeeded = strike(child, Duration::from_millis(20 + 40 * step), signal);
         // SIGKILL can come after the archive has got its name.
         assert!(archive.exists() == succeeded || signal == Signal::KILL && !succeeded, "step {step}: {succeeded}");
@@ -136,7 +126,7 @@ fn btrfs_a_second_signal_ends_at_once() {
     let folder = folder();
     let container = Container::run("impatient", &[], COUNT);
     let archive = folder.path().join("x.tar");
-    let mut child = start(&["checkpoint", "impatient", "-e", text(&archive)]);
+    let mut child = start_ckpt(&["checkpoint", "impatient", "-e", text(&archive)]);
     let criu = HeldCriu::met();
     let pid = Pid::from_child(&child);
     // Signals of one kind that wait are one signal.
@@ -193,15 +183,13 @@ fn btrfs_an_interrupt_ends_the_wait_for_another_run() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_an_interrupt_ends_the_wait_for_an_answer() {
     let folder = folder();
-    let podman = succeed("sh", &["-c", "command -v podman"]);
+    let podman = installed("podman");
     let halting = folder.path().join("podman");
-    let script = format!("#!/bin/bash\n[ \"$1 $2\" != 'container inspect' ] || kill -STOP $$\nexec {podman} \"$@\"\n");
-    fs::write(&halting, script).unwrap();
-    fs::set_permissions(&halting, fs::Permissions::from_mode(0o755)).unwrap();
+    make_script(&halting, &format!("[ \"$1 $2\" != 'container inspect' ] || kill -STOP $$\nexec {podman} \"$@\""));
     let container = Container::run("asked", &[], COUNT);
     let child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
         .args(["checkpoint", "asked", "-e", text(&folder.path().join("x.tar"))])
-        .env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap()))
+        .env("PATH", path_with(folder.path()))
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -228,7 +216,7 @@ fn interrupted_restores_leave_nothing() {
     original.remove();
     volume.remove();
     for step in 0..12 {
-        let child = start(&["restore", "-i", text(&archive)]);
+        let child = start_ckpt(&["restore", "-i", text(&archive)]);
         if strike(child, Duration::from_millis(15 + 25 * step), Signal::TERM) {
             assert!(original.is_running());
             original.remove();
@@ -251,7 +239,7 @@ fn of_two_restores_under_one_name_one_wins() {
     for _ in 0..4 {
         let clone = Container::named("wanted-clone");
         let arguments = ["restore", "-i", text(&archive), "--name", "wanted-clone"];
-        let mut rivals = [start(&arguments), start(&arguments)];
+        let mut rivals = [start_ckpt(&arguments), start_ckpt(&arguments)];
         let wins = rivals.iter_mut().map(|rival| rival.wait().unwrap().success()).filter(|won| *won).count();
         assert_eq!(wins, 1);
         assert!(clone.is_running());
@@ -268,7 +256,7 @@ fn many_restores_of_one_archive_at_once(runtime: &str) {
     let checksum = original.exec("sha256sum < /srv/large");
     ckpt(&["checkpoint", "many", "-e", text(&archive)]);
     let clones: Vec<_> = (0..8).map(|number| Container::named(&format!("many-{number}"))).collect();
-    let restore = |clone: &Container| start(&["restore", "-i", text(&archive), "--name", &clone.name]);
+    let restore = |clone: &Container| start_ckpt(&["restore", "-i", text(&archive), "--name", &clone.name]);
     let mut running: Vec<_> = clones.iter().map(restore).collect();
     assert!(running.iter_mut().all(|child| child.wait().unwrap().success()));
     for clone in &clones {

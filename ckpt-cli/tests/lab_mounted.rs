@@ -19,18 +19,16 @@ const SEED: &str = "
 fn make_seeded() {
     let maker = Container::named("seeded-maker");
     podman(&["create", "--name", &maker.name, IMAGE]);
-    succeed("sh", &["-ec", &format!("cd {}; {SEED}", podman(&["mount", &maker.name]))]);
-    podman(&["umount", &maker.name]);
+    maker.change_from_outside(SEED);
     podman(&["commit", "--quiet", &maker.name, SEEDED]);
 }
 
 /// A container of that image that counts, in which root makes `changes`. CRIU uses /tmp, and so changes its time.
 fn changed(name: &str, options: &[&str], changes: &str) -> Container {
-    let usual = ["run", "-d", "--name", name, "--network", "none", "--tmpfs", "/tmp"];
     // CRIU makes the deleted file again for a moment.
     let count = "mkdir /srv/g; exec 3>/srv/g/f; rm /srv/g/f; i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done";
-    podman(&[&usual, options, &[SEEDED, "sh", "-c", count]].concat());
-    let container = Container::named(name);
+    let options = [&["--network", "none", "--tmpfs", "/tmp"], options].concat();
+    let container = Container::run_image(name, &options, SEEDED, &["sh", "-c", count]);
     container.wait_for_numbers(2);
     podman(&["exec", name, "sh", "-ec", changes]);
     podman(&["exec", name, "touch", "-d", "2003-04-05 06:07:08", "/srv/g"]);

@@ -7,52 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use lab::*;
-use tempfile::TempDir;
-
-/// A file system of its own, unmounted with this value.
-struct Mounted(TempDir);
-
-impl Mounted {
-    fn tmpfs(options: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        succeed("mount", &["-t", "tmpfs", "-o", options, "tmpfs", text(folder.path())]);
-        Mounted(folder)
-    }
-
-    /// ext4 on a loop device over the sparse file `image`.
-    fn ext4(image: &Path, bytes: u64) -> Self {
-        fs::File::create(image).unwrap().set_len(bytes).unwrap();
-        succeed("mkfs.ext4", &["-q", "-F", "-m", "0", "-O", "^has_journal", text(image)]);
-        let folder = tempfile::tempdir().unwrap();
-        succeed("mount", &["-o", "loop", text(image), text(folder.path())]);
-        Mounted(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn free(&self) -> u64 {
-        let stat = rustix::fs::statvfs(self.path()).unwrap();
-        stat.f_bavail * stat.f_frsize
-    }
-
-    /// Leaves `bytes` free.
-    fn fill_up_to(&self, bytes: u64) -> PathBuf {
-        let filler = self.path().join("filler");
-        let length = self.free().saturating_sub(bytes);
-        // ext4 needs some blocks for the map of them.
-        run("fallocate", &["--length", &length.max(1).to_string(), text(&filler)]);
-        assert!(self.free() <= bytes + (256 << 10), "{} bytes are free", self.free());
-        filler
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        run("umount", &["--lazy", text(self.path())]);
-    }
-}
 
 fn counting(name: &str, bytes: u64) -> Container {
     let container = Container::run(name, &[], COUNT);

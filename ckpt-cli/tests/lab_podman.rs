@@ -60,9 +60,7 @@ fn podman_restores_ours(runtime: &str) {
     original.exec(CHANGE);
     // podman's own export would not have this.
     original.exec("chmod 700 /home");
-    let merged = podman(&["mount", "ours"]);
-    succeed("sh", &["-ec", &format!("cd {merged}; {CHANGE_FROM_OUTSIDE}")]);
-    podman(&["umount", "ours"]);
+    original.change_from_outside(CHANGE_FROM_OUTSIDE);
     ckpt(&["checkpoint", "ours", "-e", text(&archive)]);
     let (tree, files) = (to_the_second(original.tree()), to_the_second(volume.tree()));
     original.remove();

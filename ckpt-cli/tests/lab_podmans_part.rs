@@ -140,8 +140,7 @@ fn btrfs_another_storage_driver_is_refused_or_left_to_podman() {
     let conf = storage_conf(folder.path());
     let vfs = ("CONTAINERS_STORAGE_CONF", conf.as_str());
     let root = folder.path().join("rootfs");
-    fs::create_dir(&root).unwrap();
-    fs::copy("/bin/busybox", root.join("busybox")).unwrap();
+    add_busybox(&root, &["busybox"]);
     let import = format!("tar -c -C {} . | podman import - localhost/small", root.display());
     elsewhere_succeeds(vfs, "sh", &["-c", &import]);
     let start = ["run", "-d", "--network", "none", "--name", "vfs", "localhost/small"];

@@ -4,20 +4,10 @@ mod lab;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use lab::*;
-
-fn start(arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_ckpt"))
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
 
 /// Whole, if it is there; gives whether it is.
 fn is_whole(archive: &Path) -> bool {
@@ -39,7 +29,7 @@ fn btrfs_two_checkpoints_of_one_container() {
         let archives = ["one.tar", "two.tar"].map(|name| folder.path().join(name));
         let mut rivals = archives.each_ref().map(|archive| {
             sleep(Duration::from_millis(20 * round));
-            start(&["checkpoint", "wanted-twice", "-e", text(archive)])
+            start_ckpt(&["checkpoint", "wanted-twice", "-e", text(archive)])
         });
         let won = rivals.each_mut().map(|rival| rival.wait().unwrap().success());
         assert_eq!(archives.each_ref().map(|archive| is_whole(archive)), won);
@@ -61,7 +51,7 @@ fn btrfs_a_container_ended_or_removed_meanwhile() {
     let archive = folder.path().join("x.tar");
     for (round, end) in ENDS.into_iter().cycle().take(9).enumerate() {
         let container = Container::run("ended", &["--runtime", RUNTIMES[round % 2]], COUNT);
-        let mut checkpoint = start(&["checkpoint", "ended", "-e", text(&archive)]);
+        let mut checkpoint = start_ckpt(&["checkpoint", "ended", "-e", text(&archive)]);
         sleep(Duration::from_millis(30 * round as u64));
         // Too late, it finds nothing to end.
         run("podman", &[end, &["ended"]].concat());
@@ -80,7 +70,7 @@ fn btrfs_a_container_that_exits_meanwhile() {
     for round in 0..8 {
         let script = format!("sleep 0.{}", 2 + round);
         let container = Container::run("exiting", &["--runtime", RUNTIMES[round % 2]], &script);
-        let succeeded = start(&["checkpoint", "exiting", "-e", text(&archive)]).wait().unwrap().success();
+        let succeeded = start_ckpt(&["checkpoint", "exiting", "-e", text(&archive)]).wait().unwrap().success();
         assert_eq!(is_whole(&archive), succeeded, "in round {round}");
         assert_nothing_left(folder.path());
         drop(container);

@@ -87,7 +87,7 @@ const STORAGE: &str = "
 fn an_overlays_storage_comes_back_with_the_kernels_marks() {
     let folder = folder();
     let at = |name: &str| text(&folder.path().join(name)).to_owned();
-    let shell = |script: &str| succeed("sh", &["-ec", &format!("cd {}; {script}", folder.path().display())]);
+    let shell = |script: &str| shell_in(folder.path(), script);
     shell(&format!("mkdir storage copy; cd storage; {STORAGE}"));
     let merged = describe_tree(&folder.path().join("storage/merged"));
     shell("umount storage/merged");

@@ -86,11 +86,9 @@ fn btrfs_archives_of_others_need_trust() {
 /// Makes the image `localhost/base` of busybox and one more file; gives its ID.
 fn import_base(folder: &Path, content: &str) -> String {
     let root = folder.join(content);
-    fs::create_dir(&root).unwrap();
-    fs::copy("/bin/busybox", root.join("busybox")).unwrap();
+    add_busybox(&root, &["busybox"]);
     fs::write(root.join(content), content).unwrap();
-    let script = format!("tar -c -C {} . | podman import --quiet - localhost/base", root.display());
-    succeed("sh", &["-c", &script]).trim_start_matches("sha256:").to_owned()
+    import_image(&root, "localhost/base")
 }
 
 #[test]
@@ -101,8 +99,7 @@ fn btrfs_another_image_is_taken_only_if_asked_for() {
     let first = import_base(folder.path(), "first");
     // A sleep that is interrupted by a checkpoint ends.
     let script = "while :; do /busybox sleep 1; done";
-    podman(&["run", "-d", "--name", "rebased", "localhost/base", "/busybox", "sh", "-c", script]);
-    let rebased = Container::named("rebased");
+    let rebased = Container::run_image("rebased", &[], "localhost/base", &["/busybox", "sh", "-c", script]);
     podman(&["exec", "rebased", "/busybox", "sh", "-c", "/busybox echo changed > /changed; /busybox rm /first"]);
     ckpt(&["checkpoint", "rebased", "-e", text(&archive)]);
     rebased.remove();
@@ -336,8 +333,7 @@ fn btrfs_members_that_climb_or_lie_are_refused() {
     for (name, script, words) in cases {
         let made = folder.path().join("made");
         fs::create_dir(&made).unwrap();
-        let script = format!("cd {}; echo climbed > m; {script}", made.display());
-        succeed("bash", &["-ec", &script]);
+        shell_in(&made, &format!("echo climbed > m; {script}"));
         let said = ckpt_fails(&["restore", "-i", text(&made.join("h.tar"))]);
         assert!(said.contains(words), "{name}: {said}");
         assert_eq!(fs::read_to_string(victim).unwrap(), "untouched", "{name}");
@@ -350,7 +346,7 @@ fn btrfs_members_that_climb_or_lie_are_refused() {
     let script =
         "mkdir y s; tar -C y -xf x.tar; echo kept > s/f; ln -s f s/l; ln s/f s/h; mkdir s/d; echo deep > s/d/f";
     let pack = "tar -C s -cf y/devshm-checkpoint.tar .; tar -C y -cf h.tar .";
-    succeed("bash", &["-ec", &format!("cd {}; {script}; {pack}", folder.path().display())]);
+    shell_in(folder.path(), &format!("{script}; {pack}"));
     ckpt(&["restore", "-i", text(&folder.path().join("h.tar"))]);
     let restored = Container::named("climbing");
     assert_eq!(restored.exec("cat /dev/shm/l /dev/shm/h /dev/shm/d/f"), "kept\nkept\ndeep");

@@ -55,21 +55,23 @@ struct Held {
 impl Held {
     fn at(what: &str) -> Self {
         let bin = tempfile::tempdir().unwrap();
-        let whole = succeed("sh", &["-c", "command -v podman"]);
+        let whole = installed("podman");
         let [reached, go] = ["reached", "go"].map(|name| bin.path().join(name).display().to_string());
         let wait =
             format!("echo $$ > {reached}.new; mv {reached}.new {reached}; until [ -e {go} ]; do sleep 0.01; done");
-        let script = format!("#!/bin/bash\ncase \" $* \" in *' {what} '*) {wait};; esac\nexec {whole} \"$@\"\n");
-        let path = bin.path().join("podman");
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let commands = format!("case \" $* \" in *' {what} '*) {wait};; esac\nexec {whole} \"$@\"");
+        make_script(&bin.path().join("podman"), &commands);
         Held { bin }
     }
 
     fn start(&self, arguments: &[&str]) -> Child {
-        let path = format!("{}:{}", self.bin.path().display(), std::env::var("PATH").unwrap());
         let mut ckpt = Command::new(env!("CARGO_BIN_EXE_ckpt"));
-        ckpt.args(arguments).env("PATH", path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        ckpt.args(arguments)
+            .env("PATH", path_with(self.bin.path()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     /// Waits until it says so; gives its process.

@@ -1,28 +1,38 @@
 //! Real containers in the lab, and how to look at them. Each test file uses a part of this.
 #![allow(dead_code)]
 
-mod broken_criu;
+mod container;
 #[path = "../../../aligntar/tests/tree/describe.rs"]
 mod describe;
 mod edited;
 mod held_criu;
+mod image;
+mod mounted;
+mod programs;
 mod world;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 #[allow(unused_imports)] // see above
-pub(crate) use broken_criu::{broken_criu, make_script, whole_criu};
+pub(crate) use container::{Container, Volume};
 #[allow(unused_imports)] // see above
 pub(crate) use edited::edited;
 #[allow(unused_imports)] // see above
 pub(crate) use held_criu::{HeldCriu, wait_for_criu_to_end};
+#[allow(unused_imports)] // see above
+pub(crate) use image::{add_busybox, import_image};
+#[allow(unused_imports)] // see above
+pub(crate) use mounted::Mounted;
+#[allow(unused_imports)] // see above
+pub(crate) use programs::{broken_criu, folder_of, installed, make_script, path_with};
 #[allow(unused_imports)] // see above
 pub(crate) use world::{World, frozen_tasks};
 
@@ -55,6 +65,20 @@ pub(crate) fn succeed(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
+/// Runs a shell script in `folder`, where any error ends it and fails the test; gives what it prints.
+pub(crate) fn shell_in(folder: &Path, script: &str) -> String {
+    succeed("bash", &["-ec", &format!("cd \"$1\"; {script}"), "bash", text(folder)])
+}
+
+/// Runs `ckpt` as a user that is not root, with a copy of it in `folder`, which is opened to all.
+pub(crate) fn ckpt_as_user(folder: &Path, arguments: &[&str]) -> Output {
+    let program = folder.join("ckpt");
+    fs::copy(env!("CARGO_BIN_EXE_ckpt"), &program).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let user = ["--reuid", "1000", "--regid", "1000", "--clear-groups", text(&program)];
+    run("setpriv", &[&user, arguments].concat())
+}
+
 pub(crate) fn podman(arguments: &[&str]) -> String {
     succeed("podman", arguments)
 }
@@ -73,6 +97,30 @@ pub(crate) fn ckpt_fails(arguments: &[&str]) -> String {
     assert_eq!(errors.len(), 1, "ckpt {arguments:?} should say one line, said:\n{said}");
     assert!(errors[0].starts_with("Error: "), "{said}");
     errors[0].to_owned()
+}
+
+/// Runs `ckpt`, which must fail, with the programs in `bin` in the place of those that are installed; gives all it says.
+pub(crate) fn ckpt_fails_with(bin: &Path, arguments: &[&str]) -> String {
+    fails(Command::new(env!("CARGO_BIN_EXE_ckpt")).args(arguments).env("PATH", path_with(bin)))
+}
+
+/// Runs a command that must fail; gives what it says on standard error.
+pub(crate) fn fails(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Starts `ckpt`, whose words nobody reads.
+pub(crate) fn start_ckpt(arguments: &[&str]) -> Child {
+    let mut ckpt = Command::new(env!("CARGO_BIN_EXE_ckpt"));
+    ckpt.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+pub(crate) fn assert_says(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in: {said}");
+    }
 }
 
 pub(crate) fn text(path: &Path) -> &str {
@@ -98,113 +146,6 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 pub(crate) fn process_table() -> String {
     let table = Command::new("ps").args(["-eo", "pid,ppid,stat,wchan:24,lstart,args"]).output();
     String::from_utf8_lossy(&table.map(|table| table.stdout).unwrap_or_default()).into_owned()
-}
-
-/// A container that is removed with this value.
-pub(crate) struct Container {
-    pub(crate) name: String,
-}
-
-impl Container {
-    /// `podman run -d`, with options before the image and a shell script.
-    pub(crate) fn run(name: &str, options: &[&str], script: &str) -> Self {
-        let arguments = [&["run", "-d", "--name", name], options, &[IMAGE, "sh", "-c", script]].concat();
-        podman(&arguments);
-        Container { name: name.to_owned() }
-    }
-
-    /// A container that is there already, or soon will be.
-    pub(crate) fn named(name: &str) -> Self {
-        Container { name: name.to_owned() }
-    }
-
-    pub(crate) fn exec(&self, script: &str) -> String {
-        podman(&["exec", &self.name, "sh", "-c", script])
-    }
-
-    pub(crate) fn inspect(&self, template: &str) -> String {
-        podman(&["container", "inspect", "--format", template, &self.name])
-    }
-
-    /// Whether it goes on, once that is certain: podman learns a moment later that one has ended.
-    pub(crate) fn goes_on(&self) -> bool {
-        let count = self.numbers().len();
-        wait_for("the container to go on or to have ended", || match self.is_running() {
-            true => (self.numbers().len() > count).then_some(true),
-            false => Some(false),
-        })
-    }
-
-    pub(crate) fn is_running(&self) -> bool {
-        self.inspect("{{.State.Status}}") == "running"
-    }
-
-    /// The numbers that [`COUNT`] printed, also before a checkpoint.
-    pub(crate) fn numbers(&self) -> Vec<u64> {
-        podman(&["logs", &self.name]).lines().filter_map(|line| line.parse().ok()).collect()
-    }
-
-    /// Waits until at least `count` numbers were printed.
-    pub(crate) fn wait_for_numbers(&self, count: usize) -> Vec<u64> {
-        wait_for("numbers", || Some(self.numbers()).filter(|numbers| numbers.len() >= count))
-    }
-
-    /// Has the counter write to the log file it holds open; gives the file's lines.
-    pub(crate) fn signal(&self) -> Vec<String> {
-        let lines = || -> Vec<String> { self.exec("cat /var/log/app.log").lines().map(str::to_owned).collect() };
-        let before = lines().len();
-        podman(&["kill", "--signal", "USR1", &self.name]);
-        wait_for("a line in the log", || Some(lines()).filter(|lines| lines.len() > before))
-    }
-
-    /// The merged tree as the container has it: every attribute of every file.
-    pub(crate) fn tree(&self) -> BTreeMap<PathBuf, String> {
-        let merged = podman(&["mount", &self.name]);
-        let tree = describe::describe(Path::new(&merged));
-        podman(&["umount", &self.name]);
-        tree
-    }
-
-    pub(crate) fn cgroup(&self) -> String {
-        let pid = self.inspect("{{.State.Pid}}");
-        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-        groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned()
-    }
-
-    pub(crate) fn remove(&self) {
-        podman(&["rm", "--force", "--time", "0", &self.name]);
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        run("podman", &["rm", "--force", "--ignore", "--time", "0", &self.name]);
-    }
-}
-
-/// A named volume that is removed with this value.
-pub(crate) struct Volume {
-    pub(crate) name: String,
-}
-
-impl Volume {
-    pub(crate) fn named(name: &str) -> Self {
-        Volume { name: name.to_owned() }
-    }
-
-    pub(crate) fn tree(&self) -> BTreeMap<PathBuf, String> {
-        describe_tree(Path::new(&podman(&["volume", "inspect", "--format", "{{.Mountpoint}}", &self.name])))
-    }
-
-    pub(crate) fn remove(&self) {
-        podman(&["volume", "rm", &self.name]);
-    }
-}
-
-impl Drop for Volume {
-    fn drop(&mut self) {
-        run("podman", &["volume", "rm", "--force", &self.name]);
-    }
 }
 
 pub(crate) fn describe_tree(root: &Path) -> BTreeMap<PathBuf, String> {
