@@ -16,6 +16,7 @@ mod freeze;
 mod images;
 mod init;
 mod options;
+mod own_member;
 mod plan;
 mod precheck;
 mod previous;

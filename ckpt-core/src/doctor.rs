@@ -1,5 +1,6 @@
 //! `doctor`: what works on this host, and what to do about the rest. What can be tried is tried, not guessed.
 
+mod finding;
 mod kernel;
 mod programs;
 mod speed;
@@ -9,50 +10,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-/// How it stands with one thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// Something is slower, or one option does not work.
-    Warning,
-    /// No checkpoint or no restore is possible.
-    Problem,
-    /// It could not be found out.
-    Unknown,
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// What was looked at.
-    pub check: &'static str,
-    /// How it stands.
-    pub verdict: Verdict,
-    /// What was found.
-    pub found: String,
-    /// What to do; nothing where all is well.
-    pub advice: Option<String>,
-}
-
-impl Finding {
-    fn ok(check: &'static str, found: impl Into<String>) -> Self {
-        Finding { check, verdict: Verdict::Ok, found: found.into(), advice: None }
-    }
-
-    fn warning(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Finding { check, verdict: Verdict::Warning, found: found.into(), advice: Some(advice.into()) }
-    }
-
-    fn problem(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Finding { check, verdict: Verdict::Problem, found: found.into(), advice: Some(advice.into()) }
-    }
-
-    fn unknown(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Finding { check, verdict: Verdict::Unknown, found: found.into(), advice: Some(advice.into()) }
-    }
-}
+pub use finding::{Finding, Verdict};
 
 /// All findings.
 #[derive(Clone, Debug, Serialize)]

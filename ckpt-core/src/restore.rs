@@ -4,9 +4,11 @@
 //! plan ─ podman starts ─ reads config.dump ─ makes the container ─ waits ─ everything is put in place ─ goes on ─ CRIU
 //! ```
 
+mod checks;
 mod devshm;
 mod error;
 mod files;
+mod image;
 mod mount_points;
 mod opening;
 mod options;

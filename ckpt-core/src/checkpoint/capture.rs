@@ -1,8 +1,9 @@
 //! What is taken in the frozen moment: the log, /dev/shm, the root filesystem's diff, the named volumes.
 
-use aligntar::{Kind, Member, Timestamp, WriteError, Writer};
+use aligntar::{Timestamp, WriteError, Writer};
 
 use super::CheckpointOptions;
+use super::own_member::file;
 use super::plan::CheckpointPlan;
 use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF};
 use crate::engine::bundle;
@@ -72,9 +73,4 @@ fn append_deleted(deleted: &[String], now: Timestamp, writer: &mut Writer<'_>) -
     }
     let json = serde_json::to_vec(deleted).expect("strings are JSON");
     writer.append_bytes(&file(DELETED_FILES, now, json.len()), &json)
-}
-
-/// A member that this program makes up: root's, mode 0600.
-pub(crate) fn file(path: &str, mtime: Timestamp, size: usize) -> Member {
-    Member { mtime, ..Member::new(path, Kind::Regular { size: size as u64 }, 0o600) }
 }

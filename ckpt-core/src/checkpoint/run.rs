@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use aligntar::{EndMarker, Limits, Reader, StreamSource, Timestamp, Transferred, WriteOptions, Writer, Written};
 use jiff::Timestamp as Now;
 
-use super::capture::{Captured, capture, file};
+use super::capture::{Captured, capture};
 use super::destination::Destination;
 use super::dump::{Dump, Event, GRACE};
 use super::failure::after_failure;
 use super::freeze::FreezeWatch;
 use super::images::{Images, ImagesWriteback};
+use super::own_member::file;
 use super::plan::CheckpointPlan;
 use super::volume::Volume;
 use super::{CheckpointError, CheckpointOptions, Compression, DumpError, deliver, precheck};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use aligntar::{ClonePolicy, Member, Timestamp, WriteError, WriteOptions, Writer};
 use rustix::fs::{Mode, OFlags, open};
 
-use super::capture::file;
+use super::own_member::file;
 use crate::archive::VOLUMES;
 use crate::engine::{ContainerFacts, Mount, storage};
 use crate::progress::Progress;

@@ -16,9 +16,10 @@ use std::path::{Path, PathBuf};
 
 use layerfs::Lowers;
 
+use super::difference::{DiffReport, Difference, Letter, seen};
+use super::error::DifferenceError;
 use super::of_image::{letter, replaced, size_of};
 use super::snapshot::{Node, Snapshot};
-use super::{DiffReport, Difference, DifferenceError, Letter, seen};
 
 /// Hands each difference to `visit`, in path order.
 pub(super) fn compare<E>(

@@ -6,7 +6,8 @@ use aligntar::{Entry, Kind};
 use layerfs::{Change, ContainersStorage, Layers, Lowers, WalkError};
 use rustix::fs::{FileType, Stat};
 
-use super::{DiffReport, Difference, DifferenceError, Letter, is_podmans_own, seen};
+use super::difference::{DiffReport, Difference, Letter, is_podmans_own, seen};
+use super::error::DifferenceError;
 use crate::archive::supplement::{Supplement, relative};
 use crate::archive::{CheckpointArchive, ROOTFS_DIFF};
 use crate::host::byte_path::BytePath;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use aligntar::{Kind, Member};
 use layerfs::Lowers;
 
+use super::difference::is_podmans_own;
+use super::error::DifferenceError;
 use super::of_image::image_layers;
-use super::{DifferenceError, is_podmans_own};
 use crate::archive::supplement::{Socket, Supplement, relative};
 use crate::archive::{CheckpointArchive, ROOTFS_DIFF};
 use crate::operand::Operand;
@@ -39,9 +40,9 @@ impl Node {
 }
 
 impl Snapshot {
-    pub(super) fn take<E>(subject: &Operand, spool: &Path) -> Result<Self, DifferenceError<E>> {
+    pub(super) fn take<E>(operand: &Operand, spool: &Path) -> Result<Self, DifferenceError<E>> {
         let mut snapshot = Self::default();
-        let beside = match subject {
+        let beside = match operand {
             Operand::Layers { layers, .. } => {
                 snapshot.image = Some(Lowers::open(layers)?);
                 diff_members(layers, &mut |member| snapshot.add(member))?

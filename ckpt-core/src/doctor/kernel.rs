@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2, statfs};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
-use super::Finding;
+use super::finding::Finding;
 
 const NEWER: &str = "use Linux 5.10 or newer";
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Finding, Verdict};
+use super::finding::{Finding, Verdict};
 use crate::engine::versions::{NEWEST, OLDEST, numbers};
 use crate::host::programs;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aligntar::{Alignment, ClonePolicy, Span, Transferred, transfer};
 
-use super::Finding;
+use super::finding::Finding;
 
 /// Length of the trial's file, bytes: enough for a rate, little enough for the wait.
 const LENGTH: u64 = 32 << 20;

@@ -8,7 +8,8 @@ use rustix::fs::{statfs, statvfs};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Finding, speed};
+use super::finding::Finding;
+use super::speed;
 use crate::engine::storage;
 use crate::engine::words::last_words;
 use crate::host::programs;

@@ -2,6 +2,7 @@
 
 mod access;
 mod destination;
+mod error;
 mod folder;
 mod leftovers;
 
@@ -17,51 +18,10 @@ use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use destination::destination;
+pub use error::OutputError;
+use error::call;
 use folder::Folder;
 use leftovers::SUFFIX;
-
-/// Why an output file cannot be.
-#[derive(Debug, thiserror::Error)]
-pub enum OutputError {
-    /// The folder is not there.
-    #[error("the folder {} does not exist: make it first, or choose another", folder.display())]
-    NoFolder {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The path names a folder, or nothing.
-    #[error("{} is no name for a file", path.display())]
-    NoFileName {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The path names a device, a FIFO or a socket, which a file must not replace.
-    #[error("{} is no regular file: choose another name", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// Where everybody may write, links are not followed that somebody else made (as `fs.protected_symlinks` has it).
-    #[error("{} is a symbolic link that somebody else made in a folder for all: choose another name", path.display())]
-    ForeignLink {
-        /// The link.
-        path: PathBuf,
-    },
-    /// Standard output cannot be used.
-    #[error("use standard output")]
-    Stdout(#[source] io::Error),
-    /// A system call failed.
-    #[error("{call} {}", path.display())]
-    Call {
-        /// What was tried.
-        call: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// The kernel's answer.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// A file in the making: mode 0600, without a name where the file system can do that (O_TMPFILE), so that nothing
 /// stays behind however this program ends.
@@ -216,10 +176,6 @@ fn persist<F>(file: NamedTempFile<F>, path: &Path) -> io::Result<()> {
 /// An error of `tempfile`, less the name that nobody else knows.
 fn without_path(error: io::Error) -> io::Error {
     error.kind().into()
-}
-
-fn call(call: &'static str, path: &Path, source: io::Error) -> OutputError {
-    OutputError::Call { call, path: path.to_owned(), source }
 }
 
 #[cfg(test)]

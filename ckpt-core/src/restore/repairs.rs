@@ -8,52 +8,22 @@
 //! | pre-restore | owner, mode and content of what podman touches; what it made, where there was nothing, goes |
 //! | pre-resume | times of directories and sockets |
 
+mod error;
 mod shm;
 mod times;
 mod touched;
 
 use std::path::PathBuf;
 
-use aligntar::{Entry, InodeError};
+use aligntar::Entry;
 use layerfs::Layers;
-use rustix::io::Errno;
 
 use crate::archive::{ArchiveError, CheckpointArchive};
 use crate::rootfs::{ExtractError, Socket};
+pub use error::RepairError;
 use shm::Shm;
 pub(super) use times::Times;
 use touched::Touched;
-
-/// Why a change could not be put right.
-#[derive(Debug, thiserror::Error)]
-pub enum RepairError {
-    /// A file could not be looked at, or not be changed.
-    #[error("{call} {}", path.display())]
-    Call {
-        /// What was tried.
-        call: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The kernel's answer.
-        #[source]
-        source: Errno,
-    },
-    /// The container's root is mounted where this program does not see it.
-    #[error("podman has not mounted the container's root at {}", path.display())]
-    NotMounted {
-        /// Where it should be.
-        path: PathBuf,
-    },
-    /// A file could not be read.
-    #[error(transparent)]
-    Inode(#[from] InodeError),
-    /// The archive could not be read again.
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    /// A file could not be made again.
-    #[error(transparent)]
-    Place(#[from] ExtractError),
-}
 
 /// What has to be put right, noted while files are put in place.
 #[derive(Debug, Default)]

@@ -41,21 +41,7 @@ pub(crate) const CKPT_CORE: Rules = Rules {
         &["host"],
         &["progress"],
     ],
-    known_circles: &[
-        &["checkpoint::capture", "checkpoint::plan", "checkpoint::volume"],
-        &["diff", "diff::between", "diff::of_image", "diff::snapshot"],
-        &["doctor", "doctor::kernel", "doctor::programs", "doctor::speed", "doctor::storage"],
-        &["host::output", "host::output::destination", "host::output::folder"],
-        &[
-            "restore::devshm",
-            "restore::error",
-            "restore::opening",
-            "restore::parts",
-            "restore::plan",
-            "restore::volumes",
-        ],
-        &["restore::repairs", "restore::repairs::shm", "restore::repairs::times", "restore::repairs::touched"],
-    ],
+    known_circles: &[],
     known_upward: &[],
 };
 

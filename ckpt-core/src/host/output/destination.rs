@@ -9,7 +9,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, readlinkat, stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::{OutputError, call};
+use super::error::{OutputError, call};
 
 /// Links that lead to links, as many as the kernel follows: MAXSYMLINKS of linux/namei.h.
 const MAX_LINKS: usize = 40;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
-use super::{OutputError, call};
+use super::error::{OutputError, call};
 
 #[derive(Debug)]
 pub(super) struct Folder(OwnedFd);

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use aligntar::{ClonePolicy, Entry};
 
-use super::{RepairError, Times};
+use super::error::RepairError;
+use super::times::Times;
 use crate::archive::{ArchiveError, CheckpointArchive, DEVSHM};
 use crate::progress::Silent;
 use crate::rootfs::extract_tree;

@@ -12,7 +12,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::RepairError;
+use super::error::RepairError;
 use crate::rootfs::Socket;
 
 /// By path. As many directories as the unpacker before has put up with (`UnpackOptions::pending_bytes`).

@@ -10,7 +10,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstatfs, open, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::RepairError;
+use super::error::RepairError;
 use super::times::in_parent;
 use crate::archive::CheckpointArchive;
 use crate::progress::Silent;

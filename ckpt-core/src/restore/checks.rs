@@ -1,0 +1,102 @@
+//! What has to be so before podman is started.
+
+use std::fs::File;
+use std::path::Path;
+
+use layerfs::ContainersStorage;
+
+use super::error::RestoreError;
+use super::options::RestoreOptions;
+use super::volumes::PlannedVolume;
+use crate::archive::dumps::Dumps;
+use crate::archive::{CheckpointArchive, ContainerConfig, PARENT, VOLUMES};
+use crate::container::privileges::{self, Forgery, Host};
+use crate::container::restorable;
+use crate::engine::Engine;
+
+/// The archive's own words become paths, and arguments of podman: they must be what podman would have written.
+pub(super) fn check_config(config: &ContainerConfig) -> Result<(), RestoreError> {
+    let is_id = config.id.len() == 64 && config.id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let names = std::iter::once(config.name.as_str()).chain(config.volume_names());
+    match names.chain((!is_id).then_some(config.id.as_str())).find(|name| *name == config.id || !is_name(name)) {
+        Some(name) => Err(RestoreError::BadName { name: name.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// The caller's word as well.
+pub(super) fn check_name(options: &RestoreOptions) -> Result<(), RestoreError> {
+    match options.name.as_deref().filter(|name| !is_name(name)) {
+        Some(name) => Err(RestoreError::NoName { name: name.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// podman's `NameRegex`: `[a-zA-Z0-9][a-zA-Z0-9_.-]*`
+fn is_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.' | '-'))
+}
+
+/// A container may be allowed what it was allowed; podman and CRIU themselves do on the host only what they always do.
+pub(super) fn check_privileges(options: &RestoreOptions, dumps: &Dumps) -> Result<(), RestoreError> {
+    if let Some(Forgery { member, field, value }) = privileges::forgery(dumps)? {
+        return Err(RestoreError::Forged { member, field, value });
+    }
+    let privileges = privileges::of(dumps, &Host::here())?;
+    match privileges.into_iter().find(|granted| granted.privilege.is_hazard()) {
+        Some(hazard) if !options.trust => Err(RestoreError::Hazard(hazard)),
+        _ => Ok(()),
+    }
+}
+
+/// What the checkpoint asked before it was made, asked again: archives come from elsewhere.
+pub(super) fn check_way_back(options: &RestoreOptions, dumps: &Dumps, engine: &dyn Engine) -> Result<(), RestoreError> {
+    let pod = match options.pod {
+        Some(_) => None,
+        None => restorable::pod(dumps)?,
+    };
+    let obstacle = restorable::nowhere(dumps)?.or(pod).or(restorable::missing(dumps, Path::exists)?);
+    let obstacle = obstacle.or(restorable::missing_secret(engine, dumps)?);
+    obstacle.map_or(Ok(()), |obstacle| Err(RestoreError::NoWayBack(obstacle)))
+}
+
+pub(super) fn check_names(
+    options: &RestoreOptions,
+    config: &ContainerConfig,
+    storage: &ContainersStorage,
+) -> Result<(), RestoreError> {
+    let name = options.name.as_deref().unwrap_or(&config.name);
+    let taken = match options.name {
+        Some(_) => storage.container(name)?,
+        None => storage.container(&config.id)?.or(storage.container(name)?),
+    };
+    match taken {
+        Some(container) => Err(RestoreError::NameInUse { name: name.to_owned(), id: container.id }),
+        None => Ok(()),
+    }
+}
+
+/// Without the images it builds on, CRIU would take the memory that did not change since for zeros.
+pub(super) fn check_previous(previous: Option<&File>, archive: &CheckpointArchive) -> Result<(), RestoreError> {
+    match previous {
+        None if archive.entry(PARENT).is_some() => Err(RestoreError::NoPrevious),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_volumes(
+    volumes: &[PlannedVolume],
+    archive: &CheckpointArchive,
+    engine: &dyn Engine,
+) -> Result<(), RestoreError> {
+    for PlannedVolume { name, .. } in volumes {
+        if archive.entry(&format!("{VOLUMES}{name}.tar")).is_none() {
+            return Err(RestoreError::NoVolumeData { name: name.clone() });
+        }
+        if engine.has_volume(name)? {
+            return Err(RestoreError::VolumeExists { name: name.clone() });
+        }
+    }
+    Ok(())
+}
