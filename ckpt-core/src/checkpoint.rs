@@ -11,6 +11,7 @@ mod destination;
 mod dump;
 mod error;
 mod estimate;
+mod export;
 mod failure;
 mod freeze;
 mod images;
@@ -20,15 +21,12 @@ mod own_member;
 mod plan;
 mod precheck;
 mod previous;
+mod rescue;
 mod run;
 mod stream;
 mod volume;
 mod writeback;
 
-use std::error::Error;
-use std::fs::File;
-use std::io;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
@@ -37,7 +35,6 @@ use failure::after_failure;
 
 pub use crate::archive::compression::Compression;
 use crate::engine::{Podman, storage, versions};
-use crate::host::output::Output;
 use crate::progress::{Phase, Progress};
 use crate::recovery::recover;
 pub use deliver::DeliverError;
@@ -48,6 +45,7 @@ pub use options::{CheckpointOptions, Export};
 use plan::CheckpointPlan;
 pub use plan::check_cgroup;
 pub use previous::check_memory_tracking;
+use rescue::rescue;
 use run::Run;
 
 /// What a checkpoint did.
@@ -88,25 +86,9 @@ pub fn checkpoint(
     progress: &mut dyn Progress,
 ) -> Result<CheckpointReport, CheckpointError> {
     let started = Instant::now();
-    let interrupt = options.interrupt.as_ref();
-    let podman = Podman::for_root()?.until(interrupt);
-    if !options.force {
-        podman.check_tried()?;
-    }
-    if options.with_previous {
-        check_memory_tracking()?;
-    }
-    recover(&podman, &storage::of_host(&podman)?, interrupt, progress)?;
-    progress.phase(Phase::Writeback);
-    let writeback = writeback::begin();
-    let plan = CheckpointPlan::make(podman, options, progress)?;
-    writeback.finish(plan.folders())?;
-    // Measured when nothing else is being written.
-    let estimate = Estimate::make(&plan, options.ignore_rootfs);
-    let estimate = estimate.map_err(|source| CheckpointError::Estimate { source })?;
-    if let Some(warning) = estimate.warning() {
-        progress.warning(&warning);
-    }
+    let podman = podman_at_rest(options, progress)?;
+    let plan = plan(podman, options, progress)?;
+    let estimate = estimate(&plan, options, progress)?;
     let versions = versions::ask(plan.engine.program(), &plan.facts.oci_runtime);
     let mut run = Run::new(&plan, options, versions, progress);
     let (podman_stats, written) = match run.dump_and_deliver() {
@@ -138,40 +120,45 @@ pub fn checkpoint(
     })
 }
 
-/// Keeps the `whole` archive of a container that is stopped for good otherwise (`podman run --rm`), in `stage` if it is
-/// there, at `path`.
-fn rescue(
-    error: CheckpointError,
-    stage: Option<Output>,
-    whole: io::Result<File>,
-    path: &Path,
-    progress: &mut dyn Progress,
-) -> CheckpointError {
-    let CheckpointError::AfterDump { name, state, source } = error else { return error };
-    let state = match &state {
-        AfterDumpState::Stopped { .. } | AfterDumpState::Lost { .. } => match keep(stage, whole, path) {
-            Ok(()) => state.rescued(path),
-            Err(error) => {
-                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-                progress.warning(&format!("the archive is whole, and cannot be kept: {error}{cause}"));
-                state
-            }
-        },
-        _ => state,
-    };
-    CheckpointError::AfterDump { name, state, source }
+/// podman, once what killed runs left is put right.
+fn podman_at_rest(options: &CheckpointOptions, progress: &mut dyn Progress) -> Result<Podman, CheckpointError> {
+    let interrupt = options.interrupt.as_ref();
+    let podman = Podman::for_root()?.until(interrupt);
+    if !options.force {
+        podman.check_tried()?;
+    }
+    if options.with_previous {
+        check_memory_tracking()?;
+    }
+    recover(&podman, &storage::of_host(&podman)?, interrupt, progress)?;
+    Ok(podman)
 }
 
-fn keep(stage: Option<Output>, whole: io::Result<File>, path: &Path) -> Result<(), DumpError> {
-    let output = match stage {
-        Some(stage) => stage,
-        None => {
-            let output = Output::create(path)?;
-            deliver::copy(&whole.map_err(DeliverError::Reopen)?, output.file())?;
-            output
-        }
-    };
-    Ok(output.publish_at_any_rate()?)
+/// Decided while dirty pages go to the disk.
+fn plan(
+    podman: Podman,
+    options: &CheckpointOptions,
+    progress: &mut dyn Progress,
+) -> Result<CheckpointPlan, CheckpointError> {
+    progress.phase(Phase::Writeback);
+    let writeback = writeback::begin();
+    let plan = CheckpointPlan::make(podman, options, progress)?;
+    writeback.finish(plan.folders())?;
+    Ok(plan)
+}
+
+/// Measured when nothing else is being written.
+fn estimate(
+    plan: &CheckpointPlan,
+    options: &CheckpointOptions,
+    progress: &mut dyn Progress,
+) -> Result<Estimate, CheckpointError> {
+    let estimate = Estimate::make(plan, options.ignore_rootfs);
+    let estimate = estimate.map_err(|source| CheckpointError::Estimate { source })?;
+    if let Some(warning) = estimate.warning() {
+        progress.warning(&warning);
+    }
+    Ok(estimate)
 }
 
 /// CRIU's `frozen_time`, in microseconds, of podman's `--print-stats`.

@@ -1,17 +1,18 @@
 //! A checkpoint on its way from the running container to the archive without a name.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aligntar::{EndMarker, Limits, Reader, StreamSource, Timestamp, Transferred, WriteOptions, Writer, Written};
+use aligntar::{Timestamp, Transferred, WriteOptions, Writer, Written};
 use jiff::Timestamp as Now;
 
 use super::capture::{Captured, capture};
 use super::destination::Destination;
 use super::dump::{Dump, Event, GRACE};
+use super::export::export;
 use super::failure::after_failure;
 use super::freeze::FreezeWatch;
 use super::images::{Images, ImagesWriteback};
@@ -20,12 +21,12 @@ use super::plan::CheckpointPlan;
 use super::volume::Volume;
 use super::{CheckpointError, CheckpointOptions, Compression, DumpError, deliver, precheck};
 use crate::archive::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
-use crate::archive::{CHECKPOINT, DELETED_FILES, DEVSHM, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{CHECKPOINT, MANIFEST};
 use crate::criu::hook::HookCall;
 use crate::engine::words::why_it_failed;
 use crate::engine::{bundle, diagnosis};
 use crate::host::child::Said;
-use crate::host::interrupt::{Interrupt, is_interrupted};
+use crate::host::interrupt::Interrupt;
 use crate::host::pipe::Incoming;
 use crate::progress::{Phase, Progress};
 use crate::recovery;
@@ -44,6 +45,24 @@ pub(super) struct Run<'r> {
     pub(super) capture_moved: Transferred,
     /// Whether the archive is whole, though not in its place yet.
     pub(super) complete: bool,
+}
+
+/// What of a dump is taken so far.
+struct Taken {
+    writeback: Option<ImagesWriteback>,
+    /// None until CRIU has called.
+    captured: Option<Result<(Captured, Images), DumpError>>,
+    exported: Result<(), DumpError>,
+}
+
+impl Taken {
+    fn new(writeback: ImagesWriteback) -> Self {
+        Taken { writeback: Some(writeback), captured: None, exported: Ok(()) }
+    }
+
+    fn images(&self) -> Option<&Images> {
+        self.captured.as_ref()?.as_ref().ok().map(|(_, images)| images)
+    }
 }
 
 impl<'r> Run<'r> {
@@ -99,63 +118,84 @@ impl<'r> Run<'r> {
         self.progress.phase(Phase::Dump);
         let watch = FreezeWatch::begin(self.plan.facts.state.pid);
         let mut dump = Dump::start(self.plan, self.options, self.progress)?;
-        let mut writeback = Some(ImagesWriteback::begin(bundle(&self.plan.facts).join(CHECKPOINT)));
-        let mut captured: Option<Result<(Captured, Images), DumpError>> = None;
-        let mut exported = Ok(());
-        loop {
-            let event = match dump.next_event(self.options.interrupt.as_ref()) {
-                Ok(event) => event,
-                Err(error) => {
-                    dump.abandon();
-                    return Err(error);
-                }
-            };
-            match event {
-                Event::Frozen(call) => {
-                    // CRIU calls twice if the runtime has it read the same configuration twice.
-                    let taken = captured.get_or_insert_with(|| self.capture(&call, &dump, writer, now));
-                    let answered = if taken.is_ok() { call.carry_on() } else { call.abort() };
-                    match answered {
-                        Ok(()) => self.dumped |= taken.is_ok(),
-                        // The script is gone without a verdict, so CRIU undoes the dump.
-                        Err(error) => *taken = Err(DumpError::Hook(error)),
-                    }
-                }
-                Event::Export(stream) => {
-                    self.progress.phase(Phase::Export);
-                    drop(writeback.take());
-                    let images =
-                        captured.as_ref().and_then(|captured| captured.as_ref().ok()).map(|(_, images)| images);
-                    let taken = images.map_or(Ok(()), |images| self.take_the_rest(images, now, writer));
-                    let interrupt = self.options.interrupt.as_ref();
-                    let export = export(Incoming::new(stream, interrupt, GRACE), images, writer);
-                    if matches!(export, Err(DumpError::Interrupted)) {
-                        dump.abandon();
-                        return Err(DumpError::Interrupted);
-                    }
-                    exported = taken.and(export);
-                }
-                Event::Ended => break,
-            }
+        let mut taken = Taken::new(ImagesWriteback::begin(bundle(&self.plan.facts).join(CHECKPOINT)));
+        if let Err(error) = self.serve(&mut dump, &mut taken, writer, now) {
+            dump.abandon();
+            return Err(error);
         }
         let said = dump.finish()?;
         self.observed_frozen = watch.end();
-        let (captured, _images) = match captured {
+        let captured = self.whole(taken, &said)?;
+        captured.written_by_others().for_each(|line| self.progress.warning(&line));
+        manifest.sockets = captured.sockets;
+        manifest.rootfs = captured.rootfs;
+        Ok(said)
+    }
+
+    /// Takes what is there to be taken each time, until podman ends.
+    fn serve(
+        &mut self,
+        dump: &mut Dump,
+        taken: &mut Taken,
+        writer: &mut Writer<'_>,
+        now: Timestamp,
+    ) -> Result<(), DumpError> {
+        loop {
+            match dump.next_event(self.options.interrupt.as_ref())? {
+                Event::Frozen(call) => self.take_frozen(call, dump, taken, writer, now),
+                Event::Export(stream) => self.take_export(stream, taken, writer, now)?,
+                Event::Ended => return Ok(()),
+            }
+        }
+    }
+
+    /// CRIU calls twice if the runtime has it read the same configuration twice.
+    fn take_frozen(&mut self, call: HookCall, dump: &Dump, taken: &mut Taken, writer: &mut Writer<'_>, now: Timestamp) {
+        let captured = taken.captured.get_or_insert_with(|| self.capture(&call, dump, writer, now));
+        let answered = if captured.is_ok() { call.carry_on() } else { call.abort() };
+        match answered {
+            Ok(()) => self.dumped |= captured.is_ok(),
+            // The script is gone without a verdict, so CRIU undoes the dump.
+            Err(error) => *captured = Err(DumpError::Hook(error)),
+        }
+    }
+
+    /// Reads all of podman's export, whatever fails before. Only an interrupt ends it.
+    fn take_export(
+        &mut self,
+        stream: File,
+        taken: &mut Taken,
+        writer: &mut Writer<'_>,
+        now: Timestamp,
+    ) -> Result<(), DumpError> {
+        self.progress.phase(Phase::Export);
+        drop(taken.writeback.take());
+        let images = taken.images();
+        let rest = images.map_or(Ok(()), |images| self.take_the_rest(images, now, writer));
+        match export(Incoming::new(stream, self.options.interrupt.as_ref(), GRACE), images, writer) {
+            Err(DumpError::Interrupted) => Err(DumpError::Interrupted),
+            exported => {
+                taken.exported = rest.and(exported);
+                Ok(())
+            }
+        }
+    }
+
+    /// What was captured, if nothing failed; podman has ended and `said` why.
+    fn whole(&mut self, taken: Taken, said: &Said) -> Result<Captured, DumpError> {
+        let (captured, _images) = match taken.captured {
             Some(captured) => captured?,
             None if said.status.success() => {
                 self.dumped = true;
                 return Err(DumpError::NoHook);
             }
-            None => return Err(self.podman_failed(&said)),
+            None => return Err(self.podman_failed(said)),
         };
         if !said.status.success() {
-            return Err(self.podman_failed(&said));
+            return Err(self.podman_failed(said));
         }
-        exported?;
-        captured.written_by_others().for_each(|line| self.progress.warning(&line));
-        manifest.sockets = captured.sockets;
-        manifest.rootfs = captured.rootfs;
-        Ok(said)
+        taken.exported?;
+        Ok(captured)
     }
 
     fn capture(
@@ -238,36 +278,4 @@ fn has_room(target: &File, needed: u64) -> Result<(), DumpError> {
     let space = rustix::fs::fstatvfs(target).map_err(|errno| DumpError::Space(errno.into()))?;
     let available = space.f_bavail * space.f_frsize;
     if needed > available { Err(DumpError::NoSpace { needed, available }) } else { Ok(()) }
-}
-
-/// Takes podman's metadata out of its export, and reads it to the end whatever happens: a closed FIFO would make
-/// podman fail after it has stopped the container. Only a podman that stands still is not waited for once an interrupt
-/// is raised.
-fn export(stream: Incoming<'_>, images: Option<&Images>, writer: &mut Writer<'_>) -> Result<(), DumpError> {
-    let source = StreamSource::new(BufReader::with_capacity(1 << 20, stream));
-    let mut reader = Reader::new(source, Limits::default()).with_end_marker(EndMarker::Required);
-    let taken = take_metadata(&mut reader, images, writer);
-    let drained = reader.into_source().drain();
-    match drained {
-        Err(error) if is_interrupted(&error) => Err(DumpError::Interrupted),
-        drained => taken.and(drained.map_err(DumpError::Drain)),
-    }
-}
-
-fn take_metadata(
-    reader: &mut Reader<StreamSource<BufReader<Incoming<'_>>>>,
-    images: Option<&Images>,
-    writer: &mut Writer<'_>,
-) -> Result<(), DumpError> {
-    while let Some(entry) = reader.next_entry()? {
-        let path = &entry.member.path[..];
-        // The log grows again before podman exports it, if the container is left running.
-        let taken_before = [DEVSHM, ROOTFS_DIFF, DELETED_FILES, LOG].iter().any(|taken| path == taken.as_bytes())
-            || path.starts_with(VOLUMES.as_bytes())
-            || images.is_none_or(|images| images.has_member(path));
-        if !taken_before {
-            writer.append_stream(&entry.member, &mut reader.data(&entry))?;
-        }
-    }
-    Ok(())
 }

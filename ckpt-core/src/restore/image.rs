@@ -5,11 +5,13 @@ use layerfs::ContainersStorage;
 use super::error::RestoreError;
 use super::options::RestoreOptions;
 use crate::archive::ContainerConfig;
+use crate::archive::dumps::Dumps;
 use crate::engine::Engine;
 use crate::engine::storage::StorageError;
+use crate::progress::Progress;
 
 /// The image to restore on.
-pub(super) enum Image {
+enum Image {
     /// The recorded one, which podman finds by the recorded name.
     Recorded,
     /// The recorded one, which has that name no longer.
@@ -19,7 +21,7 @@ pub(super) enum Image {
 }
 
 impl Image {
-    pub(super) fn id<'i>(&'i self, config: &'i ContainerConfig) -> &'i str {
+    fn id<'i>(&'i self, config: &'i ContainerConfig) -> &'i str {
         match self {
             Image::Other(id) => id,
             _ => &config.image_id,
@@ -27,10 +29,30 @@ impl Image {
     }
 }
 
-/// Sees to it that podman finds the image: it looks for the recorded name, and would pull that if it were not there, but
+/// Sees to it that podman finds an image to restore on, by what `dumps` say of it.
+pub(super) fn choose(
+    options: &RestoreOptions,
+    config: &ContainerConfig,
+    dumps: &mut Dumps,
+    (storage, engine): (&ContainersStorage, &dyn Engine),
+    progress: &mut dyn Progress,
+) -> Result<(), RestoreError> {
+    let image = find(options, config, storage, engine)?;
+    match &image {
+        Image::Recorded => {}
+        Image::Unnamed => dumps.set("rootfsImageName", &config.image_id),
+        Image::Other(found) => {
+            progress.warning(&warning_of_another(config, found));
+            dumps.set("rootfsImageID", found);
+        }
+    }
+    check_layers(image.id(config), storage)
+}
+
+/// podman looks for the recorded name, and would pull that if it were not there, but
 /// then takes the image of the recorded ID. A name that the storage does not know can be a reference of another form:
 /// `sha256:ID`, `NAME@DIGEST`, the beginning of an ID.
-pub(super) fn find_image(
+fn find(
     options: &RestoreOptions,
     config: &ContainerConfig,
     storage: &ContainersStorage,
@@ -47,7 +69,7 @@ pub(super) fn find_image(
     }
 }
 
-pub(super) fn other_image_warning(config: &ContainerConfig, found: &str) -> String {
+fn warning_of_another(config: &ContainerConfig, found: &str) -> String {
     let ContainerConfig { image_name: name, image_id: id, .. } = config;
     format!(
         "{name} is {found} here, the container was made from {id}: its changed files go over other files now, and CRIU \
@@ -56,7 +78,7 @@ pub(super) fn other_image_warning(config: &ContainerConfig, found: &str) -> Stri
 }
 
 /// What the image's layers are like shows now, not when podman has made a container of them.
-pub(super) fn check_layers(image: &str, storage: &ContainersStorage) -> Result<(), RestoreError> {
+fn check_layers(image: &str, storage: &ContainersStorage) -> Result<(), RestoreError> {
     if let Some(layer) = storage.image(image)?.and_then(|image| image.layer) {
         storage.layers_of(&layer).map_err(StorageError::from)?;
     }

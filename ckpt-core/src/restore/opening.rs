@@ -2,11 +2,35 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use super::error::RestoreError;
 use super::options::RestoreOptions;
-use super::trust;
-use crate::archive::{ArchiveError, CheckpointArchive, Import};
+use super::{checks, trust};
+use crate::archive::dumps::Dumps;
+use crate::archive::{ArchiveError, CheckpointArchive, ContainerConfig, Import};
+
+/// The archives, and what the one to restore says of its container.
+pub(super) struct Sources {
+    pub(super) archive: CheckpointArchive,
+    /// Of the pre-checkpoint that it builds on.
+    pub(super) previous: Option<File>,
+    pub(super) config: ContainerConfig,
+    pub(super) dumps: Dumps,
+}
+
+impl Sources {
+    /// What cannot be read in place is taken in by a nameless file in `spool`.
+    pub(super) fn open(options: &RestoreOptions, spool: &Path) -> Result<Self, RestoreError> {
+        let (opened, previous) = (open(options)?, open_previous(options)?);
+        let archive = CheckpointArchive::read(opened, options.import.name(), spool, options.interrupt.as_ref())?;
+        checks::check_previous(previous.as_ref(), &archive)?;
+        let config = archive.config()?;
+        checks::check_config(&config)?;
+        let dumps = Dumps::of(&archive)?;
+        Ok(Sources { archive, previous, config, dumps })
+    }
+}
 
 /// Opens the archive, and passes it unless the caller wants any archive.
 pub(super) fn open(options: &RestoreOptions) -> Result<File, RestoreError> {
@@ -18,7 +42,7 @@ pub(super) fn open(options: &RestoreOptions) -> Result<File, RestoreError> {
 }
 
 /// The same of the archive of an earlier pre-checkpoint, whose images are as good as the others.
-pub(super) fn open_previous(options: &RestoreOptions) -> Result<Option<File>, RestoreError> {
+fn open_previous(options: &RestoreOptions) -> Result<Option<File>, RestoreError> {
     let Some(path) = &options.import_previous else { return Ok(None) };
     let io_error = |call| move |source| ArchiveError::Io { call, path: path.clone(), source };
     let opened = Import::from(path).open().map_err(io_error("open"))?;

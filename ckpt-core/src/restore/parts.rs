@@ -28,6 +28,14 @@ impl Identity {
             None => Identity { name: config.name.clone(), id: config.id.clone(), is_new: false },
         })
     }
+
+    /// Has podman's configuration name it.
+    pub(super) fn put_into(&self, dumps: &mut Dumps) {
+        if self.is_new {
+            dumps.set("id", &self.id);
+            dumps.set("name", &self.name);
+        }
+    }
 }
 
 /// 64 hexadecimal digits, of which the first 12 are no number: podman takes those for none of its IDs (containers/storage,

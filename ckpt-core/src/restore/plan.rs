@@ -7,10 +7,11 @@ use layerfs::ContainersStorage;
 
 use super::checks;
 use super::error::RestoreError;
-use super::image::{self, Image};
+use super::image;
+use super::opening::Sources;
 use super::options::RestoreOptions;
+use super::parts;
 use super::volumes::PlannedVolume;
-use super::{opening, parts};
 use crate::archive::dumps::Dumps;
 use crate::archive::{CheckpointArchive, ContainerConfig, NamedVolume};
 use crate::engine::{Engine, Podman, storage};
@@ -79,47 +80,23 @@ impl RestorePlan {
         let storage = storage::of_host(&podman)?;
         recover(&podman, &storage, interrupt, progress)?;
         progress.phase(Phase::Decompress);
-        let opened = opening::open(options)?;
-        let previous = opening::open_previous(options)?;
-        let (name, spool) = (options.import.name(), storage.graph_root());
-        let archive = CheckpointArchive::read(opened, name, spool, interrupt)?;
-        checks::check_previous(previous.as_ref(), &archive)?;
-        let config = archive.config()?;
-        checks::check_config(&config)?;
-        let mut dumps = Dumps::of(&archive)?;
+        let Sources { archive, previous, config, mut dumps } = Sources::open(options, storage.graph_root())?;
         checks::check_way_back(options, &dumps, &podman)?;
         checks::check_privileges(options, &dumps)?;
         let name_lock = NameLock::take(options.name.as_deref().unwrap_or(&config.name), interrupt, progress)?;
         checks::check_names(options, &config, &storage)?;
-        let image = image::find_image(options, &config, &storage, &podman)?;
-        match &image {
-            Image::Recorded => {}
-            Image::Unnamed => dumps.set("rootfsImageName", &config.image_id),
-            Image::Other(found) => {
-                progress.warning(&image::other_image_warning(&config, found));
-                dumps.set("rootfsImageID", found);
-            }
-        }
-        image::check_layers(image.id(&config), &storage)?;
-        let identity = parts::Identity::of(options, &config)?;
+        image::choose(options, &config, &mut dumps, (&storage, &podman), progress)?;
         let volumes = planned_volumes(options, &config);
         checks::check_volumes(&volumes, &archive, &podman)?;
-        let networks = match options.pod {
-            // Its network is the pod's.
-            Some(_) => Vec::new(),
-            None => leases::networks_of(&archive)?,
-        };
-        let graph_root = storage.graph_root();
-        if identity.is_new {
-            dumps.set("id", &identity.id);
-            dumps.set("name", &identity.name);
-        }
-        bring_volumes(&mut dumps, graph_root, &podman)?;
+        let identity = parts::Identity::of(options, &config)?;
+        identity.put_into(&mut dumps);
+        bring_volumes(&mut dumps, storage.graph_root(), &podman)?;
         dumps.follow_links();
-        let first_part = parts::first(&dumps, graph_root)?;
-        let second_part = parts::second(&archive, graph_root, &identity)?;
         Ok(RestorePlan {
             engine: Box::new(podman.until(None)),
+            networks: networks(options, &archive)?,
+            first_part: parts::first(&dumps, storage.graph_root())?,
+            second_part: parts::second(&archive, storage.graph_root(), &identity)?,
             storage,
             archive,
             previous,
@@ -130,9 +107,6 @@ impl RestorePlan {
             volumes,
             is_of_overlay: dumps.is_of_overlay(),
             secret_files: dumps.secret_files().to_vec(),
-            networks,
-            first_part,
-            second_part,
             _name_lock: name_lock,
         })
     }
@@ -146,6 +120,14 @@ impl RestorePlan {
             (!self.is_of_overlay, "skip-file-rwx-check\n"),
         ];
         lines.into_iter().filter(|(is_said, _)| *is_said).map(|(_, line)| line).collect()
+    }
+}
+
+/// Those in which the container leases addresses; that of a pod's member is the pod's.
+fn networks(options: &RestoreOptions, archive: &CheckpointArchive) -> Result<Vec<String>, RestoreError> {
+    match options.pod {
+        Some(_) => Ok(Vec::new()),
+        None => Ok(leases::networks_of(archive)?),
     }
 }
 
