@@ -1,10 +1,15 @@
 //! Trees in: walks directories and appends what is there.
+//!
+//! ```text
+//! walk ── batch (names) ── pipeline (threads read) ── snapshot, identity ── Packer ── Writer
+//! ```
 
 mod batch;
+mod error;
 mod identity;
-mod moment;
 mod options;
 mod pipeline;
+mod snapshot;
 mod visit;
 mod walk;
 
@@ -13,49 +18,18 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use rustix::io::Errno;
-
 use crate::inode::{Inode, InodeError, read_inode};
 use crate::member::Kind;
-use crate::shown::{ShownName, lossy};
+use crate::shown::lossy;
 use crate::transfer::{TransferError, Transferred};
 use crate::writer::{WriteError, Writer};
 use batch::{Batch, Loaded};
+pub use error::PackError;
 use identity::Identity;
-use moment::Moment;
 pub use options::{ChangePolicy, MtimePolicy, PackOptions, SocketPolicy, UnreadablePolicy};
+use snapshot::{ATTEMPTS, Snapshots};
 pub use visit::visit_names;
 use walk::Walk;
-
-/// Why a tree could not be packed.
-#[derive(Debug, thiserror::Error)]
-pub enum PackError {
-    /// An inode could not be read.
-    #[error(transparent)]
-    Inode(#[from] InodeError),
-    /// The archive could not be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// A directory could not be read.
-    #[error("read directory {path:?}")]
-    ReadDir {
-        /// Its path in the archive.
-        path: ShownName,
-        /// The kernel's answer.
-        #[source]
-        source: Errno,
-    },
-    /// A file's size or times are not what they were when it was begun; what is in the archive may be of no one
-    /// moment.
-    #[error("{path:?} changed while it was read")]
-    Changed {
-        /// The member's path.
-        path: ShownName,
-    },
-}
-
-/// How often a file that ends before its data was read is looked at again.
-const ATTEMPTS: usize = 4;
 
 /// Told of each member once it is in the archive: its path there, and how its data moved.
 pub type OnMember<'a> = &'a mut dyn FnMut(&[u8], Transferred);
@@ -65,7 +39,7 @@ pub type OnMember<'a> = &'a mut dyn FnMut(&[u8], Transferred);
 pub struct Packer<'p, 'f> {
     writer: &'p mut Writer<'f>,
     options: PackOptions<'p>,
-    moment: Moment<'p>,
+    snapshots: Snapshots<'p>,
     links: HashMap<Identity, Vec<u8>>,
     omitted_sockets: Vec<Vec<u8>>,
     omitted_files: Vec<Vec<u8>>,
@@ -80,7 +54,7 @@ impl<'p, 'f> Packer<'p, 'f> {
         Packer {
             writer,
             options,
-            moment: Moment::new(options),
+            snapshots: Snapshots::new(options),
             links: HashMap::new(),
             omitted_sockets: Vec::new(),
             omitted_files: Vec::new(),
@@ -100,7 +74,7 @@ impl<'p, 'f> Packer<'p, 'f> {
     pub fn pack_tree(&mut self, root: impl AsFd, prefix: &[u8]) -> Result<(), PackError> {
         self.pack_one(root.as_fd(), OsStr::new("."), prefix.to_vec())?;
         let mut walk = Walk::new(root.as_fd(), prefix, self.options)?;
-        let load = batch::Loader::new(self.options, self.moment, self.writer.layout(), self.writer.clone_policy());
+        let load = batch::Loader::new(self.options, self.snapshots, self.writer.layout(), self.writer.clone_policy());
         pipeline::run(
             self.options.readers,
             |batch: &mut Batch| batch.refill(&mut walk),
@@ -180,39 +154,48 @@ impl<'p, 'f> Packer<'p, 'f> {
         Ok(())
     }
 
-    fn append_under_policy(&mut self, mut inode: Inode, mut data: Option<&[u8]>) -> Result<Option<Kind>, PackError> {
+    fn append_under_policy(&mut self, mut inode: Inode, data: Option<&[u8]>) -> Result<Option<Kind>, PackError> {
         self.prepare(&mut inode)?;
-        let mark = self.writer.mark();
-        let (mut copy, mut can_copy) = (None, self.moment.can_be_had());
-        if self.moment.is_needed(&inode) {
-            copy = self.moment.take(&mut inode)?;
-            can_copy = copy.is_some();
-        }
-        let mut changed = None;
-        for attempt in 0.. {
-            match self.write(&inode, data.take().filter(|_| copy.is_none()), copy) {
-                Ok(()) => break,
-                Err(error @ (PackError::Changed { .. } | PackError::Write(WriteError::Source { .. }))) => {
-                    // What ended early is zeros in the archive, and a copy is of one moment.
-                    let ended_early = matches!(error, PackError::Write(_));
-                    let is_better_again = copy.is_none() && (ended_early || can_copy) && attempt < ATTEMPTS;
-                    changed = Some(error);
-                    if self.options.changes == ChangePolicy::Error || !is_better_again || !self.writer.rewind(mark)? {
-                        break;
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-            copy = self.moment.take(&mut inode)?;
-            can_copy = copy.is_some();
-        }
-        match changed {
+        match self.append_until_whole(&mut inode, data)? {
             None => Ok(Some(inode.member.kind)),
             Some(error @ PackError::Write(WriteError::Source { source: TransferError::Read { .. }, .. })) => {
                 self.tell_unreadable(error).map(|()| None)
             }
             Some(change) => self.tell(change).map(|()| None),
         }
+    }
+
+    /// Appends the inode, and again in its place as long as a further look gives something better. Gives what was wrong
+    /// with the last that did not go well, if any.
+    fn append_until_whole(
+        &mut self,
+        inode: &mut Inode,
+        mut data: Option<&[u8]>,
+    ) -> Result<Option<PackError>, PackError> {
+        let mark = self.writer.mark();
+        let (mut copy, mut can_copy) = (None, self.snapshots.are_possible());
+        if self.snapshots.is_needed(inode) {
+            copy = self.snapshots.take(inode)?;
+            can_copy = copy.is_some();
+        }
+        let mut changed = None;
+        for attempt in 0.. {
+            let error = match self.write(inode, data.take().filter(|_| copy.is_none()), copy) {
+                Ok(()) => break,
+                Err(error @ (PackError::Changed { .. } | PackError::Write(WriteError::Source { .. }))) => error,
+                Err(error) => return Err(error),
+            };
+            // What ended early is zeros in the archive, and a copy is of one moment.
+            let ended_early = matches!(error, PackError::Write(_));
+            let is_better_again = copy.is_none() && (ended_early || can_copy) && attempt < ATTEMPTS;
+            changed = Some(error);
+            if self.options.changes == ChangePolicy::Error || !is_better_again || !self.writer.rewind(mark)? {
+                break;
+            }
+            copy = self.snapshots.take(inode)?;
+            can_copy = copy.is_some();
+        }
+        Ok(changed)
     }
 
     /// Gives the member what the options say, and makes it a hard link if the archive has the inode already.

@@ -7,9 +7,10 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::FileType;
 use rustix::io::pread;
 
-use super::moment::Moment;
+use super::error::PackError;
+use super::options::PackOptions;
+use super::snapshot::{ATTEMPTS, Snapshots};
 use super::walk::{Found, Walk};
-use super::{ATTEMPTS, PackError, PackOptions};
 use crate::inode::{Inode, InodeError, os, read_inode_of};
 use crate::transfer::ClonePolicy;
 use crate::writer::{CLONE_FROM, Layout, filling};
@@ -60,14 +61,19 @@ impl Batch {
 /// Reads inodes as the archive's layout needs them.
 pub(super) struct Loader<'l> {
     options: PackOptions<'l>,
-    moment: Moment<'l>,
+    snapshots: Snapshots<'l>,
     layout: Layout,
     clone_policy: ClonePolicy,
 }
 
 impl<'l> Loader<'l> {
-    pub(super) fn new(options: PackOptions<'l>, moment: Moment<'l>, layout: Layout, clone_policy: ClonePolicy) -> Self {
-        Loader { options, moment, layout, clone_policy }
+    pub(super) fn new(
+        options: PackOptions<'l>,
+        snapshots: Snapshots<'l>,
+        layout: Layout,
+        clone_policy: ClonePolicy,
+    ) -> Self {
+        Loader { options, snapshots, layout, clone_policy }
     }
 
     fn load(&self, found: Found, bytes: &mut Vec<u8>) -> Result<Loaded, InodeError> {
@@ -76,13 +82,13 @@ impl<'l> Loader<'l> {
             return Ok(Loaded::Omitted { path: inode.member.path });
         }
         self.options.apply(&mut inode.member);
-        let Some(file) = self.data_to_copy(&inode).filter(|_| !self.moment.is_needed(&inode)) else {
+        let Some(file) = self.data_to_copy(&inode).filter(|_| !self.snapshots.is_needed(&inode)) else {
             return Ok(Loaded::Inode { inode: inode.into(), data: None });
         };
         let start = bytes.len();
-        if self.is_placeless(&inode)
+        if self.is_position_independent(&inode)
             && let Some(changed) = self.encode(&inode, file, bytes)?
-            && !(changed && self.moment.can_be_had())
+            && !(changed && self.snapshots.are_possible())
         {
             let size = inode.member.size();
             return Ok(Loaded::Encoded { path: inode.member.path, bytes: start..bytes.len(), size, changed });
@@ -115,8 +121,8 @@ impl<'l> Loader<'l> {
         inode.data.as_ref().filter(|_| is_small && !is_cloned)
     }
 
-    /// Whether it looks the same at any place, after any members: neither aligned, nor perhaps a link.
-    fn is_placeless(&self, inode: &Inode) -> bool {
+    /// Whether it is the same bytes at any offset and after any members: not aligned, and no link.
+    fn is_position_independent(&self, inode: &Inode) -> bool {
         !self.layout.aligns(&inode.member) && inode.stat.st_nlink == 1
     }
 

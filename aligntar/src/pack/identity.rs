@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use rustix::fs::{AtFlags, StatxFlags, statx};
 use rustix::io::Errno;
 
-use super::ChangePolicy;
+use super::options::ChangePolicy;
 use crate::inode::{Inode, InodeError};
 
 /// An inode that may have further names.

@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::FileType;
 
+use super::error::PackError;
+use super::options::{ChangePolicy, PackOptions};
 use super::walk::Walk;
-use super::{ChangePolicy, PackError, PackOptions};
 
 /// Calls `visit` with all that is below the directory `root`: the directory that holds it, its name there (`.` for a
 /// directory, which is open then), and what it is. Paths may be of any length, and what goes meanwhile is left out.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
 
-use super::{ChangePolicy, PackError, PackOptions, UnreadablePolicy};
+use super::error::PackError;
+use super::options::{ChangePolicy, PackOptions, UnreadablePolicy};
 use crate::shown::lossy;
 
 /// Directories that are kept open on the way down; a tree may be deeper than the limit of open files.

@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 
+use super::record::{PaxError, PaxRecord, SCHILY_XATTR};
 use super::value::bad_value;
-use super::{PaxError, PaxRecord, SCHILY_XATTR};
 use crate::acl::Acl;
 use crate::member::{Record, Xattr};
 use crate::shown::ShownName;

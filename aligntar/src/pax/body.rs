@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
-use super::{ACLS, COMMENT, SCHILY_XATTR};
+use super::attributes::ACLS;
+use super::record::{COMMENT, SCHILY_XATTR};
 use crate::acl::Acl;
 use crate::align::{Alignment, TAR_BLOCK, padded_len};
 use crate::member::{Timestamp, Xattr};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::attributes::Attributes;
+use super::record::{COMMENT, PaxError, PaxRecord, VENDOR_PADDING, records};
+use super::sparse::SparseRecords;
 use super::value::{name, number, owner, path, timestamp};
-use super::{COMMENT, PaxError, PaxRecord, SparseRecords, VENDOR_PADDING, records};
 use crate::member::{Record, Timestamp, Xattr};
 
 /// Keyword prefix of what describes a sparse member.

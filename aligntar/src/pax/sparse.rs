@@ -1,7 +1,7 @@
 //! `GNU.sparse.*` records: the pax formats 0.0, 0.1 and 1.0 of sparse members (GNU tar manual, "Storing Sparse Files").
 
+use super::record::{PaxError, PaxRecord};
 use super::value::{bad_value, number, path};
-use super::{PaxError, PaxRecord};
 use crate::entry::DataSpan;
 
 /// What `GNU.sparse.*` records say.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{PaxError, PaxRecord};
+use super::record::{PaxError, PaxRecord};
 use crate::member::Timestamp;
 use crate::shown::ShownName;
 

@@ -1,6 +1,6 @@
 //! How a member's headers are laid out in front of its data.
 
-use super::WriteError;
+use super::error::WriteError;
 use crate::align::{Alignment, TAR_BLOCK, padded_len};
 use crate::header::{self, Block};
 use crate::member::{Kind, Member};

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::{FileType, OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 
-use super::WriteError;
+use super::error::WriteError;
 use crate::header::Block;
 
 /// Headers and small data are collected up to this many bytes before they are written.

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 
+use super::archive::Writer;
+use super::error::WriteError;
 use super::layout::filling;
-use super::{WriteError, Writer};
 use crate::entry::Entry;
 use crate::member::Member;
 use crate::shown::lossy;

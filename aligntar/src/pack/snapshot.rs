@@ -1,9 +1,9 @@
-//! Files that others write to while they are taken: each of one moment, where a clone gives that.
+//! Files that others write to meanwhile: a clone takes each of them as it was at one moment.
 
 use std::fs::File;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::PackOptions;
+use super::options::PackOptions;
 use crate::inode::{Inode, InodeError};
 use crate::member::Kind;
 use crate::transfer::clone_whole;
@@ -12,22 +12,25 @@ use crate::transfer::clone_whole;
 /// second change has the same time as the first and cannot be seen.
 const LATELY: i64 = 1;
 
-/// Makes copies of files in motion.
+/// How often a file that ends before its data was read is looked at again.
+pub(super) const ATTEMPTS: usize = 4;
+
+/// Makes copies of files that are being written to.
 #[derive(Clone, Copy)]
-pub(super) struct Moment<'p> {
+pub(super) struct Snapshots<'p> {
     options: PackOptions<'p>,
-    /// Files that changed after this are in motion, seconds since 1970.
+    /// Files that changed after this are being written to, seconds since 1970.
     since: i64,
 }
 
-impl<'p> Moment<'p> {
+impl<'p> Snapshots<'p> {
     pub(super) fn new(options: PackOptions<'p>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Moment { options, since: now.as_secs() as i64 - LATELY }
+        Snapshots { options, since: now.as_secs() as i64 - LATELY }
     }
 
-    /// Whether a copy can be made at all.
-    pub(super) fn can_be_had(&self) -> bool {
+    /// Whether there is a file to make copies in.
+    pub(super) fn are_possible(&self) -> bool {
         self.options.scratch.is_some()
     }
 

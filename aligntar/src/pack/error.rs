@@ -1,0 +1,34 @@
+//! Why a tree could not be packed.
+
+use rustix::io::Errno;
+
+use crate::inode::InodeError;
+use crate::shown::ShownName;
+use crate::writer::WriteError;
+
+/// Why a tree could not be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// An inode could not be read.
+    #[error(transparent)]
+    Inode(#[from] InodeError),
+    /// The archive could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A directory could not be read.
+    #[error("read directory {path:?}")]
+    ReadDir {
+        /// Its path in the archive.
+        path: ShownName,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// A file's size or times are not what they were when it was begun; what is in the archive may be of no one
+    /// moment.
+    #[error("{path:?} changed while it was read")]
+    Changed {
+        /// The member's path.
+        path: ShownName,
+    },
+}
