@@ -1,4 +1,4 @@
-//! What an unpacker does about members that cannot be made as the archive has them, when a witness hears of them.
+//! What an unpacker does about members that cannot be made as the archive has them, when an observer hears of them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions as FsPermissions};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use aligntar::{
     FileSource, Kind, Member, Permissions, PlainParents, Reader, ShownName, Timestamp, Transferred, UnpackError,
-    UnpackOptions, Unpacker, Witness, WriteOptions, Writer, Xattr,
+    UnpackObserver, UnpackOptions, Unpacker, WriteOptions, Writer, Xattr,
 };
 use tempfile::TempDir;
 
@@ -58,7 +58,7 @@ struct Heard {
     limit: Option<usize>,
 }
 
-impl Witness for Heard {
+impl UnpackObserver for Heard {
     fn failed(&mut self, error: UnpackError) -> Result<(), UnpackError> {
         let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         self.failed.push(format!("{error}{source}"));
@@ -80,7 +80,7 @@ fn unpack_with(
 ) -> Result<Transferred, UnpackError> {
     let archive = archive(members);
     let (root, mut parents) = (File::open(target).unwrap(), PlainParents);
-    let mut unpacker = Unpacker::telling(root.as_fd(), options, &mut parents, heard)?;
+    let mut unpacker = Unpacker::with_observer(root.as_fd(), options, &mut parents, heard)?;
     let mut source = FileSource::new(&archive).unwrap();
     let unpacked = Reader::open(&archive).unwrap().enumerate().try_for_each(|(number, entry)| {
         between(number);

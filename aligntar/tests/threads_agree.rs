@@ -10,8 +10,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use aligntar::{
-    Kind, Member, PlainParents, Reader, ShownName, UnpackError, UnpackOptions, Unpacker, Witness, WriteOptions, Writer,
-    Xattr,
+    Kind, Member, PlainParents, Reader, ShownName, UnpackError, UnpackObserver, UnpackOptions, Unpacker, WriteOptions,
+    Writer, Xattr,
 };
 use proptest::prelude::*;
 
@@ -53,14 +53,14 @@ fn archive(members: &[(&str, Kind)]) -> File {
     file
 }
 
-/// What a witness hears: of which member, by its offset, and what; and which links are followed.
+/// What an observer hears: of which member, by its offset, and what; and which links are followed.
 #[derive(Debug, Default, PartialEq)]
 struct Told {
     errors: BTreeMap<u64, Vec<String>>,
     followed: BTreeSet<String>,
 }
 
-impl Witness for Told {
+impl UnpackObserver for Told {
     fn failed(&mut self, error: UnpackError) -> Result<(), UnpackError> {
         let errors = self.errors.entry(error.offset().unwrap()).or_default();
         errors.push(error.to_string());
@@ -77,7 +77,7 @@ fn unpack(archive: &File, target: &Path, threads: usize, pause: Duration) -> Tol
     let root = File::open(target).unwrap();
     let (mut parents, mut told) = (PlainParents, Told::default());
     let options = UnpackOptions { threads: NonZeroUsize::new(threads).unwrap(), ..UnpackOptions::default() };
-    let mut unpacker = Unpacker::telling(root.as_fd(), options, &mut parents, &mut told).unwrap();
+    let mut unpacker = Unpacker::with_observer(root.as_fd(), options, &mut parents, &mut told).unwrap();
     let mut reader = Reader::open(archive).unwrap();
     while let Some(entry) = reader.next_entry().unwrap() {
         unpacker.unpack(&entry, reader.source_mut()).unwrap();

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
 
-use aligntar::{PlainParents, Reader, Resolver, ShownName, UnpackError, UnpackOptions, Unpacker, Witness};
+use aligntar::{PlainParents, Reader, Resolver, ShownName, UnpackError, UnpackOptions, Unpacker, UnpackObserver};
 use aligntar_fuzz::{Bounded, Outside, with_valid_checksums};
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -27,7 +27,7 @@ fuzz_target!(|archive: &[u8]| {
 /// A member that is refused does not keep the others from being tried.
 struct GoOn;
 
-impl Witness for GoOn {
+impl UnpackObserver for GoOn {
     fn failed(&mut self, _error: UnpackError) -> Result<(), UnpackError> {
         Ok(())
     }
@@ -37,9 +37,9 @@ impl Witness for GoOn {
 
 fn unpack(archive: &File, outside: &Outside, resolver: Resolver) {
     let target = File::open(outside.target()).unwrap();
-    let (mut parents, mut witness) = (PlainParents, GoOn);
+    let (mut parents, mut observer) = (PlainParents, GoOn);
     let options = UnpackOptions { resolver, ..UnpackOptions::default() };
-    let mut unpacker = Unpacker::telling(target.as_fd(), options, &mut parents, &mut witness).unwrap();
+    let mut unpacker = Unpacker::with_observer(target.as_fd(), options, &mut parents, &mut observer).unwrap();
     let mut reader = Reader::open(archive).unwrap();
     while let Ok(Some(entry)) = reader.next_entry() {
         unpacker.unpack(&entry, reader.source_mut()).unwrap();

@@ -2,11 +2,11 @@
 
 use rustix::fs::{FileType, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 
-use super::UnpackOptions;
+use super::context::Context;
 use super::error::{Refusal, UnpackError};
-use super::handle::Handle;
+use super::file_ref::FileRef;
 use super::options::Permissions;
-use super::place::Context;
+use super::options::UnpackOptions;
 use crate::acl::Acl;
 use crate::member::{Member, Timestamp, Xattr};
 
@@ -86,7 +86,7 @@ impl Attributes {
     /// chown clears set-id bits and file capabilities (chown(2)), and an access ACL sets the mode's group bits (acl(5)):
     /// so owner, extended attributes, mode. Times are last. What is missing takes no right away from anyone, nor gives
     /// any: a file of another owner has no set-id bits, and one without its ACL not the group bits that it set.
-    pub(super) fn give(&self, at: Context<'_>, file: Handle<'_>, stat: &Stat) -> Vec<UnpackError> {
+    pub(super) fn give(&self, at: Context<'_>, file: FileRef<'_>, stat: &Stat) -> Vec<UnpackError> {
         let mut wrong = Vec::new();
         let kind = FileType::from_raw_mode(stat.st_mode);
         let mut mode = self.mode | if kind == FileType::Directory { self.kept_mode & stat.st_mode } else { 0 };

@@ -1,64 +1,22 @@
-//! Where a member goes, and what is said if it cannot.
+//! A name in a directory, which a member takes.
 
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::{AtFlags, FileType, Stat, statat, unlinkat};
-use rustix::io::Errno;
 
-use super::error::{Refusal, UnpackError};
-use crate::entry::Entry;
+use super::context::Context;
+use super::error::UnpackError;
 use crate::inode::os;
-use crate::shown::lossy;
-use crate::transfer::TransferError;
 
-/// Which member is at work, for errors.
+/// A name, in the directory `parent`, of the member `at`.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'m> {
-    pub(super) path: &'m [u8],
-    pub(super) offset: u64,
-}
-
-impl Context<'_> {
-    pub(super) fn refused(self, why: Refusal) -> UnpackError {
-        UnpackError::Refused { path: lossy(self.path), offset: self.offset, why }
-    }
-
-    /// What [`Resolver::open`](crate::beneath::Resolver::open) said of a directory.
-    pub(super) fn unresolved(self, errno: Errno) -> UnpackError {
-        match errno {
-            Errno::LOOP | Errno::XDEV => self.refused(Refusal::ThroughSymlink),
-            Errno::NOTDIR => self.refused(Refusal::ThroughFile),
-            errno => self.failed("open its directory")(errno),
-        }
-    }
-
-    pub(super) fn failed(self, call: &'static str) -> impl FnOnce(Errno) -> UnpackError {
-        move |source| UnpackError::Call { path: lossy(self.path), offset: self.offset, call, source }
-    }
-
-    pub(super) fn no_attribute(self, name: &[u8], source: Errno) -> UnpackError {
-        UnpackError::Attribute { path: lossy(self.path), offset: self.offset, name: lossy(name), source }
-    }
-
-    /// The archive itself could not be used.
-    pub(super) fn unreadable(self, entry: &Entry, source: std::io::Error) -> UnpackError {
-        self.data_error(TransferError::Read { offset: entry.data_offset, source })
-    }
-
-    pub(super) fn data_error(self, source: TransferError) -> UnpackError {
-        UnpackError::Data { path: lossy(self.path), offset: self.offset, source }
-    }
-}
-
-/// Where a member goes.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'p> {
+pub(super) struct DirEntry<'p> {
     pub(super) at: Context<'p>,
     pub(super) parent: BorrowedFd<'p>,
     pub(super) name: &'p [u8],
 }
 
-impl Place<'_> {
+impl DirEntry<'_> {
     pub(super) fn is_directory(self) -> Result<bool, UnpackError> {
         let stat = statat(self.parent, os(self.name), AtFlags::SYMLINK_NOFOLLOW).map_err(self.at.failed("stat"))?;
         Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)

@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use crate::align::AlignError;
-use crate::beneath::BadPath;
+use crate::safe_path::BadPath;
 use crate::shown::ShownName;
 use crate::transfer::TransferError;
 

@@ -10,39 +10,39 @@ use rustix::io::Errno;
 
 /// How a file is at hand.
 #[derive(Clone, Copy)]
-pub(super) enum Handle<'f> {
+pub(super) enum FileRef<'f> {
     /// Open.
     Open(BorrowedFd<'f>),
     /// As a mere path (O_PATH), because it must not be opened or cannot.
     Path(BorrowedFd<'f>),
 }
 
-impl Handle<'_> {
+impl FileRef<'_> {
     pub(super) fn chown(self, uid: Uid, gid: Gid) -> Result<(), Errno> {
         match self {
-            Handle::Open(file) => fchown(file, Some(uid), Some(gid)),
-            Handle::Path(file) => chownat(file, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH),
+            FileRef::Open(file) => fchown(file, Some(uid), Some(gid)),
+            FileRef::Path(file) => chownat(file, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH),
         }
     }
 
     pub(super) fn chmod(self, mode: Mode) -> Result<(), Errno> {
         match self {
-            Handle::Open(file) => fchmod(file, mode),
-            Handle::Path(file) => rustix::fs::chmod(in_proc(file), mode),
+            FileRef::Open(file) => fchmod(file, mode),
+            FileRef::Path(file) => rustix::fs::chmod(in_proc(file), mode),
         }
     }
 
     pub(super) fn set_xattr(self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
         match self {
-            Handle::Open(file) => fsetxattr(file, name, value, XattrFlags::empty()),
-            Handle::Path(file) => rustix::fs::setxattr(in_proc(file), name, value, XattrFlags::empty()),
+            FileRef::Open(file) => fsetxattr(file, name, value, XattrFlags::empty()),
+            FileRef::Path(file) => rustix::fs::setxattr(in_proc(file), name, value, XattrFlags::empty()),
         }
     }
 
     pub(super) fn set_times(self, times: &Timestamps) -> Result<(), Errno> {
         match self {
-            Handle::Open(file) => futimens(file, times),
-            Handle::Path(file) => utimensat(file, "", times, AtFlags::EMPTY_PATH),
+            FileRef::Open(file) => futimens(file, times),
+            FileRef::Path(file) => utimensat(file, "", times, AtFlags::EMPTY_PATH),
         }
     }
 }

@@ -5,12 +5,11 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use rustix::fs::Stat;
-
+use super::context::Context;
+use super::dir_entry::InodeId;
 use super::error::UnpackError;
-use super::handle::Handle;
-use super::new_file::NewFile;
-use super::place::{Context, InodeId};
+use super::file_ref::FileRef;
+use super::new_file::EmptyFile;
 use crate::align::Alignment;
 use crate::entry::Entry;
 use crate::source::Source;
@@ -38,7 +37,7 @@ impl Data {
 
 /// How data moves, and what becomes of a file that could not be given all that it shall have.
 #[derive(Clone, Copy)]
-pub(super) struct Means {
+pub(super) struct FillPolicy {
     pub(super) fs_block: Alignment,
     pub(super) clone_policy: ClonePolicy,
     pub(super) imperfect: Imperfect,
@@ -69,34 +68,26 @@ pub(super) struct Filled {
     pub(super) wrong: Vec<UnpackError>,
 }
 
-/// A new, empty file, and what it shall become.
-pub(super) struct Made {
-    pub(super) new: NewFile,
-    pub(super) file: File,
-    /// As it was created.
-    pub(super) stat: Stat,
-}
-
-impl Made {
+impl EmptyFile {
     fn at(&self) -> Context<'_> {
         self.new.at()
     }
 
     /// Nothing half-written stays under its final name.
     fn discard(&self) {
-        self.new.place().discard(InodeId::of(&self.stat));
+        self.new.dirent().discard(InodeId::of(&self.stat));
     }
 
     /// Everything but the name: data, then attributes.
-    pub(super) fn complete(&self, data: &Data, means: Means) -> Result<Filled, UnpackError> {
+    pub(super) fn complete(&self, data: &Data, policy: FillPolicy) -> Result<Filled, UnpackError> {
         let moved = match data {
             Data::Memory(bytes) => self.write(bytes, 0),
-            Data::Spans { archive, spans } => self.move_spans(archive, spans, means),
+            Data::Spans { archive, spans } => self.move_spans(archive, spans, policy),
         };
-        moved.and_then(|moved| self.finish(moved, means.imperfect)).inspect_err(|_| self.discard())
+        moved.and_then(|moved| self.finish(moved, policy.imperfect)).inspect_err(|_| self.discard())
     }
 
-    /// As [`Made::complete`], with data that is read while it is written.
+    /// As [`EmptyFile::complete`], with data that is read while it is written.
     pub(super) fn complete_from<S: Source + ?Sized>(
         &self,
         entry: &Entry,
@@ -127,10 +118,10 @@ impl Made {
         Ok(moved)
     }
 
-    fn move_spans(&self, archive: &File, spans: &[Span], means: Means) -> Result<Transferred, UnpackError> {
+    fn move_spans(&self, archive: &File, spans: &[Span], policy: FillPolicy) -> Result<Transferred, UnpackError> {
         let mut moved = Transferred::default();
         for &span in spans {
-            moved += transfer(archive, &self.file, span, means.fs_block, means.clone_policy)
+            moved += transfer(archive, &self.file, span, policy.fs_block, policy.clone_policy)
                 .map_err(|error| self.at().data_error(error))?;
         }
         Ok(moved)
@@ -166,7 +157,7 @@ impl Made {
         if moved.hole_bytes > 0 {
             rustix::fs::ftruncate(&self.file, size).map_err(self.at().failed("ftruncate"))?;
         }
-        let wrong = self.new.attributes.give(self.at(), Handle::Open(self.file.as_fd()), &self.stat);
+        let wrong = self.new.attributes.give(self.at(), FileRef::Open(self.file.as_fd()), &self.stat);
         Ok(Filled { moved, wrong: imperfect.judge(wrong)? })
     }
 }

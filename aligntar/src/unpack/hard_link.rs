@@ -6,14 +6,15 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, linkat, statat};
 use rustix::io::Errno;
 
-use super::Unpacker;
-use super::enter::Missing;
+use super::context::Context;
+use super::dir_entry::InodeId;
 use super::error::{Refusal, UnpackError};
 use super::job::{Job, NewLink};
-use super::later::Later;
-use super::place::{Context, InodeId};
-use crate::beneath::SafePath;
+use super::open_parent::Missing;
+use super::unpacker::Unpacker;
+use super::waiting_links::WaitingLink;
 use crate::inode::os;
+use crate::safe_path::SafePath;
 
 /// Why a link was not made.
 enum NotLinked {
@@ -53,10 +54,10 @@ impl Unpacker<'_> {
         }
     }
 
-    /// Without a witness the target must be there by now.
+    /// Without an observer the target must be there by now.
     pub(super) fn link_or_wait(&mut self, link: NewLink) -> Result<(), UnpackError> {
         match self.link(&link) {
-            Err(NotLinked::Missing(error)) if self.witness.is_some() => self.later.add(link, error),
+            Err(NotLinked::Missing(error)) if self.observer.is_some() => self.waiting.add(link, error),
             Err(NotLinked::Missing(error) | NotLinked::Failed(error)) => Err(error),
             Ok(()) => Ok(()),
         }
@@ -64,7 +65,7 @@ impl Unpacker<'_> {
 
     /// Makes the links that waited for their targets, those that wait for one another in turn.
     pub(super) fn make_later_links(&mut self) {
-        let mut waiting = self.later.take();
+        let mut waiting = self.waiting.take();
         let mut targets: Vec<_> = waiting.keys().rev().cloned().collect();
         while let Some(target) = targets.pop() {
             let mut still = Vec::new();
@@ -84,7 +85,7 @@ impl Unpacker<'_> {
         missing.into_iter().for_each(|later| self.fail(later.error));
     }
 
-    fn link_later(&mut self, later: &Later) -> Result<(), NotLinked> {
+    fn link_later(&mut self, later: &WaitingLink) -> Result<(), NotLinked> {
         let (above, _) = later.path.split().expect("a link is not the root");
         let parent = self.enter(later.at(), above, Missing::Make)?.descriptor;
         let (archived, path, target) = (later.archived.clone(), later.path.clone(), later.target.clone());
@@ -94,8 +95,8 @@ impl Unpacker<'_> {
     /// The target resolves like any path: a link can only name what lies below the root. No thread has it, nor what is
     /// above it.
     fn link(&mut self, link: &NewLink) -> Result<(), NotLinked> {
-        let place = link.place();
-        let at = place.at;
+        let dirent = link.dirent();
+        let at = dirent.at;
         let (above, name) = link.target.split().ok_or_else(|| at.refused(Refusal::Root))?;
         let missing = |error| match error {
             UnpackError::Call { source: Errno::NOENT, .. } => NotLinked::Missing(error),
@@ -110,11 +111,11 @@ impl Unpacker<'_> {
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             return Err(at.refused(Refusal::LinkToDirectory).into());
         }
-        let make = || linkat(&directory, os(name), place.parent, os(place.name), AtFlags::empty());
+        let make = || linkat(&directory, os(name), dirent.parent, os(dirent.name), AtFlags::empty());
         match make() {
-            Err(Errno::EXIST) if place.is(InodeId::of(&stat)) => Ok(()),
+            Err(Errno::EXIST) if dirent.is(InodeId::of(&stat)) => Ok(()),
             Err(Errno::EXIST) => {
-                self.remove(place, &link.path)?;
+                self.remove(dirent, &link.path)?;
                 make().map_err(at.failed("link"))
             }
             linked => linked.map_err(at.failed("link")),

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, linkat};
 
+use super::context::Context;
+use super::dir_entry::DirEntry;
 use super::error::UnpackError;
-use super::fill::{Data, Filled, Means};
+use super::fill::{Data, FillPolicy, Filled};
 use super::new_file::{NewFile, NotMade};
-use super::place::{Context, Place};
-use crate::beneath::SafePath;
 use crate::inode::os;
+use crate::safe_path::SafePath;
 use crate::transfer::Transferred;
 
 /// What a file that takes no memory counts for, in bytes: others of its batch wait for it.
@@ -83,10 +84,10 @@ impl Job {
         }
     }
 
-    pub(super) fn complete(self, means: Means) -> Done {
+    pub(super) fn complete(self, policy: FillPolicy) -> Done {
         let (offset, path) = (self.offset(), self.path().clone());
         let (outcome, buffer) = match self {
-            Job::File { new, data } => complete_file(new, data, means),
+            Job::File { new, data } => complete_file(new, data, policy),
             Job::Link { link, target_parent } => (complete_link(link, target_parent), None),
         };
         Done { offset, path, outcome, buffer }
@@ -99,9 +100,9 @@ impl Done {
     }
 }
 
-fn complete_file(new: NewFile, data: Data, means: Means) -> (Result<Filled, NotDone>, Option<Vec<u8>>) {
+fn complete_file(new: NewFile, data: Data, policy: FillPolicy) -> (Result<Filled, NotDone>, Option<Vec<u8>>) {
     let outcome = match new.make() {
-        Ok(made) => made.complete(&data, means).map_err(NotDone::Failed),
+        Ok(made) => made.complete(&data, policy).map_err(NotDone::Failed),
         Err(NotMade::Failed(error)) => Err(NotDone::Failed(error)),
         Err(NotMade::Occupied(new)) => return (Err(NotDone::Occupied(Box::new(Job::File { new: *new, data }))), None),
     };
@@ -111,11 +112,11 @@ fn complete_file(new: NewFile, data: Data, means: Means) -> (Result<Filled, NotD
 /// Whatever stands against it is not for a thread: a target that was not made, a directory in its place, a file that has
 /// the name.
 fn complete_link(link: NewLink, target_parent: Arc<OwnedFd>) -> Result<Filled, NotDone> {
-    let place = link.place();
+    let dirent = link.dirent();
     let made = link
         .target
         .split()
-        .map(|(_, target)| linkat(&target_parent, os(target), place.parent, os(place.name), AtFlags::empty()));
+        .map(|(_, target)| linkat(&target_parent, os(target), dirent.parent, os(dirent.name), AtFlags::empty()));
     match made {
         Some(Ok(())) => Ok(Filled { moved: Transferred::default(), wrong: Vec::new() }),
         _ => Err(NotDone::Occupied(Box::new(Job::Link { link, target_parent }))),
@@ -123,8 +124,8 @@ fn complete_link(link: NewLink, target_parent: Arc<OwnedFd>) -> Result<Filled, N
 }
 
 impl NewLink {
-    pub(super) fn place(&self) -> Place<'_> {
+    pub(super) fn dirent(&self) -> DirEntry<'_> {
         let (_, name) = self.path.split().expect("a link is not the root");
-        Place { at: Context { path: &self.archived, offset: self.offset }, parent: self.parent.as_fd(), name }
+        DirEntry { at: Context { path: &self.archived, offset: self.offset }, parent: self.parent.as_fd(), name }
     }
 }

@@ -3,23 +3,21 @@
 //! Such a link is followed in thought alone: what comes of it is a path without links, which is opened like any other,
 //! beneath the root. So nothing that others do to the tree meanwhile can lead outside of it.
 
+mod walk;
+
 use std::collections::{HashMap, HashSet};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
-use rustix::io::Errno;
-
+use super::dir_entry::InodeId;
 use super::error::Refusal;
-use super::place::InodeId;
-use crate::beneath::{Resolver, SafePath};
-use crate::inode::os;
+use crate::beneath::Resolver;
+use crate::safe_path::SafePath;
 use crate::shown::ShownName;
+pub(super) use walk::Unresolved;
+use walk::Walk;
 
 /// Bytes of memory for links that are remembered; those beyond it are not followed.
 const REMEMBERED_BYTES: usize = 64 << 20;
-
-/// Links that one path leads through at most, as for the kernel (path_resolution(7)), and ways back up that it takes.
-const TURNS: usize = 40;
 
 /// Where a link leads, as the archive has it.
 struct Target {
@@ -29,29 +27,17 @@ struct Target {
 
 /// Links by their inodes: one that somebody else puts in the place of another is not followed.
 #[derive(Default)]
-pub(super) struct OwnLinks {
+pub(super) struct MadeSymlinks {
     targets: HashMap<InodeId, Target>,
     bytes: usize,
     /// Paths of links that were followed: what is kept by way of them ends with them.
     followed: HashSet<SafePath>,
 }
 
-/// A link and where it leads, for the [`Witness`](super::Witness).
+/// A link and where it leads, for the [`UnpackObserver`](super::UnpackObserver).
 pub(super) type Followed = (ShownName, ShownName);
 
-/// Why a path does not lead anywhere.
-pub(super) enum NoWay {
-    Refused(Refusal),
-    Failed(Errno),
-}
-
-impl From<Errno> for NoWay {
-    fn from(errno: Errno) -> Self {
-        NoWay::Failed(errno)
-    }
-}
-
-impl OwnLinks {
+impl MadeSymlinks {
     pub(super) fn add(&mut self, inode: InodeId, text: &[u8]) {
         let bytes = 2 * size_of::<(InodeId, Target)>() + text.len();
         if self.bytes + bytes <= REMEMBERED_BYTES {
@@ -72,16 +58,14 @@ impl OwnLinks {
         root: BorrowedFd<'_>,
         resolver: Resolver,
         path: &[u8],
-    ) -> Result<(SafePath, Vec<Followed>), NoWay> {
-        let mut walk = Walk { root, resolver, here: None, path: Vec::new(), todo: Vec::new(), turns: 0 };
+    ) -> Result<(SafePath, Vec<Followed>), Unresolved> {
+        let mut walk = Walk::new(root, resolver);
         let mut told = Vec::new();
         walk.add(path, false);
-        while let Some(name) = walk.todo.pop() {
-            let Some(link) = walk.enter(name)? else { continue };
-            walk.turn()?;
-            let target = self.targets.get_mut(&link.inode).ok_or(NoWay::Refused(Refusal::ThroughSymlink))?;
+        while let Some(link) = walk.next_link()? {
+            let target = self.targets.get_mut(&link.inode).ok_or(Unresolved::Refused(Refusal::ThroughSymlink))?;
             if target.text.starts_with(b"/") {
-                return Err(NoWay::Refused(Refusal::LinkToOutside));
+                return Err(Unresolved::Refused(Refusal::LinkToOutside));
             }
             if !std::mem::replace(&mut target.was_told, true) {
                 told.push((ShownName::new(&link.path), ShownName::new(&target.text)));
@@ -94,121 +78,15 @@ impl OwnLinks {
     }
 }
 
-fn safe(path: &[u8]) -> Result<SafePath, NoWay> {
-    SafePath::new(path).map_err(|bad| NoWay::Refused(Refusal::Path(bad)))
-}
-
-/// A name that is yet to be entered.
-struct Name {
-    bytes: Vec<u8>,
-    is_of_link: bool,
-}
-
-/// A link that stands in the way.
-struct Link {
-    path: Vec<u8>,
-    inode: InodeId,
-}
-
-/// A walk from directory to directory that follows nothing by itself.
-struct Walk<'r> {
-    root: BorrowedFd<'r>,
-    resolver: Resolver,
-    /// Where it is; `None` if that is yet to be opened.
-    here: Option<OwnedFd>,
-    /// The same as a path without links; empty for the root.
-    path: Vec<u8>,
-    /// The next is last.
-    todo: Vec<Name>,
-    /// Links and ways upwards so far, each of which costs as much as the whole path.
-    turns: usize,
-}
-
-impl Walk<'_> {
-    fn add(&mut self, path: &[u8], is_of_link: bool) {
-        let names = path.split(|&byte| byte == b'/').rev().filter(|name| !matches!(*name, b"" | b"."));
-        self.todo.extend(names.map(|name| Name { bytes: name.to_vec(), is_of_link }));
-    }
-
-    fn turn(&mut self) -> Result<(), NoWay> {
-        self.turns += 1;
-        if self.turns > TURNS { Err(NoWay::Refused(Refusal::LinkToNothing)) } else { Ok(()) }
-    }
-
-    /// Goes to `name`, unless that is a link.
-    fn enter(&mut self, name: Name) -> Result<Option<Link>, NoWay> {
-        if name.bytes == b".." {
-            return self.leave().map(|()| None);
-        }
-        let here = self.here()?;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let entered = match openat(here, os(&name.bytes), flags, Mode::empty()) {
-            Err(Errno::NOENT) if name.is_of_link => return Err(NoWay::Refused(Refusal::LinkToNothing)),
-            Err(Errno::NOENT) => {
-                self.add_missing(name);
-                return Ok(None);
-            }
-            entered => entered?,
-        };
-        let stat = fstat(&entered)?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => {
-                push(&mut self.path, &name.bytes);
-                self.here = Some(entered);
-                Ok(None)
-            }
-            FileType::Symlink => {
-                let mut path = self.path.clone();
-                push(&mut path, &name.bytes);
-                Ok(Some(Link { path, inode: InodeId::of(&stat) }))
-            }
-            _ if name.is_of_link => Err(NoWay::Refused(Refusal::LinkToNothing)),
-            _ => Err(NoWay::Refused(Refusal::ThroughFile)),
-        }
-    }
-
-    /// Goes up: the path has no links, so that it is the one without its last name.
-    fn leave(&mut self) -> Result<(), NoWay> {
-        if self.path.is_empty() {
-            return Err(NoWay::Refused(Refusal::LinkToOutside));
-        }
-        let slash = self.path.iter().rposition(|&byte| byte == b'/');
-        self.path.truncate(slash.unwrap_or(0));
-        self.here = None;
-        Ok(())
-    }
-
-    fn here(&mut self) -> Result<BorrowedFd<'_>, NoWay> {
-        if self.path.is_empty() {
-            return Ok(self.root);
-        }
-        if self.here.is_none() {
-            self.turn()?;
-            self.here = Some(self.resolver.open(self.root, &self.path, OFlags::PATH)?);
-        }
-        Ok(self.here.as_ref().expect("it was opened above").as_fd())
-    }
-
-    /// From here on there is nothing. Names of links come before all others, so that only the path's own are left.
-    fn add_missing(&mut self, name: Name) {
-        push(&mut self.path, &name.bytes);
-        while let Some(name) = self.todo.pop() {
-            push(&mut self.path, &name.bytes);
-        }
-    }
-}
-
-fn push(path: &mut Vec<u8>, name: &[u8]) {
-    if !path.is_empty() {
-        path.push(b'/');
-    }
-    path.extend_from_slice(name);
+fn safe(path: &[u8]) -> Result<SafePath, Unresolved> {
+    SafePath::new(path).map_err(|bad| Unresolved::Refused(Refusal::Path(bad)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs::{self, File};
+    use std::os::fd::AsFd;
     use std::os::unix::fs::{MetadataExt, symlink};
 
     #[test]
@@ -217,7 +95,7 @@ mod tests {
         let root = folder.path().join("root");
         fs::create_dir_all(root.join("usr/lib/deep")).unwrap();
         fs::write(root.join("file"), b"").unwrap();
-        let mut links = OwnLinks::default();
+        let mut links = MadeSymlinks::default();
         for (name, target) in [
             ("lib", "usr/lib"),
             ("usr/up", "../usr/./lib/"),
@@ -263,8 +141,8 @@ mod tests {
             for (path, expected) in &cases {
                 let found = match links.resolve(root.as_fd(), resolver, path.as_bytes()) {
                     Ok((real, _)) => Ok(String::from_utf8(real.as_bytes().to_vec()).unwrap()),
-                    Err(NoWay::Refused(why)) => Err(why),
-                    Err(NoWay::Failed(errno)) => panic!("{path}: {errno}"),
+                    Err(Unresolved::Refused(why)) => Err(why),
+                    Err(Unresolved::Failed(errno)) => panic!("{path}: {errno}"),
                 };
                 assert_eq!(found.as_deref(), expected.as_ref().map(|real| *real), "{path}");
             }
@@ -277,7 +155,7 @@ mod tests {
         fs::create_dir(folder.path().join("d")).unwrap();
         symlink("d", folder.path().join("l")).unwrap();
         let metadata = folder.path().join("l").symlink_metadata().unwrap();
-        let mut links = OwnLinks::default();
+        let mut links = MadeSymlinks::default();
         links.add(InodeId::new(metadata.dev(), metadata.ino()), b"d");
         let root = File::open(folder.path()).unwrap();
         let link = SafePath::new(b"l").unwrap();

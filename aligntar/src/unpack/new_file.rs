@@ -4,15 +4,15 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{AtFlags, OFlags, fstat, openat, unlinkat};
+use rustix::fs::{AtFlags, OFlags, Stat, fstat, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, Owner};
+use super::context::Context;
+use super::dir_entry::DirEntry;
 use super::error::UnpackError;
-use super::fill::Made;
-use super::place::{Context, Place};
-use crate::beneath::SafePath;
 use crate::inode::os;
+use crate::safe_path::SafePath;
 
 /// Where a file goes, and what it shall become.
 pub(super) struct NewFile {
@@ -28,6 +28,14 @@ pub(super) struct NewFile {
     pub(super) attributes: Attributes,
 }
 
+/// A new, empty file, and what it shall become.
+pub(super) struct EmptyFile {
+    pub(super) new: NewFile,
+    pub(super) file: File,
+    /// As it was created.
+    pub(super) stat: Stat,
+}
+
 /// Why a file was not made.
 pub(super) enum NotMade {
     Failed(UnpackError),
@@ -40,16 +48,16 @@ impl NewFile {
         Context { path: &self.archived, offset: self.offset }
     }
 
-    pub(super) fn place(&self) -> Place<'_> {
+    pub(super) fn dirent(&self) -> DirEntry<'_> {
         let (_, name) = self.path.split().expect("a file is not the root");
-        Place { at: self.at(), parent: self.parent.as_fd(), name }
+        DirEntry { at: self.at(), parent: self.parent.as_fd(), name }
     }
 
     /// Makes the empty file. Another file of that name is removed first, never written through.
-    pub(super) fn make(self) -> Result<Made, NotMade> {
+    pub(super) fn make(self) -> Result<EmptyFile, NotMade> {
         let at = self.at();
         let created = match self.create() {
-            Err(Errno::EXIST) => match unlinkat(&self.parent, os(self.place().name), AtFlags::empty()) {
+            Err(Errno::EXIST) => match unlinkat(&self.parent, os(self.dirent().name), AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => self.create(),
                 Err(_) => return Err(NotMade::Occupied(Box::new(self))),
             },
@@ -58,12 +66,12 @@ impl NewFile {
         let file = created.map_err(at.failed("create")).map_err(NotMade::Failed)?;
         let stat = fstat(&file).map_err(at.failed("fstat")).map_err(NotMade::Failed)?;
         let _ = self.created_owner.set((stat.st_uid, stat.st_gid));
-        Ok(Made { new: self, file, stat })
+        Ok(EmptyFile { new: self, file, stat })
     }
 
     fn create(&self) -> Result<File, Errno> {
         let mode = self.attributes.creation_mode(self.created_owner.get().copied());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(&self.parent, os(self.place().name), flags, mode).map(File::from)
+        openat(&self.parent, os(self.dirent().name), flags, mode).map(File::from)
     }
 }

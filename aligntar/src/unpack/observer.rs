@@ -6,7 +6,7 @@ use crate::shown::ShownName;
 /// Hears of members that could not be made, or not as the archive has them, while the others are made.
 ///
 /// With threads it hears of them as that comes to light, which need not be their order in the archive.
-pub trait Witness {
+pub trait UnpackObserver {
     /// What is wrong with one member, which `error` names. It is not there then, or, if it is an owner, an attribute, a
     /// mode or times that could not be given to it, it is there without that.
     ///

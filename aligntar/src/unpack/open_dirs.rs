@@ -4,14 +4,14 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use super::attributes::Owner;
-use crate::beneath::SafePath;
+use crate::safe_path::SafePath;
 
 /// Descriptors that are kept. A walk comes back to a few directories above the one it is in.
 const KEPT: usize = 8;
 
 /// An open directory.
 #[derive(Clone)]
-pub(super) struct Folder {
+pub(super) struct OpenDir {
     /// As members call it.
     path: Arc<[u8]>,
     /// The same without the symbolic links that it leads through, where it does.
@@ -22,7 +22,7 @@ pub(super) struct Folder {
     pub(super) created_owner: Arc<OnceLock<Owner>>,
 }
 
-impl Folder {
+impl OpenDir {
     /// `path`, which lies in this directory, without links above it.
     pub(super) fn real_path(&self, path: SafePath) -> SafePath {
         match (&self.real, path.split()) {
@@ -34,22 +34,22 @@ impl Folder {
 
 /// Open directories by path, the last one used in front.
 #[derive(Default)]
-pub(super) struct Folders(Vec<Folder>);
+pub(super) struct OpenDirs(Vec<OpenDir>);
 
-impl Folders {
+impl OpenDirs {
     /// The directory that was kept as `path`.
-    pub(super) fn get(&mut self, path: &[u8]) -> Option<&mut Folder> {
+    pub(super) fn get(&mut self, path: &[u8]) -> Option<&mut OpenDir> {
         let at = self.0.iter().position(|folder| *folder.path == *path)?;
         self.0[..=at].rotate_right(1);
         self.0.first_mut()
     }
 
     /// `real` is where `path` leads, if that is another one.
-    pub(super) fn keep(&mut self, path: &[u8], real: Option<SafePath>, descriptor: OwnedFd) -> &mut Folder {
+    pub(super) fn keep(&mut self, path: &[u8], real: Option<SafePath>, descriptor: OwnedFd) -> &mut OpenDir {
         self.0.retain(|folder| *folder.path != *path);
         self.0.truncate(KEPT - 1);
         let (descriptor, created_owner) = (Arc::new(descriptor), Arc::default());
-        self.0.insert(0, Folder { path: path.into(), real, descriptor, created_owner });
+        self.0.insert(0, OpenDir { path: path.into(), real, descriptor, created_owner });
         &mut self.0[0]
     }
 
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_last_used_stay() {
-        let mut folders = Folders::default();
+        let mut folders = OpenDirs::default();
         let open = || OwnedFd::from(std::fs::File::open("/").unwrap());
         for name in 0..KEPT as u8 {
             folders.keep(&[name], None, open());

@@ -5,12 +5,12 @@ use std::os::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::Unpacker;
+use super::context::Context;
 use super::error::UnpackError;
-use super::folders::Folder;
-use super::own_links::NoWay;
-use super::place::Context;
-use crate::beneath::SafePath;
+use super::made_symlinks::Unresolved;
+use super::open_dirs::OpenDir;
+use super::unpacker::Unpacker;
+use crate::safe_path::SafePath;
 use crate::shown::lossy;
 
 /// What to do about a directory that is not there.
@@ -22,25 +22,25 @@ pub(super) enum Missing {
 
 impl Unpacker<'_> {
     /// The directory `above`, a safe path.
-    pub(super) fn enter(&mut self, at: Context<'_>, above: &[u8], missing: Missing) -> Result<Folder, UnpackError> {
+    pub(super) fn enter(&mut self, at: Context<'_>, above: &[u8], missing: Missing) -> Result<OpenDir, UnpackError> {
         // A file may be on its way to take the directory's place, if that is empty.
         self.wait_for(above);
-        if let Some(real) = self.folders.get(above).and_then(|folder| folder.real.clone()) {
+        if let Some(real) = self.open_dirs.get(above).and_then(|folder| folder.real.clone()) {
             self.wait_for(real.as_bytes());
         }
-        if let Some(folder) = self.folders.get(above) {
+        if let Some(folder) = self.open_dirs.get(above) {
             return Ok(folder.clone());
         }
         self.wait_for_way(above);
         let (opened, real) = match self.open_or_make(at, above, missing)? {
-            Err(Errno::LOOP) if self.witness.is_some() => {
+            Err(Errno::LOOP) if self.observer.is_some() => {
                 let real = self.follow(at, above)?;
                 (self.open_or_make(at, real.as_bytes(), missing)?, Some(real))
             }
             opened => (opened, None),
         };
         let opened = opened.map_err(|errno| at.unresolved(errno))?;
-        Ok(self.folders.keep(above, real, opened).clone())
+        Ok(self.open_dirs.keep(above, real, opened).clone())
     }
 
     fn open_or_make(
@@ -66,12 +66,12 @@ impl Unpacker<'_> {
         // What threads still make may lie on the way, or replace a link.
         self.settle();
         let (real, followed) =
-            self.links.resolve(self.root, self.options.resolver, path).map_err(|no_way| match no_way {
-                NoWay::Refused(why) => at.refused(why),
-                NoWay::Failed(errno) => at.unresolved(errno),
+            self.symlinks.resolve(self.root, self.options.resolver, path).map_err(|no_way| match no_way {
+                Unresolved::Refused(why) => at.refused(why),
+                Unresolved::Failed(errno) => at.unresolved(errno),
             })?;
-        if let Some(witness) = &mut self.witness {
-            followed.into_iter().for_each(|(link, target)| witness.followed(link, target));
+        if let Some(observer) = &mut self.observer {
+            followed.into_iter().for_each(|(link, target)| observer.followed(link, target));
         }
         Ok(real)
     }
@@ -79,14 +79,14 @@ impl Unpacker<'_> {
     /// A member is about to be made as `path`, whatever was to come there.
     pub(super) fn take_name(&mut self, path: &SafePath) {
         self.wait_for(path.as_bytes());
-        self.later.remove(path);
+        self.waiting.remove(path);
         self.forget_link(path);
     }
 
     /// What is at `path` gives way, or has: directories that were found by way of it are found no longer.
     pub(super) fn forget_link(&mut self, path: &SafePath) {
-        if self.links.forget(path) {
-            self.folders.forget();
+        if self.symlinks.forget(path) {
+            self.open_dirs.forget();
         }
     }
 }

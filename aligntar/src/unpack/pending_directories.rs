@@ -7,10 +7,12 @@ use rustix::fs::{OFlags, fstat};
 use rustix::io::Errno;
 
 use super::attributes::Attributes;
+use super::context::Context;
+use super::dir_entry::InodeId;
 use super::error::{Refusal, UnpackError};
-use super::handle::Handle;
-use super::place::{Context, InodeId};
-use crate::beneath::{Resolver, SafePath};
+use super::file_ref::FileRef;
+use crate::beneath::Resolver;
+use crate::safe_path::SafePath;
 
 struct Pending {
     offset: u64,
@@ -20,16 +22,16 @@ struct Pending {
 
 /// By path, so that a directory which an archive has many times takes its room once; the last one counts.
 #[derive(Default)]
-pub(super) struct Directories {
+pub(super) struct PendingDirectories {
     pending: BTreeMap<SafePath, Pending>,
     bytes: usize,
     limit: usize,
 }
 
-impl Directories {
+impl PendingDirectories {
     /// Takes at most `limit` bytes of memory.
     pub(super) fn new(limit: usize) -> Self {
-        Directories { pending: BTreeMap::new(), bytes: 0, limit }
+        PendingDirectories { pending: BTreeMap::new(), bytes: 0, limit }
     }
 
     /// `inode` is the directory that `path` leads to now.
@@ -90,7 +92,7 @@ impl Pending {
         if InodeId::of(&stat) != self.inode {
             return Err(at.refused(Refusal::Replaced));
         }
-        let handle = if is_open { Handle::Open(directory.as_fd()) } else { Handle::Path(directory.as_fd()) };
+        let handle = if is_open { FileRef::Open(directory.as_fd()) } else { FileRef::Path(directory.as_fd()) };
         Ok(self.attributes.give(at, handle, &stat))
     }
 }
@@ -106,7 +108,7 @@ mod tests {
     use crate::member::{Kind, Member};
     use crate::unpack::UnpackOptions;
 
-    fn add(directories: &mut Directories, path: &str) -> Result<(), UnpackError> {
+    fn add(directories: &mut PendingDirectories, path: &str) -> Result<(), UnpackError> {
         let at = Context { path: path.as_bytes(), offset: 512 };
         let member = Member::new(path, Kind::Directory, 0o755);
         let attributes = Attributes::of(&member, &UnpackOptions::default());
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_same_directory_takes_its_room_once() {
-        let mut directories = Directories::new(4096);
+        let mut directories = PendingDirectories::new(4096);
         for _ in 0..100_000 {
             add(&mut directories, "a/b").unwrap();
         }
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn too_many_directories_are_refused() {
-        let mut directories = Directories::new(1 << 20);
+        let mut directories = PendingDirectories::new(1 << 20);
         let error = (0..100_000).find_map(|number| add(&mut directories, &format!("d{number}")).err()).unwrap();
         let expected = Refusal::TooManyDirectories { limit: 1 << 20 };
         assert!(matches!(error, UnpackError::Refused { why, .. } if why == expected), "{error}");

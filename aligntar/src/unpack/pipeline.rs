@@ -18,9 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Builder, JoinHandle};
 
 use super::error::UnpackError;
-use super::fill::Means;
+use super::fill::FillPolicy;
 use super::job::{Done, Job};
-use crate::beneath::SafePath;
+use crate::safe_path::SafePath;
 
 /// Files that a thread is given at once, all of one directory, where threads would wait for each other: waking one
 /// takes as long as making a file.
@@ -40,7 +40,7 @@ type Outcome = thread::Result<Vec<Done>>;
 
 /// The threads and the files they have. Dropped, it waits for them: nothing of them is left, nor a half-written file.
 pub(super) struct Pipeline {
-    means: Means,
+    policy: FillPolicy,
     batch: Vec<Job>,
     batch_bytes: usize,
     jobs: Option<SyncSender<Vec<Job>>>,
@@ -51,11 +51,11 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(super) fn start(threads: NonZeroUsize, means: Means) -> Result<Self, UnpackError> {
+    pub(super) fn start(threads: NonZeroUsize, policy: FillPolicy) -> Result<Self, UnpackError> {
         let (jobs, inbox) = sync_channel(WAITING);
         let (outbox, done) = channel();
         let mut pipeline = Pipeline {
-            means,
+            policy,
             batch: Vec::new(),
             batch_bytes: 0,
             jobs: Some(jobs),
@@ -66,7 +66,7 @@ impl Pipeline {
         let inbox = Arc::new(Mutex::new(inbox));
         for _ in 0..threads.get() {
             let (inbox, outbox) = (inbox.clone(), outbox.clone());
-            let thread = Builder::new().name("unpack".into()).spawn(move || work(&inbox, &outbox, means));
+            let thread = Builder::new().name("unpack".into()).spawn(move || work(&inbox, &outbox, policy));
             pipeline.threads.push(thread.map_err(UnpackError::Thread)?);
         }
         Ok(pipeline)
@@ -133,7 +133,7 @@ impl Pipeline {
             Ok(()) => Vec::new(),
             Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
                 let mut seen = Vec::new();
-                self.see(batch.into_iter().map(|job| job.complete(self.means)).collect(), &mut seen);
+                self.see(batch.into_iter().map(|job| job.complete(self.policy)).collect(), &mut seen);
                 seen
             }
         }
@@ -160,12 +160,12 @@ impl Drop for Pipeline {
     }
 }
 
-fn work(inbox: &Mutex<Receiver<Vec<Job>>>, outbox: &Sender<Outcome>, means: Means) {
+fn work(inbox: &Mutex<Receiver<Vec<Job>>>, outbox: &Sender<Outcome>, policy: FillPolicy) {
     loop {
         let batch = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = batch else { return };
         // Nothing of the batch is used after a panic.
-        let outcome = catch_unwind(AssertUnwindSafe(|| batch.into_iter().map(|job| job.complete(means)).collect()));
+        let outcome = catch_unwind(AssertUnwindSafe(|| batch.into_iter().map(|job| job.complete(policy)).collect()));
         let is_last = outcome.is_err();
         if outbox.send(outcome).is_err() || is_last {
             return;
@@ -204,9 +204,9 @@ mod tests {
     #[test]
     fn the_panic_of_one_thread_is_everyones_and_nobody_waits_for_it() {
         let (fs_block, clone_policy) = (Alignment::DEFAULT, ClonePolicy::Never);
-        let means = Means { fs_block, clone_policy, imperfect: Imperfect::Discard };
+        let policy = FillPolicy { fs_block, clone_policy, imperfect: Imperfect::Discard };
         for threads in [1, 3] {
-            let mut pipeline = Pipeline::start(NonZeroUsize::new(threads).unwrap(), means).unwrap();
+            let mut pipeline = Pipeline::start(NonZeroUsize::new(threads).unwrap(), policy).unwrap();
             pipeline.submit(job_that_panics());
             assert!(catch_unwind(AssertUnwindSafe(|| pipeline.wait())).is_err(), "{threads} threads");
             // Dropped, it waits for the other threads alone.

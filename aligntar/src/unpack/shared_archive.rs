@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::fs::fstat;
 
-use super::place::InodeId;
+use super::dir_entry::InodeId;
 
 /// The file that was shared last.
 #[derive(Default)]

@@ -34,7 +34,7 @@ const MEMORY: u64 = 256 * 1024;
 
 /// How a member's data gets into its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Transport {
     /// Read as a whole, then written.
     Memory,
     /// From one file to the other, span by span; holes stay holes.
@@ -43,7 +43,7 @@ pub(super) enum Way {
     Stream,
 }
 
-impl Way {
+impl Transport {
     pub(super) fn of<S: Source + ?Sized>(
         entry: &Entry,
         source: &S,
@@ -54,13 +54,13 @@ impl Way {
         let (len, is_sparse) = (entry.stored_len, entry.sparse.is_some());
         let is_file = source.file().is_some();
         if policy == ClonePolicy::Required && len >= fs_block.bytes() {
-            return if is_file { Ok(Way::Spans) } else { Err(Refusal::NotCloneable) };
+            return if is_file { Ok(Transport::Spans) } else { Err(Refusal::NotCloneable) };
         }
         let is_short = len < if is_file && fs_block.is_aligned(entry.data_offset) { CLONE_FROM } else { MEMORY + 1 };
         Ok(match (is_short && !is_sparse, is_file) {
-            (true, _) => Way::Memory,
-            (false, true) => Way::Spans,
-            (false, false) => Way::Stream,
+            (true, _) => Transport::Memory,
+            (false, true) => Transport::Spans,
+            (false, false) => Transport::Stream,
         })
     }
 }
@@ -139,7 +139,7 @@ mod tests {
             (Entry { stored_len: 6, ..entry(100, 0, Some(&[(0, 5)])) }, None),
         ];
         for (entry, expected) in cases {
-            let way = Way::of(&entry, &source, Alignment::DEFAULT, ClonePolicy::IfPossible);
+            let way = Transport::of(&entry, &source, Alignment::DEFAULT, ClonePolicy::IfPossible);
             assert_eq!(way.err(), expected.map(|expected| expected(&entry)), "{entry:?}");
         }
     }
@@ -152,17 +152,18 @@ mod tests {
         let stream = StreamSource::new(&b""[..]);
         let policies = [ClonePolicy::Never, ClonePolicy::IfPossible, ClonePolicy::Required];
         let of_file = |size, offset| {
-            policies.map(|policy| Way::of(&entry(size, offset, None), &source, Alignment::DEFAULT, policy).unwrap())
+            policies
+                .map(|policy| Transport::of(&entry(size, offset, None), &source, Alignment::DEFAULT, policy).unwrap())
         };
-        assert_eq!(of_file(0, 4096), [Way::Memory; 3]);
-        assert_eq!(of_file(CLONE_FROM - 1, 4096), [Way::Memory, Way::Memory, Way::Spans]);
-        assert_eq!(of_file(CLONE_FROM, 4096), [Way::Spans; 3]);
-        assert_eq!(of_file(MEMORY, 512), [Way::Memory, Way::Memory, Way::Spans]);
-        assert_eq!(of_file(MEMORY + 1, 512), [Way::Spans; 3]);
+        assert_eq!(of_file(0, 4096), [Transport::Memory; 3]);
+        assert_eq!(of_file(CLONE_FROM - 1, 4096), [Transport::Memory, Transport::Memory, Transport::Spans]);
+        assert_eq!(of_file(CLONE_FROM, 4096), [Transport::Spans; 3]);
+        assert_eq!(of_file(MEMORY, 512), [Transport::Memory, Transport::Memory, Transport::Spans]);
+        assert_eq!(of_file(MEMORY + 1, 512), [Transport::Spans; 3]);
         let of_stream =
-            |size| policies.map(|policy| Way::of(&entry(size, 4096, None), &stream, Alignment::DEFAULT, policy));
-        assert_eq!(of_stream(4095), [Ok(Way::Memory); 3]);
-        assert_eq!(of_stream(MEMORY), [Ok(Way::Memory), Ok(Way::Memory), Err(Refusal::NotCloneable)]);
-        assert_eq!(of_stream(MEMORY + 1), [Ok(Way::Stream), Ok(Way::Stream), Err(Refusal::NotCloneable)]);
+            |size| policies.map(|policy| Transport::of(&entry(size, 4096, None), &stream, Alignment::DEFAULT, policy));
+        assert_eq!(of_stream(4095), [Ok(Transport::Memory); 3]);
+        assert_eq!(of_stream(MEMORY), [Ok(Transport::Memory), Ok(Transport::Memory), Err(Refusal::NotCloneable)]);
+        assert_eq!(of_stream(MEMORY + 1), [Ok(Transport::Stream), Ok(Transport::Stream), Err(Refusal::NotCloneable)]);
     }
 }

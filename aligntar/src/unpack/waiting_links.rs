@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::context::Context;
 use super::error::UnpackError;
 use super::job::NewLink;
-use super::place::Context;
-use crate::beneath::SafePath;
+use crate::safe_path::SafePath;
 
 /// A link that waits. It keeps no directory open: there may be many of them.
-pub(super) struct Later {
+pub(super) struct WaitingLink {
     /// As the archive spells it.
     pub(super) archived: Vec<u8>,
     pub(super) offset: u64,
@@ -18,7 +18,7 @@ pub(super) struct Later {
     pub(super) error: UnpackError,
 }
 
-impl Later {
+impl WaitingLink {
     pub(super) fn at(&self) -> Context<'_> {
         Context { path: &self.archived, offset: self.offset }
     }
@@ -26,28 +26,28 @@ impl Later {
     /// What it takes, the map's half-empty table included.
     fn bytes(&self) -> usize {
         let paths = self.archived.len() + self.path.as_bytes().len() + self.target.as_bytes().len();
-        2 * size_of::<(SafePath, Later)>() + paths
+        2 * size_of::<(SafePath, WaitingLink)>() + paths
     }
 }
 
 /// By path, for another member may take that.
-pub(super) struct LaterLinks {
-    links: HashMap<SafePath, Later>,
+pub(super) struct WaitingLinks {
+    links: HashMap<SafePath, WaitingLink>,
     bytes: usize,
     limit: usize,
 }
 
-impl LaterLinks {
+impl WaitingLinks {
     /// Takes at most `limit` bytes of memory.
     pub(super) fn new(limit: usize) -> Self {
-        LaterLinks { links: HashMap::new(), bytes: 0, limit }
+        WaitingLinks { links: HashMap::new(), bytes: 0, limit }
     }
 
     /// Has `link` wait, whose target is missing as `error` says; gives that back if there is no room.
     pub(super) fn add(&mut self, link: NewLink, error: UnpackError) -> Result<(), UnpackError> {
         let NewLink { archived, offset, path, target, .. } = link;
         self.remove(&path);
-        let later = Later { archived, offset, path, target, error };
+        let later = WaitingLink { archived, offset, path, target, error };
         if self.bytes + later.bytes() > self.limit {
             return Err(later.error);
         }
@@ -64,7 +64,7 @@ impl LaterLinks {
     }
 
     /// All of them, by their targets, and in the order of the archive.
-    pub(super) fn take(&mut self) -> BTreeMap<SafePath, Vec<Later>> {
+    pub(super) fn take(&mut self) -> BTreeMap<SafePath, Vec<WaitingLink>> {
         let mut links: Vec<_> = std::mem::take(&mut self.links).into_values().collect();
         links.sort_by_key(|later| later.offset);
         let mut by_target = BTreeMap::<_, Vec<_>>::new();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use aligntar::{
     FileSource, Limits, PlainParents, ReadError, Reader, Resolver, ShownName, Source, StreamSource, UnpackError,
-    UnpackOptions, Unpacker, Witness,
+    UnpackObserver, UnpackOptions, Unpacker,
 };
 use tempfile::TempDir;
 
@@ -141,7 +141,7 @@ impl Way {
 #[derive(Default)]
 struct Heard(Vec<(u64, String)>);
 
-impl Witness for Heard {
+impl UnpackObserver for Heard {
     fn failed(&mut self, error: UnpackError) -> Result<(), UnpackError> {
         self.0.push((error.offset().unwrap(), unpack_error(&error)));
         Ok(())
@@ -167,7 +167,7 @@ fn unpack_on<S: Source>(
     heard: &mut Heard,
 ) -> Result<(), String> {
     let mut parents = PlainParents;
-    let mut unpacker = Unpacker::telling(root.as_fd(), options, &mut parents, heard).unwrap();
+    let mut unpacker = Unpacker::with_observer(root.as_fd(), options, &mut parents, heard).unwrap();
     let read = loop {
         match reader.next_entry() {
             Ok(Some(entry)) => drop(unpacker.unpack(&entry, reader.source_mut()).unwrap()),

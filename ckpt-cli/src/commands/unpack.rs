@@ -91,7 +91,7 @@ fn unpack(arguments: &Arguments, progress: &mut ProgressLine) -> Result<Transfer
     let input = Input::open(&arguments.archive)?;
     let interrupted = signals::flag()?;
     let (mut parents, mut reporter) = (PlainParents, Reporter::new(progress.lines(), arguments.fail_fast));
-    let unpacker = Unpacker::telling(target.as_fd(), options, &mut parents, &mut reporter)?;
+    let unpacker = Unpacker::with_observer(target.as_fd(), options, &mut parents, &mut reporter)?;
     let wanted = Selection::new(&arguments.members);
     let mut run = Run { unpacker, wanted, progress, interrupted: &interrupted };
     let unpacked = match input {

@@ -1,6 +1,6 @@
 //! Says what could not be unpacked, a line each.
 
-use aligntar::{ShownName, UnpackError, Witness};
+use aligntar::{ShownName, UnpackError, UnpackObserver};
 use anyhow::{Error, Result, ensure};
 
 use crate::progress::Lines;
@@ -37,7 +37,7 @@ impl Reporter {
     }
 }
 
-impl Witness for Reporter {
+impl UnpackObserver for Reporter {
     fn failed(&mut self, error: UnpackError) -> Result<(), UnpackError> {
         if self.fail_fast {
             return Err(error);

@@ -1,0 +1,38 @@
+//! A directory: made if it is not there, its attributes put off until all is in it.
+
+use rustix::fs::{Mode, OFlags, fstat, mkdirat, openat};
+use rustix::io::Errno;
+
+use super::dir_entry::{DirEntry, InodeId};
+use super::error::UnpackError;
+use super::unpacker::Unpacker;
+use crate::inode::os;
+use crate::member::Member;
+use crate::safe_path::SafePath;
+
+impl Unpacker<'_> {
+    /// Shut to others until it gets its mode, and open to whoever unpacks.
+    pub(super) fn directory(
+        &mut self,
+        dirent: DirEntry<'_>,
+        path: &SafePath,
+        member: &Member,
+    ) -> Result<(), UnpackError> {
+        let attributes = self.attributes(dirent.at, member)?;
+        let make = || mkdirat(dirent.parent, os(dirent.name), Mode::from_raw_mode(0o700));
+        match make() {
+            Err(Errno::EXIST) if dirent.is_directory()? => {}
+            Err(Errno::EXIST) => {
+                self.remove(dirent, path)?;
+                make().map_err(dirent.at.failed("mkdir"))?;
+            }
+            made => made.map_err(dirent.at.failed("mkdir"))?,
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = openat(dirent.parent, os(dirent.name), flags, Mode::empty()).map_err(dirent.at.failed("open"))?;
+        let stat = fstat(&made).map_err(dirent.at.failed("fstat"))?;
+        // What comes next most often lies in it.
+        self.open_dirs.keep(path.as_bytes(), None, made);
+        self.directories.add(dirent.at, path.clone(), InodeId::of(&stat), attributes)
+    }
+}
