@@ -241,3 +241,35 @@ fn sockets_are_refused_or_left_out() {
     assert!(!folder.names("x.tar").contains(&"socket".to_owned()));
     drop(socket);
 }
+
+/// Each row of the table in docs/format.md is where the archive has it.
+#[test]
+fn the_example_in_the_documents_is_what_is_written() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("d")).unwrap();
+    fs::write(folder.path("d/large"), [b'A'; 5000]).unwrap();
+    fs::write(folder.path("d/small"), "hi\n").unwrap();
+    folder.ckpt("pack d -f x.tar --owner 0:0 --mtime 0 --align 4096");
+    let archive = fs::read(folder.path("x.tar")).unwrap();
+    let begins = |offset: usize| match &archive[offset..] {
+        [0, ..] => "zeros",
+        [b'A', ..] | [b'h', b'i', ..] => "data of",
+        [b'2', b'5', ..] => "its body, one record: `2560 comment=`",
+        [b'.', ..] => "header of the extended header, named `././@PaxHeader`",
+        [b'd', b'/', 0, ..] => "header of `d/`",
+        [_, _, b'l', ..] => "header of `d/large`",
+        _ => "header of `d/small`",
+    };
+
+    let rows = include_str!("../../docs/format.md").lines().filter_map(|line| {
+        let [offset, bytes, what] = line.strip_prefix("| ")?.splitn(3, " | ").collect::<Vec<_>>().try_into().ok()?;
+        Some((offset.parse::<usize>().ok()?, bytes.parse::<usize>().ok()?, what))
+    });
+    let mut end = 0;
+    for (offset, bytes, what) in rows {
+        assert_eq!(offset, end, "{what}");
+        assert!(what.contains(begins(offset)), "{offset}: {what}");
+        end += bytes;
+    }
+    assert_eq!((end, &archive[1024..1037]), (archive.len(), &b"2560 comment="[..]));
+}

@@ -1,0 +1,93 @@
+//! What documents name is there: files behind links, tests, quoted code.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+#[test]
+fn links_lead_to_files() -> Result<()> {
+    let workspace = workspace()?;
+    let mut missing = Vec::new();
+    for document in files_of("md")? {
+        let text = fs::read_to_string(&document)?;
+        let folder = document.parent().context("a document lies in a folder")?;
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
+        let paths = targets.filter(|target| !target.is_empty() && !target.contains("://"));
+        let shown = document.strip_prefix(&workspace)?.display();
+        missing.extend(paths.filter(|path| !folder.join(path).exists()).map(|path| format!("{shown}: {path}")));
+    }
+    ensure!(missing.is_empty(), "no such file:\n{}", missing.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn tests_that_prove_the_protocol_are_there() -> Result<()> {
+    let mut there = BTreeSet::new();
+    for file in files_of("rs")? {
+        there.insert(file.file_name().context("a file has a name")?.to_string_lossy().into_owned());
+        let text = fs::read_to_string(&file)?;
+        there.extend(text.split("fn ").skip(1).filter_map(|rest| Some(rest.split_once(['(', '<'])?.0.to_owned())));
+    }
+    let text = fs::read_to_string(workspace()?.join("docs/protocol.md"))?;
+    let is_test = |word: &&str| word.matches('_').count() > 2 || word.ends_with(".rs");
+    let named: Vec<&str> = quoted(&text).filter(|word| is_word(word)).filter(is_test).collect();
+    ensure!(named.len() > 20, "only {} tests are named", named.len());
+    let missing: Vec<&&str> = named.iter().filter(|name| !there.contains(**name)).collect();
+    ensure!(missing.is_empty(), "no such test: {missing:?}");
+    Ok(())
+}
+
+/// A block of Rust behind a link to a file stands in that file.
+#[test]
+fn examples_of_style_are_the_codes_own() -> Result<()> {
+    let workspace = workspace()?;
+    let text = fs::read_to_string(workspace.join("CONTRIBUTING.md"))?;
+    let parts: Vec<&str> = text.split("```").collect();
+    let examples = parts.windows(2).filter_map(|pair| Some((pair[0], pair[1].strip_prefix("rust\n")?)));
+    let mut count = 0;
+    for (before, example) in examples {
+        let path = before.rsplit("](").next().and_then(|rest| rest.split(')').next()).context("no link before it")?;
+        let code = fs::read_to_string(workspace.join(path)).with_context(|| path.to_owned())?;
+        ensure!(without_indent(&code).contains(&without_indent(example)), "{path} does not have:\n{example}");
+        count += 1;
+    }
+    ensure!(count == 3, "{count} examples were found");
+    Ok(())
+}
+
+fn without_indent(code: &str) -> String {
+    code.lines().map(|line| line.trim_start().to_owned() + "\n").collect()
+}
+
+/// What stands between backticks in a line.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+}
+
+/// All files of this ending, what is built aside.
+fn files_of(ending: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![workspace()?];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == ending) {
+                found.push(path);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn workspace() -> Result<PathBuf> {
+    Ok(Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?.to_owned())
+}
