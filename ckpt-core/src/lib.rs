@@ -11,7 +11,7 @@
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     // podman's runtime and CRIU call this very program back, under other names.
-//!     if let Some(status) = ckpt_core::hook::play_part() {
+//!     if let Some(status) = ckpt_core::run_callback() {
 //!         std::process::exit(status.into());
 //!     }
 //!     let options = CheckpointOptions { container: "web".into(), export: "web.tar".into(), ..Default::default() };
