@@ -26,9 +26,10 @@ use clap::Parser;
 use commands::Command;
 use messages::Verbosity;
 
-/// Freeze a podman container, keep it as a file, bring it back or copy it.
+/// Save podman containers to files, and bring them back
 ///
-/// On BTRFS and XFS the container's files are cloned (reflink): gigabytes cost milliseconds and no space.
+/// On BTRFS and XFS, files are cloned (reflink): gigabytes take milliseconds and no space. The files are archives in
+/// podman's own format.
 #[derive(Parser)]
 #[command(name = "ckpt", version, max_term_width = 100)]
 struct Arguments {

@@ -8,17 +8,16 @@ use ckpt_core::checkpoint::CheckpointError;
 use ckpt_core::restore::RestoreError;
 use clap::Args;
 
-/// How much is said beside warnings and errors.
+/// How much is said besides warnings and errors.
 #[derive(Clone, Copy, Args)]
 pub(crate) struct Verbosity {
-    /// Say what was done also where no person looks on, which is where standard error is no terminal
+    /// Say what was done, also if standard error is not a terminal
     #[arg(short, long, global = true)]
     verbose: bool,
 }
 
 impl Verbosity {
-    /// Prints what a person likes to know. Scripts take stdout and stderr together and compare them with what podman
-    /// says, which is nothing.
+    /// Prints what a person likes to know, but not to scripts: podman says nothing there, and they compare its words.
     pub(crate) fn note(self, line: impl fmt::Display) {
         if self.verbose || io::stderr().is_terminal() {
             eprint_line(line);
@@ -26,12 +25,12 @@ impl Verbosity {
     }
 }
 
-/// Prints a line on stderr. Where that is closed or full, there is nobody to tell; the work goes on.
+/// Prints a line on standard error. If that is closed or full, nobody listens, and the work goes on.
 pub(crate) fn eprint_line(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Tells why something failed: a line for people, and below it, indented, what other programs said themselves.
+/// Says why something failed, in one line. The lines below it, indented, are what other programs said.
 pub(crate) fn complain(error: &anyhow::Error) {
     eprint_line(format_args!("Error: {error:#}"));
     let of_checkpoint = error.downcast_ref().map(CheckpointError::details);
@@ -41,10 +40,10 @@ pub(crate) fn complain(error: &anyhow::Error) {
     }
 }
 
-/// Prints a line on stdout.
+/// Prints a line on standard output.
 ///
 /// # Errors
-/// If it cannot be written. Who closed the pipe has seen enough: that is none.
+/// If it cannot be written. A closed pipe is no error: its reader has seen enough.
 pub(crate) fn print_line(line: impl fmt::Display) -> Result<()> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {

@@ -1,4 +1,4 @@
-//! podman itself: it does what it alone can do, and with `--fallback` what cannot be done by clone.
+//! Work that is left to podman itself: what it alone can do, and with `--fallback` what cannot be cloned.
 
 mod command_line;
 
@@ -17,13 +17,13 @@ use crate::messages::{Verbosity, eprint_line};
 pub(crate) use command_line::CommandLine;
 
 /// For the help of the subcommands that podman takes part in.
-pub(crate) const EXIT_STATUS: &str = "Exit status: 0 if all was done; 1 if something failed (one line on stderr says what, and how things stand); 2 for a \
-     wrong command line; 130 after a second Ctrl-C; where podman itself did it, podman's, which is 125 for most failures.";
+pub(crate) const EXIT_STATUS: &str = "Exit status: 0 if everything was done, 1 if something failed, 2 for a wrong command line, 130 after a second Ctrl-C. \
+     Where podman itself does the work, the exit status is podman's: 125 for most failures.";
 
 /// What to do where this program can do nothing.
 pub(crate) const FALLBACK_HINT: &str = "--fallback lets podman itself do it";
 
-/// Runs podman, whose words and exit status become ours; says so, and why.
+/// Runs podman, and takes its words and its exit status for ours. Says so, and why.
 pub(crate) fn hand_over(
     why: &str,
     command: &CommandLine,
@@ -36,7 +36,7 @@ pub(crate) fn hand_over(
     Ok(status(&said).into())
 }
 
-/// Does the same for `--fallback`, with a warning; the caller prints what podman said on standard output.
+/// Does the same for `--fallback`, with a warning. The caller prints what podman said on standard output.
 pub(crate) fn fall_back(why: &dyn Error, command: &CommandLine, interrupt: Option<&Interrupt>) -> Result<Said> {
     eprint_line(format_args!("Warning: {why}: podman itself does it (--fallback)"));
     let said = passthrough::run(command.words(), interrupt)?;

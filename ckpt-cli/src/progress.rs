@@ -1,4 +1,4 @@
-//! How the work goes on: a line on a terminal meanwhile, and one at the end.
+//! One line on a terminal while the work goes on, and one at the end.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::messages::{Verbosity, eprint_line};
 /// Members can come by the hundred thousand a second; nobody reads faster than this.
 const REDRAW: Duration = Duration::from_millis(50);
 
-/// A line with the phase, the members and the bytes so far; silent where stderr is no terminal.
+/// The phase, the members and the bytes so far; nothing if standard error is not a terminal.
 pub(crate) struct ProgressLine {
     bar: ProgressBar,
     phase: &'static str,
@@ -34,7 +34,7 @@ impl ProgressLine {
         self.bar.finish_and_clear();
     }
 
-    /// For who prints lines while this one is on the screen.
+    /// To print other lines while this one is on the screen.
     pub(crate) fn lines(&self) -> Lines {
         Lines(self.bar.clone())
     }

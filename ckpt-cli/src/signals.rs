@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin: the first has the work undone, the second ends it at once.
+//! Ctrl-C, SIGTERM and SIGHUP: the first has the work undone, the second ends the program at once.
 
 use std::io;
 use std::sync::Arc;

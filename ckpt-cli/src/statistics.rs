@@ -1,4 +1,4 @@
-//! `--print-stats`: podman's own JSON, in which each container has ours beside podman's, under `ckpt`.
+//! `--print-stats`: podman's JSON, in which each container has our own statistics under `ckpt`.
 
 use std::fmt;
 

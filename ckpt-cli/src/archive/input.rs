@@ -1,4 +1,4 @@
-//! An archive to read: a file, whose members can be reached in place, or a stream, which only goes forward.
+//! An archive to read: a file, in which members are read in place, or a stream, which only goes forward.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, stdin};

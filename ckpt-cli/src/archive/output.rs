@@ -1,4 +1,4 @@
-//! Where an archive goes: a file that gets its name once it is whole, or standard output; compressed on the way.
+//! A new archive: a file that gets its name when it is whole, or standard output. It is compressed on the way.
 
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, stdout};
@@ -14,17 +14,17 @@ use clap::{Args, ValueEnum};
 
 use crate::arguments::{CompressionArgument, ReflinkArgument};
 
-/// How an archive is laid out, for all commands that make one.
+/// How a new archive is laid out.
 #[derive(Args)]
 pub(crate) struct OutputArguments {
-    /// Block size that file data is laid out on: a power of two from 512 to 65536, or auto for the output's file system
+    /// Lay file data on blocks of this size: a power of two from 512 to 65536, or auto for that of the file system
     #[arg(long, value_name = "BYTES", default_value = "auto", value_parser = alignment)]
     align: AlignArgument,
-    /// What fills the gap in front of aligned data: a record that all readers ignore, a vendor's record (GNU tar warns),
-    /// or headers without a name (most readers fail)
+    /// What fills the gap in front of a block: a record that all readers ignore, a vendor's record (GNU tar warns), or
+    /// headers without a name (most readers fail)
     #[arg(long, value_enum, default_value_t = PaddingArgument::Comment)]
     padding: PaddingArgument,
-    /// Compression; by default what the name of the archive says (.zst, .tzst, .gz, .tgz)
+    /// Compress the archive; by default as its name says (.zst, .tzst, .gz, .tgz)
     #[arg(long, value_enum)]
     compress: Option<CompressionArgument>,
     /// Wait until the archive is on the disk
@@ -41,7 +41,7 @@ fn alignment(text: &str) -> Result<AlignArgument> {
     if text == "auto" {
         return Ok(AlignArgument(None));
     }
-    let bytes = text.parse().context("a number of bytes, or auto")?;
+    let bytes = text.parse().context("expected a number of bytes, or auto")?;
     Ok(AlignArgument(Some(Alignment::new(bytes)?)))
 }
 
@@ -107,7 +107,7 @@ impl Target {
         }
         ensure!(
             !stdout().is_terminal(),
-            "an archive is nothing for a terminal: redirect standard output, or use -f FILE"
+            "an archive is nothing for a terminal: redirect standard output, or name a file"
         );
         let stdout = stdout().as_fd().try_clone_to_owned().context("use standard output")?;
         Ok(Target::Stdout(stdout.into()))

@@ -7,7 +7,7 @@ use clap::Args;
 
 #[derive(Args)]
 pub(crate) struct JobsArgument {
-    /// Threads that read or write files; by default one for each core
+    /// Threads that read or write files; one for each core by default
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 }

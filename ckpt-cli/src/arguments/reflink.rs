@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 
 #[derive(Args)]
 pub(crate) struct ReflinkArgument {
-    /// Clone files where the file system can, always (or fail), or never
+    /// When to clone files: where the file system can, always (fail otherwise), or never
     #[arg(long, value_enum, default_value_t = Reflink::Auto, value_name = "WHEN")]
     reflink: Reflink,
 }

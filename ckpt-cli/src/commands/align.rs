@@ -13,17 +13,17 @@ use crate::archive::output::OutputArguments;
 use crate::messages::Verbosity;
 use crate::progress::{ProgressLine, Summary};
 
-/// Make an archive whose file data lies on blocks out of any tar archive, compressed with zstd or gzip or not.
+/// Rewrite any tar archive so that its files can be unpacked by clone
 ///
-/// Members stay as they are, in their order. Data that lies on blocks already is cloned.
+/// Members stay as they are, in their order. Data that already lies on blocks is cloned. The input may be compressed with
+/// zstd or gzip.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The archive; - for standard input
+    /// The archive to read; - for standard input
     input: PathBuf,
     /// The archive to make; - for standard output
     output: PathBuf,
-    /// Align the data inside of members that are archives themselves (NAME.tar) as well: their bytes change, what is in
-    /// them does not
+    /// Rewrite archives inside of the archive (NAME.tar) as well: their bytes change, their members do not
     #[arg(long)]
     nested: bool,
     #[command(flatten)]

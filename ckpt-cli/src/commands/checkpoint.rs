@@ -21,12 +21,13 @@ use crate::podman::{self, CommandLine};
 use crate::signals;
 use each::{Container, Each};
 
-/// Freeze running containers and make archives of them; stops the containers unless told otherwise.
+/// Save running containers to archives, and stop them
 ///
-/// An archive is podman's own format: `podman container restore -i` and checkpointctl read it. Options have podman's
-/// names and meanings. Without -e the checkpoint stays in podman's storage, and podman itself makes it.
+/// Archives have podman's own format: `podman container restore -i` and checkpointctl read them. Options have podman's
+/// names and meanings.
 ///
-/// If one of several containers fails, the others are done all the same.
+/// Without -e, podman itself makes the checkpoint and keeps it in its storage. If one of several containers fails, the
+/// others are still saved.
 #[derive(Args)]
 #[command(group = ArgGroup::new("which").required(true).args(["containers", "all", "latest"]))]
 #[command(after_help = podman::EXIT_STATUS)]
@@ -34,57 +35,57 @@ pub(crate) struct Arguments {
     /// Names or IDs of running containers
     #[arg(value_name = "CONTAINER")]
     containers: Vec<String>,
-    /// All running containers, without those that hold a pod's namespaces
+    /// All running containers, except those that only hold the namespaces of a pod
     #[arg(short, long)]
     all: bool,
-    /// The container made last
+    /// The container that was made last
     #[arg(short, long)]
     latest: bool,
-    /// The archive to make; - for standard output; a folder gets NAME.tar of each container, as it has to be for
-    /// several ones and for --all
+    /// Write the archive to this file; - is standard output. Into a folder, write NAME.tar for each container: several
+    /// containers and --all need that
     #[arg(short, long, value_name = "FILE")]
     export: Option<PathBuf>,
     /// Leave the containers running
     #[arg(short = 'R', long)]
     leave_running: bool,
-    /// Compression of the archive, which cannot be cloned from then; by default what its name says (.zst, .tzst, .gz,
-    /// .tgz), otherwise none
+    /// Compress the archive: nothing can be cloned from it then. By default as its name says (.zst, .tzst, .gz, .tgz),
+    /// otherwise not at all
     #[arg(short, long, value_enum, ignore_case = true, requires = "export")]
     compress: Option<CompressionArgument>,
-    /// Leave the container's changed files out
+    /// Leave out the files that the container changed
     #[arg(long, requires = "export")]
     ignore_rootfs: bool,
-    /// Leave the files of named volumes out
+    /// Leave out the files of named volumes
     #[arg(long, requires = "export")]
     ignore_volumes: bool,
     /// Keep CRIU's logs in the container's bundle
     #[arg(short, long)]
     keep: bool,
-    /// If something fails after the dump, leave the container stopped; else it is restored in place
+    /// Leave the container stopped if something fails after the dump, instead of restoring it in place
     #[arg(long)]
     keep_stopped: bool,
-    /// Checkpoint established TCP connections as well
+    /// Save established TCP connections as well
     #[arg(long)]
     tcp_established: bool,
-    /// Checkpoint file locks as well
+    /// Save file locks as well
     #[arg(long)]
     file_locks: bool,
-    /// Dump memory alone and leave the container running, for a --with-previous later (podman itself does it)
+    /// Save only memory and leave the container running, for --with-previous later (podman itself does it)
     #[arg(short = 'P', long, conflicts_with = "with_previous")]
     pre_checkpoint: bool,
-    /// Dump only the memory that changed since --pre-checkpoint
+    /// Save only the memory that changed since --pre-checkpoint
     #[arg(long)]
     with_previous: bool,
     /// Make a checkpoint image of this name (podman itself does it)
     #[arg(long, value_name = "IMAGE")]
     create_image: Option<String>,
-    /// Print statistics as podman's JSON, with our own for each container under "ckpt"
+    /// Print podman's statistics as JSON, with those of ckpt under "ckpt" in each container
     #[arg(long)]
     print_stats: bool,
-    /// Let podman itself do it where nothing can be cloned: with another storage driver than overlay, or remotely
+    /// Let podman itself do the work where nothing can be cloned: with other storage drivers than overlay, or remotely
     #[arg(long)]
     fallback: bool,
-    /// Go on with a podman of a version that was never tried
+    /// Go on with a version of podman that was never tried
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -143,15 +144,18 @@ impl Arguments {
         let path = self.export.clone().unwrap_or_default();
         let is_one = self.latest || self.containers.len() == 1;
         if path == Path::new("-") {
-            ensure!(is_one, "standard output takes the archive of one container: name a folder, -e DIR/");
-            ensure!(!stdout().is_terminal(), "an archive is nothing for a terminal: redirect standard output");
+            ensure!(is_one, "standard output takes only one archive: name a folder for several, -e DIR/");
+            ensure!(
+                !stdout().is_terminal(),
+                "an archive is nothing for a terminal: redirect standard output, or name a file"
+            );
             return Ok(Export::Stdout);
         }
         if path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/") {
             return Ok(Export::Folder(path));
         }
         let shown = path.display();
-        ensure!(is_one, "{shown} is no folder: the archives of several containers go into one, -e DIR/");
+        ensure!(is_one, "{shown} is not a folder, and several archives need one: -e DIR/");
         Ok(Export::File(path))
     }
 
@@ -193,7 +197,10 @@ impl Arguments {
     fn for_podman_alone(&self) -> Result<CommandLine> {
         let mut command = self.for_podman();
         if let Some(path) = &self.export {
-            ensure!(path != Path::new("-"), "podman makes this archive, and no stream of it: name a file");
+            ensure!(
+                path != Path::new("-"),
+                "podman itself makes this archive, and cannot write it to standard output: name a file"
+            );
             command = fallback::to_file(command, self.compression(), path);
         }
         Ok(command.switches(&[(self.all, "--all"), (self.latest, "--latest")]).operands(&self.containers))

@@ -13,18 +13,19 @@ use crate::arguments::TableFormat;
 use crate::messages::eprint_line;
 use crate::spool;
 
-/// Show what a container changed, or what lies between two checkpoints: A added, C changed, D deleted
+/// List what a container changed, or what changed between two checkpoints
 ///
-/// The number is the size of a file in bytes: the new one, or for a deleted file the old one.
+/// The letter says how: A added, C changed, D deleted. The number is the file's size in bytes; for a deleted file, the
+/// size that it had.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// A container of podman or Docker, a merged directory, or an archive
     #[arg(value_name = "NAME|PATH|ARCHIVE")]
     name_or_path: String,
-    /// Show what leads from the first to this one, of the same image, instead of from the image to the first
+    /// Compare the first one with this one, of the same image, instead of with its image
     #[arg(value_name = "NAME|PATH|ARCHIVE")]
     newer: Option<String>,
-    /// PATH is a mount point as this process sees it
+    /// Take PATH for a mount point as the process PID sees it
     #[arg(long, value_name = "PID", conflicts_with = "newer")]
     pid: Option<u32>,
     /// How to print it

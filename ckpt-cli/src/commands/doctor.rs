@@ -13,12 +13,12 @@ use crate::arguments::TableFormat;
 use crate::messages::print_line;
 use crate::names::printable;
 
-/// Say what works on this host, and what to do about the rest
+/// Check what works on this host, and say what to do about the rest
 ///
 /// Exits with 1 if something prevents checkpoints or restores.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Where archives are to go
+    /// The folder for archives
     #[arg(default_value = ".")]
     folder: PathBuf,
     /// How to print it
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = &arguments.folder;
-    ensure!(folder.is_dir(), "{} is no folder: name one in which archives are to be made", folder.display());
+    ensure!(folder.is_dir(), "{} is no folder: name the one that archives will go to", folder.display());
     let checkup = examine(folder);
     match arguments.format {
         TableFormat::Json => print_line(serde_json::to_string_pretty(&checkup)?)?,

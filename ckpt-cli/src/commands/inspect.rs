@@ -14,10 +14,12 @@ use crate::messages::print_line;
 use crate::names::printable;
 use crate::spool;
 
-/// Show what is in an archive, and how much of its data is shared with other files.
+/// Show what an archive holds, and what its container would be allowed on this host
+///
+/// Shows as well how much of the archive's data is shared with other files.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The archive, ours or podman's own
+    /// The archive, made by ckpt or by podman
     archive: PathBuf,
     /// How to print it
     #[arg(long, value_enum, default_value_t = TableFormat::Table)]

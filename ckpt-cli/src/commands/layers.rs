@@ -12,13 +12,13 @@ use serde_json::json;
 use crate::arguments::TableFormat;
 use crate::messages::print_line;
 
-/// Show the layers of a container or of an overlay mount, top first
+/// Show the directories that a container or an overlay mount is made of, the top layer first
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// A container of podman or Docker, or a merged directory
     #[arg(value_name = "NAME|PATH")]
     name_or_path: String,
-    /// PATH is a mount point as this process sees it
+    /// Take PATH for a mount point as the process PID sees it
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// How to print it

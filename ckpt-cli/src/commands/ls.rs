@@ -13,15 +13,17 @@ use crate::archive::input::Input;
 use crate::arguments::TextFormat;
 use crate::names::{json_bytes, printable};
 
-/// List the members of any tar archive, compressed with zstd or gzip or not.
+/// List the members of any tar archive
+///
+/// It may be compressed with zstd or gzip.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The archive; - for standard input
     archive: PathBuf,
-    /// With mode, owner, size and time as well
+    /// Show mode, owner, size and time as well
     #[arg(short, long)]
     long: bool,
-    /// One name a line, or one JSON object a line with everything that is known of the member
+    /// Print one name per line, or one JSON object per line with all that is known of the member
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     format: TextFormat,
 }

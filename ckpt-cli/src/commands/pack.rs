@@ -22,10 +22,12 @@ use crate::progress::{ProgressLine, Summary};
 use exclude::Excluded;
 use operand::Operand;
 
-/// Pack directory trees into an archive whose file data lies on blocks; needs no root and no podman.
+/// Pack directories into an archive, by clone where possible
 ///
-/// Each path has the name in the archive under which it is given here, as with tar: `pack build` packs build, build/a
-/// and so on, `pack -C build .` the same files without a name in front. Any tar tool reads the archive.
+/// Needs no root and no podman. Any tar tool reads the archive.
+///
+/// Names are as with tar: `pack build` packs build, build/a and so on; `pack -C build .` packs the same files without a
+/// name in front.
 #[derive(Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct Arguments {
@@ -38,23 +40,23 @@ pub(crate) struct Arguments {
     /// Look for the paths below this directory
     #[arg(short = 'C', long, value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// Leave out what matches, with all below it, as tar does: `*.o` and `a/b` anywhere in the tree, `./a` only at the
-    /// beginning of a path in the archive; `*`, `?` and `[…]` stand for slashes as well
+    /// Leave out what matches, with all below it, as tar does. `*.o` and `a/b` match anywhere, `./a` only at the beginning
+    /// of a path in the archive; `*`, `?` and `[…]` match slashes as well
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
-    /// Do not enter directories on other file systems than that of the path that is packed
+    /// Do not enter other file systems than that of the path that is packed
     #[arg(long)]
     one_file_system: bool,
-    /// Leave sockets out, which no tar archive can hold, instead of failing
+    /// Leave sockets out instead of failing: no tar archive can hold them
     #[arg(long)]
     skip_sockets: bool,
     /// Give all members this owner and group instead of their own
     #[arg(long, value_name = "UID:GID", value_parser = owner)]
     owner: Option<(u64, u64)>,
-    /// Give all members this time of change instead of their own: seconds since 1970
+    /// Give all members this time of change instead of their own, in seconds since 1970
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     mtime: Option<i64>,
-    /// With --mtime: only those members that are newer
+    /// With --mtime: change only the time of members that are newer
     #[arg(long, requires = "mtime")]
     clamp_mtime: bool,
     #[command(flatten)]
@@ -63,9 +65,9 @@ pub(crate) struct Arguments {
     jobs: JobsArgument,
 }
 
-const EXIT_STATUS: &str = "Exit status, as tar's: 0 if everything is in the archive; 1 if files changed or went away while \
-                           they were read; 2 if something could not be read, which is named, and the rest is in the \
-                           archive, or if there is no archive.";
+const EXIT_STATUS: &str = "Exit status, as tar's: 0 if everything is in the archive, 1 if files changed or went away while \
+                           they were read, 2 if something could not be read. That is named, and the rest is in the \
+                           archive. 2 as well if there is no archive.";
 
 /// tar's exit statuses.
 const CHANGED: u8 = 1;
@@ -194,7 +196,7 @@ fn mtime(arguments: &Arguments) -> MtimePolicy {
 }
 
 fn owner(text: &str) -> Result<(u64, u64)> {
-    let (uid, gid) = text.split_once(':').context("two numbers with a colon between them")?;
-    let number = |text: &str| text.parse::<u32>().map(u64::from).context("user and group are numbers");
+    let (uid, gid) = text.split_once(':').context("expected UID:GID")?;
+    let number = |text: &str| text.parse::<u32>().map(u64::from).context("expected UID:GID, both numbers");
     Ok((number(uid)?, number(gid)?))
 }

@@ -17,10 +17,11 @@ use crate::progress::{ProgressLine, Summary};
 use crate::statistics::Statistics;
 use crate::{signals, spool};
 
-/// Make a running container of an archive, ours or podman's own, compressed or not.
+/// Bring a container back from an archive, running as it was
 ///
-/// Options have podman's names and meanings. Without -i, containers that were checkpointed in place come back there, or
-/// checkpoint images become containers, and podman itself does it.
+/// Archives of podman itself are restored as well, compressed or not. Options have podman's names and meanings.
+///
+/// Without -i, podman itself restores containers that were checkpointed in place, or checkpoint images.
 #[derive(Args)]
 #[command(group = ArgGroup::new("which").required(true).args(["import", "containers", "all", "latest"]))]
 #[command(after_help = podman::EXIT_STATUS)]
@@ -31,19 +32,19 @@ pub(crate) struct Arguments {
     /// All checkpointed containers, in place (podman itself does it)
     #[arg(short, long)]
     all: bool,
-    /// The container made last, in place (podman itself does it)
+    /// The container that was made last, in place (podman itself does it)
     #[arg(short, long)]
     latest: bool,
-    /// The archive; - for standard input; a FIFO, a pipe too, is read to its end first
+    /// Read this archive; - is standard input. A pipe is read to its end first
     #[arg(short, long, value_name = "FILE")]
     import: Option<PathBuf>,
     /// The archive of the pre-checkpoint that --with-previous built on
     #[arg(long, value_name = "FILE")]
     import_previous: Option<PathBuf>,
-    /// A name for the container, which gets an ID of its own then; else it gets its name, ID, IP and MAC back
+    /// Give the container this name, and a new ID; by default it gets its name, ID, IP and MAC back
     #[arg(short, long)]
     name: Option<String>,
-    /// Do not apply the container's changed files
+    /// Do not restore the files that the container changed
     #[arg(long)]
     ignore_rootfs: bool,
     /// Do not restore the files of named volumes
@@ -58,7 +59,7 @@ pub(crate) struct Arguments {
     /// Restore established TCP connections
     #[arg(long, conflicts_with_all = ["name", "tcp_close"])]
     tcp_established: bool,
-    /// Restore established TCP connections as closed ones
+    /// Close TCP connections that were established
     #[arg(long)]
     tcp_close: bool,
     /// Restore file locks
@@ -67,7 +68,7 @@ pub(crate) struct Arguments {
     /// Keep CRIU's logs in the container's bundle
     #[arg(short, long)]
     keep: bool,
-    /// The pod to restore into
+    /// Restore into this pod
     #[arg(long)]
     pod: Option<String>,
     /// Publish a port, as `podman run -p` does
@@ -76,16 +77,16 @@ pub(crate) struct Arguments {
     /// Restore an archive that is neither root's nor yours, or that others may write
     #[arg(long)]
     trust: bool,
-    /// Take the image that has the recorded name here, though its ID is another: changed files go over its files
+    /// Take the image of the recorded name, also if its ID is another one: the changed files go over its files
     #[arg(long)]
     allow_image_mismatch: bool,
-    /// Print statistics as podman's JSON, with our own for each container under "ckpt"
+    /// Print podman's statistics as JSON, with those of ckpt under "ckpt" in each container
     #[arg(long)]
     print_stats: bool,
-    /// Let podman itself do it where nothing can be cloned: with another storage driver than overlay, or remotely
+    /// Let podman itself do the work where nothing can be cloned: with other storage drivers than overlay, or remotely
     #[arg(long)]
     fallback: bool,
-    /// Go on with a podman of a version that was never tried
+    /// Go on with a version of podman that was never tried
     #[arg(long)]
     force: bool,
     #[command(flatten)]

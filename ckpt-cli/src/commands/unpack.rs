@@ -28,33 +28,36 @@ use hard_links::Links;
 use reporter::Reporter;
 use selection::Selection;
 
-/// Unpack any tar archive, compressed with zstd or gzip or not, below a directory and never outside of it; needs no
-/// root and no podman.
+/// Unpack any tar archive, and never write outside of the directory
 ///
-/// Files that are there already are replaced. As root, owners are given back as well. A member that cannot be made, or
-/// an owner, attribute or mode that cannot be set, is told; the others are unpacked, and the exit status is 1. At Ctrl-C
-/// the member at work is still unpacked, and the directories get their modes and times; a second one ends it at once.
+/// Needs no root and no podman. The archive may be compressed with zstd or gzip.
+///
+/// Files that exist are replaced. As root, files are given to their owners. What cannot be unpacked or set is named, the
+/// rest is unpacked, and the exit status is 1.
+///
+/// Ctrl-C ends the work behind the current member, with modes and times of directories set. A second one ends it at
+/// once.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The archive; - for standard input
     archive: PathBuf,
-    /// Members to unpack, with all that is below them; all if none is named
+    /// Members to unpack, with all that is below them; by default all
     #[arg(value_name = "MEMBER")]
     members: Vec<PathBuf>,
     /// The directory to unpack in
     #[arg(short = 'C', long, default_value = ".", value_name = "DIR")]
     directory: PathBuf,
-    /// Leave files to whoever unpacks them, also as root
+    /// Leave files to the user who unpacks them, also as root
     #[arg(long)]
     no_same_owner: bool,
-    /// Give files the modes that the archive has, whatever the umask; root does that anyway. Set-id bits come only with
-    /// their owners
+    /// Give files the modes of the archive, whatever the umask; root always does. Set-id bits come only with their owners
     #[arg(short = 'p', long)]
     same_permissions: bool,
-    /// Stop at the first member that cannot be unpacked, instead of going on with the others
+    /// Stop at the first member that cannot be unpacked
     #[arg(long)]
     fail_fast: bool,
-    /// Restore these extended attributes as well, which others act upon: security.capability, trusted.*, …
+    /// Set these extended attributes as well, which the kernel and other programs act upon: security.capability,
+    /// trusted.*, …
     #[arg(long, value_name = "GLOB")]
     xattr: Vec<String>,
     #[command(flatten)]

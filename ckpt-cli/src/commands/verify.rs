@@ -14,13 +14,15 @@ use crate::arguments::TextFormat;
 use crate::messages::{eprint_line, print_line};
 use crate::names::json_bytes;
 
-/// Look at everything in a tar archive that a reader could stumble over: every header, every pax record, nested
-/// archives, the end, and where data lies. Exit status 1 and the offset where something is wrong.
+/// Look for damage in any tar archive, and say at which offset it is
+///
+/// Reads every header, every pax record, nested archives and the end. The exit status is 1 if something is wrong. The
+/// archive may be compressed with zstd or gzip.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The archive, compressed with zstd or gzip or not; - for standard input
+    /// The archive; - for standard input
     archive: PathBuf,
-    /// Data that does not lie on blocks is wrong as well
+    /// Take data that does not lie on blocks for wrong as well
     #[arg(long)]
     aligned: bool,
     /// Block size that data should lie on; by default that of the archive's file system
@@ -66,7 +68,7 @@ fn print(arguments: &Arguments, report: &Report) -> Result<()> {
     {
         let path = ShownName::new(&first.path);
         eprint_line(format_args!(
-            "Error: the data of {path} at offset {} does not lie on a block: ckpt align",
+            "Error: the data of {path} at offset {} does not lie on a block: `ckpt align` makes an archive in which it does",
             first.data_offset
         ));
     }

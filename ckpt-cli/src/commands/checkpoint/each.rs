@@ -1,4 +1,4 @@
-//! Checkpoints of several containers, one after the other: one that fails does not stop the others.
+//! Checkpoints of several containers, one after the other. One that fails does not stop the others.
 
 use std::fmt;
 

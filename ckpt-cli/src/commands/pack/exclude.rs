@@ -1,9 +1,8 @@
 //! `--exclude`: patterns as GNU tar reads them.
 //!
-//! A pattern is for whole names in a path, one or more; it matches where any of them begins, and what is below a match
-//! is left out as well. Wildcards are those of the shell, but for the slash, which is a character like any other to
-//! them. `./a` and `/a` match only where a path in the archive begins, as they do with the paths of `tar -c .` and
-//! `tar -cP /`.
+//! A pattern stands for one or more whole names of a path, and matches wherever a name begins. What is below a match is
+//! left out as well. Wildcards are those of the shell, but they match slashes too. `./a` and `/a` match only at the
+//! beginning of a path in the archive, as with `tar -c .` and `tar -cP /`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -88,7 +87,7 @@ fn glob(pattern: &str) -> Result<String> {
             other => other.len_utf8(),
         };
         match &rest[..len] {
-            class if class.contains("[:") => bail!("{class} is a class of characters, and none of them is known here"),
+            class if class.contains("[:") => bail!("character classes such as {class} are not supported"),
             "[" | "{" | "}" => glob += &format!("[{first}]"),
             _ if first == '*' => glob.push('*'),
             other => glob += other,

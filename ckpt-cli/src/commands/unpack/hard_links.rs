@@ -1,4 +1,4 @@
-//! Hard links that were asked for without the member that they are further names of: their data is that one's.
+//! Hard links to a member that was not asked for: the first of them gets its data.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

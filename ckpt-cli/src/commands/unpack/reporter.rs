@@ -1,4 +1,4 @@
-//! Says what could not be unpacked, a line each.
+//! Says what could not be unpacked, one line for each.
 
 use aligntar::{ShownName, UnpackError, UnpackObserver};
 use anyhow::{Error, Result, ensure};

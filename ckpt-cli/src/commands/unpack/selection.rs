@@ -1,4 +1,4 @@
-//! The members that were named, with all that is below them.
+//! Which members to unpack: those that were named, with all that is below them.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
