@@ -1,31 +1,14 @@
 //! What a container may have open or running: each row of `ckpt-core/docs/what-a-container-may-hold.md`.
 
+mod held;
 mod lab;
 
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use held::{holding, make_image, wrong};
 use lab::*;
-
-/// busybox, a Python with what it loads, the script that holds things, and a file to delete.
-const IMAGE: &str = "localhost/holding";
-
-const MAKE_IMAGE: &str = r#"
-set -e
-root=$1 script=$2 libraries=/usr/lib/x86_64-linux-gnu
-mkdir -p $root/bin $root/etc $root/srv $root/run $root/tmp $root/data $root/usr/bin $root/usr/lib64 $root$libraries
-cp "$(command -v busybox)" $root/bin/busybox
-ln -s busybox $root/bin/sh; ln -s usr/lib $root/lib; ln -s usr/lib64 $root/lib64
-cp -L /lib64/ld-linux-x86-64.so.2 $root/usr/lib64
-cp -L /usr/bin/python3 $root/usr/bin
-cp -a /usr/lib/python3.* $root/usr/lib
-{ ldd /usr/bin/python3; ldd /usr/lib/python3.*/lib-dynload/_ctypes.*.so; } | grep -o '/[^ ]*\.so[^ ]*' | sort -u |
-    while read library; do cp -L $library $root$libraries; done
-echo 'of the image' > $root/etc/of-image
-cp $script $root/hold.py
-tar -C $root -c . | podman import --quiet - localhost/holding
-"#;
 
 /// What CRIU takes as it comes, or as `ckpt` configures it.
 const TAKEN: [&str; 26] = [
@@ -71,34 +54,6 @@ const REFUSED: [(&str, &[&str]); 11] = [
     ("pid-namespace", &["has a PID namespace of its own"]),
     ("user-namespace", &["has a user namespace of its own"]),
 ];
-
-fn make_image() {
-    if !run("podman", &["image", "exists", IMAGE]).status.success() {
-        let root = tempfile::tempdir_in("/var/tmp").unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/held/hold.py");
-        succeed("bash", &["-c", MAKE_IMAGE, "make-image", text(root.path()), text(&script)]);
-    }
-}
-
-/// A container that holds `names`.
-fn holding(options: &[&str], names: &[&str]) -> Container {
-    let start = ["run", "-d", "--name", "holding", "--network", "none", "--init=false"];
-    podman(&[&start, options, &[IMAGE, "/usr/bin/python3", "/hold.py"], names].concat());
-    let container = Container::named("holding");
-    wait_for("all to be held", || podman(&["logs", "holding"]).contains("holding").then_some(()));
-    container
-}
-
-/// Has it look at what it holds; gives what is not right.
-fn wrong(container: &Container) -> Vec<String> {
-    let told = || podman(&["logs", "holding"]).matches("told\n").count();
-    let before = told();
-    podman(&["kill", "--signal", "USR1", &container.name]);
-    wait_for("it to tell", || {
-        (format!("{}\n", podman(&["logs", "holding"])).matches("told\n").count() > before).then_some(())
-    });
-    podman(&["logs", "holding"]).lines().filter(|line| line.contains(" wrong")).map(str::to_owned).collect()
-}
 
 /// Names that CRIU gave files for the time of the dump, anywhere the container keeps files.
 fn names_of_criu(container: &Container) -> String {

@@ -4,6 +4,7 @@
 pub(crate) mod configuration;
 pub(crate) mod diagnosis;
 pub(crate) mod hook;
+pub(crate) mod link_remaps;
 pub(crate) mod mount_points;
 pub(crate) mod orphans;
 pub(crate) mod processes;

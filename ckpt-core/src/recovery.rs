@@ -2,7 +2,7 @@
 //!
 //! | killed | leaves | it is known by |
 //! |---|---|---|
-//! | checkpoint | a session folder; a frozen cgroup, if CRIU went down as well | the folder, whose lock is free |
+//! | checkpoint | a session folder; a frozen cgroup, and names that CRIU gave files (`link_remaps`), if CRIU went down as well | the folder, whose lock is free |
 //! | restore | a session folder; a container that never ran, its volumes; processes that podman does not know; CRIU's mount points in `/tmp` | the journal beside the storage, whose lock is free |
 //!
 //! What is put right is proved to be a dead run's, by marks that it left: the lock of its folder and journal, a container's
@@ -29,8 +29,10 @@ pub(crate) use journal::Journal;
 pub use journal::JournalError;
 use work::Work;
 
+use crate::criu::link_remaps::{self, LinkRemaps};
 use crate::criu::mount_points;
 use crate::engine::Engine;
+use crate::engine::cgroup::in_cgroup_of;
 use crate::host::interrupt::{Interrupt, interrupted};
 use crate::host::session::{self, SessionError};
 use crate::progress::Progress;
@@ -76,15 +78,31 @@ pub(crate) fn recover(
     go_on()
 }
 
+/// Removes the names that a killed CRIU gave open files of the container `id`.
+fn remove_link_remaps(id: &str, folder: &Path, progress: &mut dyn Progress) {
+    match LinkRemaps::noted(folder) {
+        Ok(noted) => {
+            let left = noted.map(|noted| noted.take_back(in_cgroup_of(id))).unwrap_or_default();
+            link_remaps::warning(&left).iter().for_each(|warning| progress.warning(warning));
+        }
+        Err(error) => {
+            progress.warning(&format!("read what a killed checkpoint noted in {}: {error}", folder.display()))
+        }
+    }
+}
+
 /// Sees to it that the container of a killed checkpoint stands still no longer.
 fn recover_session(engine: &dyn Engine, folder: &Path, progress: &mut dyn Progress) {
     let container = session::container_of(folder);
     let work = if container.is_some() { Work::Dump(folder) } else { Work::Restore(folder) };
     let idle = work::wait_for_end_of(work, None);
-    let thawed = match container {
-        Some(id) => thaw(engine, &id),
+    let thawed = match &container {
+        Some(id) => thaw(engine, id),
         None => Ok(()),
     };
+    if idle && let Some(id) = container {
+        remove_link_remaps(&id, folder, progress);
+    }
     if let Err(error) = thawed {
         progress.warning(&format!("a checkpoint was killed, and its container may be frozen: {error}"));
     } else if idle && let Err(error) = std::fs::remove_dir_all(folder) {

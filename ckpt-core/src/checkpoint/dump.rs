@@ -12,6 +12,7 @@ use super::plan::CheckpointPlan;
 use super::{CheckpointOptions, DumpError};
 use crate::archive::CHECKPOINT;
 use crate::criu::hook::{HookCall, HookServer};
+use crate::criu::link_remaps::LinkRemaps;
 use crate::criu::orphans::{INTERVAL, Orphans};
 use crate::criu::watched;
 use crate::engine::bundle;
@@ -53,6 +54,7 @@ impl Dump {
     pub(crate) fn start(
         plan: &CheckpointPlan,
         options: &CheckpointOptions,
+        remaps: &LinkRemaps,
         progress: &mut dyn Progress,
     ) -> Result<Self, DumpError> {
         let images = bundle(&plan.facts).join(CHECKPOINT);
@@ -61,6 +63,9 @@ impl Dump {
         images::clear(&images)?;
         let session = Session::begin(options.interrupt.as_ref(), progress)?;
         session.set_container(&plan.facts.id)?;
+        remaps
+            .note(session.path())
+            .map_err(|source| SessionError::new("note open files in", session.path(), source))?;
         let watched = watched::scan_paths(plan.facts.state.pid, in_cgroup_of(&plan.facts.id));
         let hook = HookServer::install(&session, &watched)?;
         let fifo = session.fifo("export")?;

@@ -23,6 +23,8 @@ use super::{CheckpointError, CheckpointOptions, Compression, DumpError, deliver,
 use crate::archive::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
 use crate::archive::{CHECKPOINT, MANIFEST};
 use crate::criu::hook::HookCall;
+use crate::criu::link_remaps::{self, LinkRemaps};
+use crate::engine::cgroup::in_cgroup_of;
 use crate::engine::words::why_it_failed;
 use crate::engine::{bundle, diagnosis};
 use crate::host::child::Said;
@@ -37,6 +39,8 @@ pub(super) struct Run<'r> {
     options: &'r CheckpointOptions,
     versions: Versions,
     progress: &'r mut dyn Progress,
+    /// What CRIU may leave in the container if it is killed.
+    remaps: Option<LinkRemaps>,
     /// Whether CRIU was told to carry on, and podman did.
     dumped: bool,
     pub(super) observed_frozen: Option<Duration>,
@@ -77,6 +81,7 @@ impl<'r> Run<'r> {
             options,
             versions,
             progress,
+            remaps: None,
             dumped: false,
             observed_frozen: None,
             capture: Duration::ZERO,
@@ -90,6 +95,10 @@ impl<'r> Run<'r> {
             self.progress.warning(&format!("the container may be frozen: {error}"));
         }
         let CheckpointPlan { engine, facts, init, .. } = self.plan;
+        let left = self.remaps.take().map(|remaps| remaps.take_back(in_cgroup_of(&facts.id)));
+        if let Some(warning) = left.and_then(|left| link_remaps::warning(&left)) {
+            self.progress.warning(&warning);
+        }
         after_failure(&**engine, (&facts.id, init), self.options, self.dumped, source)
     }
 
@@ -117,7 +126,9 @@ impl<'r> Run<'r> {
     fn dump(&mut self, writer: &mut Writer<'_>, now: Timestamp, manifest: &mut Manifest) -> Result<Said, DumpError> {
         self.progress.phase(Phase::Dump);
         let watch = FreezeWatch::begin(self.plan.facts.state.pid);
-        let mut dump = Dump::start(self.plan, self.options, self.progress)?;
+        let CheckpointPlan { facts, .. } = self.plan;
+        let remaps = self.remaps.insert(LinkRemaps::expect(facts.state.pid, in_cgroup_of(&facts.id)));
+        let mut dump = Dump::start(self.plan, self.options, remaps, self.progress)?;
         let mut taken = Taken::new(ImagesWriteback::begin(bundle(&self.plan.facts).join(CHECKPOINT)));
         if let Err(error) = self.serve(&mut dump, &mut taken, writer, now) {
             dump.abandon();

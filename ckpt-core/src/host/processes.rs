@@ -27,6 +27,8 @@ pub(crate) struct Stat {
     pub(crate) parent: i32,
     /// Whether it executes what the one executed that forked it.
     pub(crate) is_fork: bool,
+    /// When it was started, in ticks since the machine was.
+    pub(crate) started: u64,
 }
 
 /// `PF_FORKNOEXEC` in linux/sched.h.
@@ -43,7 +45,8 @@ impl Stat {
         let parent = fields.next()?.parse().ok()?;
         // Behind process group, session, terminal and its group.
         let flags: u32 = fields.nth(4)?.parse().ok()?;
-        Some(Stat { name: name.to_owned(), is_dead, parent, is_fork: flags & FORK_NO_EXEC != 0 })
+        let started = fields.nth(12)?.parse().ok()?;
+        Some(Stat { name: name.to_owned(), is_dead, parent, is_fork: flags & FORK_NO_EXEC != 0, started })
     }
 }
 
