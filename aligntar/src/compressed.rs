@@ -183,6 +183,20 @@ mod tests {
         assert_eq!(read(b"").unwrap(), b"");
     }
 
+    /// RFC 1952, 2.3: an extra field, a name, a comment and a checksum of the header may stand before the data.
+    #[test]
+    fn a_gzip_header_may_have_all_its_fields() {
+        let plain = gzip(b"text");
+        let (header, data) = plain.split_at(10);
+        let flags = 2 | 4 | 8 | 16;
+        let mut whole = [&header[..3], &[flags], &header[4..], b"\x06\0AB\x02\0xx", b"name\0comment\0"].concat();
+        let mut sum = flate2::Crc::new();
+        sum.update(&whole);
+        whole.extend((sum.sum() as u16).to_le_bytes());
+        whole.extend(data);
+        assert_eq!(read(&whole).unwrap(), b"text");
+    }
+
     #[test]
     fn cut_streams_end_unexpectedly() {
         for whole in [zstd::encode_all(&b"text"[..], 3).unwrap(), gzip(b"text")] {

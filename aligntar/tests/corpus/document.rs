@@ -7,8 +7,8 @@ const HEAD: &str = "\
 
 Made from the verdicts in `tests/corpus`, whose rows the tests there hold against the readers themselves: GNU tar 1.35,
 bsdtar 3.7.4 (libarchive), Python 3.13's tarfile and busybox 1.37, each listing an archive that is made by code. The
-kinds are those of the field, and those that the test suites of libarchive, Go, tar-rs, node-tar and Commons
-Compress have.
+kinds are those of the field, and those that the test suites of libarchive, Go, tar-rs, node-tar, Commons Compress
+and Python have.
 
 `a:3` is a file of three bytes, `d/` a directory, `s -> t` a symbolic link, `h => t` a hard link, `n%` a device, `n?`
 something else, `n*120` a letter 120 times. `!` means that the reader failed there, `=` that it lists the same as aligntar.

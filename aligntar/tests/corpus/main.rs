@@ -4,9 +4,11 @@ mod archive;
 mod cases;
 mod document;
 mod one_answer;
+mod python;
 mod readers;
 mod suites;
 mod verdicts;
+mod verdicts_of_python;
 mod verdicts_of_suites;
 
 use std::fs;
@@ -25,11 +27,11 @@ impl Verdict {
 }
 
 fn cases() -> impl Iterator<Item = &'static Case> {
-    cases::CASES.iter().chain(suites::CASES)
+    cases::CASES.iter().chain(suites::CASES).chain(python::CASES)
 }
 
 fn verdicts() -> impl Iterator<Item = &'static Verdict> {
-    verdicts::VERDICTS.iter().chain(verdicts_of_suites::VERDICTS)
+    verdicts::VERDICTS.iter().chain(verdicts_of_suites::VERDICTS).chain(verdicts_of_python::VERDICTS)
 }
 
 /// Calls `check` with each case in a file, and its verdict.
