@@ -111,6 +111,8 @@ pub use source::{FileSource, Source, StreamSource};
 pub use sparse::SparseError;
 pub use sys::{Extent, extents, start_writeback};
 pub use transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
-pub use unpack::{Parents, Permissions, PlainParents, Refusal, UnpackError, UnpackObserver, UnpackOptions, Unpacker};
+pub use unpack::{
+    Parents, Permissions, PlainParents, Refusal, UnpackError, UnpackObserver, UnpackOptions, Unpacker, directory_bytes,
+};
 pub use verify::{Problem, ProblemKind, Report, Sharing, Unaligned, VerifyOptions, verify, verify_file};
 pub use writer::{Padding, WriteError, WriteOptions, Writer, Written};

@@ -22,6 +22,7 @@ use crate::inode::{Inode, InodeError, read_inode};
 use crate::member::Kind;
 use crate::shown::lossy;
 use crate::transfer::{TransferError, Transferred};
+use crate::unpack::directory_bytes;
 use crate::writer::{WriteError, Writer};
 use batch::{Batch, Loaded};
 pub use error::PackError;
@@ -45,6 +46,7 @@ pub struct Packer<'p, 'f> {
     omitted_files: Vec<Vec<u8>>,
     unreadable: Vec<PackError>,
     changed: Vec<PackError>,
+    directory_bytes: usize,
     on_member: OnMember<'p>,
 }
 
@@ -60,6 +62,7 @@ impl<'p, 'f> Packer<'p, 'f> {
             omitted_files: Vec::new(),
             unreadable: Vec::new(),
             changed: Vec::new(),
+            directory_bytes: 0,
             on_member,
         }
     }
@@ -133,6 +136,12 @@ impl<'p, 'f> Packer<'p, 'f> {
         &self.changed
     }
 
+    /// Bytes of [`UnpackOptions::pending_bytes`](crate::UnpackOptions::pending_bytes) that the directories of the archive take,
+    /// at most, when it is unpacked.
+    pub fn directory_bytes(&self) -> usize {
+        self.directory_bytes
+    }
+
     fn append_batch(&mut self, batch: &mut Batch) -> Result<(), PackError> {
         for loaded in batch.loaded.drain(..) {
             match loaded {
@@ -201,6 +210,9 @@ impl<'p, 'f> Packer<'p, 'f> {
     /// Gives the member what the options say, and makes it a hard link if the archive has the inode already.
     fn prepare(&mut self, inode: &mut Inode) -> Result<(), PackError> {
         self.options.apply(&mut inode.member);
+        if inode.member.kind == Kind::Directory {
+            self.directory_bytes += directory_bytes(&inode.member);
+        }
         if inode.stat.st_nlink > 1 && inode.member.kind != Kind::Directory {
             let identity = Identity::of(inode, self.options.changes)?;
             if let Some(first) = self.links.get(&identity) {

@@ -67,6 +67,7 @@ pub use observer::UnpackObserver;
 use open_parent::Missing;
 pub use options::{Permissions, UnpackOptions};
 pub use parents::{Parents, PlainParents};
+pub use pending_directories::directory_bytes;
 use pipeline::Pipeline;
 pub use unpacker::Unpacker;
 

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aligntar::{
-    ClonePolicy, Kind, Limits, Member, PlainParents, Reader, Refusal, Resolver, Source, StreamSource, Transferred,
-    UnpackError, UnpackOptions, Unpacker, WriteOptions, Writer,
+    ClonePolicy, Kind, Limits, Member, PackOptions, Packer, PlainParents, Reader, Refusal, Resolver, Source,
+    StreamSource, Transferred, UnpackError, UnpackOptions, Unpacker, WriteOptions, Writer,
 };
 use tempfile::TempDir;
 
@@ -138,6 +138,29 @@ fn directories_wait_within_a_limit() {
     let error = unpack(Reader::open(&file).unwrap(), folder.path(), options).unwrap_err();
     let expected = Refusal::TooManyDirectories { limit: 100_000 };
     assert!(matches!(error, UnpackError::Refused { why, .. } if why == expected), "{error}");
+}
+
+/// A packer tells beforehand what an unpacker will take.
+#[test]
+fn directories_take_what_their_packer_said() {
+    let [source, target] = [folder(), folder()];
+    for number in 0..100 {
+        fs::create_dir_all(source.path().join(format!("a/directory-{number}"))).unwrap();
+    }
+    let file = tempfile::tempfile().unwrap();
+    let mut writer = Writer::new(&file, WriteOptions::default()).unwrap();
+    let mut ignore = |_: &[u8], _| {};
+    let mut packer = Packer::new(&mut writer, PackOptions::default(), &mut ignore);
+    packer.pack_tree(File::open(source.path()).unwrap(), b".").unwrap();
+    let told = packer.directory_bytes();
+    writer.finish().unwrap();
+    let unpack = |pending_bytes| {
+        let options = UnpackOptions { pending_bytes, ..UnpackOptions::default() };
+        unpack(Reader::open(&file).unwrap(), target.path(), options)
+    };
+    unpack(told).unwrap();
+    // The root has no name then, and one in the archive.
+    unpack(told - 2).unwrap_err();
 }
 
 /// Run by root, this shows little: see below.

@@ -37,6 +37,11 @@ enum Ownership {
 const SET_ID: u32 = 0o6000;
 const SET_GID: u32 = 0o2000;
 
+/// Bytes of memory that these take.
+pub(super) fn heap_bytes(xattrs: &[Xattr]) -> usize {
+    xattrs.iter().map(|xattr| size_of::<Xattr>() + xattr.name.len() + xattr.value.len()).sum()
+}
+
 impl Attributes {
     pub(super) fn of(member: &Member, options: &UnpackOptions<'_>) -> Self {
         // -1 means "leave as it is" to chown(2).
@@ -67,7 +72,7 @@ impl Attributes {
 
     /// Bytes of memory that these take beside their own size.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.xattrs.iter().map(|xattr| size_of::<Xattr>() + xattr.name.len() + xattr.value.len()).sum()
+        heap_bytes(&self.xattrs)
     }
 
     /// The mode to create a file with, whose owner will be `created_owner` as far as that is known: at no moment may

@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::{OFlags, fstat};
 use rustix::io::Errno;
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, heap_bytes};
 use super::context::Context;
 use super::dir_entry::InodeId;
 use super::error::{Refusal, UnpackError};
 use super::file_ref::FileRef;
 use crate::beneath::Resolver;
+use crate::member::Member;
 use crate::safe_path::SafePath;
 
 struct Pending {
@@ -97,15 +98,24 @@ impl Pending {
     }
 }
 
-/// What one entry takes: itself and what it points to; the map's nodes are at least half full.
+/// Bytes of [`UnpackOptions::pending_bytes`](super::UnpackOptions::pending_bytes) that the directory `member` takes at most.
+pub fn directory_bytes(member: &Member) -> usize {
+    room(member.path.len(), heap_bytes(&member.xattrs))
+}
+
 fn bytes(path: &SafePath, pending: &Pending) -> usize {
-    2 * (size_of::<SafePath>() + size_of::<Pending>()) + path.as_bytes().len() + pending.attributes.heap_bytes()
+    room(path.as_bytes().len(), pending.attributes.heap_bytes())
+}
+
+/// What one entry takes: itself and what it points to; the map's nodes are at least half full.
+fn room(path: usize, attributes: usize) -> usize {
+    2 * (size_of::<SafePath>() + size_of::<Pending>()) + path + attributes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::member::{Kind, Member};
+    use crate::member::Kind;
     use crate::unpack::UnpackOptions;
 
     fn add(directories: &mut PendingDirectories, path: &str) -> Result<(), UnpackError> {
