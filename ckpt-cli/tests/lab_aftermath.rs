@@ -119,3 +119,19 @@ fn btrfs_a_container_that_is_lost_is_said_to_be_lost() {
     assert!(said.contains("the archive is whole, and cannot be kept") && said.contains(text(&in_the_way)), "{said}");
     assert!(!said.contains("`podman container restore"), "{said}");
 }
+
+/// podman's description of the container is known only once podman has stopped it.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_container_that_a_restore_would_refuse_is_brought_back() {
+    let folder = folder();
+    let [archive, labels] = ["x.tar", "labels"].map(|name| folder.path().join(name));
+    let lines: Vec<String> = (0..100).map(|number| format!("label{number}={}\n", "x".repeat(50_000))).collect();
+    fs::write(&labels, lines.concat()).unwrap();
+    let container = Container::run("wordy", &["--label-file", text(&labels)], COUNT);
+    let said = ckpt_fails(&["checkpoint", "wordy", "-e", text(&archive)]);
+    let words = ["a restore would refuse config.dump", "and it takes 4194304", "the container was restored and runs"];
+    assert!(words.iter().all(|word| said.contains(word)) && !archive.exists(), "{said}");
+    assert!(container.goes_on());
+    assert_consecutive(&container.numbers());
+}

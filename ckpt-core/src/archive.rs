@@ -6,6 +6,7 @@
 //! | `opened` | an archive opened for reading, whatever compresses or streams it |
 //! | `container_config`, `dumps` | `config.dump` and `spec.dump` |
 //! | `manifest`, `supplement` | `ckpt.json`, and what of a diff tar has no member for |
+//! | `limits` | how much of an archive a restore takes, and so a checkpoint makes |
 //! | `compression` | of a whole archive |
 
 pub mod compression;
@@ -16,6 +17,7 @@ pub(crate) mod go_json;
 mod index;
 mod input;
 mod json;
+pub(crate) mod limits;
 pub mod manifest;
 mod names;
 mod opened;
@@ -25,6 +27,7 @@ pub(crate) mod supplement;
 pub use container_config::{ContainerConfig, NamedVolume};
 pub use error::ArchiveError;
 pub use input::Import;
+pub use limits::Oversize;
 pub use names::*;
 pub use opened::CheckpointArchive;
 pub(crate) use opened::reopenable;

@@ -9,13 +9,8 @@ use std::sync::Arc;
 use aligntar::{EndMarker, Entry, Kind, Member, Reader};
 
 use super::error::ArchiveError;
+use super::limits;
 use super::names::PARENT;
-
-/// CRIU makes some ten images for each process, and the largest hosts run some ten thousand processes.
-const MEMBER_LIMIT: usize = 1 << 18;
-
-/// All their paths together, bytes; those of CRIU's images have some 20 each. With them the members take 128 MiB at most.
-const PATHS_LIMIT: usize = 16 << 20;
 
 /// Where [`PARENT`] leads, below the bundle.
 const PRE_CHECKPOINT: &[u8] = b"../pre-checkpoint";
@@ -37,7 +32,7 @@ pub(super) fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>
         }
         paths += entry.member.path.len();
         entries.insert(entry.member.path.clone(), Entry { member: without_attributes(entry.member), ..entry });
-        if entries.len() > MEMBER_LIMIT || paths > PATHS_LIMIT {
+        if limits::members(entries.len(), paths).is_err() {
             return Err(ArchiveError::TooMany { path: path.to_owned() });
         }
     }

@@ -8,6 +8,8 @@ pub const SPEC_DUMP: &str = "spec.dump";
 pub const CHECKPOINT: &str = "checkpoint";
 /// CRIU's own table of contents, without which it restores nothing.
 pub const INVENTORY: &str = "checkpoint/inventory.img";
+/// CRIU's image of the cgroups that the tasks were in, below the directory of its images.
+pub(crate) const CGROUP_IMAGE: &str = "cgroup.img";
 /// CRIU's link to the images of a pre-checkpoint, which this checkpoint builds on.
 pub const PARENT: &str = "checkpoint/parent";
 /// The files that differ from the image (nested archive).

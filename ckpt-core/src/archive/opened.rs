@@ -15,18 +15,12 @@ use super::error::ArchiveError;
 use super::go_json;
 use super::index::{index, plain};
 use super::input::{Import, Interruptible};
-use super::json::has_too_many_values;
+use super::limits;
 use super::manifest::Manifest;
 use super::names::{CHECKPOINT, CONFIG_DUMP, DELETED_FILES, INVENTORY, MANIFEST, SPEC_DUMP};
 use super::spool::{self, Counted};
 use super::supplement::Supplement;
 use crate::host::interrupt::Interrupt;
-
-/// Members read into memory; podman's are some 25 KiB, a list of a million deletions some 60 MiB.
-const MEMORY_LIMIT: u64 = 64 << 20;
-
-/// podman's `config.dump` and `spec.dump` have some 25 KiB; a list of numbers takes 16 times its length in memory.
-const DUMP_LIMIT: u64 = 4 << 20;
 
 /// A checkpoint archive opened for reading, decompressed if it was compressed.
 #[derive(Debug)]
@@ -132,9 +126,7 @@ impl CheckpointArchive {
         let Some(entry) = self.entry(name) else { return Ok(None) };
         let io_error = |source| ArchiveError::Io { call: "read", path: self.path.clone(), source };
         let size = entry.member.size();
-        if size > MEMORY_LIMIT {
-            return Err(io_error(io::Error::other(format!("{name} of {size} bytes is too large to be read"))));
-        }
+        limits::memory(name, size).map_err(|source| io_error(io::Error::other(source)))?;
         let mut bytes = vec![0; size as usize];
         self.file.read_exact_at(&mut bytes, entry.data_offset).map_err(io_error)?;
         Ok(Some(bytes))
@@ -152,7 +144,7 @@ impl CheckpointArchive {
 
     fn json_bytes(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
         let bytes = self.bytes(name)?;
-        if bytes.as_deref().is_some_and(has_too_many_values) {
+        if bytes.as_deref().is_some_and(|bytes| limits::json(name, bytes).is_err()) {
             return Err(ArchiveError::TooManyValues { path: self.path.clone(), member: name.to_owned() });
         }
         Ok(bytes)
@@ -169,7 +161,7 @@ impl CheckpointArchive {
     /// `config.dump` or `spec.dump` as podman reads it, which is not quite as others read JSON.
     pub(crate) fn dump<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, ArchiveError> {
         let size = self.entry(name).ok_or_else(|| self.missing(name))?.member.size();
-        if size > DUMP_LIMIT {
+        if limits::dump(name, size).is_err() {
             return Err(ArchiveError::TooLarge { path: self.path.clone(), member: name, size });
         }
         let bytes = self.json_bytes(name)?.unwrap_or_default();

@@ -1,11 +1,11 @@
 //! What is taken in the frozen moment: the log, /dev/shm, the root filesystem's diff, the named volumes.
 
-use aligntar::{Timestamp, WriteError, Writer};
+use aligntar::{Timestamp, Writer};
 
 use super::CheckpointOptions;
 use super::own_member::file;
 use super::plan::CheckpointPlan;
-use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF};
+use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF, limits};
 use crate::engine::bundle;
 use crate::progress::Progress;
 use crate::rootfs::{self, CaptureError, CapturedTree, ManifestRootfs};
@@ -50,6 +50,7 @@ pub(crate) fn capture(
         Some(shm) => rootfs::capture_tree(shm, None, writer, progress),
         None => Ok(CapturedTree::default()),
     })?;
+    limits::shm_paths(shm.path_bytes)?;
     captured.note("/dev/shm".into(), shm.changed);
     if !options.ignore_rootfs {
         let beside = writer
@@ -67,10 +68,33 @@ pub(crate) fn capture(
 }
 
 /// podman reads `deleted.files` if it is there; without deletions it is not.
-fn append_deleted(deleted: &[String], now: Timestamp, writer: &mut Writer<'_>) -> Result<(), WriteError> {
+fn append_deleted(deleted: &[String], now: Timestamp, writer: &mut Writer<'_>) -> Result<(), CaptureError> {
     if deleted.is_empty() {
         return Ok(());
     }
     let json = serde_json::to_vec(deleted).expect("strings are JSON");
-    writer.append_bytes(&file(DELETED_FILES, now, json.len()), &json)
+    limits::json(DELETED_FILES, &json)?;
+    Ok(writer.append_bytes(&file(DELETED_FILES, now, json.len()), &json)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aligntar::WriteOptions;
+
+    #[test]
+    fn more_deletions_than_a_restore_reads_are_refused() {
+        let archive = tempfile::tempfile().unwrap();
+        let mut writer = Writer::new(&archive, WriteOptions::default()).unwrap();
+        let now = Timestamp { secs: 0, nanos: 0 };
+        let mut append = |deleted: Vec<String>| append_deleted(&deleted, now, &mut writer);
+        append(vec!["/a".into(); 1 << 20]).unwrap();
+        for (deleted, words) in [
+            (vec!["/a".into(); (1 << 20) + 1], "deleted.files: 1048577 values, and it takes 1048576"),
+            (vec!["n".repeat(64 << 20)], "deleted.files: 67108868 bytes, and it takes 67108864"),
+        ] {
+            let error = append(deleted).unwrap_err();
+            assert!(matches!(&error, CaptureError::Oversize(_)) && error.to_string().ends_with(words), "{error}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use aligntar::{ReadError, WriteError};
 
 use super::deliver::DeliverError;
 use super::images::ImagesError;
-use crate::archive::ArchiveError;
+use crate::archive::{ArchiveError, Oversize};
 use crate::container::restorable::{LookError, Obstacle};
 use crate::engine::EngineError;
 use crate::engine::cgroup::CgroupError;
@@ -256,6 +256,9 @@ pub enum DumpError {
     /// CRIU's images could not be taken.
     #[error(transparent)]
     Images(#[from] ImagesError),
+    /// The archive would be of no use.
+    #[error(transparent)]
+    Oversize(#[from] Oversize),
     /// The archive could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),

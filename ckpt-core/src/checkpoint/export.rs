@@ -6,7 +6,7 @@ use aligntar::{EndMarker, Limits, Reader, StreamSource, Writer};
 
 use super::error::DumpError;
 use super::images::Images;
-use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{CONFIG_DUMP, DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF, SPEC_DUMP, VOLUMES, limits};
 use crate::host::interrupt::is_interrupted;
 use crate::host::pipe::Incoming;
 
@@ -36,6 +36,9 @@ fn take_metadata(
             || path.starts_with(VOLUMES.as_bytes())
             || images.is_none_or(|images| images.has_member(path));
         if !taken_before {
+            if [CONFIG_DUMP, SPEC_DUMP].iter().any(|dump| path == dump.as_bytes()) {
+                limits::dump(&String::from_utf8_lossy(path), entry.member.size())?;
+            }
             writer.append_stream(&entry.member, &mut reader.data(&entry))?;
         }
     }

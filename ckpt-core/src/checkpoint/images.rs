@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use aligntar::{PackOptions, Packer, Writer};
 
-use crate::archive::CHECKPOINT;
+use crate::archive::{CGROUP_IMAGE, CHECKPOINT, limits};
 use crate::progress::Progress;
 pub use error::ImagesError;
 use large::LargeImages;
@@ -38,12 +38,18 @@ impl Images {
         // CRIU may name the folder by a descriptor in /proc.
         let folder = folder.canonicalize().map_err(|source| ImagesError::new("resolve", folder, source))?;
         let error = |source| ImagesError::new("read the images in", &folder, source);
-        let (mut names, mut disk_bytes) = (BTreeSet::new(), 0);
+        let (mut names, mut disk_bytes, mut path_bytes) = (BTreeSet::new(), 0, 0);
         for entry in fs::read_dir(&folder).map_err(error)? {
             let entry = entry.map_err(error)?;
-            disk_bytes += entry.metadata().map_err(error)?.blocks() * 512;
-            names.insert(entry.file_name().into_vec());
+            let (metadata, name) = (entry.metadata().map_err(error)?, entry.file_name().into_vec());
+            disk_bytes += metadata.blocks() * 512;
+            path_bytes += CHECKPOINT.len() + 1 + name.len();
+            if name == CGROUP_IMAGE.as_bytes() {
+                limits::cgroup_image(metadata.len())?;
+            }
+            names.insert(name);
         }
+        limits::images(names.len(), path_bytes)?;
         let large = LargeImages::set_aside(&folder, names.iter().map(|name| name.as_slice()))?;
         Ok(Images { folder, names, disk_bytes, large })
     }
@@ -121,6 +127,16 @@ mod tests {
             reader.map(|entry| entry.unwrap().member).map(|member| (member.size(), member.path)).collect();
         let expected = [(0, "checkpoint"), (5, "checkpoint/inventory.img"), (2_000_000, "checkpoint/pages-1.img")];
         assert_eq!(found, expected.map(|(size, path)| (size, path.as_bytes().to_vec())));
+    }
+
+    #[test]
+    fn images_that_a_restore_would_refuse_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = File::create(folder.path().join("cgroup.img")).unwrap();
+        image.set_len(16 << 20).unwrap();
+        Images::of_dump(folder.path()).unwrap();
+        image.set_len((16 << 20) + 1).unwrap();
+        assert!(matches!(Images::of_dump(folder.path()), Err(ImagesError::Oversize(_))));
     }
 
     #[test]

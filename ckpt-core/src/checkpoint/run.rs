@@ -21,7 +21,7 @@ use super::plan::CheckpointPlan;
 use super::volume::Volume;
 use super::{CheckpointError, CheckpointOptions, Compression, DumpError, deliver, precheck};
 use crate::archive::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
-use crate::archive::{CHECKPOINT, MANIFEST};
+use crate::archive::{CHECKPOINT, MANIFEST, limits};
 use crate::criu::hook::HookCall;
 use crate::criu::link_remaps::{self, LinkRemaps};
 use crate::engine::cgroup::in_cgroup_of;
@@ -111,7 +111,7 @@ impl<'r> Run<'r> {
         // The container is what counts: statistics that cannot be read are no reason to throw it away.
         let podman_stats = serde_json::from_slice(&said.stdout).unwrap_or_default();
         manifest.count(writer.members(), writer.moved());
-        let json = serde_json::to_vec_pretty(&manifest).expect("a manifest is JSON");
+        let json = encoded(&manifest)?;
         writer.append_bytes(&file(MANIFEST, now, json.len()), &json)?;
         let written = writer.finish()?;
         self.complete = true;
@@ -221,6 +221,8 @@ impl<'r> Run<'r> {
         let captured = capture(self.plan, self.options, now, writer, self.progress)?;
         writer.flush()?;
         let images = Images::of_dump(call.image_dir())?;
+        let (sockets, rootfs) = (captured.sockets.clone(), captured.rootfs.clone());
+        encoded(&Manifest { sockets, rootfs, ..self.manifest() })?;
         self.check_space(&images)?;
         (self.capture, self.capture_moved) = (started.elapsed(), writer.moved());
         if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
@@ -282,6 +284,13 @@ impl<'r> Run<'r> {
             ..Manifest::default()
         }
     }
+}
+
+/// The bytes of `ckpt.json`, if a restore reads as many.
+fn encoded(manifest: &Manifest) -> Result<Vec<u8>, DumpError> {
+    let json = serde_json::to_vec_pretty(manifest).expect("a manifest is JSON");
+    limits::json(MANIFEST, &json)?;
+    Ok(json)
 }
 
 /// Whether the file system of `target` has `needed` bytes free.

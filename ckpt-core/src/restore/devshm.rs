@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use aligntar::{Kind, Member, Span, Writer};
 
 use super::RestoreError;
-use crate::archive::{CheckpointArchive, DEVSHM};
+use crate::archive::{CheckpointArchive, DEVSHM, limits};
 
 /// Appends the container's /dev/shm, if the archive has it.
 pub(super) fn append(writer: &mut Writer<'_>, archive: &CheckpointArchive) -> Result<(), RestoreError> {
@@ -25,12 +25,6 @@ pub(super) fn append(writer: &mut Writer<'_>, archive: &CheckpointArchive) -> Re
         Ok(())
     })
 }
-
-/// Paths that are kept in memory, bytes; a file of /dev/shm has 30 or so, and takes a page of memory itself.
-const PATHS_LIMIT: usize = 64 << 20;
-
-/// What one more path takes beside its bytes.
-const PATH: usize = 64;
 
 /// What can lead elsewhere among the members so far.
 #[derive(Default)]
@@ -54,12 +48,9 @@ impl Below {
         if member.kind == Kind::Directory {
             self.no_directories.remove(&member.path);
         } else if self.no_directories.insert(member.path.clone()) {
-            self.kept_bytes += member.path.len() + PATH;
+            self.kept_bytes += limits::shm_path(&member.path);
         }
-        match self.kept_bytes > PATHS_LIMIT {
-            true => Err(RestoreError::LargeShm),
-            false => Ok(()),
-        }
+        limits::shm_paths(self.kept_bytes).map_err(|_| RestoreError::LargeShm)
     }
 
     fn is_below(&self, path: &[u8]) -> bool {
@@ -74,11 +65,14 @@ impl Below {
 mod tests {
     use super::*;
 
+    /// Bytes that two paths of this length take together, with what is kept for each, are as many as may be.
+    const HALF: usize = (32 << 20) - 64;
+
     #[test]
     fn more_paths_than_memory_holds_are_refused() {
         let mut below = Below::default();
         let mut pass = |path: Vec<u8>| below.pass(&Member::new(path, Kind::Regular { size: 0 }, 0o600));
-        let long = |last: u8| [vec![b'n'; PATHS_LIMIT / 2 - PATH], vec![last]].concat();
+        let long = |last: u8| [vec![b'n'; HALF], vec![last]].concat();
         pass(long(b'a')).unwrap();
         pass(long(b'a')).unwrap();
         assert!(matches!(pass(long(b'b')), Err(RestoreError::LargeShm)));

@@ -14,16 +14,10 @@ use super::plan::RestorePlan;
 use super::repairs::{Repairs, Root, Times};
 use super::used_volumes::mark_used;
 use super::{FilesError, RestoreOptions};
-use crate::archive::{ArchiveError, CHECKPOINT, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{ArchiveError, CGROUP_IMAGE, CHECKPOINT, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES, limits};
 use crate::progress::Progress;
 use crate::recovery::journal::Begun;
 use crate::rootfs::{extract_diff, extract_tree};
-
-/// CRIU's image of the cgroups that the tasks were in.
-const CGROUP_IMG: &str = "cgroup.img";
-
-/// It names each cgroup with its properties, some KiB; this is to be read into memory from an untrusted archive.
-const CGROUP_IMG_LIMIT: u64 = 16 << 20;
 
 /// Fills the new container's bundle, layer and `volumes`: names, with the folders of their data. Gives what has to be put
 /// right when they are mounted.
@@ -83,7 +77,7 @@ fn place_bundle(
         Ok::<_, ArchiveError>(entry)
     });
     moved += extract_tree(&mut plan.archive.source()?, members, &image_dir, options.clone_policy, progress)?;
-    move_to_own_cgroup(&image_dir.join(CGROUP_IMG), &plan.config.id, &container.id).map_err(image_error)?;
+    move_to_own_cgroup(&image_dir.join(CGROUP_IMAGE), &plan.config.id, &container.id).map_err(image_error)?;
     Ok(moved)
 }
 
@@ -97,9 +91,7 @@ fn move_to_own_cgroup(path: &Path, old: &str, new: &str) -> io::Result<()> {
         Err(Errno::NOENT) => return Ok(()),
         opened => File::from(opened?),
     };
-    if file.metadata()?.len() > CGROUP_IMG_LIMIT {
-        return Err(io::Error::other(format!("{CGROUP_IMG} is over {CGROUP_IMG_LIMIT} bytes long")));
-    }
+    limits::cgroup_image(file.metadata()?.len()).map_err(io::Error::other)?;
     let mut image = Vec::new();
     (&file).read_to_end(&mut image)?;
     rename_cgroups(&mut image, old, new);

@@ -15,6 +15,7 @@ use rustix::fs::FileType;
 use super::kept_xattrs::{keep_plain, keep_stored};
 use super::sockets::Sockets;
 use crate::archive::supplement::Supplement;
+use crate::archive::{Oversize, limits};
 use crate::progress::Progress;
 
 /// Why the root filesystem could not be taken.
@@ -32,6 +33,9 @@ pub enum CaptureError {
     /// A socket could not be read.
     #[error(transparent)]
     Socket(#[from] AccessError),
+    /// The archive would be of no use.
+    #[error(transparent)]
+    Oversize(#[from] Oversize),
     /// A directory could not be opened.
     #[error("open {}", path.display())]
     Open {
@@ -56,7 +60,10 @@ pub fn capture_diff(
     let mut report = |path: &[u8], moved| progress.member(path, moved);
     let options = PackOptions { keep_xattr: &keep, ..PackOptions::default() };
     let mut packer = Packer::new(writer, options, &mut report);
-    walk_inodes(layers, &keep, &mut |inode| packer.append(inode).map(drop).map_err(CaptureError::from))
+    let supplement =
+        walk_inodes(layers, &keep, &mut |inode| packer.append(inode).map(drop).map_err(CaptureError::from))?;
+    limits::directories("the root filesystem's changes", packer.directory_bytes())?;
+    Ok(supplement)
 }
 
 /// Hands the members that [`capture_diff`] would write to `visit`, in the same order, and gives the rest. Further names
@@ -143,6 +150,8 @@ pub(crate) struct CapturedTree {
     pub(crate) sockets: Vec<String>,
     /// Names that changed or went while they were taken.
     pub(crate) changed: usize,
+    /// What its paths would take in memory, were they those of /dev/shm.
+    pub(crate) path_bytes: usize,
 }
 
 /// Appends the tree below `root`, which others may use meanwhile, as a nested archive's members. What they change is of
@@ -154,12 +163,17 @@ pub(crate) fn capture_tree(
     progress: &mut dyn Progress,
 ) -> Result<CapturedTree, CaptureError> {
     let opened = File::open(root).map_err(|source| CaptureError::Open { path: root.to_owned(), source })?;
-    let mut report = |path: &[u8], moved| progress.member(path, moved);
+    let mut path_bytes = 0;
+    let mut report = |path: &[u8], moved| {
+        path_bytes += limits::shm_path(path);
+        progress.member(path, moved);
+    };
     let options = PackOptions { sockets: SocketPolicy::Omit, scratch, ..of_others() };
     let mut packer = Packer::new(writer, options, &mut report);
     packer.pack_tree(&opened, b".")?;
     let sockets = packer.omitted_sockets().iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
-    Ok(CapturedTree { sockets, changed: packer.changed().len() })
+    limits::directories(&root.to_string_lossy(), packer.directory_bytes())?;
+    Ok(CapturedTree { sockets, changed: packer.changed().len(), path_bytes })
 }
 
 /// Appends the file `name` of the directory `parent`, which others may write to meanwhile, under that name; nothing if

@@ -16,8 +16,8 @@ use layerfs::{ApplyError, Layers, Upperdir};
 
 use super::kept_xattrs::keep_plain;
 use super::sockets;
-use crate::archive::ArchiveError;
 use crate::archive::supplement::{Supplement, relative};
+use crate::archive::{ArchiveError, limits};
 use crate::progress::Progress;
 
 /// Why files could not be put in their places.
@@ -152,7 +152,14 @@ fn unpacker<'a>(
     parents: &'a mut dyn Parents,
 ) -> Result<Unpacker<'a>, UnpackError> {
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let options = UnpackOptions { owner: true, keep_xattr, clone_policy, threads, ..UnpackOptions::default() };
+    let options = UnpackOptions {
+        owner: true,
+        keep_xattr,
+        clone_policy,
+        threads,
+        pending_bytes: limits::DIRECTORIES,
+        ..UnpackOptions::default()
+    };
     Unpacker::new(root.as_fd(), options, parents)
 }
 

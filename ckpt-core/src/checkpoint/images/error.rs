@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use aligntar::PackError;
 
+use crate::archive::Oversize;
+
 /// Why CRIU's images could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ImagesError {
@@ -19,6 +21,9 @@ pub enum ImagesError {
         #[source]
         source: io::Error,
     },
+    /// The archive would be of no use.
+    #[error(transparent)]
+    Oversize(#[from] Oversize),
     /// An image could not be read, or the archive not be written.
     #[error(transparent)]
     Pack(#[from] PackError),
