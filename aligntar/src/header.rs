@@ -27,6 +27,19 @@ const OWNER_NAME_LEN: usize = 31;
 /// The records that `member` needs because its own header cannot say it.
 pub(crate) fn pax_records(member: &Member) -> PaxBody {
     let mut body = PaxBody::default();
+    push_paths(&mut body, member);
+    push_numbers(&mut body, member);
+    push_owner_names(&mut body, member);
+    for xattr in &member.xattrs {
+        body.push_xattr(xattr);
+    }
+    for record in &member.records {
+        body.push(&record.keyword, &record.value);
+    }
+    body
+}
+
+fn push_paths(body: &mut PaxBody, member: &Member) {
     let path = archived_path(member);
     if split_path(&path).is_none() {
         body.push(b"path", &path);
@@ -36,6 +49,9 @@ pub(crate) fn pax_records(member: &Member) -> PaxBody {
     {
         body.push(b"linkpath", target);
     }
+}
+
+fn push_numbers(body: &mut PaxBody, member: &Member) {
     for (keyword, value, limit) in
         [("size", member.size(), OCTAL_11), ("uid", member.uid, OCTAL_7), ("gid", member.gid, OCTAL_7)]
     {
@@ -46,18 +62,14 @@ pub(crate) fn pax_records(member: &Member) -> PaxBody {
     if member.mtime.nanos != 0 || !(0..=OCTAL_11 as i64).contains(&member.mtime.secs) {
         body.push_mtime(member.mtime);
     }
+}
+
+fn push_owner_names(body: &mut PaxBody, member: &Member) {
     for (keyword, name) in [("uname", &member.uname), ("gname", &member.gname)] {
         if name.len() > OWNER_NAME_LEN {
             body.push(keyword.as_bytes(), name);
         }
     }
-    for xattr in &member.xattrs {
-        body.push_xattr(xattr);
-    }
-    for record in &member.records {
-        body.push(&record.keyword, &record.value);
-    }
-    body
 }
 
 /// The header of the extended header itself: typeflag `x`, and a name that old readers can make a file of.

@@ -231,17 +231,10 @@ impl<S: Source> Reader<S> {
         let (typeflag, size_record) = (header.typeflag, extensions.size);
         let size = size_record.unwrap_or(header.size);
         let mut member = member(offset, header, extensions)?;
-        let has_data = match member.kind {
-            _ if size == 0 => false,
-            Kind::Regular { .. } => true,
-            Kind::HardLink { .. } if size_record.is_some() => true,
-            Kind::Directory if typeflag == b'D' => true,
-            // At the end there is none, either.
-            _ => !self.blocks.header_follows()?.unwrap_or(true),
-        };
-        let mut stored_len = if has_data { size } else { 0 };
-        let (mut sparse, limit) = (None, self.limits.sparse_spans);
+        let mut stored_len = if self.has_data(&member.kind, typeflag, size, size_record)? { size } else { 0 };
+        let mut sparse = None;
         if let Kind::Regular { size } = &mut member.kind {
+            let limit = self.limits.sparse_spans;
             let map = match records {
                 _ if typeflag == b'S' => old_map(&mut self.blocks, stored_len, limit),
                 Some(records) => pax_map(&mut self.blocks, *records, &mut stored_len, limit),
@@ -253,6 +246,18 @@ impl<S: Source> Reader<S> {
         let data_offset = self.blocks.next;
         self.blocks.skip_data(stored_len)?;
         Ok(Entry { member, header_offset, data_offset, stored_len, sparse })
+    }
+
+    /// Whether `size` bytes of data follow the header. Some archives have data behind members of other kinds as well.
+    fn has_data(&mut self, kind: &Kind, typeflag: u8, size: u64, size_record: Option<u64>) -> Result<bool, ReadError> {
+        Ok(match kind {
+            _ if size == 0 => false,
+            Kind::Regular { .. } => true,
+            Kind::HardLink { .. } if size_record.is_some() => true,
+            Kind::Directory if typeflag == b'D' => true,
+            // At the end there is none, either.
+            _ => !self.blocks.header_follows()?.unwrap_or(true),
+        })
     }
 }
 

@@ -121,19 +121,7 @@ pub fn extents(file: impl AsFd, visit: impl FnMut(Extent)) -> Result<(), Errno> 
 pub(crate) fn extents_in(file: impl AsFd, range: Range<u64>, mut visit: impl FnMut(Extent)) -> Result<(), Errno> {
     let mut start = range.start;
     while start < range.end {
-        let mut map = Fiemap {
-            header: FiemapHeader {
-                start,
-                length: range.end - start,
-                flags: FIEMAP_FLAG_SYNC,
-                extent_count: EXTENTS_PER_CALL as u32,
-                ..FiemapHeader::default()
-            },
-            extents: [FiemapExtent::default(); EXTENTS_PER_CALL],
-        };
-        // SAFETY: the kernel writes the header and at most `extent_count` extents behind it; `Fiemap` has C layout
-        // and room for exactly that many.
-        unsafe { ioctl(&file, Updater::<FS_IOC_FIEMAP, Fiemap>::new(&mut map))? };
+        let map = fiemap(&file, start..range.end)?;
         let found = &map.extents[..(map.header.mapped_extents as usize).min(EXTENTS_PER_CALL)];
         for extent in found {
             visit(Extent {
@@ -148,6 +136,24 @@ pub(crate) fn extents_in(file: impl AsFd, range: Range<u64>, mut visit: impl FnM
         }
     }
     Ok(())
+}
+
+/// One call: the first extents in `range`.
+fn fiemap(file: impl AsFd, range: Range<u64>) -> Result<Fiemap, Errno> {
+    let mut map = Fiemap {
+        header: FiemapHeader {
+            start: range.start,
+            length: range.end - range.start,
+            flags: FIEMAP_FLAG_SYNC,
+            extent_count: EXTENTS_PER_CALL as u32,
+            ..FiemapHeader::default()
+        },
+        extents: [FiemapExtent::default(); EXTENTS_PER_CALL],
+    };
+    // SAFETY: the kernel writes the header and at most `extent_count` extents behind it; `Fiemap` has C layout and room
+    // for exactly that many.
+    unsafe { ioctl(&file, Updater::<FS_IOC_FIEMAP, Fiemap>::new(&mut map))? };
+    Ok(map)
 }
 
 /// Begins to write the dirty pages of `file` in `range`, in bytes, to the disk, and does not wait for it: what a clone

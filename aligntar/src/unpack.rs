@@ -99,7 +99,7 @@ impl Unpacker<'_> {
             return self.root_member(at, path, &entry.member);
         };
         self.wait_for(path.as_bytes());
-        let folder = self.enter(at, above, Missing::Make)?;
+        let folder = self.open_parent(at, above, Missing::Make)?;
         let path = folder.real_path(path);
         self.take_name(&path);
         if let Kind::HardLink { target } = &entry.member.kind {

@@ -2,8 +2,8 @@
 //! by the calling thread.
 
 use std::panic::resume_unwind;
-use std::sync::mpsc::{channel, sync_channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::{self, Scope};
 
 /// Batches that wait at each thread: enough that none is idle while another one is busy.
 const AHEAD: usize = 2;
@@ -14,47 +14,19 @@ const AHEAD: usize = 2;
 /// Without workers, everything happens in the calling thread.
 pub(super) fn run<B: Default + Send, E: Send>(
     workers: usize,
-    mut fill: impl FnMut(&mut B) -> Result<bool, E> + Send,
+    fill: impl FnMut(&mut B) -> Result<bool, E> + Send,
     work: impl Fn(&mut B) + Sync,
     mut drain: impl FnMut(&mut B) -> Result<(), E>,
 ) -> Result<(), E> {
     if workers == 0 {
-        let mut batch = B::default();
-        while fill(&mut batch)? {
-            work(&mut batch);
-            drain(&mut batch)?;
-        }
-        return Ok(());
+        return run_alone(fill, work, drain);
     }
     thread::scope(|scope| {
         let (drained, spare) = channel::<B>();
         // Each worker has its own queues, and batches go round: that alone keeps their order. Every end of a queue is
         // closed when the thread at the other one stops early.
-        let (todo, done): (Vec<_>, Vec<_>) = (0..workers)
-            .map(|_| {
-                let (todo, inbox) = sync_channel::<B>(AHEAD);
-                let (outbox, done) = sync_channel::<B>(AHEAD);
-                let work = &work;
-                scope.spawn(move || {
-                    while let Ok(mut batch) = inbox.recv() {
-                        work(&mut batch);
-                        if outbox.send(batch).is_err() {
-                            break;
-                        }
-                    }
-                });
-                (todo, done)
-            })
-            .unzip();
-        let filler = scope.spawn(move || {
-            for worker in todo.iter().cycle() {
-                let mut batch = spare.try_recv().unwrap_or_default();
-                if !fill(&mut batch)? || worker.send(batch).is_err() {
-                    break;
-                }
-            }
-            Ok(())
-        });
+        let (todo, done): (Vec<_>, Vec<_>) = (0..workers).map(|_| start_worker(scope, &work)).unzip();
+        let filler = scope.spawn(move || fill_in_turn(&todo, &spare, fill));
         for worker in done.iter().cycle() {
             let Ok(mut batch) = worker.recv() else { break };
             drain(&mut batch)?;
@@ -63,6 +35,52 @@ pub(super) fn run<B: Default + Send, E: Send>(
         }
         filler.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
+}
+
+fn run_alone<B: Default, E>(
+    mut fill: impl FnMut(&mut B) -> Result<bool, E>,
+    work: impl Fn(&mut B),
+    mut drain: impl FnMut(&mut B) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut batch = B::default();
+    while fill(&mut batch)? {
+        work(&mut batch);
+        drain(&mut batch)?;
+    }
+    Ok(())
+}
+
+/// A thread that works on each batch, between the queue to it and the queue from it.
+fn start_worker<'scope, 'env, B: Send + 'scope>(
+    scope: &'scope Scope<'scope, 'env>,
+    work: &'scope (impl Fn(&mut B) + Sync),
+) -> (SyncSender<B>, Receiver<B>) {
+    let (todo, inbox) = sync_channel::<B>(AHEAD);
+    let (outbox, done) = sync_channel::<B>(AHEAD);
+    scope.spawn(move || {
+        while let Ok(mut batch) = inbox.recv() {
+            work(&mut batch);
+            if outbox.send(batch).is_err() {
+                break;
+            }
+        }
+    });
+    (todo, done)
+}
+
+/// Fills batches, spare ones first, and gives them to the workers in turn.
+fn fill_in_turn<B: Default, E>(
+    workers: &[SyncSender<B>],
+    spare: &Receiver<B>,
+    mut fill: impl FnMut(&mut B) -> Result<bool, E>,
+) -> Result<(), E> {
+    for worker in workers.iter().cycle() {
+        let mut batch = spare.try_recv().unwrap_or_default();
+        if !fill(&mut batch)? || worker.send(batch).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

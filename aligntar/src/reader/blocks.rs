@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::ReadError;
+use super::error::ReadError;
 use crate::align::{TAR_BLOCK, padded_len};
 use crate::compressed::Compression;
 use crate::header::Block;

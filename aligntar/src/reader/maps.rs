@@ -1,6 +1,6 @@
 //! Where the map of a sparse member is, and that it makes sense.
 
-use super::ReadError;
+use super::error::ReadError;
 use super::blocks::Blocks;
 use crate::align::TAR_BLOCK;
 use crate::entry::DataSpan;

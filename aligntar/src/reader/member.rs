@@ -1,6 +1,8 @@
 //! A member put together from its header and the extensions before it.
 
-use super::ReadError;
+use std::mem::take;
+
+use super::error::ReadError;
 use crate::acl::Acl;
 use crate::member::{Kind, Member, Timestamp};
 use crate::parse::ParsedHeader;
@@ -47,29 +49,12 @@ impl Pending {
 }
 
 /// The member of `header`, at `offset`. The size of a regular file is that of its stored data.
-pub(super) fn member(offset: u64, header: ParsedHeader, extensions: PaxExtensions) -> Result<Member, ReadError> {
+pub(super) fn member(offset: u64, mut header: ParsedHeader, extensions: PaxExtensions) -> Result<Member, ReadError> {
     let mode = mode(header.mode, &extensions);
-    let path = extensions.path.unwrap_or(header.path);
-    let linkname = extensions.linkpath.unwrap_or(header.linkname);
+    let path = extensions.path.unwrap_or_else(|| take(&mut header.path));
+    let linkname = extensions.linkpath.unwrap_or_else(|| take(&mut header.linkname));
     let size = extensions.size.unwrap_or(header.size);
-    let (major, minor) = (header.devmajor, header.devminor);
-    let kind = match header.typeflag {
-        // v7 had no typeflag for directories, only the slash.
-        0 | b'0' | b'7' if path.ends_with(b"/") => Kind::Directory,
-        b'1' => Kind::HardLink { target: trim_slashes(linkname) },
-        b'2' => Kind::Symlink { target: linkname },
-        b'3' => Kind::CharDevice { major, minor },
-        b'4' => Kind::BlockDevice { major, minor },
-        // `D` has the names in the directory as its data, for incremental backups of GNU tar.
-        b'5' | b'D' => Kind::Directory,
-        b'6' => Kind::Fifo,
-        b'M' => {
-            let what = "the rest of a file that begins on another volume".to_owned();
-            return Err(ReadError::Unsupported { offset, path: lossy(&path), what });
-        }
-        // POSIX: a typeflag that is not known is to be taken for a regular file.
-        _ => Kind::Regular { size },
-    };
+    let kind = kind(offset, &header, &path, linkname, size)?;
     Ok(Member {
         path: trim_slashes(path),
         kind,
@@ -81,6 +66,27 @@ pub(super) fn member(offset: u64, header: ParsedHeader, extensions: PaxExtension
         mtime: extensions.mtime.unwrap_or(Timestamp { secs: header.mtime, nanos: 0 }),
         xattrs: extensions.xattrs,
         records: extensions.records,
+    })
+}
+
+fn kind(offset: u64, header: &ParsedHeader, path: &[u8], linkname: Vec<u8>, size: u64) -> Result<Kind, ReadError> {
+    let (major, minor) = (header.devmajor, header.devminor);
+    Ok(match header.typeflag {
+        // v7 had no typeflag for directories, only the slash.
+        0 | b'0' | b'7' if path.ends_with(b"/") => Kind::Directory,
+        b'1' => Kind::HardLink { target: trim_slashes(linkname) },
+        b'2' => Kind::Symlink { target: linkname },
+        b'3' => Kind::CharDevice { major, minor },
+        b'4' => Kind::BlockDevice { major, minor },
+        // `D` has the names in the directory as its data, for incremental backups of GNU tar.
+        b'5' | b'D' => Kind::Directory,
+        b'6' => Kind::Fifo,
+        b'M' => {
+            let what = "the rest of a file that begins on another volume".to_owned();
+            return Err(ReadError::Unsupported { offset, path: lossy(path), what });
+        }
+        // POSIX: a typeflag that is not known is to be taken for a regular file.
+        _ => Kind::Regular { size },
     })
 }
 

@@ -95,33 +95,50 @@ impl Attributes {
         let mut wrong = Vec::new();
         let kind = FileType::from_raw_mode(stat.st_mode);
         let mut mode = self.mode | if kind == FileType::Directory { self.kept_mode & stat.st_mode } else { 0 };
-        let new_owner = match self.owner {
-            Ownership::Of(owner) => Some(owner).filter(|&owner| owner != (stat.st_uid, stat.st_gid)),
-            Ownership::Unpacker => None,
-            Ownership::Impossible => {
-                wrong.push(at.refused(Refusal::Owner));
-                None
-            }
-        };
-        if let Some((uid, gid)) = new_owner
-            && let Err(errno) = file.chown(Uid::from_raw(uid), Gid::from_raw(gid))
-        {
-            wrong.push(at.failed("chown")(errno));
-            mode &= !SET_ID;
-        }
-        for xattr in &self.xattrs {
-            if let Err(source) = file.set_xattr(&xattr.name, &xattr.value) {
-                mode &= rights_without(xattr);
-                wrong.push(at.no_attribute(&xattr.name, source));
-            }
-        }
-        let may_differ = new_owner.is_some() || !self.xattrs.is_empty() || stat.st_mode & 0o7777 != mode;
+        let is_chowned = self.give_owner(at, file, stat, &mut mode, &mut wrong);
+        self.give_xattrs(at, file, &mut mode, &mut wrong);
+        let may_differ = is_chowned || !self.xattrs.is_empty() || stat.st_mode & 0o7777 != mode;
         // Symbolic links have no mode of their own (symlink(7)).
         if may_differ && kind != FileType::Symlink {
             wrong.extend(file.chmod(Mode::from_raw_mode(mode)).map_err(at.failed("chmod")).err());
         }
         wrong.extend(file.set_times(&self.times()).map_err(at.failed("set its times")).err());
         wrong
+    }
+
+    /// Whether the owner had to be changed, which clears bits of the mode. Without its owner, a file loses its set-id
+    /// bits in `mode`.
+    fn give_owner(
+        &self,
+        at: Context<'_>,
+        file: FileRef<'_>,
+        stat: &Stat,
+        mode: &mut u32,
+        wrong: &mut Vec<UnpackError>,
+    ) -> bool {
+        let (uid, gid) = match self.owner {
+            Ownership::Of(owner) if owner != (stat.st_uid, stat.st_gid) => owner,
+            Ownership::Of(_) | Ownership::Unpacker => return false,
+            Ownership::Impossible => {
+                wrong.push(at.refused(Refusal::Owner));
+                return false;
+            }
+        };
+        if let Err(errno) = file.chown(Uid::from_raw(uid), Gid::from_raw(gid)) {
+            wrong.push(at.failed("chown")(errno));
+            *mode &= !SET_ID;
+        }
+        true
+    }
+
+    /// Without an attribute, a file loses the rights in `mode` that only this attribute limits.
+    fn give_xattrs(&self, at: Context<'_>, file: FileRef<'_>, mode: &mut u32, wrong: &mut Vec<UnpackError>) {
+        for xattr in &self.xattrs {
+            if let Err(source) = file.set_xattr(&xattr.name, &xattr.value) {
+                *mode &= rights_without(xattr);
+                wrong.push(at.no_attribute(&xattr.name, source));
+            }
+        }
     }
 
     fn times(&self) -> Timestamps {

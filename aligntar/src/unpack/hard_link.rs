@@ -29,6 +29,13 @@ impl From<UnpackError> for NotLinked {
     }
 }
 
+/// The file that a link names.
+struct LinkTarget<'l> {
+    parent: Arc<OwnedFd>,
+    name: &'l [u8],
+    inode: InodeId,
+}
+
 impl Unpacker<'_> {
     /// A file on its way can still fail, and then has to go; another name of it would stay. So that is made behind it, by
     /// the same thread, or when no thread has the file any more.
@@ -87,39 +94,46 @@ impl Unpacker<'_> {
 
     fn link_later(&mut self, later: &WaitingLink) -> Result<(), NotLinked> {
         let (above, _) = later.path.split().expect("a link is not the root");
-        let parent = self.enter(later.at(), above, Missing::Make)?.descriptor;
+        let parent = self.open_parent(later.at(), above, Missing::Make)?.descriptor;
         let (archived, path, target) = (later.archived.clone(), later.path.clone(), later.target.clone());
         self.link(&NewLink { archived, offset: later.offset, path, parent, target })
     }
 
+    fn link(&mut self, link: &NewLink) -> Result<(), NotLinked> {
+        let target = self.find_target(link)?;
+        self.link_to(link, &target).map_err(NotLinked::Failed)
+    }
+
     /// The target resolves like any path: a link can only name what lies below the root. No thread has it, nor what is
     /// above it.
-    fn link(&mut self, link: &NewLink) -> Result<(), NotLinked> {
-        let dirent = link.dirent();
-        let at = dirent.at;
+    fn find_target<'l>(&mut self, link: &'l NewLink) -> Result<LinkTarget<'l>, NotLinked> {
+        let at = link.dirent().at;
         let (above, name) = link.target.split().ok_or_else(|| at.refused(Refusal::Root))?;
         let missing = |error| match error {
             UnpackError::Call { source: Errno::NOENT, .. } => NotLinked::Missing(error),
             error => NotLinked::Failed(error),
         };
-        let folder = self.enter(at, above, Missing::Tell).map_err(missing)?;
+        let folder = self.open_parent(at, above, Missing::Tell).map_err(missing)?;
         self.wait_for(folder.real_path(link.target.clone()).as_bytes());
-        let directory = folder.descriptor;
-        let stat = statat(&directory, os(name), AtFlags::SYMLINK_NOFOLLOW)
+        let stat = statat(&folder.descriptor, os(name), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(at.failed("stat its target"))
             .map_err(missing)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             return Err(at.refused(Refusal::LinkToDirectory).into());
         }
-        let make = || linkat(&directory, os(name), dirent.parent, os(dirent.name), AtFlags::empty());
+        Ok(LinkTarget { parent: folder.descriptor, name, inode: InodeId::of(&stat) })
+    }
+
+    fn link_to(&mut self, link: &NewLink, target: &LinkTarget<'_>) -> Result<(), UnpackError> {
+        let dirent = link.dirent();
+        let make = || linkat(&target.parent, os(target.name), dirent.parent, os(dirent.name), AtFlags::empty());
         match make() {
-            Err(Errno::EXIST) if dirent.is(InodeId::of(&stat)) => Ok(()),
+            Err(Errno::EXIST) if dirent.is(target.inode) => Ok(()),
             Err(Errno::EXIST) => {
                 self.remove(dirent, &link.path)?;
-                make().map_err(at.failed("link"))
+                make().map_err(dirent.at.failed("link"))
             }
-            linked => linked.map_err(at.failed("link")),
+            linked => linked.map_err(dirent.at.failed("link")),
         }
-        .map_err(NotLinked::Failed)
     }
 }

@@ -22,7 +22,12 @@ pub(super) enum Missing {
 
 impl Unpacker<'_> {
     /// The directory `above`, a safe path.
-    pub(super) fn enter(&mut self, at: Context<'_>, above: &[u8], missing: Missing) -> Result<OpenDir, UnpackError> {
+    pub(super) fn open_parent(
+        &mut self,
+        at: Context<'_>,
+        above: &[u8],
+        missing: Missing,
+    ) -> Result<OpenDir, UnpackError> {
         // A file may be on its way to take the directory's place, if that is empty.
         self.wait_for(above);
         if let Some(real) = self.open_dirs.get(above).and_then(|folder| folder.real.clone()) {

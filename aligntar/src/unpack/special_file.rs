@@ -1,6 +1,6 @@
 //! Symbolic links, FIFOs and devices: made by name, looked at, then given their attributes by descriptor.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Dev, FileType, Mode, OFlags, Stat, fstat, makedev, mknodat, openat, symlinkat};
 
@@ -17,8 +17,8 @@ use crate::safe_path::SafePath;
 const DEVICE_MAX: (u32, u32) = (0xfff, 0xf_ffff);
 
 impl Unpacker<'_> {
-    /// Symbolic links, FIFOs and devices. Nothing opens them as it makes them, so that they are made by name, looked at,
-    /// and then given their attributes by descriptor: somebody else may have put another file in their place.
+    /// Makes the file by name, for nothing opens such a file as it makes it. Then looks at what has the name: somebody
+    /// else may have put another file in its place.
     pub(super) fn special(
         &mut self,
         dirent: DirEntry<'_>,
@@ -33,12 +33,7 @@ impl Unpacker<'_> {
             Kind::Symlink { target } => symlinkat(os(target), parent, os(name)),
             _ => mknodat(parent, os(name), file_type, mode, device),
         })?;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = openat(parent, os(name), flags, Mode::empty()).map_err(at.failed("open"))?;
-        let stat = fstat(&made).map_err(at.failed("fstat"))?;
-        if !is_new(&stat, file_type, device) {
-            return Err(at.refused(Refusal::Replaced));
-        }
+        let (made, stat) = open_new(dirent, file_type, device)?;
         if let Kind::Symlink { target } = &member.kind
             && self.observer.is_some()
         {
@@ -49,6 +44,15 @@ impl Unpacker<'_> {
         wrong.into_iter().for_each(|error| self.fail(error));
         Ok(())
     }
+}
+
+/// What was just made as `dirent`, without opening it as what it is.
+fn open_new(dirent: DirEntry<'_>, file_type: FileType, device: Dev) -> Result<(OwnedFd, Stat), UnpackError> {
+    let DirEntry { at, parent, name } = dirent;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = openat(parent, os(name), flags, Mode::empty()).map_err(at.failed("open"))?;
+    let stat = fstat(&made).map_err(at.failed("fstat"))?;
+    if is_new(&stat, file_type, device) { Ok((made, stat)) } else { Err(at.refused(Refusal::Replaced)) }
 }
 
 /// The file type of `kind`, and the number of a device; zero for others.
