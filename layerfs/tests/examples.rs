@@ -7,12 +7,16 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// What an example prints. `cargo test` has built it, in the folder next to that of the tests.
+/// What an example prints. `cargo test` builds it, in the folder next to that of the tests; `cargo test --test examples`
+/// alone does not.
 fn run(example: &str, arguments: &[&OsStr]) -> Result<String> {
     let this_test = std::env::current_exe()?;
     let programs = this_test.parent().and_then(Path::parent).context("a test lies in target/PROFILE/deps")?;
     let program = programs.join("examples").join(example);
-    let output = Command::new(&program).args(arguments).output().with_context(|| program.display().to_string())?;
+    let output = Command::new(&program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("{}, of cargo build --examples", program.display()))?;
     ensure!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
