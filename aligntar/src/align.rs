@@ -7,6 +7,9 @@ use rustix::io::Errno;
 /// Unit of a tar archive: headers and member data are padded to it (POSIX pax, "ustar Interchange Format").
 pub const TAR_BLOCK: u64 = 512;
 
+/// One block of an archive, such as a header.
+pub(crate) type Block = [u8; TAR_BLOCK as usize];
+
 /// Why a number cannot be an [`Alignment`].
 #[derive(Debug, thiserror::Error)]
 pub enum AlignError {

@@ -6,12 +6,9 @@ use std::borrow::Cow;
 
 use tar::{EntryType, Header};
 
-use crate::align::TAR_BLOCK;
+use crate::align::Block;
 use crate::member::{Kind, Member};
 use crate::pax::PaxBody;
-
-/// A header block.
-pub(crate) type Block = [u8; TAR_BLOCK as usize];
 
 /// Largest number of a field of 8 bytes: seven octal digits (uid, gid, devmajor, devminor).
 const OCTAL_7: u64 = 0o7_777_777;

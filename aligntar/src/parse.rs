@@ -5,7 +5,7 @@ mod number;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::header::Block;
+use crate::align::Block;
 pub(crate) use number::number;
 
 /// Why a block is no header.

@@ -1,6 +1,6 @@
 //! Numeric fields of a header block, written.
 
-use super::Block;
+use crate::align::Block;
 
 /// Where the field `chksum` lies in a block (POSIX ustar).
 const CHECKSUM: std::ops::Range<usize> = 148..156;

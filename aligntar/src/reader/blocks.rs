@@ -3,9 +3,9 @@
 use std::io;
 
 use super::error::ReadError;
+use crate::align::Block;
 use crate::align::{TAR_BLOCK, padded_len};
 use crate::compressed::Compression;
-use crate::header::Block;
 use crate::parse::{ParsedHeader, parse};
 use crate::source::Source;
 

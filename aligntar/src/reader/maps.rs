@@ -1,10 +1,10 @@
 //! Where the map of a sparse member is, and that it makes sense.
 
-use super::error::ReadError;
 use super::blocks::Blocks;
+use super::error::ReadError;
+use crate::align::Block;
 use crate::align::TAR_BLOCK;
 use crate::entry::DataSpan;
-use crate::header::Block;
 use crate::pax::SparseRecords;
 use crate::shown::lossy;
 use crate::source::Source;

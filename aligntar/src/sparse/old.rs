@@ -11,8 +11,8 @@
 use std::ops::Range;
 
 use super::SparseError;
+use crate::align::Block;
 use crate::entry::DataSpan;
-use crate::header::Block;
 use crate::parse::number;
 
 /// Bytes of one range.

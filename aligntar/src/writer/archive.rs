@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use super::error::WriteError;
 use super::layout::{Layout, Padding, filling};
 use super::output::Output;
-use crate::align::{Alignment, TAR_BLOCK};
+use crate::align::{Alignment, Block, TAR_BLOCK};
 use crate::header;
 use crate::member::{Kind, Member};
 use crate::shown::lossy;
@@ -209,7 +209,7 @@ impl<'f> Writer<'f> {
     }
 
     /// Writes the headers of `member`, padded so that its data lies right, and gives its own.
-    pub(super) fn begin(&mut self, member: &Member) -> Result<header::Block, WriteError> {
+    pub(super) fn begin(&mut self, member: &Member) -> Result<Block, WriteError> {
         let (layout, offset) = (self.layout, self.output.offset());
         let mut header = Err(WriteError::BadPath { path: lossy(b"") });
         self.output.push_few(|bytes| header = layout.push_headers(member, offset, bytes))?;

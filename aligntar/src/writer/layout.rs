@@ -1,8 +1,8 @@
 //! How a member's headers are laid out in front of its data.
 
 use super::error::WriteError;
-use crate::align::{Alignment, TAR_BLOCK, padded_len};
-use crate::header::{self, Block};
+use crate::align::{Alignment, Block, TAR_BLOCK, padded_len};
+use crate::header;
 use crate::member::{Kind, Member};
 use crate::pax::{PAX_BODY_LIMIT, PaxBody};
 use crate::shown::lossy;

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{FileType, OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 
 use super::error::WriteError;
-use crate::header::Block;
+use crate::align::Block;
 
 /// Headers and small data are collected up to this many bytes before they are written.
 pub(super) const BUFFER: usize = 1024 * 1024;
