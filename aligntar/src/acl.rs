@@ -9,8 +9,8 @@
 //! | `mask::rwx` | 0x10 |
 //! | `other::rwx` | 0x20 |
 //!
-//! The attribute (linux/posix_acl_xattr.h) is a version of four bytes, and eight for each entry: tag, rights, ID, all little
-//! endian.
+//! The attribute (linux/posix_acl_xattr.h) is a version of four bytes, and eight for each entry: tag, rights, ID, all
+//! little endian.
 
 mod entries;
 mod text;

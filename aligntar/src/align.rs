@@ -1,4 +1,4 @@
-//! Arithmetic of block boundaries; no I/O but the question for a block size.
+//! Arithmetic of block boundaries. The only I/O asks for a file system's block size.
 
 use std::os::fd::AsFd;
 

@@ -8,11 +8,10 @@ use rustix::io::Errno;
 
 use crate::inode::os;
 
-/// PATH_MAX of linux/limits.h, the final NUL included: no system call takes a longer path, so that it is walked in
-/// pieces.
+/// PATH_MAX of linux/limits.h, the final NUL included. No system call takes a longer path, so it is opened in pieces.
 const PATH_MAX: usize = 4096;
 
-/// How directories are found below a root without following any symbolic link.
+/// How directories are opened below a root without following any symbolic link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolver {
     /// openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS, Linux 5.6.
@@ -22,7 +21,7 @@ pub enum Resolver {
 }
 
 impl Resolver {
-    /// The first that works here, found out once.
+    /// The best one that works here; the answer is kept.
     ///
     /// Kernels before 5.6 answer `ENOSYS`, and seccomp filters that do not know the call `EPERM`.
     pub fn of_kernel() -> Self {
@@ -57,11 +56,11 @@ impl Resolver {
     }
 }
 
-/// How a directory is opened that only leads to another one.
+/// Flags for a directory that only leads to another one.
 const ON_THE_WAY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// As many of the front components of `path` as a system call takes, and what is behind them. A component that is too
-/// long by itself is for the kernel to refuse.
+/// As many of the first components of `path` as a system call takes, and the rest. The kernel refuses a component that
+/// is too long by itself.
 fn first_piece(path: &[u8]) -> (&[u8], &[u8]) {
     if path.len() < PATH_MAX {
         return (path, b"");
@@ -74,7 +73,7 @@ fn first_piece(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// RESOLVE_BENEATH says `AGAIN` when names move while it looks (openat2(2)); it is asked again.
+/// Asks again after `AGAIN`, which RESOLVE_BENEATH gives when names move meanwhile (openat2(2)).
 fn open_at_once(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     for _ in 0..16 {
@@ -98,7 +97,7 @@ fn open_one_by_one(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<O
     above.ok_or(Errno::NOENT)
 }
 
-/// O_DIRECTORY answers `NOTDIR` to a link that is not followed as to any other file; this tells them apart.
+/// O_DIRECTORY answers `NOTDIR` for a link that is not followed as for any other file. This tells them apart.
 fn no_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Errno {
     match statat(parent, os(name), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => Errno::LOOP,

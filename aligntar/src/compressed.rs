@@ -1,4 +1,4 @@
-//! Compressed archives: told by their first bytes, read as a stream.
+//! Compressed archives: recognised by their first bytes, read as a stream.
 
 mod frames;
 
@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read};
 use crate::source::StreamSource;
 use frames::{Gzip, Zstd};
 
-/// How a file is compressed, as far as its first bytes tell.
+/// How a file is compressed, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// RFC 8878; read by [`Decompressed`].
@@ -34,7 +34,7 @@ impl Compression {
     /// Bytes that [`Compression::of`] needs.
     pub const MAGIC_LEN: usize = 6;
 
-    /// What a file that begins with `bytes` is compressed with; `None` if with nothing known.
+    /// How a file that begins with `bytes` is compressed; `None` if in no known way.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         Some(match bytes {
             // The second is a skippable frame, with which pzstd(1) begins.
@@ -68,8 +68,8 @@ impl Compression {
     }
 }
 
-/// Whether a size begins here that lzma's own encoders give their dictionary, 2^n or 2^n + 2^(n - 1) bytes: that, and the
-/// usual parameters in the byte before, are all that `.lzma` files begin with, as xz(1) knows them.
+/// Whether `.lzma` parameters begin here, as xz(1) recognises them: a dictionary size of 2^n or 2^n + 2^(n - 1) bytes,
+/// which lzma's own encoders use, behind the usual parameters in the byte before.
 fn is_lzma_dictionary(bytes: &[u8]) -> bool {
     let size = bytes.first_chunk().map_or(0, |size| u32::from_le_bytes(*size));
     size >= 4096 && (size.is_power_of_two() || size % 3 == 0 && (size / 3).is_power_of_two())
@@ -101,13 +101,13 @@ enum Decoder<R: Read> {
 }
 
 impl<R: Read> Decompressed<R> {
-    /// Reads the first bytes of `stream`, and sets a decompressor up that fits.
+    /// Reads the first bytes of `stream`, and sets up the decompressor that they ask for.
     ///
-    /// zstd frames with a window of more than 128 MiB (`--long=28` and up) are refused when they are read: that much
-    /// memory would be needed.
+    /// A zstd frame with a window of more than 128 MiB (`--long=28` and up) is refused when it is read, since it would
+    /// need that much memory.
     ///
     /// # Errors
-    /// What the stream says, or zstd where memory is short.
+    /// The error of the stream, or of zstd where memory is short.
     pub fn new(mut stream: R) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(Compression::MAGIC_LEN);
         stream.by_ref().take(Compression::MAGIC_LEN as u64).read_to_end(&mut magic)?;
@@ -121,7 +121,7 @@ impl<R: Read> Decompressed<R> {
         Ok(Decompressed { decoder })
     }
 
-    /// What the stream is compressed with and is decompressed from; `None` if it is passed on as it is.
+    /// How the stream is compressed; `None` if it is passed on as it is.
     pub fn compression(&self) -> Option<Compression> {
         match self.decoder {
             Decoder::Plain(_) => None,

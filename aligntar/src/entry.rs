@@ -23,8 +23,8 @@ pub struct Entry {
     /// sparse, and then at least what its spans take. Some archives have data behind links and directories as well; it
     /// is stepped over.
     pub stored_len: u64,
-    /// Where the data belongs in a sparse file, rising and without overlap; what lies between is holes. The spans
-    /// follow each other from `data_offset` on. `None`: the data is the file as it is.
+    /// Where the data belongs in a sparse file, rising and without overlap, with holes between. In the archive the
+    /// spans follow each other from `data_offset` on. `None`: the data is the whole file.
     pub sparse: Option<Vec<DataSpan>>,
 }
 
@@ -71,12 +71,12 @@ impl Entry {
         })
     }
 
-    /// Makes `target` the file that this member of `archive` is: its length, its data by clone where `policy` and both
-    /// file systems allow it, its holes as holes. What was in `target` is lost; it has no data for anything but regular
+    /// Gives `target` the content of this member of `archive`: its length, its data by clone where `policy` and both
+    /// file systems allow it, its holes as holes. What was in `target` is lost. It stays empty for anything but regular
     /// files.
     ///
     /// # Errors
-    /// [`CloneToError`]; the target may have part of the data then.
+    /// [`CloneToError`]; the target may then have part of the data.
     pub fn clone_to(&self, archive: &File, target: &File, policy: ClonePolicy) -> Result<Transferred, CloneToError> {
         let fs_block = Alignment::of(target)?;
         let size = self.member.size();

@@ -21,7 +21,7 @@ const PREFIX_LEN: usize = 155;
 /// Longest name in the fields `uname` and `gname` in bytes; a NUL follows it.
 const OWNER_NAME_LEN: usize = 31;
 
-/// The records that `member` needs because its own header cannot say it.
+/// The records that `member` needs for what its own header cannot hold.
 pub(crate) fn pax_records(member: &Member) -> PaxBody {
     let mut body = PaxBody::default();
     push_paths(&mut body, member);

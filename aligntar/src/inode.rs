@@ -35,8 +35,8 @@ pub enum InodeError {
 }
 
 impl InodeError {
-    /// Whether the name had gone, or had become another file's between two looks at it: a link in place of a file (LOOP),
-    /// a file in place of a link (INVAL), a socket in place of a file (NXIO).
+    /// Whether the name vanished, or became another file's between two looks: a link in place of a file (LOOP), a file
+    /// in place of a link (INVAL), a socket in place of a file (NXIO).
     pub(crate) fn is_of_a_name_in_motion(&self) -> bool {
         let gone = [Errno::NOENT, Errno::LOOP, Errno::INVAL, Errno::NXIO, Errno::STALE];
         matches!(self, InodeError::Call { source, .. } if gone.contains(source))
@@ -55,8 +55,8 @@ pub struct Inode {
 }
 
 impl Inode {
-    /// Whether the file's size or times are no longer what they were when it was read, as far as that can be known:
-    /// data that was taken from another inode has times of its own.
+    /// Whether the file's size or times have changed since it was read. This cannot be known of data that comes from
+    /// another inode, which has times of its own.
     pub(crate) fn has_changed(&self) -> Result<bool, InodeError> {
         let Some(data) = &self.data else { return Ok(false) };
         let now = rustix::fs::fstat(data).map_err(self.failed("fstat"))?;
@@ -89,7 +89,8 @@ pub type XattrFilter<'a> = &'a (dyn Fn(&[u8]) -> bool + Sync);
 
 /// Reads `name` in the directory `parent` as the member `path`, never following a symbolic link.
 ///
-/// Data of regular files is opened, not read; their access time stays where the caller may have it so (O_NOATIME).
+/// Data of regular files is opened, not read. Their access time stays where the caller has the right to that
+/// (O_NOATIME).
 ///
 /// # Errors
 /// [`InodeError::Socket`], or the call that failed.
@@ -127,7 +128,7 @@ pub(crate) fn read_inode_of(
     Ok(Inode { member, data, stat })
 }
 
-/// What stat(2) says, and the data of a regular file. Nothing else is opened: that can wait, or wake a device.
+/// What stat(2) says, and the data of a regular file. Nothing else is opened: that could block, or start a device.
 fn open(
     file_type: FileType,
     parent: BorrowedFd<'_>,
@@ -150,7 +151,7 @@ fn failed(call: &'static str, path: &[u8]) -> impl FnOnce(Errno) -> InodeError {
     move |source| InodeError::Call { call, path: lossy(path), source }
 }
 
-/// O_NONBLOCK: should the name have become a FIFO meanwhile, this must not wait for a writer.
+/// O_NONBLOCK: if the name has become a FIFO meanwhile, this must not wait for a writer.
 fn open_data(parent: BorrowedFd<'_>, name: &OsStr) -> Result<File, Errno> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match openat(parent, name, flags | OFlags::NOATIME, Mode::empty()) {
@@ -197,8 +198,8 @@ enum Xattrs<'a> {
 /// XATTR_LIST_MAX and XATTR_SIZE_MAX of linux/limits.h, bytes.
 const XATTR_MAX: usize = 64 * 1024;
 
-/// How XFS shows the same ACLs once more, to root (fs/xfs/libxfs/xfs_format.h): as such they mean nothing elsewhere, and
-/// whoever changes the IDs in an ACL would find the old ones in there.
+/// How XFS shows the same ACLs once more, to root (fs/xfs/libxfs/xfs_format.h): as such they mean nothing elsewhere,
+/// and whoever changes the IDs in an ACL would find the old ones in there.
 const XFS_ACL: &[u8] = b"trusted.SGI_ACL_";
 
 impl Xattrs<'_> {

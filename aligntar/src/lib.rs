@@ -55,7 +55,7 @@
 //! | read members, from a file or a stream | [`Reader`], [`Source`] |
 //! | read a compressed archive | [`Decompressed`] |
 //! | look for damage | [`verify()`], [`verify_file`] |
-//! | unpack, safely; all or nothing, or what can be unpacked | [`Unpacker`] |
+//! | unpack safely, up to the first error or all that can be unpacked | [`Unpacker`] |
 //! | move data between files | [`transfer()`], [`ClonePolicy`], [`Transferred`] |
 //! | see which blocks a file shares | [`extents`] |
 //!

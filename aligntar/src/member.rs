@@ -58,7 +58,7 @@ pub struct Xattr {
     pub value: Vec<u8>,
 }
 
-/// A pax record that this crate gives no meaning to, kept so that it is not lost when a member is written again:
+/// A pax record that has no meaning to this crate, kept so that it is not lost when a member is written again:
 /// `atime`, `ctime`, `hdrcharset`, `LIBARCHIVE.*`, `SCHILY.fflags` and any other vendor's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -71,8 +71,8 @@ pub struct Record {
 /// Everything an archive says of one file but its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Path in the archive as it stands there, any bytes but NUL, without a trailing slash; `.` is the root of the tree.
-    /// See [`Member::make_plain`].
+    /// Path in the archive as it stands there, any bytes but NUL, without a trailing slash; `.` is the root of the
+    /// tree. See [`Member::make_plain`].
     pub path: Vec<u8>,
     /// What it is.
     pub kind: Kind,
@@ -82,7 +82,7 @@ pub struct Member {
     pub uid: u64,
     /// Group.
     pub gid: u64,
-    /// Name of the owner where the archive was made; empty if there is none. It is told, not resolved: `uid` counts.
+    /// Name of the owner where the archive was made; empty if there is none. For information only: `uid` counts.
     /// Members that have it from one global header share it.
     pub uname: Arc<[u8]>,
     /// Name of the group, likewise.

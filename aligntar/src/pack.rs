@@ -32,11 +32,11 @@ use snapshot::{ATTEMPTS, Snapshots};
 pub use visit::visit_names;
 use walk::Walk;
 
-/// Told of each member once it is in the archive: its path there, and how its data moved.
+/// Called for each member once it is in the archive, with its path there and how its data moved.
 pub type OnMember<'a> = &'a mut dyn FnMut(&[u8], Transferred);
 
-/// Appends trees to an archive, in the order of their names; further names of an inode become hard links, across
-/// all trees of one packer.
+/// Appends trees to an archive, in the order of their names. Further names of an inode become hard links, across all
+/// trees of one packer.
 pub struct Packer<'p, 'f> {
     writer: &'p mut Writer<'f>,
     options: PackOptions<'p>,
@@ -69,11 +69,12 @@ impl<'p, 'f> Packer<'p, 'f> {
 
     /// Appends the directory `root` as the member `prefix` (`.` for none), and everything below it.
     ///
-    /// Depth first, names in byte order: GNU tar gives a directory its time back at the first member outside of it.
+    /// Depth first, names in byte order. GNU tar, when it extracts, sets a directory's time at the first member outside
+    /// it, so what is in a directory must not come in two places.
     ///
     /// # Errors
-    /// [`PackError`]. After [`PackError::Changed`] and those of reading, the archive holds whole members only and can
-    /// be finished; after [`PackError::Write`] see [`WriteError`].
+    /// [`PackError`]. After [`PackError::Changed`] and errors of reading, the archive holds whole members only and can
+    /// be finished. After [`PackError::Write`] see [`WriteError`].
     pub fn pack_tree(&mut self, root: impl AsFd, prefix: &[u8]) -> Result<(), PackError> {
         self.pack_one(root.as_fd(), OsStr::new("."), prefix.to_vec())?;
         let mut walk = Walk::new(root.as_fd(), prefix, self.options)?;
@@ -90,8 +91,8 @@ impl<'p, 'f> Packer<'p, 'f> {
         Ok(())
     }
 
-    /// Appends `name` of the directory `parent` as the member `path`, without what may be below it; gives its kind,
-    /// `None` for what was left out.
+    /// Appends `name` of the directory `parent` as the member `path`, without what is below it. Returns its kind, or
+    /// `None` if it was left out.
     ///
     /// # Errors
     /// As [`Packer::pack_tree`].
@@ -174,8 +175,8 @@ impl<'p, 'f> Packer<'p, 'f> {
         }
     }
 
-    /// Appends the inode, and again in its place as long as a further look gives something better. Gives what was wrong
-    /// with the last that did not go well, if any.
+    /// Appends the inode. As long as another look can give something better, it is appended again in place of that.
+    /// Returns the error of the last attempt that failed, if any did.
     fn append_until_whole(
         &mut self,
         inode: &mut Inode,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::align::Block;
 pub(crate) use number::number;
 
-/// Why a block is no header.
+/// Why a block is not a header.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HeaderError {
     /// The sum of its bytes is not what its field `chksum` says.
@@ -134,7 +134,8 @@ fn path(block: &Block, dialect: Dialect) -> Vec<u8> {
     }
 }
 
-/// Device numbers exist in ustar and GNU headers only, and count for devices only: other members may leave anything.
+/// Device numbers exist in ustar and GNU headers only, and count for devices only: other members may hold anything
+/// there.
 fn devices(block: &Block, dialect: Dialect) -> Result<(u32, u32), HeaderError> {
     if dialect == Dialect::V7 || !matches!(block[TYPEFLAG], b'3' | b'4') {
         return Ok((0, 0));

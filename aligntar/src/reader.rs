@@ -1,4 +1,4 @@
-//! Reads an archive's members: where each header and its data lie, and what they say.
+//! Reads the members of an archive: what each header says, and where the header and the data lie.
 
 mod blocks;
 mod data;
@@ -28,7 +28,7 @@ pub enum EndMarker {
     /// It may end behind any member, as it may for GNU tar, bsdtar and Python.
     #[default]
     Optional,
-    /// One block of zeros at least: without it the archive counts as cut off, [`ReadError::Truncated`].
+    /// At least one block of zeros. Without it the archive counts as cut off: [`ReadError::Truncated`].
     Required,
 }
 
@@ -48,10 +48,10 @@ pub enum EndMarker {
 /// | `M` (rest of a file from another volume) | [`ReadError::Unsupported`] |
 /// | any other | regular file, as POSIX says |
 ///
-/// A regular file's data is as long as the `size` record says, else the header. For `2` to `6`, and for directories by
-/// their slash, there is no data in POSIX, yet some writers put a size there without data, others data with a size: it is
-/// stepped over only if no header follows at once. Hard links may have data in pax, where a `size` record says so; what
-/// only their header says is doubted in the same way.
+/// The data of a regular file is as long as the `size` record says, or else the header. In POSIX, `2` to `6` and
+/// directories by their slash have no data. Some writers put a size there without data, others a size with data: such
+/// data is stepped over only if no header follows at once. In pax, hard links may have data if a `size` record says so.
+/// A size that only their header has is doubted in the same way.
 ///
 /// A block of zeros ends the archive, whatever follows it.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl<S: Source> Reader<S> {
     /// The next member; `None` behind the last one.
     ///
     /// # Errors
-    /// [`ReadError`]; the reader is of no use after one.
+    /// [`ReadError`]. After one, the reader cannot go on.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
         let mut pending = Pending::at(self.blocks.next);
         let mut headers = 0;
@@ -152,7 +152,7 @@ impl<S: Source> Reader<S> {
         EntryData::new(&mut self.blocks.source, entry)
     }
 
-    /// The source, for who takes data from it otherwise than [`Reader::data`] does: [`Unpacker`](crate::Unpacker).
+    /// The source, for callers that take data from it themselves, as for [`Unpacker`](crate::Unpacker).
     pub fn source_mut(&mut self) -> &mut S {
         &mut self.blocks.source
     }

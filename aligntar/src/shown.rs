@@ -1,12 +1,12 @@
-//! Names as people read them: from archives and file systems they come in any bytes and of any length.
+//! Names as people read them. In archives and file systems, names have any bytes and any length.
 
 use std::fmt;
 
 /// Characters of a name that are shown in front of what is left out, and behind it.
 const SHOWN: (usize, usize) = (120, 60);
 
-/// A name for people: it keeps to its line, what is no printable text is escaped as in C, and what is longer than
-/// anyone reads is left out of its middle.
+/// A name for people to read. It stays on one line. Bytes that are not printable text are escaped as in C. A very long
+/// name loses its middle.
 ///
 /// `Display` gives it bare, `Debug` in quotes, both with the length in bytes where something was left out:
 ///

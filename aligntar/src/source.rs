@@ -9,13 +9,13 @@ pub trait Source {
     /// Fills `buffer` with the bytes from `offset` as far as the archive goes, and gives how many they are.
     ///
     /// # Errors
-    /// `UnexpectedEof` if the archive ends before `offset`; what the medium says else.
+    /// `UnexpectedEof` if the archive ends before `offset`; other errors of the medium.
     fn read_up_to_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// Fills `buffer` with the bytes from `offset`.
     ///
     /// # Errors
-    /// `UnexpectedEof` if the archive ends before the buffer is full; what the medium says else.
+    /// `UnexpectedEof` if the archive ends before the buffer is full; other errors of the medium.
     fn read_exact_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         match self.read_up_to_at(buffer, offset)? {
             len if len == buffer.len() => Ok(()),
@@ -125,9 +125,9 @@ impl Source for FileSource<'_> {
     }
 }
 
-/// An archive that arrives: a pipe, or a decompressor. What is skipped is read and dropped.
+/// An archive from a pipe or a decompressor. What is skipped is read and dropped.
 ///
-/// It is read in pieces of 512 bytes where there are many headers: a pipe belongs into a [`std::io::BufReader`] first.
+/// It is read in pieces of 512 bytes where there are many headers: wrap a pipe in a [`std::io::BufReader`] first.
 #[derive(Debug)]
 pub struct StreamSource<R> {
     stream: R,

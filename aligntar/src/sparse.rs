@@ -40,7 +40,7 @@ pub enum SparseError {
         size: u64,
     },
     /// More data than the archive holds for the member.
-    #[error("its map tells of more data than the {stored_len} bytes that are stored")]
+    #[error("its map has more data than the {stored_len} bytes that are stored")]
     MoreThanStored {
         /// Bytes in the archive.
         stored_len: u64,
@@ -62,8 +62,8 @@ pub enum SparseError {
     },
 }
 
-/// `spans` as the map of a file of `size` bytes, of which `stored_len` are in the archive; empty ranges, which say
-/// where the file ends, are left out. What is stored beyond the map is nowhere in the file, as in GNU tar.
+/// Checks `spans` as the map of a file of `size` bytes, of which `stored_len` are in the archive. Empty ranges, which
+/// show where the file ends, are left out. Data stored beyond the map is not part of the file, as in GNU tar.
 pub(crate) fn checked(spans: Vec<DataSpan>, size: u64, stored_len: u64) -> Result<Vec<DataSpan>, SparseError> {
     if i64::try_from(size).is_err() {
         return Err(SparseError::TooLarge { size });

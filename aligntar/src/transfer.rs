@@ -1,4 +1,4 @@
-//! Moving file data: clone, else copy_file_range, else read and write; every byte counted by how it moved.
+//! Moves file data: by clone, else by copy_file_range, else by read and write. Counts every byte by how it moved.
 
 mod clone;
 mod copy;
@@ -27,7 +27,7 @@ pub use span::Span;
 /// span's end where the source ends in a hole.
 ///
 /// # Errors
-/// [`TransferError`]. "Cannot clone here" is one only under [`ClonePolicy::Required`].
+/// [`TransferError`]. That files cannot share blocks is an error only under [`ClonePolicy::Required`].
 pub fn transfer(
     source: &File,
     target: &File,

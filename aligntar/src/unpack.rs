@@ -72,14 +72,14 @@ use pipeline::Pipeline;
 pub use unpacker::Unpacker;
 
 impl Unpacker<'_> {
-    /// Makes the member of `entry`, whose data comes from `source`, and gives what moved since the call before.
+    /// Makes the member of `entry`, whose data comes from `source`. Returns what moved since the last call.
     ///
-    /// With a [`Reader`](crate::Reader), `source` is its [`source_mut`](crate::Reader::source_mut): that of a stream
-    /// must be asked before the reader goes on. With threads, data that is still on its way is counted later.
+    /// With a [`Reader`](crate::Reader), `source` is its [`source_mut`](crate::Reader::source_mut). If that is
+    /// a stream, call this before the reader goes on. Data that threads still move is counted later.
     ///
     /// # Errors
-    /// [`UnpackError`], which names the member; with threads, that can be one before. If there is a observer, only what
-    /// that gives back.
+    /// [`UnpackError`], which names the member; with threads, this may be an earlier member. With an observer, only
+    /// what the observer returns.
     pub fn unpack<S: Source + ?Sized>(&mut self, entry: &Entry, source: &mut S) -> Result<Transferred, UnpackError> {
         let before = self.moved;
         let done = self.pipeline.as_mut().map(Pipeline::collect);
@@ -114,7 +114,7 @@ impl Unpacker<'_> {
         }
     }
 
-    /// The root is there; only what is no directory can be wrong with it.
+    /// The root exists already, so only its attributes are set, at the end.
     fn root_member(&mut self, at: Context<'_>, path: SafePath, member: &Member) -> Result<(), UnpackError> {
         if member.kind != Kind::Directory {
             return Err(at.refused(Refusal::Root));
@@ -124,8 +124,8 @@ impl Unpacker<'_> {
         self.directories.add(at, path, InodeId::of(&stat), attributes)
     }
 
-    /// Waits for the threads, makes the links that had to wait, gives the directories their attributes, also after an
-    /// error, and gives the counts of all that moved.
+    /// Waits for the threads, makes the links that had to wait, and sets the attributes of the directories, even after
+    /// an error. Returns the counts of all that moved.
     ///
     /// # Errors
     /// As [`Unpacker::unpack`].

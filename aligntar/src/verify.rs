@@ -1,4 +1,4 @@
-//! Looks at everything in an archive that a reader could stumble over, and at how its data lies.
+//! Checks everything in an archive that a reader could fail on, and how its data lies.
 
 mod report;
 
@@ -17,7 +17,7 @@ pub use report::{Problem, ProblemKind, Report, Sharing, Unaligned};
 /// How an archive is verified.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifyOptions {
-    /// What is believed of the archive. Default [`Limits::default`].
+    /// Bounds on what the archive may cost. Default [`Limits::default`].
     pub limits: Limits,
     /// The blocks that data should start on. Default 4096 bytes; for a file see [`Alignment::of`].
     pub alignment: Alignment,
@@ -46,7 +46,7 @@ pub fn verify_file(file: &File, options: &VerifyOptions) -> Result<Report, ReadE
 /// itself (a file whose name ends in `.tar` and that begins with a header), the end marker, and that nothing but
 /// zeros follows it. A compressed stream is read to its end, which verifies its checksums as well.
 ///
-/// Data that does not lie on blocks is counted; it is no problem.
+/// Data that does not lie on blocks is counted, and is not a problem.
 pub fn verify(source: &mut dyn Source, options: &VerifyOptions) -> Report {
     let mut verifier = Verifier { options: *options, report: Report::default() };
     verifier.archive(Reader::new(source, options.limits), None, options.depth);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_in_a_nested_archive_is_told_and_the_rest_is_read() {
+    fn damage_in_a_nested_archive_is_reported_and_the_rest_is_read() {
         let mut nested = [&member("inner", b"data")[..], &member("second", b""), &END].concat();
         nested[1024] ^= 1;
         let bytes = [&member("n.tar", &nested)[..], &member("m.tar", &nested), &member("last", b""), &END].concat();

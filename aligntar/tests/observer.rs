@@ -194,7 +194,7 @@ fn hard_links_wait_for_targets_that_come_later() {
 }
 
 #[test]
-fn links_of_this_run_are_followed_beneath_the_target_and_told_once() {
+fn links_of_this_run_are_followed_beneath_the_target_and_reported_once() {
     let folder = folder();
     fs::create_dir_all(folder.path().join("old")).unwrap();
     symlink("old", folder.path().join("foreign")).unwrap();

@@ -71,8 +71,8 @@ fn shift(id: u32, from: u32, to: u32, size: u32) -> Option<u32> {
     to.checked_add(offset)
 }
 
-/// Reads `/proc/PID/uid_map`: lines of container ID, host ID and size. `None` for anything else. Nothing for the initial
-/// namespace, which shifts nothing.
+/// Reads `/proc/PID/uid_map`: lines of container ID, host ID and size. `None` for anything else. Nothing for the
+/// initial namespace, which shifts nothing.
 pub(crate) fn parse_proc_map(text: &str) -> Option<Vec<IdRange>> {
     let range = |line: &str| {
         let mut numbers = line.split_ascii_whitespace().map(|number| number.parse().ok());

@@ -25,7 +25,8 @@ pub struct Layers {
     pub xattr_ns: XattrNamespace,
     /// How owners in the upperdir differ from what the container sees.
     pub ids: IdMap,
-    /// The same for each of `lowerdirs`, in their order. Layers past the end of this list are as the container sees them.
+    /// The same for each of `lowerdirs`, in their order. Layers past the end of this list are as the container sees
+    /// them.
     pub lower_ids: Vec<IdMap>,
 }
 

@@ -189,7 +189,7 @@ fn stores_of_another_kind_are_refused_by_name() -> Result<()> {
     Ok(())
 }
 
-/// As far as they can be told from nothing at all: a name nobody has is still no container.
+/// A driver is recognised by its folders alone; a name that no driver has is no container.
 #[test]
 fn containers_of_other_drivers_are_refused_by_name() -> Result<()> {
     for driver in ["vfs", "btrfs", "zfs"] {

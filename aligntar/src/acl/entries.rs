@@ -27,7 +27,7 @@ pub(crate) struct Acl {
     pub(super) entries: Vec<(Whom, u16)>,
 }
 
-/// Looks for the ID of a user or a group.
+/// Looks up the ID of a user or a group.
 pub(crate) trait Names {
     fn user(&self, name: &[u8]) -> Option<u32>;
     fn group(&self, name: &[u8]) -> Option<u32>;
@@ -64,7 +64,7 @@ impl Acl {
         u32::from(owner) << 6 | u32::from(group) << 3 | u32::from(other)
     }
 
-    /// What of these bits the owning group itself has, as bits of a mode.
+    /// The rights of the owning group itself, under the mask, as bits of a mode.
     pub(crate) fn owning_group(&self) -> u32 {
         u32::from(self.rights(Whom::Group).unwrap_or(0) & self.rights(Whom::Mask).unwrap_or(0o7)) << 3
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::entries::{Acl, Id, NOBODY, Whom};
 
 impl Acl {
-    /// The ACL that a record says; `None` if it says none.
+    /// The ACL in a record; `None` if the text is not one.
     pub(crate) fn of_text(text: &[u8]) -> Option<Self> {
         let entries = text.split(|byte| matches!(byte, b'\n' | b',')).map(|entry| {
             // `#effective:r--` is a remark of acl_to_text(3).
@@ -65,7 +65,7 @@ fn entry_of_text(entry: &[u8]) -> Option<(Whom, u16)> {
     Some((whom, rights_of_text(rights)?))
 }
 
-/// The ID behind the rights says who is meant where the archive was made; a name of digits alone is an ID as well.
+/// An ID behind the rights is that of the host where the archive was made. A name of digits alone is an ID too.
 fn id_of_text(name: &[u8], id: &[u8]) -> Option<Id> {
     let number = |text: &[u8]| {
         let text = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;

@@ -6,8 +6,8 @@ use super::entries::{Acl, Id, NOBODY, Whom};
 const VERSION: u32 = 2;
 
 impl Acl {
-    /// The ACL that an attribute holds; `None` if it holds none, or not as the kernel gives it: in text it would become
-    /// another value.
+    /// The ACL in an attribute. `None` if it is not one, or not in the form that the kernel gives: as text it would
+    /// become another value.
     pub(crate) fn of_xattr(value: &[u8]) -> Option<Self> {
         let (version, entries) = value.split_first_chunk()?;
         let (entries, []) = entries.as_chunks::<8>() else { return None };

@@ -1,4 +1,4 @@
-//! Some names of a tree, read into memory as far as they are small.
+//! Some names of a tree, with the small files among them read into memory.
 
 use std::fs::File;
 use std::ops::Range;
@@ -32,9 +32,9 @@ pub(super) struct Batch {
 pub(super) enum Loaded {
     /// Headers, data and filling as they go into the archive, wherever that is.
     Encoded { path: Vec<u8>, bytes: Range<usize>, size: u64, changed: bool },
-    /// What depends on members before it, or on its place in the archive; with its data, if that was read.
+    /// A member that depends on members before it, or on its offset; with its data, if that was read.
     Inode { inode: Box<Inode>, data: Option<Range<usize>> },
-    /// A file that is to be left out, which only its inode told.
+    /// A file to be left out, as its inode shows.
     Omitted { path: Vec<u8> },
 }
 
@@ -95,11 +95,11 @@ impl<'l> Loader<'l> {
         }
         bytes.truncate(start);
         let whole = read_data(file, inode.member.size(), bytes);
-        // Whoever appends it reads it again, and says what is wrong.
+        // The packer reads it again, and reports what is wrong.
         Ok(Loaded::Inode { inode: inode.into(), data: whole.then_some(start..bytes.len()) })
     }
 
-    /// A name that becomes another file's between two looks is looked at again, but not for ever.
+    /// Looks again, a few times, at a name that became another file's between two looks.
     fn read(&self, found: Found) -> Result<Inode, InodeError> {
         let Found { parent, name, path, file_type } = found;
         let read =
@@ -137,7 +137,7 @@ impl<'l> Loader<'l> {
     }
 }
 
-/// Appends `size` bytes of `file`; whether they were there.
+/// Appends `size` bytes of `file`; `false` if it has fewer.
 fn read_data(file: &File, size: u64, bytes: &mut Vec<u8>) -> bool {
     let end = bytes.len() + size as usize;
     let mut offset = 0;

@@ -24,8 +24,7 @@ pub enum PackError {
         #[source]
         source: Errno,
     },
-    /// A file's size or times are not what they were when it was begun; what is in the archive may be of no one
-    /// moment.
+    /// A file's size or times changed while it was read. The archive may hold parts of it from different moments.
     #[error("{path:?} changed while it was read")]
     Changed {
         /// The member's path.

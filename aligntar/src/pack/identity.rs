@@ -10,8 +10,8 @@ use crate::inode::{Inode, InodeError};
 
 /// An inode that may have further names.
 ///
-/// Where others are at work meanwhile, a file can go and its number be another's at once (ext4 does so): the time at
-/// which it was made tells them apart.
+/// If others work in the tree meanwhile, a file can go and another get its number at once (ext4 does so). The times at
+/// which the two were made tell them apart.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     device: u64,

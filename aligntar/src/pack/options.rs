@@ -23,8 +23,8 @@ pub enum ChangePolicy {
     /// Stop with [`PackError::Changed`](super::PackError::Changed), or what the call gave.
     #[default]
     Error,
-    /// Go on, and list them in [`Packer::changed`](super::Packer::changed). A file has the length that it had when it was
-    /// begun, or a later one if it ended before that.
+    /// Go on, and list them in [`Packer::changed`](super::Packer::changed). A file has the length that it had when it
+    /// was begun, or a later one if it ended before that.
     List,
 }
 
@@ -34,8 +34,8 @@ pub enum UnreadablePolicy {
     /// Stop with what the call gave for the first one.
     #[default]
     Error,
-    /// Go on, and list them in [`Packer::unreadable`](super::Packer::unreadable). They are not in the archive, but for data
-    /// that only fails when it is read: zeros are in its place.
+    /// Go on, and list them in [`Packer::unreadable`](super::Packer::unreadable). They are not in the archive, but for
+    /// data that only fails when it is read: zeros are in its place.
     List,
 }
 
@@ -61,8 +61,8 @@ pub struct PackOptions<'p> {
     /// Files to leave out by their device and inode numbers, whatever their names, such as the archive itself; they are
     /// in [`Packer::omitted_files`](super::Packer::omitted_files). By default none.
     pub omit: &'p [(u64, u64)],
-    /// Whether directories that are on another file system than the tree's root are packed without what is in them. By
-    /// default they are packed like all others.
+    /// Whether a directory on another file system than the tree's root is packed without its content. By default it is
+    /// packed like all others.
     pub one_file_system: bool,
     /// Sockets are an error by default.
     pub sockets: SocketPolicy,
@@ -70,14 +70,14 @@ pub struct PackOptions<'p> {
     pub unreadable: UnreadablePolicy,
     /// Files that change are an error by default.
     pub changes: ChangePolicy,
-    /// Where the whole of a file that is being written to is cloned first, so that its data is of one moment: an empty
-    /// file on the trees' file system, for nothing else. By default none; it has a meaning under [`ChangePolicy::List`].
+    /// An empty file on the trees' file system, for this use alone. A file that is being written to is first cloned
+    /// into it as a whole, so that its data is of one moment. By default none; used under [`ChangePolicy::List`].
     pub scratch: Option<&'p File>,
     /// User and group ID for all members instead of their own.
     pub owner: Option<(u64, u64)>,
     /// Times are kept by default.
     pub mtime: MtimePolicy,
-    /// Threads that read files beside the calling one, which writes; with them, one more lists folders. By default none.
+    /// Threads that read files while the calling one writes; with them, one more lists directories. By default none.
     pub readers: usize,
 }
 

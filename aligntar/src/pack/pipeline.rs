@@ -1,5 +1,5 @@
-//! Work in batches: filled in order by one thread, worked on by as many as were asked for, and drained in the same order
-//! by the calling thread.
+//! Work in batches: one thread fills them in order, as many as were asked for work on them, and the calling thread
+//! drains them in the same order.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -30,7 +30,7 @@ pub(super) fn run<B: Default + Send, E: Send>(
         for worker in done.iter().cycle() {
             let Ok(mut batch) = worker.recv() else { break };
             drain(&mut batch)?;
-            // Nobody wants it once the filler is through.
+            // Once the filler is done, nobody takes spare batches.
             let _ = drained.send(batch);
         }
         filler.join().unwrap_or_else(|panic| resume_unwind(panic))
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fills_can_fail_and_what_came_before_is_drained() {
+    fn a_fill_that_fails_ends_the_run_after_what_came_before() {
         for workers in [0, 2] {
             let (mut next, mut sum) = (0, 0);
             let fill = |batch: &mut u64| {

@@ -8,11 +8,11 @@ use crate::inode::{Inode, InodeError};
 use crate::member::Kind;
 use crate::transfer::clone_whole;
 
-/// Seconds in which a change of a file makes it one that is being written to: within a tick of the kernel's clock, a
-/// second change has the same time as the first and cannot be seen.
+/// A file that changed in the last seconds, as many as these, counts as being written to: within a tick of the kernel's
+/// clock, a second change has the same time as the first and cannot be seen.
 const LATELY: i64 = 1;
 
-/// How often a file that ends before its data was read is looked at again.
+/// How often the packer looks again at a file that ended before its data was read.
 pub(super) const ATTEMPTS: usize = 4;
 
 /// Makes copies of files that are being written to.
@@ -41,7 +41,7 @@ impl<'p> Snapshots<'p> {
 
     /// Looks at the inode again, and gives its data as it is now; `None` where only the file itself can be read.
     ///
-    /// A clone takes the lock that writers take, so it is of a moment between two writes.
+    /// A clone takes the lock that writers take, so it shows the file between two writes.
     pub(super) fn take(&self, inode: &mut Inode) -> Result<Option<&'p File>, InodeError> {
         inode.look_again()?;
         self.options.apply(&mut inode.member);

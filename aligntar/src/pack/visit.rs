@@ -1,4 +1,4 @@
-//! The names of a tree, for who only looks.
+//! The names of a tree, for callers that pack nothing.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,7 +10,7 @@ use super::options::{ChangePolicy, PackOptions};
 use super::walk::Walk;
 
 /// Calls `visit` with all that is below the directory `root`: the directory that holds it, its name there (`.` for a
-/// directory, which is open then), and what it is. Paths may be of any length, and what goes meanwhile is left out.
+/// directory, which is open then), and what it is. Paths may have any length. What vanishes meanwhile is left out.
 ///
 /// # Errors
 /// [`PackError::ReadDir`].

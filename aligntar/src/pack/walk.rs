@@ -116,7 +116,7 @@ impl<'w> Walk<'w> {
         Ok(true)
     }
 
-    /// The same directory as before, `..` of the one below. Should that have been moved, nothing leads back.
+    /// Finds the directory again as `..` of the one below. If that was moved, no way leads back.
     fn reopen(&mut self, Closed { path, mut names, inode: before }: Closed) -> Result<Directory, PackError> {
         let above = open(&self.here.fd, c"..").and_then(|fd| Ok((inode(&fd)?, fd)));
         let fd = match above {
@@ -211,7 +211,7 @@ fn stat_type(directory: &OwnedFd, name: &CStr) -> Result<FileType, Errno> {
     }
 }
 
-/// With slashes between; empty parts are left out.
+/// Joins the parts with slashes; empty ones are left out.
 fn join(parts: &[&[u8]]) -> Vec<u8> {
     let mut path = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
     for part in parts.iter().filter(|part| !part.is_empty()) {

@@ -9,7 +9,7 @@ use crate::compressed::Compression;
 use crate::parse::{ParsedHeader, parse};
 use crate::source::Source;
 
-/// A place in an archive, and the block that was read last.
+/// A position in an archive, and the block that was read last.
 #[derive(Debug)]
 pub(super) struct Blocks<S> {
     pub(super) source: S,
@@ -20,7 +20,7 @@ pub(super) struct Blocks<S> {
     /// Offset behind the archive, where it is known.
     end: Option<u64>,
     pub(super) block: Block,
-    /// Whether that is the one at `next`, read before its time.
+    /// Whether that is the block at `next`, which was read ahead.
     is_ahead: bool,
 }
 
@@ -110,7 +110,7 @@ impl<S: Source> Blocks<S> {
             return Err(ReadError::Truncated { offset });
         }
         if size > 0 {
-            // A block read before its time was of the data.
+            // A block that was read ahead belongs to the data.
             self.is_ahead = false;
         }
         self.next = end;
@@ -118,7 +118,7 @@ impl<S: Source> Blocks<S> {
     }
 }
 
-/// A source that ended too early is an archive that did.
+/// If the source ended too early, so did the archive.
 fn io_error(offset: u64, source: io::Error) -> ReadError {
     match source.kind() {
         io::ErrorKind::UnexpectedEof => ReadError::Truncated { offset },

@@ -11,13 +11,13 @@ use crate::sparse::SparseError;
 /// Why an archive cannot be read on; offsets count bytes from the start of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The very first block is no header.
+    /// The first block is not a header.
     #[error("not a tar archive")]
     NotAnArchive(#[source] HeaderError),
     /// The file is compressed, and was given as it is; zstd and gzip are read through [`crate::Decompressed`].
     #[error("compressed with {}: decompress it first", .0.name())]
     Compressed(Compression),
-    /// A block that should be a header is none.
+    /// A block is not a header where one should be.
     #[error("damaged header at offset {offset}")]
     Header {
         /// Where the block is.
@@ -65,14 +65,14 @@ pub enum ReadError {
         limit: u64,
     },
     /// More than [`crate::Limits::headers_per_member`] headers without a member.
-    #[error("at offset {offset}, {limit} headers have come without a member, which is the limit")]
+    #[error("no member follows {limit} headers, which is the limit, at offset {offset}")]
     TooManyHeaders {
-        /// Where the header is that is one too many.
+        /// Where the first header over the limit is.
         offset: u64,
         /// The limit.
         limit: u64,
     },
-    /// A member of a kind that is not read.
+    /// A member of a kind that this reader does not know.
     #[error("member {path:?} at offset {offset} is of a kind that cannot be read: {what}")]
     Unsupported {
         /// Where its header block is.

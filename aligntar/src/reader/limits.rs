@@ -1,4 +1,4 @@
-//! How much of an untrusted archive is believed.
+//! Bounds on what an untrusted archive can cost its reader.
 
 use crate::pax::PAX_BODY_LIMIT;
 
@@ -7,13 +7,13 @@ use crate::pax::PAX_BODY_LIMIT;
 pub struct Limits {
     /// Body of one pax extended header (`x`), bytes. Default 1 MiB, where Go's and libarchive's readers stop too.
     pub pax_body_bytes: u64,
-    /// Body of one global pax header (`g`), bytes. Default 64 KiB: what is in it is given to every member, and those of
-    /// `git archive`, which are the ones to be met, are of 52 bytes.
+    /// Body of one global pax header (`g`), bytes. Default 64 KiB: every member gets what is in it. Those that one
+    /// meets are of `git archive` and have 52 bytes.
     pub global_body_bytes: u64,
     /// A name in a GNU `L` or `K` member, bytes. Default 64 KiB, sixteen times Linux' PATH_MAX.
     pub gnu_name_bytes: u64,
-    /// Ranges in the map of one sparse member. Default 1,048,576, which take 16 MiB of memory; GNU tar's own maps have a
-    /// few thousand.
+    /// Ranges in the map of one sparse member. Default 1,048,576, which take 16 MiB of memory; GNU tar's own maps have
+    /// a few thousand.
     pub sparse_spans: u64,
     /// Headers that may come before a member without being one: extended headers, GNU names, volume labels, dummies.
     /// Default 1024: an `L`, a `K`, an `x` and a `g`, and the 127 dummies that align to 64 KiB, with room.

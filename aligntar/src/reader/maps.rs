@@ -1,4 +1,4 @@
-//! Where the map of a sparse member is, and that it makes sense.
+//! Finds the map of a sparse member, and checks it.
 
 use super::blocks::Blocks;
 use super::error::ReadError;

@@ -85,13 +85,13 @@ fn kind(offset: u64, header: &ParsedHeader, path: &[u8], linkname: Vec<u8>, size
             let what = "the rest of a file that begins on another volume".to_owned();
             return Err(ReadError::Unsupported { offset, path: lossy(path), what });
         }
-        // POSIX: a typeflag that is not known is to be taken for a regular file.
+        // POSIX: a reader takes an unknown typeflag for a regular file.
         _ => Kind::Regular { size },
     })
 }
 
-/// An access ACL says more than the mode, whose bits it sets in a file that has both: set behind it as by GNU tar and
-/// libarchive, it counts where they differ.
+/// The mode, corrected by an access ACL. An ACL says more than the mode and sets its bits. GNU tar and libarchive set
+/// it after the mode, so it counts where the two differ.
 fn mode(of_header: u32, extensions: &PaxExtensions) -> u32 {
     let xattr = extensions.xattrs.iter().find(|xattr| xattr.name == b"system.posix_acl_access");
     let record = extensions.records.iter().find(|record| record.keyword == b"SCHILY.acl.access");

@@ -36,7 +36,7 @@ pub(super) fn try_clone(
     }
 }
 
-/// Makes `target` the whole of `source` by clone, of one moment; gives its size in bytes.
+/// Makes `target` a clone of the whole of `source`, as it is at one moment. Returns its size in bytes.
 pub(crate) fn clone_whole(source: &File, target: &File) -> io::Result<u64> {
     // What is behind the source's end would stay.
     target.set_len(0)?;

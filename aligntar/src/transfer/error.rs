@@ -7,7 +7,7 @@ use rustix::io::Errno;
 /// Why data did not get from one file to the other.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// [`ClonePolicy::Required`](crate::ClonePolicy::Required), and offsets that are no multiples of the block size.
+    /// Offsets are not multiples of the block size, under [`ClonePolicy::Required`](crate::ClonePolicy::Required).
     #[error("cannot clone from offset {source_offset} to {target_offset}: not on blocks of {fs_block} bytes")]
     Unaligned {
         /// In the source, bytes.
@@ -17,7 +17,8 @@ pub enum TransferError {
         /// Bytes.
         fs_block: u64,
     },
-    /// [`ClonePolicy::Required`](crate::ClonePolicy::Required), and a file system that does not clone, or FICLONERANGE failed for a real reason.
+    /// FICLONERANGE failed, or the file system does not clone, under
+    /// [`ClonePolicy::Required`](crate::ClonePolicy::Required).
     #[error("FICLONERANGE of {length} bytes from offset {source_offset} to {target_offset}")]
     Clone {
         /// In the source, bytes.

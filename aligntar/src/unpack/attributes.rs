@@ -1,4 +1,4 @@
-//! Owner, mode, times and extended attributes of what was made, and the order in which they are given.
+//! Owner, mode, times and extended attributes of a new file, and the order in which they are set.
 
 use rustix::fs::{FileType, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 
@@ -13,12 +13,12 @@ use crate::member::{Member, Timestamp, Xattr};
 /// User and group ID.
 pub(super) type Owner = (u32, u32);
 
-/// What a member's file shall have once its data is there.
+/// What a member's file gets once its data is there.
 #[derive(Debug)]
 pub(super) struct Attributes {
     owner: Ownership,
     mode: u32,
-    /// Bits that a directory keeps which has them already.
+    /// Bits that a directory keeps if it has them already.
     kept_mode: u32,
     mtime: Timestamp,
     xattrs: Vec<Xattr>,
@@ -29,7 +29,7 @@ enum Ownership {
     /// Whoever unpacks.
     Unpacker,
     Of(Owner),
-    /// Nobody: whoever unpacks has the file, and hears of it.
+    /// An owner that Linux cannot have: the file stays with whoever unpacks, and that is reported.
     Impossible,
 }
 
@@ -62,7 +62,7 @@ impl Attributes {
         Attributes { owner, mode: member.mode & allowed, kept_mode, mtime: member.mtime, xattrs }
     }
 
-    /// As [`Attributes::of`], but an owner that cannot be is refused beforehand.
+    /// As [`Attributes::of`], but an owner that Linux cannot have is refused beforehand.
     pub(super) fn possible(at: Context<'_>, member: &Member, options: &UnpackOptions<'_>) -> Result<Self, UnpackError> {
         match Attributes::of(member, options) {
             Attributes { owner: Ownership::Impossible, .. } => Err(at.refused(Refusal::Owner)),
@@ -70,14 +70,14 @@ impl Attributes {
         }
     }
 
-    /// Bytes of memory that these take beside their own size.
+    /// Bytes of memory that these take on top of their own size.
     pub(super) fn heap_bytes(&self) -> usize {
         heap_bytes(&self.xattrs)
     }
 
-    /// The mode to create a file with, whose owner will be `created_owner` as far as that is known: at no moment may
-    /// anyone do with it what the final mode and owner forbid. Set-id bits come after the data, which would clear them,
-    /// and attributes of the namespace `user` need a file that its owner may write (xattr(7)).
+    /// The mode to create a file with. Its owner will be `created_owner`, as far as that is known. At no moment may
+    /// anyone do with the file what its final mode and owner forbid. Set-id bits come after the data, which would clear
+    /// them. Attributes of the namespace `user` need a file that its owner may write (xattr(7)).
     pub(super) fn creation_mode(&self, created_owner: Option<Owner>) -> Mode {
         let is_final_owner = match self.owner {
             Ownership::Of(owner) => created_owner == Some(owner),
@@ -86,11 +86,12 @@ impl Attributes {
         Mode::from_raw_mode(if is_final_owner && self.xattrs.is_empty() { self.mode & 0o777 } else { 0o600 })
     }
 
-    /// Gives `file`, of which `stat` was read, what it does not have yet, and tells what it could not be given.
+    /// Sets what `file`, whose `stat` was read, does not have yet, and returns what could not be set.
     ///
-    /// chown clears set-id bits and file capabilities (chown(2)), and an access ACL sets the mode's group bits (acl(5)):
-    /// so owner, extended attributes, mode. Times are last. What is missing takes no right away from anyone, nor gives
-    /// any: a file of another owner has no set-id bits, and one without its ACL not the group bits that it set.
+    /// chown clears set-id bits and file capabilities (chown(2)), and an access ACL sets the mode's group bits
+    /// (acl(5)). Hence the order: owner, extended attributes, mode, and times last. What could not be set gives nobody
+    /// more rights: a file of another owner has no set-id bits, and one without its ACL lacks the group bits that the
+    /// ACL set.
     pub(super) fn give(&self, at: Context<'_>, file: FileRef<'_>, stat: &Stat) -> Vec<UnpackError> {
         let mut wrong = Vec::new();
         let kind = FileType::from_raw_mode(stat.st_mode);
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_its_acl_is_open_to_nobody_whom_that_shuts_out() {
+    fn a_file_without_its_acl_gives_nobody_more_rights() {
         let text = b"user::rw-,user:7:rw-,group::r--,mask::rw-,other::---";
         let acl = Acl::of_text(text).unwrap().to_xattr().unwrap();
         for (name, value, expected) in [

@@ -1,4 +1,4 @@
-//! The member that is at work, for errors.
+//! The member that is being made, for errors.
 
 use rustix::io::Errno;
 
@@ -7,7 +7,7 @@ use crate::entry::Entry;
 use crate::shown::lossy;
 use crate::transfer::TransferError;
 
-/// Which member is at work, for errors.
+/// The member that is being made, for errors.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'m> {
     pub(super) path: &'m [u8],
@@ -19,7 +19,7 @@ impl Context<'_> {
         UnpackError::Refused { path: lossy(self.path), offset: self.offset, why }
     }
 
-    /// What [`Resolver::open`](crate::beneath::Resolver::open) said of a directory.
+    /// Names what [`Resolver::open`](crate::beneath::Resolver::open) found in a directory's place.
     pub(super) fn unresolved(self, errno: Errno) -> UnpackError {
         match errno {
             Errno::LOOP | Errno::XDEV => self.refused(Refusal::ThroughSymlink),

@@ -28,7 +28,8 @@ impl DirEntry<'_> {
         stat.is_ok_and(|stat| InodeId::of(&stat) == inode)
     }
 
-    /// Takes a half-made file away, unless the name has become another's; what went wrong before is the error to tell.
+    /// Removes a half-made file, unless another file has the name by now. A failure is ignored: the error that led here
+    /// is the one to report.
     pub(super) fn discard(self, inode: InodeId) {
         if self.is(inode) {
             let _ = unlinkat(self.parent, os(self.name), AtFlags::empty());

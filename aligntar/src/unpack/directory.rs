@@ -1,4 +1,4 @@
-//! A directory: made if it is not there, its attributes put off until all is in it.
+//! A directory: made if it is missing. Its attributes wait until everything is in it.
 
 use rustix::fs::{Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use crate::member::Member;
 use crate::safe_path::SafePath;
 
 impl Unpacker<'_> {
-    /// Shut to others until it gets its mode, and open to whoever unpacks.
+    /// Until it gets its mode, only whoever unpacks can enter it.
     pub(super) fn directory(
         &mut self,
         dirent: DirEntry<'_>,

@@ -16,7 +16,7 @@ pub enum UnpackError {
     /// A thread could not be started.
     #[error("start a thread")]
     Thread(#[source] std::io::Error),
-    /// What the archive asks for is not done.
+    /// The archive asks for something that is not done.
     #[error("member {path:?} at offset {offset} is refused: {why}")]
     Refused {
         /// The member's path.
@@ -93,26 +93,26 @@ impl UnpackError {
 /// Why a member is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Its path is none that can lie below the target.
+    /// Its path cannot lie below the target.
     #[error("its path cannot be used, {0}")]
     Path(BadPath),
     /// A hard link to a path that cannot lie below the target.
     #[error("it links to a path that cannot be used, {0}")]
     LinkTarget(BadPath),
-    /// A component of its path, or of its hard link's target, is a symbolic link, which this run has not made or does not
+    /// A component of its path, or of its hard link's target, is a symbolic link that this run has not made or does not
     /// follow.
     #[error("its path leads through a symbolic link")]
     ThroughSymlink,
-    /// A component of its path, or of its hard link's target, is a symbolic link of the archive that leads out of the target
-    /// directory.
+    /// A component of its path, or of its hard link's target, is a symbolic link of the archive that leads out of the
+    /// target directory.
     #[error("its path leads through a symbolic link out of the directory")]
     LinkToOutside,
-    /// A component of its path, or of its hard link's target, is a symbolic link of the archive that leads to no directory, or
-    /// through too many others.
+    /// A component of its path, or of its hard link's target, is a symbolic link of the archive that leads to no
+    /// directory, or through too many others.
     #[error("its path leads through a symbolic link to no directory")]
     LinkToNothing,
     /// A component of its path, or of its hard link's target, is neither a directory nor a symbolic link.
-    #[error("its path leads through a file that is no directory")]
+    #[error("its path leads through a file that is not a directory")]
     ThroughFile,
     /// A hard link to a directory, which Linux does not have.
     #[error("it is a hard link to a directory")]
@@ -120,14 +120,14 @@ pub enum Refusal {
     /// It would take the place of the target directory, or be another name of it.
     #[error("it would replace the target directory itself")]
     Root,
-    /// Its owner or group is no 32-bit number, or 2^32 - 1, which means "none" to chown(2).
+    /// Its owner or group has more than 32 bits, or is 2^32 - 1, which means "none" to chown(2).
     #[error("its owner or group is no number that Linux has")]
     Owner,
-    /// What has its name is not what was made a moment before: somebody else changes the directory meanwhile.
+    /// Its name leads to something else than what was made a moment before: somebody else changes the directory.
     #[error("something else has taken its place")]
     Replaced,
     /// Major number over 4095 or minor number over 1,048,575 (linux/kdev_t.h).
-    #[error("its device number is none that Linux has")]
+    #[error("its device number is larger than Linux allows")]
     DeviceNumber,
     /// Its size is over 2^63 - 1 bytes, or its data ends past what can be counted or past the end of the archive.
     #[error("its data does not fit: {size} bytes, of which {stored_len} from offset {data_offset}")]
@@ -145,7 +145,7 @@ pub enum Refusal {
         /// The first span that is wrong, from 0; the number of spans where only the sum is.
         index: usize,
     },
-    /// [`ClonePolicy::Required`](crate::ClonePolicy::Required), and an archive that is a stream.
+    /// The archive is a stream, under [`ClonePolicy::Required`](crate::ClonePolicy::Required).
     #[error("its data comes from a stream, which cannot be cloned")]
     NotCloneable,
     /// Directories that wait for their attributes take more than

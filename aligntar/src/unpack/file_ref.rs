@@ -1,4 +1,4 @@
-//! A file that was made, for the calls that give it what it shall have: none of them goes by a name.
+//! A new file, by descriptor, for the calls that set its attributes: none of them goes by a name.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-/// How a file is at hand.
+/// How a descriptor holds a file.
 #[derive(Clone, Copy)]
 pub(super) enum FileRef<'f> {
     /// Open.
     Open(BorrowedFd<'f>),
-    /// As a mere path (O_PATH), because it must not be opened or cannot.
+    /// With O_PATH, because it must not be opened or cannot.
     Path(BorrowedFd<'f>),
 }
 
@@ -47,7 +47,8 @@ impl FileRef<'_> {
     }
 }
 
-/// A path to the very inode, for calls that refuse O_PATH (open(2)). Where that is a symbolic link, it ends at the link.
+/// A path to the inode itself, for calls that refuse O_PATH (open(2)). It ends at a symbolic link rather than follow
+/// it.
 fn in_proc(file: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }

@@ -1,4 +1,4 @@
-//! Data into a file that was just made.
+//! Puts data into a new file.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -15,12 +15,12 @@ use crate::entry::Entry;
 use crate::source::Source;
 use crate::transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
 
-/// Runs of zeros of this length, at multiples of it, become holes where data goes through memory. In bytes: well over
-/// any file system's block, and short enough that looking for them costs nothing beside the writing.
+/// Where data goes through memory, runs of zeros of this length become holes, at multiples of it. In bytes: well over
+/// any file system's block, and short enough that to look for them costs nothing next to the writing.
 const HOLE: usize = 64 * 1024;
 static ZEROS: [u8; HOLE] = [0; HOLE];
 
-/// Data that is there to be written.
+/// Data that is ready to be written.
 pub(super) enum Data {
     Memory(Vec<u8>),
     Spans { archive: Arc<File>, spans: Vec<Span> },
@@ -35,7 +35,7 @@ impl Data {
     }
 }
 
-/// How data moves, and what becomes of a file that could not be given all that it shall have.
+/// How data moves, and what becomes of a file that lacks one of its attributes.
 #[derive(Clone, Copy)]
 pub(super) struct FillPolicy {
     pub(super) fs_block: Alignment,
@@ -61,10 +61,10 @@ impl Imperfect {
     }
 }
 
-/// A file that is there.
+/// A file with its data.
 pub(super) struct Filled {
     pub(super) moved: Transferred,
-    /// What it could not be given.
+    /// What could not be set.
     pub(super) wrong: Vec<UnpackError>,
 }
 
@@ -73,12 +73,12 @@ impl EmptyFile {
         self.new.at()
     }
 
-    /// Nothing half-written stays under its final name.
+    /// Removes the file, so that nothing half-written stays under its final name.
     fn discard(&self) {
         self.new.dirent().discard(InodeId::of(&self.stat));
     }
 
-    /// Everything but the name: data, then attributes.
+    /// Puts in the data, then sets the attributes.
     pub(super) fn complete(&self, data: &Data, policy: FillPolicy) -> Result<Filled, UnpackError> {
         let moved = match data {
             Data::Memory(bytes) => self.write(bytes, 0),
@@ -150,7 +150,7 @@ impl EmptyFile {
         Ok(moved)
     }
 
-    /// What did not move are holes: the file may still be too short for one at its end.
+    /// What did not move is holes. The file may still be too short for a hole at its end.
     fn finish(&self, mut moved: Transferred, imperfect: Imperfect) -> Result<Filled, UnpackError> {
         let size = self.new.size;
         moved.hole_bytes = size - moved.cloned_bytes - moved.copied_bytes;

@@ -1,4 +1,4 @@
-//! Further names of members.
+//! Hard links: further names of files that the archive has.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ struct LinkTarget<'l> {
 }
 
 impl Unpacker<'_> {
-    /// A file on its way can still fail, and then has to go; another name of it would stay. So that is made behind it, by
-    /// the same thread, or when no thread has the file any more.
+    /// A file that a thread still has can fail and is then removed, while a further name of it would stay. So the link
+    /// is made after the file: by the same thread, or when no thread has the file any more.
     pub(super) fn hard_link(
         &mut self,
         at: Context<'_>,

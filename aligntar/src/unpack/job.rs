@@ -1,4 +1,4 @@
-//! What a thread can make by itself: a name where there is none yet, or a file where another one has the name.
+//! What a thread can make by itself: a file, also in place of another file, or a further name of it.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -19,9 +19,9 @@ const SPANS_BYTES: usize = 64 * 1024;
 
 /// A name to be made.
 pub(super) enum Job {
-    /// A file, and what belongs into it.
+    /// A file and its data.
     File { new: NewFile, data: Data },
-    /// Another name of a file that lies in `target_parent`, and is made right before.
+    /// Another name of a file in `target_parent` that is made right before.
     Link { link: NewLink, target_parent: Arc<OwnedFd> },
 }
 
@@ -38,7 +38,7 @@ pub(super) struct NewLink {
 /// Why a job is not done.
 pub(super) enum NotDone {
     Failed(UnpackError),
-    /// Something is in the way that a thread cannot remove or judge: that is for the one that knows the directories.
+    /// Something has the name that a thread may not remove. The calling thread, which knows the directories, decides.
     Occupied(Box<Job>),
 }
 
@@ -75,7 +75,7 @@ impl Job {
         }
     }
 
-    /// The memory that it takes, or as good as takes.
+    /// The memory that it takes; a file without data in memory counts for some.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Job::File { data: Data::Memory(bytes), .. } => bytes.len(),
@@ -109,8 +109,8 @@ fn complete_file(new: NewFile, data: Data, policy: FillPolicy) -> (Result<Filled
     (outcome, data.into_buffer())
 }
 
-/// Whatever stands against it is not for a thread: a target that was not made, a directory in its place, a file that has
-/// the name.
+/// A thread does not deal with any obstacle: a target that was not made, a directory in its place, a file with the
+/// link's name.
 fn complete_link(link: NewLink, target_parent: Arc<OwnedFd>) -> Result<Filled, NotDone> {
     let dirent = link.dirent();
     let made = link

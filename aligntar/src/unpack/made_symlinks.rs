@@ -1,7 +1,7 @@
 //! Symbolic links that this run has made, and where paths lead that go through them.
 //!
-//! Such a link is followed in thought alone: what comes of it is a path without links, which is opened like any other,
-//! beneath the root. So nothing that others do to the tree meanwhile can lead outside of it.
+//! Such a link is followed by its text as the archive has it, not by the kernel. The result is a path without links,
+//! which is opened like any other, beneath the root. So nothing that others do to the tree can lead out of it.
 
 mod walk;
 
@@ -30,7 +30,7 @@ struct Target {
 pub(super) struct MadeSymlinks {
     targets: HashMap<InodeId, Target>,
     bytes: usize,
-    /// Paths of links that were followed: what is kept by way of them ends with them.
+    /// Paths of links that were followed. Directories that were found through a link are forgotten with it.
     followed: HashSet<SafePath>,
 }
 
@@ -46,13 +46,13 @@ impl MadeSymlinks {
         }
     }
 
-    /// Whether what is kept of paths may lead through a link at `path`. That is asked when something else takes its place.
+    /// Forgets the link at `path`, because something else takes its place. `true` if a path has led through it.
     pub(super) fn forget(&mut self, path: &SafePath) -> bool {
         self.followed.remove(path)
     }
 
-    /// The directory that `path` leads to, as a path without links; its last names may be of what is not there yet. With
-    /// it the links that were followed for the first time.
+    /// The directory that `path` leads to, as a path without links, and the links that were followed for the first
+    /// time. The last names of the path need not exist yet.
     pub(super) fn resolve(
         &mut self,
         root: BorrowedFd<'_>,
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn each_link_is_told_once_and_forgotten_with_what_takes_its_place() {
+    fn each_link_is_reported_once_and_forgotten_with_what_replaces_it() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("d")).unwrap();
         symlink("d", folder.path().join("l")).unwrap();

@@ -1,4 +1,4 @@
-//! ACLs that name users and groups, as GNU tar writes them: the names count here, not where the archive was made.
+//! ACLs that name users and groups, as GNU tar writes them. The names are looked up on this host.
 
 use std::borrow::Cow;
 
@@ -22,10 +22,10 @@ impl Names for Host {
     }
 }
 
-/// `entry` with such ACLs as the attributes that they become here.
+/// `entry` with these ACLs as extended attributes.
 ///
-/// One that is none, or that names somebody who is not known here, becomes an attribute that the kernel does not take, and
-/// is told as such: without one of its entries, an ACL would say something else.
+/// An ACL that is invalid, or names somebody unknown here, becomes an attribute that the kernel refuses, and is
+/// reported as such. Without one of its entries, the ACL would mean something else.
 pub(super) fn with_ids(entry: &Entry) -> Cow<'_, Entry> {
     let acl_of = |keyword: &[u8]| ACLS.iter().find(|acl| acl.0 == keyword);
     if entry.member.records.iter().all(|record| acl_of(&record.keyword).is_none()) {

@@ -1,4 +1,4 @@
-//! A regular file that is yet to be made. It owns all that takes, so that any thread can make it.
+//! A regular file that is yet to be made. It owns all that this takes, so any thread can make it.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,12 +14,12 @@ use super::error::UnpackError;
 use crate::inode::os;
 use crate::safe_path::SafePath;
 
-/// Where a file goes, and what it shall become.
+/// Where a file goes, and its attributes.
 pub(super) struct NewFile {
     /// As the archive spells it.
     pub(super) archived: Vec<u8>,
     pub(super) offset: u64,
-    /// Not the root's.
+    /// Never the root.
     pub(super) path: SafePath,
     pub(super) parent: Arc<OwnedFd>,
     /// Who owns what is made in the parent, once that is known.
@@ -28,7 +28,7 @@ pub(super) struct NewFile {
     pub(super) attributes: Attributes,
 }
 
-/// A new, empty file, and what it shall become.
+/// A new file, still empty.
 pub(super) struct EmptyFile {
     pub(super) new: NewFile,
     pub(super) file: File,
@@ -39,7 +39,7 @@ pub(super) struct EmptyFile {
 /// Why a file was not made.
 pub(super) enum NotMade {
     Failed(UnpackError),
-    /// A directory has the name, or what cannot be removed: that is for the thread that knows the directories.
+    /// A directory has the name, or something that cannot be removed. The calling thread decides.
     Occupied(Box<NewFile>),
 }
 

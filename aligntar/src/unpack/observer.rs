@@ -1,20 +1,20 @@
-//! Who is told what did not go as the archive has it.
+//! Reports of what could not be made as the archive has it.
 
 use super::error::UnpackError;
 use crate::shown::ShownName;
 
-/// Hears of members that could not be made, or not as the archive has them, while the others are made.
+/// Hears of members that could not be made as the archive has them, while the others are made.
 ///
-/// With threads it hears of them as that comes to light, which need not be their order in the archive.
+/// With threads, the reports need not come in the order of the archive.
 pub trait UnpackObserver {
-    /// What is wrong with one member, which `error` names. It is not there then, or, if it is an owner, an attribute, a
-    /// mode or times that could not be given to it, it is there without that.
+    /// Something is wrong with one member, which `error` names. If its owner, its mode, its times or an attribute could
+    /// not be set, the member is there without that. Otherwise it is not there.
     ///
     /// # Errors
-    /// The error that ends the unpacking, `error` for one: who wants to hear of the first alone, or of so many.
+    /// Any error returned here ends the unpacking: return `error` itself to stop at the first, or after so many.
     fn failed(&mut self, error: UnpackError) -> Result<(), UnpackError>;
 
-    /// The archive has members below the symbolic link `link`, which leads to `target`: they are made there. That is told
-    /// once for each link, and not of links that are not followed: then each of those members has failed.
+    /// The archive has members below its symbolic link `link`, and they are made in `target`, where the link leads.
+    /// This is called once for each link. If a link is not followed, each member below it is a failure instead.
     fn followed(&mut self, link: ShownName, target: ShownName);
 }

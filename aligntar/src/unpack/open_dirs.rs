@@ -12,13 +12,13 @@ const KEPT: usize = 8;
 /// An open directory.
 #[derive(Clone)]
 pub(super) struct OpenDir {
-    /// As members call it.
+    /// As the paths of members have it.
     path: Arc<[u8]>,
     /// The same without the symbolic links that it leads through, where it does.
     pub(super) real: Option<SafePath>,
     pub(super) descriptor: Arc<OwnedFd>,
-    /// Who owns a file that was made here: that hangs on the process, the directory (set-group-ID) and the mount
-    /// (`grpid`, ID mapping), so the first one tells.
+    /// The owner of files that are made here. It depends on the process, the directory (set-group-ID) and the mount
+    /// (`grpid`, ID mapping), so the first file shows it.
     pub(super) created_owner: Arc<OnceLock<Owner>>,
 }
 
@@ -53,7 +53,7 @@ impl OpenDirs {
         &mut self.0[0]
     }
 
-    /// After a directory was removed, or a link that leads to one, its path may be another's.
+    /// Forgets all: after a directory or a link to one was removed, its path may lead elsewhere.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }

@@ -1,4 +1,4 @@
-//! The directories that members lie in: opened beneath the root, made if the archive does not have them.
+//! Opens the directory that a member lies in, beneath the root, and makes it if the archive does not have it.
 
 use std::os::fd::OwnedFd;
 
@@ -28,7 +28,7 @@ impl Unpacker<'_> {
         above: &[u8],
         missing: Missing,
     ) -> Result<OpenDir, UnpackError> {
-        // A file may be on its way to take the directory's place, if that is empty.
+        // A thread may have a file that will replace the directory, if that is empty.
         self.wait_for(above);
         if let Some(real) = self.open_dirs.get(above).and_then(|folder| folder.real.clone()) {
             self.wait_for(real.as_bytes());
@@ -81,14 +81,14 @@ impl Unpacker<'_> {
         Ok(real)
     }
 
-    /// A member is about to be made as `path`, whatever was to come there.
+    /// A member is about to be made as `path`: nothing else that waits for this name will be.
     pub(super) fn take_name(&mut self, path: &SafePath) {
         self.wait_for(path.as_bytes());
         self.waiting.remove(path);
         self.forget_link(path);
     }
 
-    /// What is at `path` gives way, or has: directories that were found by way of it are found no longer.
+    /// What is at `path` is removed, or about to be: forgets the directories that were found through it.
     pub(super) fn forget_link(&mut self, path: &SafePath) {
         if self.symlinks.forget(path) {
             self.open_dirs.forget();

@@ -9,19 +9,19 @@ use crate::transfer::ClonePolicy;
 /// Which bits of a member's mode its file gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Permissions {
-    /// All that it may have: set-id bits only together with the owner. Without the owner a new directory keeps the
-    /// set-group-ID bit that it has from the one above.
+    /// All bits; set-id bits only together with the owner. Without the owner a new directory keeps the set-group-ID bit
+    /// that it inherits.
     #[default]
     Exact,
-    /// Those for reading, writing and executing, less these bits of a umask, as tar does it for ordinary users; what else
-    /// a directory has stays.
+    /// The bits for reading, writing and executing, less these bits of a umask, as tar does for ordinary users. A
+    /// directory keeps its other bits.
     LessUmask(u32),
 }
 
-/// What of a member is restored, and how; all defaults are for who has no rights and trusts no archive.
+/// What of a member is restored, and how. The defaults suit a caller without privileges and an untrusted archive.
 #[derive(Clone, Copy)]
 pub struct UnpackOptions<'a> {
-    /// Give owner and group back; needs CAP_CHOWN. By default not, and then set-id bits are dropped as well.
+    /// Whether to set owner and group, which needs CAP_CHOWN. By default not, and then set-id bits are dropped too.
     pub owner: bool,
     /// Which bits of the mode. By default all.
     pub permissions: Permissions,
@@ -31,10 +31,10 @@ pub struct UnpackOptions<'a> {
     /// Whether data may, or must, be cloned. Under [`ClonePolicy::IfPossible`], data of less than 16 KiB is copied,
     /// which is faster.
     pub clone_policy: ClonePolicy,
-    /// Threads that make and fill regular files, the calling one included, which alone makes all else; the outcome is
-    /// that of one thread. By default 1: no other thread.
+    /// Threads that make and fill regular files, the calling one included. The calling thread alone makes all else. The
+    /// outcome is the same with any number. By default 1: no other thread.
     pub threads: NonZeroUsize,
-    /// How directories are found. By default what the kernel can do best.
+    /// How directories are opened. By default the best way that the kernel has.
     pub resolver: Resolver,
     /// Bytes of memory for directories that wait for their attributes. By default 256 MiB, about a million directories.
     pub pending_bytes: usize,

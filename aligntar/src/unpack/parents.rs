@@ -1,4 +1,4 @@
-//! Directories that an archive takes for granted.
+//! Parent directories that an archive does not have.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -12,7 +12,7 @@ pub trait Parents {
     /// Makes the directory `path` and what is missing above it; `path` is relative to `root`, of plain names.
     ///
     /// # Errors
-    /// Anything; it ends the unpacking.
+    /// Any error. It ends the unpacking.
     fn make(&mut self, root: BorrowedFd<'_>, path: &[u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 }
 

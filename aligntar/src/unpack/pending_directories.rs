@@ -21,7 +21,7 @@ struct Pending {
     attributes: Attributes,
 }
 
-/// By path, so that a directory which an archive has many times takes its room once; the last one counts.
+/// By path: a directory that an archive has many times takes its room once, and the last one counts.
 #[derive(Default)]
 pub(super) struct PendingDirectories {
     pending: BTreeMap<SafePath, Pending>,
@@ -60,8 +60,8 @@ impl PendingDirectories {
         }
     }
 
-    /// Gives all of them their attributes, those below before those above: the mode of one above may shut it. Tells what
-    /// was wrong with any.
+    /// Sets the attributes of all of them, those below before those above, whose mode may close the way. `tell` hears
+    /// what went wrong.
     pub(super) fn finish(self, root: BorrowedFd<'_>, resolver: Resolver, mut tell: impl FnMut(UnpackError)) {
         for (path, pending) in self.pending.into_iter().rev() {
             let name = if path.as_bytes().is_empty() { b"." } else { path.as_bytes() };
@@ -84,7 +84,7 @@ impl Pending {
     ) -> Result<Vec<UnpackError>, UnpackError> {
         let open = |access| resolver.open(root, path, access);
         let (directory, is_open) = match open(OFlags::RDONLY) {
-            // One that was there before may be shut to its owner.
+            // A directory that was there before may be closed to its owner.
             Err(Errno::ACCESS) => (open(OFlags::PATH), false),
             opened => (opened, true),
         };

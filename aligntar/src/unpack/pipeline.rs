@@ -1,8 +1,8 @@
-//! Threads that make and fill regular files, and name them again, while the calling one reads the archive and makes all
-//! else.
+//! Threads that make and fill regular files and hard links to them, while the calling thread reads the archive and
+//! makes all else.
 //!
 //! A thread makes a file only where nothing or another file has its name. Whatever else depends on a name waits until
-//! no thread has it: the outcome is that of one member after the other.
+//! no thread has that name. So the outcome is the same as with one member after the other.
 //!
 //! ```text
 //! submit ── batch ── jobs (bounded) ── thread ── done ── collect, wait
@@ -22,23 +22,23 @@ use super::fill::FillPolicy;
 use super::job::{Done, Job};
 use crate::safe_path::SafePath;
 
-/// Files that a thread is given at once, all of one directory, where threads would wait for each other: waking one
-/// takes as long as making a file.
+/// Files that a thread gets at once, all of one directory, where two threads would wait for each other. To wake a
+/// thread takes as long as to make a file.
 const BATCH_FILES: usize = 128;
 
 /// Bytes in memory from which on a batch is full.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Batches that wait for a thread. With one at each thread and one being filled, that bounds the memory to 1 MiB for
-/// each, and 256 KiB where a file just went over it. Three made nothing faster, and had threads wait for each other four
-/// times as often on XFS, which makes every fourth directory's files in the same allocation group.
+/// each, and 256 KiB where a file just went over it. Three made nothing faster, and had threads wait for each other
+/// four times as often on XFS, which makes every fourth directory's files in the same allocation group.
 const WAITING: usize = 1;
 
-/// What a thread made of a batch, or its panic: whoever waits for the batch must hear of that, for the other threads keep
-/// the channel open.
+/// What a thread made of a batch, or its panic. Whoever waits for the batch must hear of a panic, since the other
+/// threads keep the channel open.
 type Outcome = thread::Result<Vec<Done>>;
 
-/// The threads and the files they have. Dropped, it waits for them: nothing of them is left, nor a half-written file.
+/// The threads and their files. When dropped, it waits for the threads, so that no file stays half-written.
 pub(super) struct Pipeline {
     policy: FillPolicy,
     batch: Vec<Job>,
@@ -87,8 +87,8 @@ impl Pipeline {
         done
     }
 
-    /// The directory of the file that is to be made as `path`, if no thread has it yet: what is submitted next comes behind
-    /// it. A link can come back without being made, with something else under its name.
+    /// The directory of the file that is to be made as `path`, if no thread has it yet: what is submitted next comes
+    /// after it. Only of a file: a link may come back without being made.
     pub(super) fn parent_of_next(&self, path: &SafePath) -> Option<Arc<OwnedFd>> {
         let is_file = |job: &&Job| matches!(job, Job::File { new, .. } if new.path == *path);
         self.batch.iter().rfind(is_file).map(|job| job.parent().clone())
@@ -124,7 +124,7 @@ impl Pipeline {
         seen
     }
 
-    /// Gives the batch to a thread; where all are busy, this one has time to work itself.
+    /// Gives the batch to a thread. If all are busy, the calling thread does the work.
     fn send(&mut self) -> Vec<Done> {
         self.batch_bytes = 0;
         let batch = std::mem::take(&mut self.batch);
@@ -154,7 +154,7 @@ impl Drop for Pipeline {
         }
         self.jobs = None;
         for thread in self.threads.drain(..) {
-            // Whoever dropped this is on the way out, maybe of a panic: a second one would abort.
+            // This may be dropped by a panic, and a second panic would abort.
             let _ = thread.join();
         }
     }
@@ -186,7 +186,7 @@ mod tests {
     use crate::unpack::fill::{Data, Imperfect};
     use crate::unpack::new_file::NewFile;
 
-    /// No archive makes one: the root is no file.
+    /// No archive leads to this: the root is not a file.
     fn job_that_panics() -> Job {
         let member = Member::new(".", Kind::Regular { size: 0 }, 0o644);
         let new = NewFile {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_panic_of_one_thread_is_everyones_and_nobody_waits_for_it() {
+    fn a_panic_in_one_thread_ends_the_wait_for_all() {
         let (fs_block, clone_policy) = (Alignment::DEFAULT, ClonePolicy::Never);
         let policy = FillPolicy { fs_block, clone_policy, imperfect: Imperfect::Discard };
         for threads in [1, 3] {

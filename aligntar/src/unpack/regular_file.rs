@@ -45,7 +45,7 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    /// The data, or a way to it, where it can be had without the source; `None` where it must be read piece by piece.
+    /// The data, or where another thread finds it; `None` if it must be read from the source piece by piece.
     fn data<S: Source + ?Sized>(
         &mut self,
         at: Context<'_>,
@@ -70,7 +70,7 @@ impl Unpacker<'_> {
         })
     }
 
-    /// Makes a file also where that takes the removal of an empty directory.
+    /// Makes a file, and removes an empty directory of that name if need be.
     pub(super) fn make_anyway(&mut self, new: NewFile) -> Result<EmptyFile, UnpackError> {
         let new = match new.make() {
             Ok(made) => return Ok(made),

@@ -28,9 +28,9 @@ impl Unpacker<'_> {
         .map_err(dirent.at.failed(call))
     }
 
-    /// Removes a file or an empty directory; a directory with content is not for an archive to remove.
+    /// Removes a file or an empty directory. An archive may not remove a directory that has content.
     pub(super) fn remove(&mut self, dirent: DirEntry<'_>, path: &SafePath) -> Result<(), UnpackError> {
-        // What is on its way may lie in it.
+        // A thread may still make a file in it.
         self.settle();
         match unlinkat(dirent.parent, os(dirent.name), AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) if dirent.is_directory()? => {

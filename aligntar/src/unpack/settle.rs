@@ -8,8 +8,9 @@ use super::job::{Done, Job, NotDone};
 use super::pipeline::Pipeline;
 use super::unpacker::Unpacker;
 
-/// Capacity up to which the memory of a file's data is used again, in bytes: that of most files. There are as many as
-/// files on their way at once, so larger ones would keep more memory than [`pipeline`] allows for.
+/// The memory of a file's data is used again up to this capacity, in bytes, which most files stay below. There are as
+/// many such buffers as files with the threads at once; larger ones would keep more memory than [`pipeline`] allows
+/// for.
 const SPARE_BYTES: usize = 4096;
 
 impl Unpacker<'_> {
@@ -35,14 +36,14 @@ impl Unpacker<'_> {
         }
     }
 
-    /// Waits until nothing is on its way, whatever came of it.
+    /// Waits until the threads have nothing left, and takes what came of it.
     pub(super) fn settle(&mut self) {
         let done = self.pipeline.as_mut().map(Pipeline::wait);
         self.count(done.unwrap_or_default());
     }
 
-    /// A job that came back is done when no thread has anything to make, and after those that came before it in the
-    /// archive: it may need what they make, or have to remove a directory that is in its way.
+    /// A job that came back is done again when no thread has anything left, in the order of the archive: it may need
+    /// what others make, or have to remove a directory that has its name.
     pub(super) fn count(&mut self, mut done: Vec<Done>) {
         if done.iter().any(Done::is_to_do_again) {
             let others = self.pipeline.as_mut().map(Pipeline::wait);

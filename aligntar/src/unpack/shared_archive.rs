@@ -1,4 +1,4 @@
-//! The archive's file for other threads: one descriptor of their own for all members.
+//! The archive's file for other threads: one descriptor for all members.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use super::dir_entry::InodeId;
 pub(super) struct SharedArchive(Option<(InodeId, Arc<File>)>);
 
 impl SharedArchive {
-    /// `archive` for as long as any thread has it, whatever becomes of the borrowed one.
+    /// `archive` for as long as any thread has it, even if the borrowed file is closed.
     pub(super) fn share(&mut self, archive: &File) -> io::Result<Arc<File>> {
         let inode = InodeId::of(&fstat(archive)?);
         if let Some((known, shared)) = &self.0

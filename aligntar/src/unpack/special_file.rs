@@ -46,7 +46,7 @@ impl Unpacker<'_> {
     }
 }
 
-/// What was just made as `dirent`, without opening it as what it is.
+/// Opens what was just made as `dirent` with O_PATH, which has no side effects.
 fn open_new(dirent: DirEntry<'_>, file_type: FileType, device: Dev) -> Result<(OwnedFd, Stat), UnpackError> {
     let DirEntry { at, parent, name } = dirent;
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -70,7 +70,7 @@ fn device(at: Context<'_>, major: u32, minor: u32) -> Result<Dev, UnpackError> {
     is_known.then(|| makedev(major, minor)).ok_or_else(|| at.refused(Refusal::DeviceNumber))
 }
 
-/// Whether `stat` can be of what was just made: another name of a file elsewhere has more than one.
+/// Whether `stat` can be that of a new file: a further name of a file elsewhere has a link count above one.
 fn is_new(stat: &Stat, file_type: FileType, device: Dev) -> bool {
     let is_device = matches!(file_type, FileType::CharacterDevice | FileType::BlockDevice);
     let is_same = FileType::from_raw_mode(stat.st_mode) == file_type && (!is_device || stat.st_rdev == device);

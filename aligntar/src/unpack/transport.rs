@@ -1,4 +1,4 @@
-//! Which way a member's data takes, decided before anything is made.
+//! How a member's data gets into its file, decided before anything is made.
 
 use super::error::Refusal;
 use crate::align::Alignment;
@@ -8,9 +8,9 @@ use crate::transfer::ClonePolicy;
 
 /// Data from this length on is cloned under [`ClonePolicy::IfPossible`], shorter data is copied. In bytes.
 ///
-/// A clone costs the same for any length, and the tail that is no whole block is copied behind it. Into new files out of
-/// one warm archive, µs a file with the creation, medians of 7 × 500 files, and in brackets with all of it on the disk
-/// (Linux 6.18, two busy cores, loop devices):
+/// A clone costs the same for any length, and the tail that is no whole block is copied behind it. Into new files out
+/// of one warm archive, µs a file with the creation, medians of 7 × 500 files, and in brackets with all of it on the
+/// disk (Linux 6.18, two busy cores, loop devices):
 ///
 /// | bytes | Btrfs clone | Btrfs copy | XFS clone | XFS copy |
 /// |---|---|---|---|---|
@@ -28,8 +28,8 @@ use crate::transfer::ClonePolicy;
 /// waited for, from 8 KiB or 30 KiB if it is. 16 KiB is between them.
 const CLONE_FROM: u64 = 16 * 1024;
 
-/// Data of up to this length that cannot be cloned is held in memory as a whole, so that any thread can write it and a
-/// read that fails leaves nothing behind. In bytes.
+/// Data of up to this length that cannot be cloned is held in memory as a whole. Then any thread can write it, and a
+/// failed read leaves nothing behind. In bytes.
 const MEMORY: u64 = 256 * 1024;
 
 /// How a member's data gets into its file.
@@ -65,7 +65,7 @@ impl Transport {
     }
 }
 
-/// Everything that is added up later on, added up once with care.
+/// Checks all sums here once, so that nothing overflows later.
 fn check(entry: &Entry, archive_len: Option<u64>) -> Result<(), Refusal> {
     let (size, stored_len, data_offset) = (entry.member.size(), entry.stored_len, entry.data_offset);
     let archive_len = archive_len.unwrap_or(u64::MAX);

@@ -22,19 +22,20 @@ use crate::transfer::Transferred;
 
 /// Makes members below one directory, in the order they are handed in.
 ///
-/// Existing files are replaced by unlink, never written through; existing directories are kept. Attributes of
-/// directories are set by [`Unpacker::finish`], since making what is in them changes their times. Runs of zeros, 64 KiB
-/// at multiples of 64 KiB, become holes where data goes through memory; where it does not, holes of the archive stay.
+/// An existing file is unlinked and made anew, never written through. An existing directory is kept.
+/// [`Unpacker::finish`] sets the attributes of directories, since making what is in them changes their times. Where
+/// data goes through memory, runs of 64 KiB zeros, at multiples of 64 KiB, become holes; elsewhere holes of the archive
+/// stay.
 ///
 /// | | [`Unpacker::new`] | [`Unpacker::with_observer`] |
 /// |---|---|---|
-/// | a member that cannot be made | an error | told, the others are made |
-/// | owner, attribute, mode or times that cannot be set | an error, the file is removed | told, the file stays without |
-/// | a path through a symbolic link | an error | followed and told, if this run has made the link and it leads to a directory below the root |
+/// | a member that cannot be made | an error | reported, the others are made |
+/// | owner, attribute, mode or times that cannot be set | an error, the file is removed | reported, the file stays without |
+/// | a path through a symbolic link | an error | followed and reported, if this run has made the link and it leads to a directory below the root |
 /// | a hard link to a member that comes later | an error | made by [`Unpacker::finish`] |
 ///
-/// A file whose data is not whole is removed again. Dropped without [`Unpacker::finish`], it waits for its threads;
-/// directories then keep mode 0700.
+/// A file whose data is not whole is removed again. If dropped without [`Unpacker::finish`], it waits for its threads,
+/// and directories keep mode 0700.
 pub struct Unpacker<'a> {
     pub(super) root: BorrowedFd<'a>,
     pub(super) options: UnpackOptions<'a>,
@@ -48,7 +49,7 @@ pub struct Unpacker<'a> {
     pub(super) pipeline: Option<Pipeline>,
     pub(super) archive: SharedArchive,
     pub(super) buffer: Vec<u8>,
-    /// Memory of data that is written, for the next.
+    /// Memory of data that was written, for the next file.
     pub(super) spare: Vec<Vec<u8>>,
     pub(super) moved: Transferred,
     /// The first error that is to end the work, until it is given to the caller.
@@ -109,7 +110,7 @@ impl<'a> Unpacker<'a> {
         })
     }
 
-    /// Has the observer hear of `error`; without one it ends the work.
+    /// Reports `error` to the observer; without one, `error` ends the work.
     pub(super) fn fail(&mut self, error: UnpackError) {
         let judged = match &mut self.observer {
             Some(observer) => observer.failed(error),

@@ -1,4 +1,4 @@
-//! Hard links whose targets are not there, and may come later.
+//! Hard links that wait for their targets, which may come later in the archive.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +14,7 @@ pub(super) struct WaitingLink {
     pub(super) offset: u64,
     pub(super) path: SafePath,
     pub(super) target: SafePath,
-    /// What is told if the target never comes.
+    /// Reported if the target never comes.
     pub(super) error: UnpackError,
 }
 
@@ -30,7 +30,7 @@ impl WaitingLink {
     }
 }
 
-/// By path, for another member may take that.
+/// By path, since another member may take the path.
 pub(super) struct WaitingLinks {
     links: HashMap<SafePath, WaitingLink>,
     bytes: usize,
@@ -43,7 +43,7 @@ impl WaitingLinks {
         WaitingLinks { links: HashMap::new(), bytes: 0, limit }
     }
 
-    /// Has `link` wait, whose target is missing as `error` says; gives that back if there is no room.
+    /// Keeps `link`, whose target is missing as `error` says. Returns `error` if there is no room.
     pub(super) fn add(&mut self, link: NewLink, error: UnpackError) -> Result<(), UnpackError> {
         let NewLink { archived, offset, path, target, .. } = link;
         self.remove(&path);

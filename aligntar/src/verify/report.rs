@@ -36,9 +36,9 @@ pub struct Unaligned {
 /// Blocks of the archive's file, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sharing {
-    /// That it has: its length without holes, rounded to blocks.
+    /// All that it has: its length without holes, rounded to blocks.
     pub mapped_bytes: u64,
-    /// Of these, that other files or other places of this one use as well.
+    /// Those of them that other files, or other places of this one, use too.
     pub shared_bytes: u64,
 }
 
@@ -62,7 +62,7 @@ fn in_nested(path: &[u8]) -> String {
 /// What is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum ProblemKind {
-    /// It cannot be read on from here; what follows in the archive, or in the nested one, was not looked at.
+    /// It cannot be read any further. What follows in this archive, nested or not, was not checked.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The last member is followed by nothing.

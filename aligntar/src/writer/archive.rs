@@ -15,8 +15,8 @@ use crate::transfer::{ClonePolicy, Transferred};
 /// How an archive is laid out and its data moved.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteOptions {
-    /// Data of regular files of at least this many bytes starts on a multiple of it; by default the block size of the
-    /// output's file system, 4096 bytes where the output is a stream.
+    /// The data of regular files that have at least this many bytes starts on a multiple of it. By default this is the
+    /// block size of the output's file system, or 4096 bytes where the output is a stream.
     pub alignment: Option<Alignment>,
     /// What stands in front of aligned data.
     pub padding: Padding,
@@ -37,8 +37,7 @@ pub struct Writer<'f> {
 }
 
 impl<'f> Writer<'f> {
-    /// An archive in a file that the caller opened, from the position it is at to the file's end: what was behind the
-    /// position is cut off.
+    /// An archive in a file that the caller opened. It begins at the file's position; what was behind that is cut off.
     ///
     /// A pipe, a device, or a file opened with O_APPEND is written as [`Writer::to_stream`] does.
     ///
@@ -51,7 +50,7 @@ impl<'f> Writer<'f> {
         Writer::with(output, fs_block, options)
     }
 
-    /// An archive that goes forward only: the same bytes, copied. Offsets, and so the alignment, count from its start.
+    /// An archive in a stream: the same bytes, all copied. Offsets, and so the alignment, count from its start.
     ///
     /// # Errors
     /// [`WriteError::NotAFile`] under [`ClonePolicy::Required`].
@@ -113,8 +112,8 @@ impl<'f> Writer<'f> {
         taken.map_err(|source: io::Error| WriteError::Stream { path: lossy(&member.path), source })
     }
 
-    /// Appends a regular file that is an archive itself, written in place by `fill`: its members' data lies on blocks
-    /// of this file too. The size in `member` does not count; it is filled in at the end.
+    /// Appends a regular file that is itself an archive, which `fill` writes in place. The data of its members lies on
+    /// blocks of this file too. The size in `member` does not count: the right one is filled in at the end.
     ///
     /// # Errors
     /// What `fill` gives, or [`WriteError`] as `E`; [`WriteError::NotAFile`] where the output is a stream.
@@ -152,8 +151,8 @@ impl<'f> Writer<'f> {
         Ok(())
     }
 
-    /// Writes the end-of-archive marker and everything still in memory. A file's position is behind the archive then.
-    /// Nothing is synced.
+    /// Writes the end-of-archive marker and everything still in memory. The file's position is then behind the archive.
+    /// This syncs nothing.
     ///
     /// # Errors
     /// [`WriteError::Output`].

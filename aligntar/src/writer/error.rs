@@ -6,8 +6,10 @@ use crate::align::AlignError;
 use crate::shown::ShownName;
 use crate::transfer::TransferError;
 
-/// Why a member could not be written. The archive is incomplete then, but for [`WriteError::Source`] and
-/// [`WriteError::Stream`]: there the member is whole, with zeros in place of what could not be read.
+/// Why a member could not be written.
+///
+/// The archive is then incomplete. Only after [`WriteError::Source`] and [`WriteError::Stream`] the member is whole,
+/// with zeros in place of what could not be read, and the archive can go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The output's block size is unknown.
@@ -51,7 +53,7 @@ pub enum WriteError {
         source: io::Error,
     },
     /// The member's size and its data do not agree, or data was given for a member that has none.
-    #[error("member {path:?} says {size} bytes of data, {given} were given")]
+    #[error("member {path:?} has a size of {size} bytes, but {given} bytes of data were given")]
     SizeMismatch {
         /// The member's path.
         path: ShownName,
@@ -62,13 +64,15 @@ pub enum WriteError {
     },
     /// A path or link target that a tar archive cannot hold: one with a NUL byte, or the empty path of a character
     /// device, which is padding ([`Padding::DummyHeaders`](crate::Padding::DummyHeaders)).
-    #[error("{path:?}, or what it links to, has a NUL byte or names no device: no path for an archive")]
+    #[error(
+        "{path:?} cannot be in an archive: it or what it links to has a NUL byte, or it is a device without a name"
+    )]
     BadPath {
         /// The member's path.
         path: ShownName,
     },
     /// An extended attribute whose name is empty or has a NUL byte, which no file system has and no reader takes.
-    #[error("member {path:?} has an extended attribute of the name {name:?}: no name for one")]
+    #[error("member {path:?} has an extended attribute with the invalid name {name:?}")]
     BadAttribute {
         /// The member's path.
         path: ShownName,
@@ -76,7 +80,7 @@ pub enum WriteError {
         name: ShownName,
     },
     /// Extended attributes, a path and a link target that together are more than readers take.
-    #[error("member {path:?} has extended attributes of {len} bytes, readers of pax headers stop at {limit}")]
+    #[error("member {path:?} has extended attributes of {len} bytes; readers of pax headers stop at {limit}")]
     ExtensionsTooLong {
         /// The member's path.
         path: ShownName,

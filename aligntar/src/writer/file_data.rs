@@ -29,7 +29,7 @@ impl Writer<'_> {
     /// Appends a regular file with the first `member.size()` bytes of `source`: whole blocks by clone, the rest copied.
     ///
     /// # Errors
-    /// [`WriteError::Source`] if the source is shorter or cannot be read; others as they come.
+    /// [`WriteError::Source`] if the source is shorter or cannot be read; others when the archive cannot be written.
     pub fn append_file(&mut self, member: &Member, source: &File) -> Result<(), WriteError> {
         self.append_file_at(member, source, 0)
     }
@@ -44,7 +44,7 @@ impl Writer<'_> {
     }
 
     /// As [`Writer::append_file`], with the data in pieces: `target_offset` counts from the file's first byte, pieces
-    /// are in its order, and what none of them covers is zeros, a hole where the output can have one.
+    /// are in its order. What no piece covers is zeros, or a hole where the output can have one.
     ///
     /// # Errors
     /// As [`Writer::append_file`]; [`WriteError::SizeMismatch`] for pieces out of order or past the member's size.

@@ -10,13 +10,13 @@ use crate::shown::lossy;
 /// What stands in front of a member so that its data starts on a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
-    /// A record `comment` in the member's extended header, whose value readers ignore (POSIX pax): all are silent.
+    /// A record `comment` in the member's extended header. Readers ignore its value (POSIX pax), and none warns of it.
     #[default]
     Comment,
-    /// A record of a vendor, `CKPT.pad`, as libarchive has `LIBARCHIVE.pad`: GNU tar warns of each.
+    /// A record with a vendor's keyword, `CKPT.pad`, like libarchive's `LIBARCHIVE.pad`. GNU tar warns of each.
     Vendor,
-    /// Headers without a name, character device 0:0, as podman pull request 25050 wrote them first: most readers fail
-    /// at them or make devices; for archives that only that code and this crate read.
+    /// Headers of character device 0:0 without a name, as podman pull request 25050 wrote them first. Most readers fail
+    /// at them or make devices: use this only for archives that that code or this crate will read.
     DummyHeaders,
 }
 
@@ -38,7 +38,7 @@ impl Layout {
     pub(crate) fn push_headers(self, member: &Member, offset: u64, bytes: &mut Vec<u8>) -> Result<Block, WriteError> {
         check_names(member)?;
         let mut records = header::pax_records(member);
-        // Rather data beside its block than a header that others do not read.
+        // Better data off its block than a header that others do not read.
         let most_padding = self.alignment.bytes() + 2 * TAR_BLOCK;
         if self.aligns(member) && records.as_bytes().len() as u64 + most_padding <= PAX_BODY_LIMIT {
             let too_large = || WriteError::TooLarge { path: lossy(&member.path) };
@@ -85,7 +85,7 @@ pub(crate) fn filling(len: u64) -> &'static [u8] {
     &[0; TAR_BLOCK as usize][..(padded - len) as usize]
 }
 
-/// What readers refuse is not written.
+/// Refuses to write what readers refuse to read.
 fn check_names(member: &Member) -> Result<(), WriteError> {
     let target: &[u8] = match &member.kind {
         Kind::HardLink { target } | Kind::Symlink { target } => target,

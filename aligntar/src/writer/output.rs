@@ -55,7 +55,7 @@ impl<'f> Output<'f> {
             return Ok(Output::of_stream(file));
         }
         let position = seek(file.as_fd(), SeekFrom::Current(0))?;
-        // BTRFS writes a file out when it is closed once it was cut to nothing, even if it was empty before.
+        // BTRFS writes out a file at close if it was ever cut to nothing, even if it was empty before.
         if stat.st_size as u64 > position {
             file.set_len(position)?;
         }
@@ -128,8 +128,8 @@ impl<'f> Output<'f> {
         Ok(())
     }
 
-    /// Lets `place` put `length` bytes at an offset of the file, by whatever means, perhaps `with_holes`; they count as
-    /// written whatever it gives. `None` if the output is no file.
+    /// Lets `place` put `length` bytes at an offset of the file, by whatever means, perhaps `with_holes`. They count as
+    /// written, whatever `place` returns. `None` if the output is not a file.
     pub(super) fn place<T>(
         &mut self,
         length: u64,
@@ -169,7 +169,7 @@ impl<'f> Output<'f> {
         }
     }
 
-    /// Takes back everything from `offset` on; `false` if that has left for a stream.
+    /// Takes back everything from `offset` on; `false` if a stream has it already.
     pub(super) fn rewind(&mut self, offset: u64) -> Result<bool, WriteError> {
         match (offset.checked_sub(self.written), &self.sink) {
             (Some(kept), _) => self.buffer.truncate(kept as usize),
@@ -208,7 +208,7 @@ impl<'f> Output<'f> {
         Ok(())
     }
 
-    /// Gives blocks back that a file system holds ready behind what is written, before a hole takes their place.
+    /// Frees the blocks that a file system has allocated ahead, before a hole takes their place.
     ///
     /// XFS allocates some 10 MB ahead of a write that extends a file: clones replace those blocks, holes would leave
     /// them in the file. It also starts writing a file out that is cut when it is closed, so nothing is cut otherwise.

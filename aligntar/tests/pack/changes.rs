@@ -122,7 +122,7 @@ fn a_file_that_ends_early_has_the_length_that_it_has_then() {
 }
 
 #[test]
-fn what_moves_or_becomes_another_thing_leaves_an_archive_that_can_be_unpacked() {
+fn files_that_move_or_change_kind_leave_an_archive_that_can_be_unpacked() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
     for name in ["gone", "moved", "replaced"] {

@@ -25,7 +25,8 @@ impl Upperdir {
     /// Hides what the lower layers show at `path`.
     ///
     /// Where the upperdir has nothing of that name, this makes a whiteout, and copies up the parents. Where it has a
-    /// directory, this marks the directory opaque, as the kernel does for `rm -r d; mkdir d`. The parent keeps its times.
+    /// directory, this marks the directory opaque, as the kernel does for `rm -r d; mkdir d`. The parent keeps its
+    /// times.
     ///
     /// # Errors
     /// As [`copy_up_dir`](Self::copy_up_dir), and [`ApplyError::Root`] for the root itself.

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// Names a walk has met before threads are started: most diffs are shorter, and starting those costs more than it saves.
+/// Names a walk has met before threads are started: most diffs are shorter, and starting those costs more than it
+/// saves.
 const MANY_NAMES: usize = 256;
 
 /// Results that may lie ready, by [`Weight`]; a name with its `stat` takes some 250 bytes.

@@ -86,7 +86,8 @@ struct HostConfig {
     userns_mode: String,
 }
 
-/// Of a folder `UID.GID`, which says where the daemon's ranges begin, not how long they are: no file has IDs behind them.
+/// Of a folder `UID.GID`, which says where the daemon's ranges begin, not how long they are: no file has IDs behind
+/// them.
 fn parse_remapped(folder: &str) -> Option<IdMap> {
     let (uid, gid) = folder.split_once('.')?;
     let range = |host_id: &str| {

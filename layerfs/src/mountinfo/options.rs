@@ -79,9 +79,9 @@ impl OverlayOptions {
         })
     }
 
-    /// A relative layer starts at the mounter's working directory, which nobody recorded. containers/storage mounts from
-    /// a folder above the mount point. So this takes the one folder above it, or above an absolute layer, in which every
-    /// relative layer is a directory.
+    /// A relative layer starts at the mounter's working directory, which nobody recorded. containers/storage mounts
+    /// from a folder above the mount point. So this takes the one folder above it, or above an absolute layer, in which
+    /// every relative layer is a directory.
     fn make_absolute(&mut self, merged: &Path, is_dir: &dyn Fn(&Path) -> bool) -> Result<(), MountsError> {
         let Some(option) = self.paths().find(|path| path.is_relative()).cloned() else { return Ok(()) };
         let mut fitting = self.folders_above(merged);

@@ -10,7 +10,7 @@ use crate::inode::os;
 use crate::unpack::dir_entry::InodeId;
 use crate::unpack::error::Refusal;
 
-/// Links that one path leads through at most, as for the kernel (path_resolution(7)), and ways back up that it takes.
+/// The most links and steps upwards that one path may take; the kernel follows 40 links (path_resolution(7)).
 const TURNS: usize = 40;
 
 /// Why a path does not lead anywhere.
@@ -47,7 +47,7 @@ pub(super) struct Walk<'r> {
     pub(super) path: Vec<u8>,
     /// The next is last.
     todo: Vec<Name>,
-    /// Links and ways upwards so far, each of which costs as much as the whole path.
+    /// Links and steps upwards so far, each of which costs as much as the whole path.
     turns: usize,
 }
 
@@ -133,7 +133,7 @@ impl<'r> Walk<'r> {
         Ok(self.here.as_ref().expect("it was opened above").as_fd())
     }
 
-    /// From here on there is nothing. Names of links come before all others, so that only the path's own are left.
+    /// Nothing exists from here on. Names of links come before all others, so only names of the path itself are left.
     fn add_missing(&mut self, name: Name) {
         push(&mut self.path, &name.bytes);
         while let Some(name) = self.todo.pop() {
