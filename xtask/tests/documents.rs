@@ -57,6 +57,38 @@ fn examples_of_style_are_the_codes_own() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn what_the_architecture_names_is_there() -> Result<()> {
+    let workspace = workspace()?;
+    let text = fs::read_to_string(workspace.join("ARCHITECTURE.md"))?;
+    let missing: Vec<&str> =
+        quoted(&text).filter(|word| word.contains('/') && !workspace.join(word).exists()).collect();
+    ensure!(missing.is_empty(), "no such file or folder: {missing:?}");
+    Ok(())
+}
+
+/// A stranger's walk: from each file of an answer, the name of the next one leads there.
+#[test]
+fn every_answer_is_at_most_three_files_away() -> Result<()> {
+    let workspace = workspace()?;
+    let text = fs::read_to_string(workspace.join("ARCHITECTURE.md"))?;
+    let answers = text.lines().filter(|line| line.starts_with("| ") && line.contains("? | `"));
+    let mut count = 0;
+    for answer in answers {
+        let steps: Vec<&Path> = quoted(answer).map(Path::new).collect();
+        ensure!((1..=3).contains(&steps.len()), "{} files: {answer}", steps.len());
+        for pair in steps.windows(2) {
+            let here = fs::read_to_string(workspace.join(pair[0]))?;
+            let next = pair[1].file_stem().context("a file has a name")?.to_string_lossy().replace('_', "");
+            let is_named = here.to_lowercase().replace('_', "").contains(&next);
+            ensure!(is_named, "{} does not name {}", pair[0].display(), pair[1].display());
+        }
+        count += 1;
+    }
+    ensure!(count >= 10, "{count} questions");
+    Ok(())
+}
+
 fn without_indent(code: &str) -> String {
     code.lines().map(|line| line.trim_start().to_owned() + "\n").collect()
 }

@@ -43,6 +43,18 @@ fn imports_of_xtask_point_down() -> Result<()> {
     check(&rules::XTASK)
 }
 
+/// ARCHITECTURE.md draws the table of floors for people.
+#[test]
+fn the_architecture_has_the_same_floors() {
+    let text = include_str!("../../../ARCHITECTURE.md");
+    let section = text.split("\n## ").find(|section| section.starts_with("Floors")).unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let drawn: Vec<BTreeSet<&str>> = rows.map(|row| row.split('`').skip(1).step_by(2).collect()).collect();
+    let floors: Vec<BTreeSet<&str>> =
+        rules::CKPT_CORE.floors.iter().map(|floor| floor.iter().copied().collect()).collect();
+    assert_eq!(drawn, floors);
+}
+
 fn check(rules: &Rules) -> Result<()> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     let faults = faults(rules, workspace)?;
