@@ -7,5 +7,6 @@ pub(crate) mod hook;
 pub(crate) mod link_remaps;
 pub(crate) mod mount_points;
 pub(crate) mod orphans;
+pub(crate) mod prefreeze;
 pub(crate) mod processes;
 pub(crate) mod watched;

@@ -12,6 +12,7 @@ pub(crate) mod cgroup;
 pub(crate) mod diagnosis;
 mod error;
 mod facts;
+pub(crate) mod freeze_group;
 mod interface;
 mod podman;
 mod requests;

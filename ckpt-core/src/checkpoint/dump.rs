@@ -14,9 +14,10 @@ use crate::archive::CHECKPOINT;
 use crate::criu::hook::{HookCall, HookServer};
 use crate::criu::link_remaps::LinkRemaps;
 use crate::criu::orphans::{INTERVAL, Orphans};
+use crate::criu::prefreeze;
 use crate::criu::watched;
-use crate::engine::bundle;
 use crate::engine::cgroup::in_cgroup_of;
+use crate::engine::{bundle, freeze_group};
 use crate::host::child::{Child, ChildError, Said, poll_all};
 use crate::host::interrupt::Interrupt;
 use crate::host::session::{Session, SessionError};
@@ -68,6 +69,9 @@ impl Dump {
             .map_err(|source| SessionError::new("note open files in", session.path(), source))?;
         let watched = watched::scan_paths(plan.facts.state.pid, in_cgroup_of(&plan.facts.id));
         let hook = HookServer::install(&session, &watched)?;
+        if let Some(group) = freeze_group::of(&plan.facts.id) {
+            prefreeze::plan(&session, &group)?;
+        }
         let fifo = session.fifo("export")?;
         // Non-blocking, so that it opens before there is a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -134,6 +138,7 @@ impl Dump {
         drop((hook, export));
         podman.end();
         work::wait_for_end_of(Work::Dump(session.path()), None);
+        prefreeze::thaw_if_unguarded(&session);
     }
 
     /// Waits for podman's end and gives its words.
@@ -148,6 +153,7 @@ impl Dump {
         if !said.status.success() {
             work::wait_for_end_of(Work::Dump(session.path()), None);
         }
+        prefreeze::thaw_if_unguarded(&session);
         Ok(said)
     }
 }

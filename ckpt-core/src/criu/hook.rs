@@ -30,6 +30,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 
 use super::configuration::{self, Administrators};
+use super::prefreeze;
 use crate::host::programs;
 use crate::host::session::{Session, SessionError};
 
@@ -113,9 +114,12 @@ impl Moment {
     }
 }
 
-/// CRIU calls its script at more moments than are ours.
+/// CRIU calls its script at more moments than are the waiting run's; before a dump, the script itself has work to do.
 pub(crate) fn ask_for_verdict(session: &Path) -> u8 {
     let action = env::var_os("CRTOOLS_SCRIPT_ACTION").unwrap_or_default();
+    if action == "pre-dump" {
+        prefreeze::freeze(session);
+    }
     let Some(moment) = Moment::of_action(action.as_bytes()) else { return 0 };
     let image_dir = env::var_os("CRTOOLS_IMAGE_DIR").unwrap_or_default();
     match ask(session, moment, &image_dir) {
