@@ -48,6 +48,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `examples/` has both as programs.
+//!
 //! | to | see |
 //! |---|---|
 //! | write members, or nested archives | [`Writer`] |

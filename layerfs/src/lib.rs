@@ -28,6 +28,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `examples/` has two programs that need no container: one prints the changes of an upperdir, one hides a path.
+//!
 //! # Requirements
 //!
 //! Linux 5.6 (`openat2`) and a mounted `/proc`. Reading `trusted.*` xattrs takes `CAP_SYS_ADMIN`: without it the kernel

@@ -1,8 +1,8 @@
 //! A name in a directory, which a member takes.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Stat, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat, unlinkat};
 
 use super::context::Context;
 use super::error::UnpackError;
@@ -17,6 +17,14 @@ pub(super) struct DirEntry<'p> {
 }
 
 impl DirEntry<'_> {
+    /// Opens what has the name, with O_PATH, and never follows it; `flags` may ask for a directory.
+    pub(super) fn open(self, flags: OFlags) -> Result<(OwnedFd, Stat), UnpackError> {
+        let flags = flags | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = openat(self.parent, os(self.name), flags, Mode::empty()).map_err(self.at.failed("open"))?;
+        let stat = fstat(&opened).map_err(self.at.failed("fstat"))?;
+        Ok((opened, stat))
+    }
+
     pub(super) fn is_directory(self) -> Result<bool, UnpackError> {
         let stat = statat(self.parent, os(self.name), AtFlags::SYMLINK_NOFOLLOW).map_err(self.at.failed("stat"))?;
         Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)

@@ -1,6 +1,6 @@
 //! A directory: made if it is missing. Its attributes wait until everything is in it.
 
-use rustix::fs::{Mode, OFlags, fstat, mkdirat, openat};
+use rustix::fs::{Mode, OFlags, mkdirat};
 use rustix::io::Errno;
 
 use super::dir_entry::{DirEntry, InodeId};
@@ -28,9 +28,7 @@ impl Unpacker<'_> {
             }
             made => made.map_err(dirent.at.failed("mkdir"))?,
         }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = openat(dirent.parent, os(dirent.name), flags, Mode::empty()).map_err(dirent.at.failed("open"))?;
-        let stat = fstat(&made).map_err(dirent.at.failed("fstat"))?;
+        let (made, stat) = dirent.open(OFlags::DIRECTORY)?;
         // What comes next most often lies in it.
         self.open_dirs.keep(path.as_bytes(), None, made);
         self.directories.add(dirent.at, path.clone(), InodeId::of(&stat), attributes)

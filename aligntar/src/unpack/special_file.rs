@@ -1,8 +1,8 @@
 //! Symbolic links, FIFOs and devices: made by name, looked at, then given their attributes by descriptor.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
-use rustix::fs::{Dev, FileType, Mode, OFlags, Stat, fstat, makedev, mknodat, openat, symlinkat};
+use rustix::fs::{Dev, FileType, OFlags, Stat, makedev, mknodat, symlinkat};
 
 use super::context::Context;
 use super::dir_entry::{DirEntry, InodeId};
@@ -33,7 +33,10 @@ impl Unpacker<'_> {
             Kind::Symlink { target } => symlinkat(os(target), parent, os(name)),
             _ => mknodat(parent, os(name), file_type, mode, device),
         })?;
-        let (made, stat) = open_new(dirent, file_type, device)?;
+        let (made, stat) = dirent.open(OFlags::empty())?;
+        if !is_new(&stat, file_type, device) {
+            return Err(at.refused(Refusal::Replaced));
+        }
         if let Kind::Symlink { target } = &member.kind
             && self.observer.is_some()
         {
@@ -44,15 +47,6 @@ impl Unpacker<'_> {
         wrong.into_iter().for_each(|error| self.fail(error));
         Ok(())
     }
-}
-
-/// Opens what was just made as `dirent` with O_PATH, which has no side effects.
-fn open_new(dirent: DirEntry<'_>, file_type: FileType, device: Dev) -> Result<(OwnedFd, Stat), UnpackError> {
-    let DirEntry { at, parent, name } = dirent;
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = openat(parent, os(name), flags, Mode::empty()).map_err(at.failed("open"))?;
-    let stat = fstat(&made).map_err(at.failed("fstat"))?;
-    if is_new(&stat, file_type, device) { Ok((made, stat)) } else { Err(at.refused(Refusal::Replaced)) }
 }
 
 /// The file type of `kind`, and the number of a device; zero for others.
@@ -80,7 +74,7 @@ fn is_new(stat: &Stat, file_type: FileType, device: Dev) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{CWD, lstat};
+    use rustix::fs::{CWD, Mode, lstat};
 
     #[test]
     fn further_names_of_files_elsewhere_are_not_new() {
