@@ -16,6 +16,7 @@ mod cgroups;
 mod configuration;
 mod debian;
 mod entry;
+mod file_system;
 mod host;
 mod images;
 mod init;
@@ -25,54 +26,27 @@ mod signals;
 
 use std::env;
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 
 use crate::cargo::Workspace;
 use cgroups::LabGroups;
 pub(crate) use cgroups::on_host as cgroups_on_host;
 pub(crate) use entry::{EntrySpec, join};
+pub(crate) use file_system::FileSystem;
 pub(crate) use host::{install_missing, is_root};
 use images::Images;
 pub(crate) use init::init;
 
 /// The exit code of a lab that could not be entered, as podman and docker use it.
 pub(crate) const EXIT_NOT_ENTERED: u8 = 125;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum FileSystem {
-    Btrfs,
-    Xfs,
-    Ext4,
-}
-
-impl FileSystem {
-    pub(crate) const ALL: [Self; 3] = [Self::Btrfs, Self::Xfs, Self::Ext4];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Btrfs => "btrfs",
-            Self::Xfs => "xfs",
-            Self::Ext4 => "ext4",
-        }
-    }
-}
-
-impl fmt::Display for FileSystem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
 
 /// Sparse files: only what is written takes space.
 pub(crate) const DEFAULT_IMAGE_GIB: u64 = 50;

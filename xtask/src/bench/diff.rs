@@ -11,16 +11,17 @@ mod results;
 mod rounds;
 mod subject;
 mod table;
+mod workload;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use serde::{Deserialize, Serialize};
 
 use super::report::{self, Bench};
 use crate::lab::FileSystem;
 use results::DiffReport;
+pub(crate) use workload::Workload;
 
 #[derive(Args)]
 pub(crate) struct DiffOptions {
@@ -32,23 +33,6 @@ pub(crate) struct DiffOptions {
     /// Take the release build of `ckpt` that is there instead of building it
     #[arg(long)]
     no_build: bool,
-}
-
-/// What is measured; handed to the lab as one argument in JSON.
-#[derive(Args, Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Workload {
-    /// Changed paths in the container: a tenth each appended to and deleted, the rest new
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1000..))]
-    changes: u32,
-    /// Files of the image; another image has a tenth of them
-    #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(1000..))]
-    image_files: u32,
-    /// Rounds of ckpt
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// Rounds of podman, which takes a minute for each
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-    stock_rounds: u32,
 }
 
 pub(super) fn run(options: &DiffOptions) -> Result<ExitCode> {

@@ -10,16 +10,17 @@
 mod results;
 mod rounds;
 mod table;
+mod workload;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use serde::{Deserialize, Serialize};
 
 use super::report::{self, Bench};
 use crate::lab::FileSystem;
 use results::FreezeReport;
+pub(crate) use workload::Workload;
 
 #[derive(Args)]
 pub(crate) struct FreezeOptions {
@@ -31,17 +32,6 @@ pub(crate) struct FreezeOptions {
     /// Take the release build of `ckpt` that is there instead of building it
     #[arg(long)]
     no_build: bool,
-}
-
-/// What is measured; handed to the lab as one argument in JSON.
-#[derive(Args, Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Workload {
-    /// Changed files of 100 MB in the container
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..))]
-    files: u32,
-    /// Rounds for each size and place
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
 }
 
 pub(super) fn run(options: &FreezeOptions) -> Result<ExitCode> {

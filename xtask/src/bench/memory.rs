@@ -12,16 +12,17 @@ mod results;
 mod rounds;
 mod subject;
 mod table;
+mod workload;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use serde::{Deserialize, Serialize};
 
 use super::report::{self, Bench};
 use crate::lab::FileSystem;
 use results::MemoryReport;
+pub(crate) use workload::Workload;
 
 #[derive(Args)]
 pub(crate) struct MemoryOptions {
@@ -33,29 +34,6 @@ pub(crate) struct MemoryOptions {
     /// Take the release build of `ckpt` that is there instead of building it
     #[arg(long)]
     no_build: bool,
-}
-
-/// What is measured; handed to the lab as one argument in JSON.
-#[derive(Args, Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Workload {
-    /// Memory of the process, in MiB: random, so nothing compresses it
-    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
-    mebibytes: u64,
-    /// Rounds of ckpt and of podman without an archive
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// Rounds of podman with an archive, which takes minutes for each; 0 leaves it out
-    #[arg(long, default_value_t = 1)]
-    stock_rounds: u32,
-    /// The OCI runtime, podman's default if not given
-    #[arg(long)]
-    runtime: Option<String>,
-}
-
-impl Workload {
-    fn bytes(&self) -> u64 {
-        self.mebibytes << 20
-    }
 }
 
 pub(super) fn run(options: &MemoryOptions) -> Result<ExitCode> {

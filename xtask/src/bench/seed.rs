@@ -10,18 +10,20 @@
 mod contender;
 mod results;
 mod rounds;
+mod summary;
 mod table;
 mod verdict;
+mod workload;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
 
 use super::report::{self, Bench};
 use crate::lab::FileSystem;
-use results::SeedReport;
+use summary::SeedReport;
+pub(crate) use workload::Workload;
 
 /// The two on which files can be cloned.
 #[derive(Clone, Copy, ValueEnum)]
@@ -49,36 +51,6 @@ pub(crate) struct SeedOptions {
     /// Take the release build of `ckpt` that is there instead of building it
     #[arg(long)]
     no_build: bool,
-}
-
-/// What is measured; handed to the lab as one argument in JSON.
-#[derive(Args, Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Workload {
-    /// Changed files in the container
-    #[arg(long, default_value_t = 51, value_parser = clap::value_parser!(u32).range(1..))]
-    files: u32,
-    /// Size of each, in MB (10^6 bytes)
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    megabytes: u64,
-    /// Rounds of ckpt and of podman's floor
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// Rounds of stock podman, which takes a minute for each; 0 leaves it out
-    #[arg(long, default_value_t = 1)]
-    stock_rounds: u32,
-    /// The OCI runtime, podman's default if not given
-    #[arg(long)]
-    runtime: Option<String>,
-}
-
-impl Workload {
-    fn file_bytes(&self) -> u64 {
-        self.megabytes * 1_000_000
-    }
-
-    fn data_bytes(&self) -> u64 {
-        u64::from(self.files) * self.file_bytes()
-    }
 }
 
 pub(super) fn run(options: &SeedOptions) -> Result<ExitCode> {

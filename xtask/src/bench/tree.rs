@@ -10,10 +10,12 @@
 mod census;
 mod contender;
 mod grow;
+mod limits;
 mod plan;
 mod results;
 mod rounds;
 mod sizes;
+mod summary;
 mod table;
 mod verdict;
 
@@ -25,10 +27,10 @@ use clap::Args;
 use super::{machine, report};
 use crate::cargo::Workspace;
 use crate::lab::FileSystem;
-use contender::LimitPrograms;
+use limits::LimitPrograms;
 pub(crate) use plan::TreePlan;
 use plan::{Scale, Workload};
-use results::TreeReport;
+use summary::TreeReport;
 
 #[derive(Args)]
 pub(crate) struct TreeOptions {

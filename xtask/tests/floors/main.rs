@@ -65,72 +65,38 @@ fn check(rules: &Rules) -> Result<()> {
 fn faults(rules: &Rules, workspace: &Path) -> Result<Vec<String>> {
     let modules = source::read_crate(workspace, rules.root)?;
     let arrows = arrows::arrows(&modules);
-    let mut faults = wrong_circles(rules, &modules, &arrows);
+    let rooms = arrows::between_rooms(&modules, &arrows);
+    let mut faults = told_circles(&modules, &arrows, "");
+    faults.extend(told_circles(&modules, &rooms, "::*"));
     faults.extend(wrong_floors(rules, &modules, &arrows));
     Ok(faults)
 }
 
-fn wrong_circles(rules: &Rules, modules: &[Module], arrows: &BTreeMap<(usize, usize), Arrow>) -> Vec<String> {
-    let known: BTreeSet<String> = rules.known_circles.iter().map(|circle| listed(circle)).collect();
-    let rooms = arrows::between_rooms(modules, arrows);
-    let mut found = told_circles(modules, arrows, "");
-    found.extend(told_circles(modules, &rooms, "::*"));
-
-    let new = found.iter().filter(|(circle, _)| !known.contains(*circle));
-    let mut faults: Vec<String> =
-        new.map(|(circle, way)| format!("  a circle: {circle}\n  one way around:{way}")).collect();
-    let gone = known.iter().filter(|circle| !found.contains_key(*circle));
-    faults.extend(gone.map(|circle| format!("  no longer a circle, delete it here: {circle}")));
-    faults
-}
-
-/// Each circle as the table spells it, and the arrows of one way around.
-fn told_circles(
-    modules: &[Module],
-    arrows: &BTreeMap<(usize, usize), Arrow>,
-    suffix: &str,
-) -> BTreeMap<String, String> {
+/// Each circle, and the arrows of one way around; `suffix` stands behind the names of its modules.
+fn told_circles(modules: &[Module], arrows: &BTreeMap<(usize, usize), Arrow>, suffix: &str) -> Vec<String> {
     let tell = |circle: BTreeSet<usize>| {
-        let way = circles::way_around(&circle, arrows);
         let mut names: Vec<String> = circle.iter().map(|module| modules[*module].name.clone() + suffix).collect();
         names.sort();
-        (listed(&names), way.iter().map(|arrow| format!("\n    {}", line(modules, arrow))).collect())
+        let way = circles::way_around(&circle, arrows);
+        let way: String = way.iter().map(|arrow| format!("\n    {}", line(modules, arrow))).collect();
+        format!("  a circle: {}\n  one way around:{way}", names.join(", "))
     };
     circles::circles(modules.len(), arrows).into_iter().map(tell).collect()
 }
 
-/// As the table spells it.
-fn listed<T: AsRef<str>>(circle: &[T]) -> String {
-    let names: Vec<String> = circle.iter().map(|name| format!("{:?}", name.as_ref())).collect();
-    format!("&[{}]", names.join(", "))
-}
-
 fn wrong_floors(rules: &Rules, modules: &[Module], arrows: &BTreeMap<(usize, usize), Arrow>) -> Vec<String> {
-    if rules.floors.is_empty() {
-        return Vec::new();
-    }
+    let rooms = &modules[0].children;
     let floor_of = |name: &str| rules.floors.iter().position(|floor| floor.contains(&name));
-    let mut faults: Vec<String> = modules[0]
-        .children
-        .keys()
-        .filter(|name| floor_of(name).is_none())
-        .map(|name| format!("  {name} has no floor in the table"))
-        .collect();
-    let strangers = rules.floors.iter().copied().flatten().filter(|name| !modules[0].children.contains_key(**name));
+    let homeless = rooms.keys().filter(|name| floor_of(name).is_none());
+    let mut faults: Vec<String> = homeless.map(|name| format!("  {name} has no floor in the table")).collect();
+    let strangers = rules.floors.iter().copied().flatten().filter(|name| !rooms.contains_key(**name));
     faults.extend(strangers.map(|name| format!("  the table has {name}, which is no module")));
 
-    let mut found = BTreeSet::new();
-    for arrow in arrows.values() {
+    let points_up = |arrow: &&Arrow| {
         let (from, to) = (modules[arrow.from].room(), modules[arrow.to].room());
-        if arrow.from != 0 && (arrow.to == 0 || floor_of(to) < floor_of(from)) {
-            found.insert((from, to));
-            if !rules.known_upward.contains(&(from, to)) {
-                faults.push(format!("  points up: {}", line(modules, arrow)));
-            }
-        }
-    }
-    let known: BTreeSet<_> = rules.known_upward.iter().copied().collect();
-    faults.extend(known.difference(&found).map(|pair| format!("  no longer points up, delete it here: {pair:?}")));
+        arrow.from != 0 && (arrow.to == 0 || floor_of(to) < floor_of(from))
+    };
+    faults.extend(arrows.values().filter(points_up).map(|arrow| format!("  points up: {}", line(modules, arrow))));
     faults
 }
 
@@ -144,33 +110,29 @@ mod tests {
 
     use super::*;
 
-    const RULES: Rules =
-        Rules { root: "src/lib.rs", floors: &[&["high"], &["low"]], known_circles: &[], known_upward: &[] };
+    const RULES: Rules = Rules { root: "src/lib.rs", floors: &[&["high"], &["low"]] };
 
     /// What is wrong with a crate of these files.
-    fn faults_of(rules: &Rules, files: &[(&str, &str)]) -> Result<Vec<String>> {
+    fn faults_of(files: &[(&str, &str)]) -> Result<Vec<String>> {
         let folder = tempfile::tempdir()?;
         for (name, text) in files {
             let path = folder.path().join("src").join(name);
             fs::create_dir_all(path.parent().context("below src")?)?;
             fs::write(path, text)?;
         }
-        faults(rules, folder.path())
+        faults(&RULES, folder.path())
     }
 
     #[test]
     fn a_circle_is_told_with_every_arrow_and_its_line() -> Result<()> {
-        let faults = faults_of(
-            &RULES,
-            &[
-                ("lib.rs", "mod high;\nmod low;"),
-                ("high.rs", "mod a;\nmod b;"),
-                ("high/a.rs", "use super::b::B;\npub struct A(B);"),
-                ("high/b.rs", "pub struct B;\npub fn f(_: &crate::high::a::A) {}"),
-                ("low.rs", ""),
-            ],
-        )?;
-        let told = "  a circle: &[\"high::a\", \"high::b\"]\n  one way around:\
+        let faults = faults_of(&[
+            ("lib.rs", "mod high;\nmod low;"),
+            ("high.rs", "mod a;\nmod b;"),
+            ("high/a.rs", "use super::b::B;\npub struct A(B);"),
+            ("high/b.rs", "pub struct B;\npub fn f(_: &crate::high::a::A) {}"),
+            ("low.rs", ""),
+        ])?;
+        let told = "  a circle: high::a, high::b\n  one way around:\
             \n    high::a -> high::b at src/high/a.rs:1: super::b::B\
             \n    high::b -> high::a at src/high/b.rs:2: crate::high::a::A";
         assert_eq!(faults, [told]);
@@ -180,8 +142,7 @@ mod tests {
     #[test]
     fn an_arrow_that_points_up_is_told() -> Result<()> {
         let low = "pub fn f() { println!(\"{}\", crate::high::f()); }";
-        let faults =
-            faults_of(&RULES, &[("lib.rs", "mod high; mod low;"), ("high.rs", "pub fn f() {}"), ("low.rs", low)])?;
+        let faults = faults_of(&[("lib.rs", "mod high; mod low;"), ("high.rs", "pub fn f() {}"), ("low.rs", low)])?;
         assert_eq!(faults, ["  points up: low -> high at src/low.rs:1: crate::high::f"]);
         Ok(())
     }
@@ -194,23 +155,14 @@ mod tests {
             ("high/part.rs", "pub struct Part(super::High, crate::Low);"),
             ("low.rs", "pub struct Low;\n#[cfg(test)] mod tests { use crate::high::High; }"),
         ];
-        assert_eq!(faults_of(&RULES, &files)?, [""; 0]);
+        assert_eq!(faults_of(&files)?, [""; 0]);
         Ok(())
     }
 
     #[test]
     fn the_table_must_name_what_is_there_and_nothing_else() -> Result<()> {
-        let stale = Rules { known_circles: &[&["high", "low"]], known_upward: &[("low", "high")], ..RULES };
-        let faults = faults_of(&stale, &[("lib.rs", "mod high; mod new;"), ("high.rs", ""), ("new.rs", "")])?;
-        assert_eq!(
-            faults,
-            [
-                "  no longer a circle, delete it here: &[\"high\", \"low\"]",
-                "  new has no floor in the table",
-                "  the table has low, which is no module",
-                "  no longer points up, delete it here: (\"low\", \"high\")",
-            ]
-        );
+        let faults = faults_of(&[("lib.rs", "mod high; mod new;"), ("high.rs", ""), ("new.rs", "")])?;
+        assert_eq!(faults, ["  new has no floor in the table", "  the table has low, which is no module"]);
         Ok(())
     }
 }

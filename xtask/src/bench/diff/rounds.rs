@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Workload;
 use super::results::{DiffResults, Image, Round, Sample};
 use super::subject::Subject;
+use super::workload::Workload;
 use crate::bench::machine::Machine;
 use crate::bench::{measure, program};
 

@@ -1,7 +1,7 @@
 //! The report as people read it.
 
-use super::Workload;
 use super::results::{DiffReport, DiffResults, Image};
+use super::workload::Workload;
 use crate::bench::cells::{mebibytes, new_table, seconds, targets};
 
 pub(super) fn render(report: &DiffReport) -> String {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Workload;
+use super::workload::Workload;
 use crate::bench::machine::Machine;
 use crate::bench::spread::Spread;
 use crate::bench::verdict::{Bound, Verdict};

@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Workload;
 use super::results::{FreezeResults, Place, Sample};
+use super::workload::Workload;
 use crate::bench::machine::Machine;
 use crate::bench::{Container, Disk, Interrupt, measure};
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Workload;
 use super::contender::Contender;
+use super::workload::Workload;
 use crate::bench::machine::Machine;
 use crate::bench::spread::Spread;
 use crate::bench::verdict::{Bound, Verdict};

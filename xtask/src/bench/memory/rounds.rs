@@ -8,10 +8,10 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Workload;
 use super::contender::Contender;
 use super::results::{MemoryResults, Round, Sample};
 use super::subject::Subject;
+use super::workload::Workload;
 use crate::bench::machine::Machine;
 use crate::bench::{Disk, Interrupt, measure, run_program};
 

@@ -2,13 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Workload;
 use super::contender::Contender;
-use super::verdict::verdicts;
 use crate::bench::machine::Machine;
 use crate::bench::spread::Spread;
-use crate::bench::verdict::Verdict;
-use crate::lab::FileSystem;
 
 /// One timed command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,24 +42,6 @@ pub(super) struct SeedResults {
     pub(super) rounds: Vec<Round>,
     /// `cp --reflink=always` of all files, each time a whole process.
     pub(super) clone_limit_us: Vec<u64>,
-}
-
-/// Everything that is kept of a run.
-#[derive(Serialize)]
-pub(super) struct SeedReport {
-    pub(super) fs: FileSystem,
-    pub(super) commit: String,
-    pub(super) workload: Workload,
-    pub(super) verdicts: Vec<Verdict>,
-    #[serde(flatten)]
-    pub(super) results: SeedResults,
-}
-
-impl SeedReport {
-    pub(super) fn new(fs: FileSystem, commit: String, workload: Workload, results: SeedResults) -> Self {
-        let verdicts = verdicts(&results, workload.data_bytes());
-        Self { fs, commit, workload, verdicts, results }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Workload;
 use super::contender::Contender;
 use super::results::{Round, Sample, SeedResults};
+use super::workload::Workload;
 use crate::bench::container::DATA;
 use crate::bench::machine::Machine;
 use crate::bench::{Container, Disk, Interrupt, measure};

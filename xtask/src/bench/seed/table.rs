@@ -3,7 +3,8 @@
 use comfy_table::Table;
 
 use super::contender::Contender;
-use super::results::{SeedReport, SeedResults, Verb};
+use super::results::{SeedResults, Verb};
+use super::summary::SeedReport;
 use crate::bench::cells::{mebibytes, milliseconds, new_table, seconds, targets};
 use crate::bench::spread::Spread;
 

@@ -1,11 +1,12 @@
 //! Who does the same job, and how.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::LimitPrograms;
 use super::plan::{Tree, Workload};
 use crate::lab::FileSystem;
 
@@ -30,13 +31,6 @@ pub(super) struct Setting<'a> {
     pub(super) tree: Tree,
     pub(super) fs: FileSystem,
     pub(super) limits: &'a LimitPrograms,
-}
-
-/// The programs of the crate `benches`, at the same paths in the lab.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct LimitPrograms {
-    pub(super) clone_loop: PathBuf,
-    pub(super) bare_calls: PathBuf,
 }
 
 impl Contender {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::contender::LimitPrograms;
+use super::limits::LimitPrograms;
 use crate::lab::FileSystem;
 
 /// What is asked for; each has targets of its own.

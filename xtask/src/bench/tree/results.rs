@@ -4,12 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::census::Census;
 use super::contender::Contender;
-use super::plan::{Scale, Tree, TreePlan, Workload};
-use super::verdict::verdicts;
+use super::plan::Tree;
 use crate::bench::machine::Machine;
 use crate::bench::spread::Spread;
-use crate::bench::verdict::Verdict;
-use crate::lab::FileSystem;
 
 /// One timed command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,26 +45,6 @@ pub(super) struct TreeResults {
     pub(super) subjects: Vec<Subject>,
     /// In the order in which they ran.
     pub(super) rounds: Vec<Round>,
-}
-
-/// Everything that is kept of a run.
-#[derive(Serialize)]
-pub(super) struct TreeReport {
-    pub(super) fs: FileSystem,
-    pub(super) commit: String,
-    pub(super) workloads: Vec<Workload>,
-    pub(super) scale: Scale,
-    pub(super) verdicts: Vec<Verdict>,
-    #[serde(flatten)]
-    pub(super) results: TreeResults,
-}
-
-impl TreeReport {
-    pub(super) fn new(commit: String, plan: TreePlan, results: TreeResults) -> Self {
-        let TreePlan { fs, workloads, scale, .. } = plan;
-        let verdicts = verdicts(&results, fs);
-        Self { fs, commit, workloads, scale, verdicts, results }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

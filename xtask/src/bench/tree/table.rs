@@ -4,7 +4,8 @@ use comfy_table::Table;
 
 use super::contender::Contender;
 use super::plan::Tree;
-use super::results::{Subject, TreeReport, TreeResults, Verb};
+use super::results::{Subject, TreeResults, Verb};
+use super::summary::TreeReport;
 use crate::bench::cells::{mebibytes, new_table, seconds, targets};
 
 const HEADER: [&str; 11] =
