@@ -3,16 +3,18 @@
 mod lab;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lab::*;
+use rustix::process::{Pid, Signal, kill_process};
 
 fn group(container: &Container) -> PathBuf {
     format!("/sys/fs/cgroup{}", container.cgroup()).into()
 }
 
-fn freeze_file(container: &Container) -> String {
-    fs::read_to_string(group(container).join("cgroup.freeze")).unwrap().trim().to_owned()
+/// "1" for a group that is to stand still.
+fn state(group: &Path) -> String {
+    fs::read_to_string(group.join("cgroup.freeze")).unwrap().trim().to_owned()
 }
 
 fn bundle(container: &Container) -> PathBuf {
@@ -41,7 +43,7 @@ fn criu_finds_it_frozen(runtime: &str) {
     let restored = Container::named("standing");
     assert!(restored.goes_on());
     assert_consecutive(&restored.numbers());
-    assert_eq!(freeze_file(&restored), "0");
+    assert_eq!(state(&group(&restored)), "0");
 }
 
 #[test]
@@ -58,23 +60,27 @@ fn btrfs_criu_finds_the_container_frozen_runc() {
 
 /// Kills all processes whose command line begins with one of `titles`; gives how many.
 fn kill_all(titles: &[&str]) -> usize {
-    let pattern = format!("^({})", titles.join("|"));
-    let found = String::from_utf8(run("pgrep", &["-f", &pattern]).stdout).unwrap();
-    let pids: Vec<&str> = found.lines().collect();
-    run("kill", &[&["-9"][..], &pids].concat());
-    pids.len()
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let is_meant = |pid: &i32| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        titles.iter().any(|title| arguments.starts_with(title.as_bytes()))
+    };
+    let killed = pids.filter(is_meant).filter_map(Pid::from_raw).filter(|pid| kill_process(*pid, Signal::KILL).is_ok());
+    killed.count()
 }
 
-const CRIU: &[&str] = &["criu ", "criu: ", "/usr/sbin/criu "];
-const RUNTIME: &[&str] = &["/usr/bin/crun ", "/usr/sbin/runc ", "/usr/bin/runc "];
-const PODMAN: &[&str] = &["/usr/bin/podman "];
-const GUARD: &[&str] = &["ckpt-thaw "];
+const CRIU: &[&str] = &["criu: ", "criu\0swrk", "/usr/sbin/criu\0swrk"];
+const RUNTIME: &[&str] = &["/usr/bin/crun\0checkpoint", "/usr/sbin/runc\0", "/usr/bin/runc\0"];
+const PODMAN: &[&str] = &["/usr/bin/podman\0container\0checkpoint"];
+const GUARD: &[&str] = &["ckpt-thaw\0"];
 const CKPT: &[&str] = &[env!("CARGO_BIN_EXE_ckpt")];
 
 fn whoever_is_killed(runtime: &str) {
     let folder = folder();
     let archive = folder.path().join("x.tar");
     let container = Container::run("guarded", &["--runtime", runtime], COUNT);
+    // podman would wait for the checkpoint to answer.
+    let group = group(&container);
     let everyone = [CRIU, RUNTIME, PODMAN, CKPT].concat();
     for (who, titles) in [
         ("CRIU", CRIU),
@@ -87,11 +93,11 @@ fn whoever_is_killed(runtime: &str) {
         let mut hit = 0;
         for _ in 0..3 {
             let mut checkpoint = start_ckpt(&["checkpoint", "guarded", "-e", text(&archive), "--leave-running"]);
-            while freeze_file(&container) != "1" && checkpoint.try_wait().unwrap().is_none() {}
+            while state(&group) != "1" && checkpoint.try_wait().unwrap().is_none() {}
             hit += kill_all(titles);
             checkpoint.wait().unwrap();
             wait_for("CRIU's end", || run("pidof", &["criu"]).stdout.is_empty().then_some(()));
-            wait_for("the guard", || (freeze_file(&container) == "0").then_some(()));
+            wait_for("the guard", || (state(&group) == "0").then_some(()));
             assert!(container.goes_on(), "{runtime}: {who} was killed");
             assert_eq!(frozen_tasks(&container), Vec::<String>::new(), "{runtime}: {who} was killed");
             // A run of its own puts right what else the killed one left.
@@ -123,7 +129,7 @@ fn btrfs_what_somebody_else_paused_stays_paused() {
     podman(&["pause", "paused"]);
     let said = ckpt_fails(&["checkpoint", "paused", "-e", text(&archive)]);
     assert!(said.contains("paused") && !archive.exists(), "{said}");
-    assert_eq!((container.inspect("{{.State.Status}}").as_str(), freeze_file(&container).as_str()), ("paused", "1"));
+    assert_eq!((container.inspect("{{.State.Status}}").as_str(), state(&group(&container)).as_str()), ("paused", "1"));
     podman(&["unpause", "paused"]);
     assert!(container.goes_on());
 }
