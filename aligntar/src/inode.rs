@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, major, minor, openat, statat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, major, minor, openat, statat, statx,
+};
 use rustix::io::Errno;
 
 use crate::member::{Kind, Member, Timestamp, Xattr};
@@ -52,6 +54,8 @@ pub struct Inode {
     pub data: Option<File>,
     /// What stat(2) says.
     pub stat: Stat,
+    /// Whether chattr(1) has made it immutable, append-only or left out of dumps, which no member says.
+    pub has_flags: bool,
 }
 
 impl Inode {
@@ -125,7 +129,19 @@ pub(crate) fn read_inode_of(
         xattrs: xattrs.map_err(failed("read the extended attributes of", &path))?,
         ..Member::new(path, kind, stat.st_mode & 0o7777)
     };
-    Ok(Inode { member, data, stat })
+    let has_flags = has_flags(parent, name, &stat, data.as_ref());
+    Ok(Inode { member, data, stat, has_flags })
+}
+
+/// Of files and directories alone: nothing else can be given flags. Not where the file system does not tell.
+fn has_flags(parent: BorrowedFd<'_>, name: &OsStr, stat: &Stat, data: Option<&File>) -> bool {
+    let found = match (data, FileType::from_raw_mode(stat.st_mode)) {
+        (Some(file), _) => statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::empty()),
+        (None, FileType::Directory) => statx(parent, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()),
+        _ => return false,
+    };
+    let flags = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND | StatxAttributes::NODUMP;
+    found.is_ok_and(|found| found.stx_attributes.intersects(flags))
 }
 
 /// What stat(2) says, and the data of a regular file. Nothing else is opened: that could block, or start a device.

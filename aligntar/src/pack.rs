@@ -47,6 +47,7 @@ pub struct Packer<'p, 'f> {
     unreadable: Vec<PackError>,
     changed: Vec<PackError>,
     directory_bytes: usize,
+    with_flags: usize,
     on_member: OnMember<'p>,
 }
 
@@ -63,6 +64,7 @@ impl<'p, 'f> Packer<'p, 'f> {
             unreadable: Vec::new(),
             changed: Vec::new(),
             directory_bytes: 0,
+            with_flags: 0,
             on_member,
         }
     }
@@ -143,6 +145,11 @@ impl<'p, 'f> Packer<'p, 'f> {
         self.directory_bytes
     }
 
+    /// How many files and directories chattr(1) has made immutable, append-only or left out of dumps. No member says so.
+    pub fn with_flags(&self) -> usize {
+        self.with_flags
+    }
+
     fn append_batch(&mut self, batch: &mut Batch) -> Result<(), PackError> {
         for loaded in batch.loaded.drain(..) {
             match loaded {
@@ -152,7 +159,8 @@ impl<'p, 'f> Packer<'p, 'f> {
                     let data = data.map(|data| &batch.bytes[data]);
                     self.append_under_policy(*inode, data)?;
                 }
-                Ok(Loaded::Encoded { path, bytes, size, changed }) => {
+                Ok(Loaded::Encoded { path, bytes, size, changed, has_flags }) => {
+                    self.with_flags += usize::from(has_flags);
                     self.writer.append_encoded(&batch.bytes[bytes], 1, size)?;
                     (self.on_member)(&path, Transferred { copied_bytes: size, ..Transferred::default() });
                     if changed {
@@ -222,6 +230,9 @@ impl<'p, 'f> Packer<'p, 'f> {
             } else {
                 self.links.insert(identity, inode.member.path.clone());
             }
+        }
+        if !matches!(inode.member.kind, Kind::HardLink { .. }) {
+            self.with_flags += usize::from(inode.has_flags);
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ pub(super) struct Batch {
 /// A member, as far as it could be prepared.
 pub(super) enum Loaded {
     /// Headers, data and filling as they go into the archive, wherever that is.
-    Encoded { path: Vec<u8>, bytes: Range<usize>, size: u64, changed: bool },
+    Encoded { path: Vec<u8>, bytes: Range<usize>, size: u64, changed: bool, has_flags: bool },
     /// A member that depends on members before it, or on its offset; with its data, if that was read.
     Inode { inode: Box<Inode>, data: Option<Range<usize>> },
     /// A file to be left out, as its inode shows.
@@ -91,7 +91,8 @@ impl<'l> Loader<'l> {
             && !(changed && self.snapshots.are_possible())
         {
             let size = inode.member.size();
-            return Ok(Loaded::Encoded { path: inode.member.path, bytes: start..bytes.len(), size, changed });
+            let Inode { member, has_flags, .. } = inode;
+            return Ok(Loaded::Encoded { path: member.path, bytes: start..bytes.len(), size, changed, has_flags });
         }
         bytes.truncate(start);
         let whole = read_data(file, inode.member.size(), bytes);

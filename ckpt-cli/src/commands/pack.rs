@@ -167,6 +167,12 @@ fn append(
     for archive in packer.omitted_files() {
         eprint_line(format_args!("Warning: {:?} is the archive itself, it is left out", ShownName::new(archive)));
     }
+    if packer.with_flags() > 0 {
+        let files = packer.with_flags();
+        eprint_line(format_args!(
+            "Warning: of the files, {files} are immutable, append-only or nodump (lsattr), which the archive does not keep"
+        ));
+    }
     Ok(Troubles { changed: packer.changed().len(), unreadable: closed + packer.unreadable().len() })
 }
 

@@ -21,7 +21,7 @@ use rustix::fs::Mode;
 
 use crate::archive::input::{Input, Stream};
 use crate::arguments::{JobsArgument, ReflinkArgument};
-use crate::messages::Verbosity;
+use crate::messages::{Verbosity, eprint_line};
 use crate::progress::{ProgressLine, Summary};
 use crate::signals;
 use hard_links::Links;
@@ -96,17 +96,22 @@ fn unpack(arguments: &Arguments, progress: &mut ProgressLine) -> Result<Transfer
     let (mut parents, mut reporter) = (PlainParents, Reporter::new(progress.lines(), arguments.fail_fast));
     let unpacker = Unpacker::with_observer(target.as_fd(), options, &mut parents, &mut reporter)?;
     let wanted = Selection::new(&arguments.members);
-    let mut run = Run { unpacker, wanted, progress, interrupted: &interrupted };
+    let mut run = Run { unpacker, wanted, progress, interrupted: &interrupted, with_flags: 0 };
     let unpacked = match input {
         Input::File(file) => run.unpack_file(&file),
         Input::Stream(stream) => run.unpack_stream(Reader::new(*stream, Limits::default())),
     };
-    let Run { unpacker, wanted, .. } = run;
+    let Run { unpacker, wanted, with_flags, .. } = run;
     // Directories get their modes and times in every case; what came first is what is told.
     let finished = unpacker.finish();
     unpacked?;
     let moved = finished?;
     wanted.check()?;
+    if with_flags > 0 {
+        eprint_line(format_args!(
+            "Warning: of the members, {with_flags} have file flags (chattr, SCHILY.fflags), which are not set"
+        ));
+    }
     reporter.check()?;
     Ok(moved)
 }
@@ -124,6 +129,8 @@ struct Run<'r, 'u> {
     wanted: Selection<'r>,
     progress: &'r mut ProgressLine,
     interrupted: &'r AtomicBool,
+    /// Members with flags, as bsdtar notes them.
+    with_flags: usize,
 }
 
 impl Run<'_, '_> {
@@ -154,11 +161,16 @@ impl Run<'_, '_> {
                 );
             }
             if self.wanted.find(&entry.member.path) && !is_for_later(&entry, &self.wanted) {
+                self.with_flags += usize::from(has_flags(&entry));
                 self.progress.count(self.unpacker.unpack(&entry, reader.source_mut())?);
             }
         }
         Ok(())
     }
+}
+
+fn has_flags(entry: &Entry) -> bool {
+    entry.member.records.iter().any(|record| record.keyword == b"SCHILY.fflags" && !record.value.is_empty())
 }
 
 fn asked_for(globs: &[String]) -> Result<GlobSet> {

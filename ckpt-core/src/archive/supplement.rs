@@ -16,6 +16,8 @@ pub struct Supplement {
     pub deleted: Vec<PathBuf>,
     /// Sockets, with the file attributes that a member would have.
     pub sockets: Vec<Socket>,
+    /// How many files are immutable, append-only or nodump (chattr(1)), which is told when they are taken, and not kept.
+    pub with_flags: usize,
 }
 
 /// A socket in the file system, which tar has no typeflag for.
@@ -70,7 +72,7 @@ impl Supplement {
         let mut deleted: Vec<_> = deleted.map(|path| relative(path.as_os_str().as_bytes())).collect();
         // A walk gives them in this order, and it keeps neighbours together.
         deleted.sort();
-        Self { deleted, sockets: manifest.sockets }
+        Self { deleted, sockets: manifest.sockets, with_flags: 0 }
     }
 }
 

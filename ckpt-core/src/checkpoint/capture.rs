@@ -18,6 +18,8 @@ pub(crate) struct Captured {
     pub(crate) sockets: Vec<String>,
     /// Places in which names changed meanwhile, with their number.
     in_motion: Vec<(String, usize)>,
+    /// Files of all places whose flags are lost.
+    with_flags: usize,
 }
 
 impl Captured {
@@ -26,6 +28,14 @@ impl Captured {
         self.in_motion.iter().map(|(place, changed)| {
             let files = if *changed == 1 { "a file" } else { &format!("{changed} files") };
             format!("others write to {place}: {files} changed or went while the archive was made")
+        })
+    }
+
+    /// A line if a restore makes files without the flags that they have.
+    pub(crate) fn lost_flags(&self) -> Option<String> {
+        let files = self.with_flags;
+        (files > 0).then(|| {
+            format!("of the files, {files} are immutable, append-only or nodump (lsattr), which a restore does not make them")
         })
     }
 
@@ -52,9 +62,11 @@ pub(crate) fn capture(
     })?;
     limits::shm_paths(shm.path_bytes)?;
     captured.note("/dev/shm".into(), shm.changed);
+    captured.with_flags += shm.with_flags;
     if !options.ignore_rootfs {
         let beside = writer
             .append_nested(&file(ROOTFS_DIFF, now, 0), |writer| rootfs::capture_diff(&plan.layers, writer, progress))?;
+        captured.with_flags += beside.with_flags;
         let (deleted, for_manifest) = beside.split();
         append_deleted(&deleted, now, writer)?;
         captured.rootfs = for_manifest;
@@ -62,6 +74,7 @@ pub(crate) fn capture(
     for volume in &plan.volumes {
         let tree = volume.capture(now, writer, progress)?;
         captured.note(format!("volume {}", volume.name), tree.changed);
+        captured.with_flags += tree.with_flags;
         captured.sockets.extend(tree.sockets.iter().map(|path| format!("{}:{path}", volume.name)));
     }
     Ok(captured)

@@ -137,7 +137,7 @@ impl<'r> Run<'r> {
         let said = dump.finish()?;
         self.observed_frozen = watch.end();
         let captured = self.whole(taken, &said)?;
-        captured.written_by_others().for_each(|line| self.progress.warning(&line));
+        captured.written_by_others().chain(captured.lost_flags()).for_each(|line| self.progress.warning(&line));
         manifest.sockets = captured.sockets;
         manifest.rootfs = captured.rootfs;
         Ok(said)

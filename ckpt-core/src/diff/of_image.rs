@@ -62,7 +62,7 @@ pub(super) fn archive<E>(path: &Path, spool: &Path, visit: Visit<'_, E>) -> Resu
     let archive = CheckpointArchive::open(path, spool)?;
     let lowers = image_layers(&archive)?;
     let mut differences = present(&archive, lowers.as_ref())?;
-    let Supplement { deleted, sockets } = archive.supplement()?;
+    let Supplement { deleted, sockets, .. } = archive.supplement()?;
     for path in deleted.iter().filter(|path| !is_omitted(path)) {
         let old_size = replaced(lowers.as_ref(), path)?.as_ref().and_then(size_of);
         differences.push(Difference { change: Letter::D, path: seen(path, Path::new(WHOLE)), old_size, size: None });

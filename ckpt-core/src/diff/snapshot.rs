@@ -74,7 +74,7 @@ impl Snapshot {
         }
     }
 
-    fn add_beside(&mut self, Supplement { deleted, sockets }: Supplement) {
+    fn add_beside(&mut self, Supplement { deleted, sockets, .. }: Supplement) {
         self.deleted.extend(deleted.into_iter().filter(|path| !is_podmans_own(path)));
         for socket in sockets {
             let path = socket.path.0.clone();

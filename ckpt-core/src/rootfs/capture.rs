@@ -63,7 +63,7 @@ pub fn capture_diff(
     let supplement =
         walk_inodes(layers, &keep, &mut |inode| packer.append(inode).map(drop).map_err(CaptureError::from))?;
     limits::directories("the root filesystem's changes", packer.directory_bytes())?;
-    Ok(supplement)
+    Ok(Supplement { with_flags: packer.with_flags(), ..supplement })
 }
 
 /// Hands the members that [`capture_diff`] would write to `visit`, in the same order, and gives the rest. Further names
@@ -122,7 +122,7 @@ fn walk_inodes(
         }
     });
     match walked {
-        Ok(_) => Ok(Supplement { deleted, sockets: sockets.into_inner() }),
+        Ok(_) => Ok(Supplement { deleted, sockets: sockets.into_inner(), with_flags: 0 }),
         Err(WalkError::Diff(error)) => Err(error.into()),
         Err(WalkError::Visit(error)) => Err(error),
     }
@@ -152,6 +152,8 @@ pub(crate) struct CapturedTree {
     pub(crate) changed: usize,
     /// What its paths would take in memory, were they those of /dev/shm.
     pub(crate) path_bytes: usize,
+    /// Files with flags, see [`Supplement::with_flags`].
+    pub(crate) with_flags: usize,
 }
 
 /// Appends the tree below `root`, which others may use meanwhile, as a nested archive's members. What they change is of
@@ -173,7 +175,8 @@ pub(crate) fn capture_tree(
     packer.pack_tree(&opened, b".")?;
     let sockets = packer.omitted_sockets().iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
     limits::directories(&root.to_string_lossy(), packer.directory_bytes())?;
-    Ok(CapturedTree { sockets, changed: packer.changed().len(), path_bytes })
+    let (changed, with_flags) = (packer.changed().len(), packer.with_flags());
+    Ok(CapturedTree { sockets, changed, path_bytes, with_flags })
 }
 
 /// Appends the file `name` of the directory `parent`, which others may write to meanwhile, under that name; nothing if
