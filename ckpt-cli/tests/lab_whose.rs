@@ -10,7 +10,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use lab::*;
-use rustix::process::{Pid, Signal, kill_process};
 
 /// The archive of a container `web` with a volume `data`, neither of which is there any more.
 fn archive_of_web(folder: &Path, options: &[&str]) -> String {
@@ -47,51 +46,6 @@ fn btrfs_a_restore_whose_host_port_is_taken_leaves_nothing() {
     assert_eq!(restored.exec("cat /data/file"), "ours");
 }
 
-/// A `podman` that, when it is to do `what`, says so and waits to be let go.
-struct Held {
-    bin: tempfile::TempDir,
-}
-
-impl Held {
-    fn at(what: &str) -> Self {
-        let bin = tempfile::tempdir().unwrap();
-        let whole = installed("podman");
-        let [reached, go] = ["reached", "go"].map(|name| bin.path().join(name).display().to_string());
-        let wait =
-            format!("echo $$ > {reached}.new; mv {reached}.new {reached}; until [ -e {go} ]; do sleep 0.01; done");
-        let commands = format!("case \" $* \" in *' {what} '*) {wait};; esac\nexec {whole} \"$@\"");
-        make_script(&bin.path().join("podman"), &commands);
-        Held { bin }
-    }
-
-    fn start(&self, arguments: &[&str]) -> Child {
-        let mut ckpt = Command::new(env!("CARGO_BIN_EXE_ckpt"));
-        ckpt.args(arguments)
-            .env("PATH", path_with(self.bin.path()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    }
-
-    /// Waits until it says so; gives its process.
-    fn reached(&self) -> Pid {
-        let pid = wait_for("podman", || fs::read_to_string(self.bin.path().join("reached")).ok());
-        Pid::from_raw(pid.trim().parse().unwrap()).unwrap()
-    }
-
-    fn let_go(&self) {
-        fs::write(self.bin.path().join("go"), "").unwrap();
-    }
-}
-
-fn kill(ckpt: &mut Child, others: &[Pid]) {
-    for pid in [&[Pid::from_child(ckpt)], others].concat() {
-        kill_process(pid, Signal::KILL).unwrap();
-    }
-    ckpt.wait().unwrap();
-}
-
 fn make_by_hand() -> (Container, Volume) {
     podman(&["volume", "create", "data"]);
     podman(&["create", "--name", "web", "-v", "data:/data", IMAGE, "true"]);
@@ -111,7 +65,7 @@ fn btrfs_what_is_made_by_hand_after_a_kill_stays() {
     let archive = archive_of_web(folder.path(), &["--network", "none"]);
     for options in [&[][..], &["--name", "web"]] {
         let arguments = [&["restore", "-i", &archive], options].concat();
-        let held = Held::at("volume create");
+        let held = Held::at("podman", "volume create");
         let mut ckpt = held.start(&arguments);
         let podman_at_volume = held.reached();
         kill(&mut ckpt, &[podman_at_volume]);
@@ -132,7 +86,7 @@ fn btrfs_what_is_made_by_hand_after_a_kill_stays() {
 fn btrfs_a_volume_that_podman_made_for_a_killed_run_goes() {
     let folder = folder();
     let archive = archive_of_web(folder.path(), &["--network", "none"]);
-    let held = Held::at("volume create");
+    let held = Held::at("podman", "volume create");
     let mut ckpt = held.start(&["restore", "-i", &archive]);
     held.reached();
     kill(&mut ckpt, &[]);
@@ -153,7 +107,7 @@ fn btrfs_what_is_made_by_hand_meanwhile_stays() {
     let folder = folder();
     let archive = archive_of_web(folder.path(), &["--network", "none"]);
     for options in [&[][..], &["--name", "web"]] {
-        let held = Held::at("volume create");
+        let held = Held::at("podman", "volume create");
         let mut ckpt = held.start(&[&["restore", "-i", &archive], options].concat());
         held.reached();
         let (container, volume) = make_by_hand();

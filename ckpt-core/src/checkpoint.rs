@@ -34,7 +34,7 @@ use aligntar::Transferred;
 use failure::after_failure;
 
 pub use crate::archive::compression::Compression;
-use crate::engine::{Podman, storage, versions};
+use crate::engine::{EngineError, Podman, storage, versions};
 use crate::progress::{Phase, Progress};
 use crate::recovery::recover;
 pub use deliver::DeliverError;
@@ -89,7 +89,8 @@ pub fn checkpoint(
     let podman = podman_at_rest(options, progress)?;
     let plan = plan(podman, options, progress)?;
     let estimate = estimate(&plan, options, progress)?;
-    let versions = versions::ask(plan.engine.program(), &plan.facts.oci_runtime);
+    let versions = versions::ask(plan.engine.program(), &plan.facts.oci_runtime, options.interrupt.as_ref());
+    let versions = versions.map_err(EngineError::from)?;
     let mut run = Run::new(&plan, options, versions, progress);
     let (podman_stats, written) = match run.dump_and_deliver() {
         Ok(done) => done,
@@ -128,7 +129,7 @@ fn podman_at_rest(options: &CheckpointOptions, progress: &mut dyn Progress) -> R
         podman.check_tried()?;
     }
     if options.with_previous {
-        check_memory_tracking()?;
+        check_memory_tracking(interrupt)?;
     }
     recover(&podman, &storage::of_host(&podman)?, interrupt, progress)?;
     Ok(podman)

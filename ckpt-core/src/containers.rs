@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::engine::{Engine, EngineError, Podman};
+use crate::host::interrupt::Interrupt;
 
 /// A container of podman.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +29,8 @@ struct Line {
 ///
 /// # Errors
 /// [`EngineError`].
-pub fn running() -> Result<Vec<Listed>, EngineError> {
-    let lines: Vec<Line> = Podman::anyones()?.json(&["ps", "--no-trunc", "--format", "json"])?;
+pub fn running(interrupt: Option<&Interrupt>) -> Result<Vec<Listed>, EngineError> {
+    let lines: Vec<Line> = Podman::anyones()?.until(interrupt).json(&["ps", "--no-trunc", "--format", "json"])?;
     Ok(lines.into_iter().filter(|line| !line.is_infra).map(Listed::from).collect())
 }
 
@@ -37,8 +38,9 @@ pub fn running() -> Result<Vec<Listed>, EngineError> {
 ///
 /// # Errors
 /// [`EngineError`]; `NoContainers` where there is none.
-pub fn latest() -> Result<Listed, EngineError> {
-    let lines: Vec<Line> = Podman::anyones()?.json(&["ps", "--latest", "--no-trunc", "--format", "json"])?;
+pub fn latest(interrupt: Option<&Interrupt>) -> Result<Listed, EngineError> {
+    let arguments = ["ps", "--latest", "--no-trunc", "--format", "json"];
+    let lines: Vec<Line> = Podman::anyones()?.until(interrupt).json(&arguments)?;
     lines.into_iter().next().map(Listed::from).ok_or(EngineError::NoContainers)
 }
 
@@ -46,8 +48,8 @@ pub fn latest() -> Result<Listed, EngineError> {
 ///
 /// # Errors
 /// [`EngineError`]; `UnknownContainer` where there is none.
-pub fn named(name_or_id: &str) -> Result<Listed, EngineError> {
-    let facts = Podman::anyones()?.inspect(name_or_id)?;
+pub fn named(name_or_id: &str, interrupt: Option<&Interrupt>) -> Result<Listed, EngineError> {
+    let facts = Podman::anyones()?.until(interrupt).inspect(name_or_id)?;
     Ok(Listed { id: facts.id, name: facts.name })
 }
 

@@ -6,10 +6,12 @@ mod programs;
 mod speed;
 mod storage;
 
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::host::interrupt::{Interrupt, interrupted};
 pub use finding::{Finding, Verdict};
 
 /// All findings.
@@ -22,14 +24,20 @@ pub struct Checkup {
 }
 
 /// Looks at this host, and at `folder` as a place for archives. Nothing is left behind.
-pub fn examine(folder: &Path) -> Checkup {
+///
+/// # Errors
+/// That the `interrupt` was raised: what would have been found is not known then.
+pub fn examine(folder: &Path, interrupt: Option<&Interrupt>) -> io::Result<Checkup> {
     let is_root = rustix::process::geteuid().is_root();
     let mut findings = vec![root(is_root)];
     findings.extend(kernel::examine(folder));
-    findings.extend(programs::examine(is_root));
-    findings.extend(storage::examine(folder, is_root));
+    findings.extend(programs::examine(is_root, interrupt));
+    findings.extend(storage::examine(folder, is_root, interrupt));
+    if interrupt.is_some_and(Interrupt::is_raised) {
+        return Err(interrupted());
+    }
     let fit = findings.iter().all(|finding| finding.verdict != Verdict::Problem);
-    Checkup { fit, findings }
+    Ok(Checkup { fit, findings })
 }
 
 fn root(is_root: bool) -> Finding {

@@ -19,6 +19,7 @@ mod runtime;
 mod stray_container;
 pub(crate) mod work;
 
+use std::io;
 use std::path::Path;
 
 use layerfs::ContainersStorage;
@@ -35,6 +36,7 @@ use crate::engine::Engine;
 use crate::engine::cgroup::in_cgroup_of;
 use crate::host::interrupt::{Interrupt, interrupted};
 use crate::host::session::{self, SessionError};
+use crate::host::waiting::Waiting;
 use crate::progress::Progress;
 
 /// Puts right what killed runs left, with this `storage`. Others who want to, wait: afterwards it is done for them too.
@@ -47,31 +49,35 @@ pub(crate) fn recover(
     interrupt: Option<&Interrupt>,
     progress: &mut dyn Progress,
 ) -> Result<(), SessionError> {
-    let _all = session::lock_all(interrupt, progress)?;
+    let waiting = &mut Waiting::new(interrupt, progress);
+    let _all = session::lock_all(waiting)?;
+    let failed = |source| SessionError::new("put right what killed runs left in", session::SESSIONS, source);
     let go_on = || match interrupt {
-        Some(interrupt) if interrupt.is_raised() => {
-            Err(SessionError::new("put right what killed runs left in", session::SESSIONS, interrupted()))
-        }
+        Some(interrupt) if interrupt.is_raised() => Err(failed(interrupted())),
         _ => Ok(()),
     };
     for folder in session::dead()? {
         go_on()?;
-        recover_session(engine, &folder, progress);
+        recover_session(engine, &folder, waiting).map_err(failed)?;
     }
     session::clear_scratch()?;
-    for journal in journal::dead(storage.graph_root()) {
+    for journal in journal::dead(storage.graph_root(), waiting) {
         go_on()?;
         let bundle =
             journal.container().map(|id| storage.graph_root().join("overlay-containers").join(id).join("userdata"));
-        work::wait_for_end_of(Work::Restore(&journal.begun.session), bundle.as_deref());
-        match HalfMade::find(engine, storage, &journal).and_then(|left| left.remove_unless_it_has_run(engine)) {
+        work::wait_for_end_of(Work::Restore(&journal.begun.session), bundle.as_deref(), waiting).map_err(failed)?;
+        let found = HalfMade::find(engine, storage, &journal);
+        match found.and_then(|left| left.remove_unless_it_has_run(engine, waiting)) {
             Ok(Removed::All) => journal.end(),
             // The next run tries again.
             Ok(Removed::ButNetworks) => {}
-            Err(error) => progress.warning(&format!(
-                "a restore of {} was killed, and what it had made cannot be removed: {error}",
-                journal.begun.name
-            )),
+            Err(error) => {
+                go_on()?;
+                waiting.warning(&format!(
+                    "a restore of {} was killed, and what it had made cannot be removed: {error}",
+                    journal.begun.name
+                ));
+            }
         }
     }
     mount_points::remove_unused();
@@ -79,33 +85,32 @@ pub(crate) fn recover(
 }
 
 /// Removes the names that a killed CRIU gave open files of the container `id`.
-fn remove_link_remaps(id: &str, folder: &Path, progress: &mut dyn Progress) {
+fn remove_link_remaps(id: &str, folder: &Path, waiting: &mut Waiting<'_>) {
     match LinkRemaps::noted(folder) {
         Ok(noted) => {
             let left = noted.map(|noted| noted.take_back(in_cgroup_of(id))).unwrap_or_default();
-            link_remaps::warning(&left).iter().for_each(|warning| progress.warning(warning));
+            link_remaps::warning(&left).iter().for_each(|warning| waiting.warning(warning));
         }
-        Err(error) => {
-            progress.warning(&format!("read what a killed checkpoint noted in {}: {error}", folder.display()))
-        }
+        Err(error) => waiting.warning(&format!("read what a killed checkpoint noted in {}: {error}", folder.display())),
     }
 }
 
 /// Sees to it that the container of a killed checkpoint stands still no longer.
-fn recover_session(engine: &dyn Engine, folder: &Path, progress: &mut dyn Progress) {
+fn recover_session(engine: &dyn Engine, folder: &Path, waiting: &mut Waiting<'_>) -> io::Result<()> {
     let container = session::container_of(folder);
     let work = if container.is_some() { Work::Dump(folder) } else { Work::Restore(folder) };
-    let idle = work::wait_for_end_of(work, None);
+    let idle = work::wait_for_end_of(work, None, waiting)?;
     let thawed = match &container {
         Some(id) => thaw(engine, id),
         None => Ok(()),
     };
     if idle && let Some(id) = container {
-        remove_link_remaps(&id, folder, progress);
+        remove_link_remaps(&id, folder, waiting);
     }
     if let Err(error) = thawed {
-        progress.warning(&format!("a checkpoint was killed, and its container may be frozen: {error}"));
+        waiting.warning(&format!("a checkpoint was killed, and its container may be frozen: {error}"));
     } else if idle && let Err(error) = std::fs::remove_dir_all(folder) {
-        progress.warning(&format!("remove {}: {error}", folder.display()));
+        waiting.warning(&format!("remove {}: {error}", folder.display()));
     }
+    Ok(())
 }

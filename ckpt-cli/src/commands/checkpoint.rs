@@ -95,18 +95,19 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
     let interrupt = signals::interrupt()?;
     if arguments.pre_checkpoint {
-        check_memory_tracking()?;
+        check_memory_tracking(Some(&interrupt))?;
     }
     if let Some(why) = arguments.why_podman_alone() {
-        for container in arguments.containers()? {
-            check_cgroup(&container.name)?;
+        for container in arguments.containers(&interrupt)? {
+            check_cgroup(&container.name, Some(&interrupt))?;
         }
         return podman::hand_over(why, &arguments.for_podman_alone()?, &interrupt, verbosity);
     }
+    let containers = arguments.containers(&interrupt)?;
     let options = arguments.options(interrupt)?;
     let fallback = arguments.fallback.then(|| arguments.for_podman());
     let each = Each::new(options, fallback, arguments.print_stats, verbosity);
-    Ok(each.run(&arguments.containers()?).into())
+    Ok(each.run(&containers).into())
 }
 
 impl Arguments {
@@ -165,10 +166,10 @@ impl Arguments {
     }
 
     /// The containers to work on; podman prints the IDs of those that it found itself.
-    fn containers(&self) -> Result<Vec<Container>> {
+    fn containers(&self, interrupt: &Interrupt) -> Result<Vec<Container>> {
         let listed = match (self.all, self.latest) {
-            (true, _) => containers::running()?,
-            (_, true) => vec![containers::latest()?],
+            (true, _) => containers::running(Some(interrupt))?,
+            (_, true) => vec![containers::latest(Some(interrupt))?],
             _ => {
                 let named = |name: &String| Container { name: name.clone(), printed: name.clone() };
                 return Ok(self.containers.iter().map(named).collect());

@@ -12,6 +12,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use crate::arguments::TableFormat;
 use crate::messages::print_line;
 use crate::names::printable;
+use crate::signals;
 
 /// Check what works on this host, and say what to do about the rest
 ///
@@ -29,7 +30,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = &arguments.folder;
     ensure!(folder.is_dir(), "{} is no folder: name the one that archives will go to", folder.display());
-    let checkup = examine(folder);
+    let interrupt = signals::interrupt()?;
+    let checkup = examine(folder, Some(&interrupt))?;
     match arguments.format {
         TableFormat::Json => print_line(serde_json::to_string_pretty(&checkup)?)?,
         TableFormat::Table => print_line(table(&checkup))?,

@@ -6,6 +6,7 @@ mod container;
 mod describe;
 mod edited;
 mod held_criu;
+mod held_program;
 mod image;
 mod mounted;
 mod programs;
@@ -27,6 +28,8 @@ pub(crate) use container::{Container, Volume};
 pub(crate) use edited::edited;
 #[allow(unused_imports)] // see above
 pub(crate) use held_criu::{HeldCriu, wait_for_criu_to_end};
+#[allow(unused_imports)] // see above
+pub(crate) use held_program::{Held, interrupt, kill, podmans_of_ckpt};
 #[allow(unused_imports)] // see above
 pub(crate) use image::{add_busybox, import_image};
 #[allow(unused_imports)] // see above

@@ -21,6 +21,7 @@ use crate::engine::{bundle, freeze_group};
 use crate::host::child::{Child, ChildError, Said, poll_all};
 use crate::host::interrupt::Interrupt;
 use crate::host::session::{Session, SessionError};
+use crate::host::waiting::Waiting;
 use crate::progress::Progress;
 use crate::recovery::work::{self, Work};
 
@@ -62,7 +63,7 @@ impl Dump {
         images::put_back(&images)
             .map_err(|source| ImagesError::new("put back what a killed run left of", &images, source))?;
         images::clear(&images)?;
-        let session = Session::begin(options.interrupt.as_ref(), progress)?;
+        let session = Session::begin(&mut Waiting::new(options.interrupt.as_ref(), progress))?;
         session.set_container(&plan.facts.id)?;
         remaps
             .note(session.path())
@@ -132,12 +133,12 @@ impl Dump {
     }
 
     /// Ends podman and what it started: the container is what it will be then.
-    pub(crate) fn abandon(self) {
+    pub(crate) fn abandon(self, progress: &mut dyn Progress) {
         let Dump { mut podman, hook, export, session, .. } = self;
         // Whoever still asks the hook for a verdict gets none, and undoes the dump.
         drop((hook, export));
         podman.end();
-        work::wait_for_end_of(Work::Dump(session.path()), None);
+        wait_for_undone(&session, progress);
         prefreeze::thaw_if_unguarded(&session);
     }
 
@@ -145,15 +146,21 @@ impl Dump {
     ///
     /// A podman that was killed leaves the runtime and CRIU at work; what becomes of the container is known only once
     /// they have ended as well.
-    pub(crate) fn finish(self) -> Result<Said, DumpError> {
+    pub(crate) fn finish(self, progress: &mut dyn Progress) -> Result<Said, DumpError> {
         let Dump { podman, hook, export, session, .. } = self;
         let said = podman.finish()?;
         // Whoever still asks the hook for a verdict gets none, and undoes the dump.
         drop((hook, export));
         if !said.status.success() {
-            work::wait_for_end_of(Work::Dump(session.path()), None);
+            wait_for_undone(&session, progress);
         }
         prefreeze::thaw_if_unguarded(&session);
         Ok(said)
     }
+}
+
+/// Waits for those who undo the dump, an interrupt or not.
+fn wait_for_undone(session: &Session, progress: &mut dyn Progress) {
+    // Whether they end or not: what the container does is asked next.
+    let _ = work::wait_for_end_of(Work::Dump(session.path()), None, &mut Waiting::new(None, progress));
 }

@@ -12,8 +12,10 @@ use super::destination::Destination;
 use super::init::Init;
 use super::volume::{Draft, Volume};
 use super::{CheckpointError, CheckpointOptions, Compression, precheck};
-use crate::engine::{ContainerFacts, Engine, Podman, bundle, cgroup, storage};
+use crate::engine::{ContainerFacts, Engine, EngineError, Podman, bundle, cgroup, storage};
+use crate::host::interrupt::Interrupt;
 use crate::host::output::Output;
+use crate::host::programs::ProgramError;
 use crate::progress::Progress;
 
 /// Everything a checkpoint needs to know.
@@ -95,9 +97,10 @@ impl CheckpointPlan {
 /// freezes it, also where podman has it do so. What podman knows nothing of it says itself.
 ///
 /// # Errors
-/// [`CheckpointError::Cgroup`].
-pub fn check_cgroup(container: &str) -> Result<(), CheckpointError> {
-    match Podman::for_root().and_then(|podman| podman.inspect(container)) {
+/// [`CheckpointError::Cgroup`]; that the `interrupt` was raised.
+pub fn check_cgroup(container: &str, interrupt: Option<&Interrupt>) -> Result<(), CheckpointError> {
+    match Podman::for_root().and_then(|podman| podman.until(interrupt).inspect(container)) {
+        Err(error @ EngineError::External(ProgramError::Interrupted { .. })) => Err(error.into()),
         Ok(facts) if facts.state.status == "running" => check_facts(&facts, container),
         _ => Ok(()),
     }

@@ -131,10 +131,10 @@ impl<'r> Run<'r> {
         let mut dump = Dump::start(self.plan, self.options, remaps, self.progress)?;
         let mut taken = Taken::new(ImagesWriteback::begin(bundle(&self.plan.facts).join(CHECKPOINT)));
         if let Err(error) = self.serve(&mut dump, &mut taken, writer, now) {
-            dump.abandon();
+            dump.abandon(self.progress);
             return Err(error);
         }
-        let said = dump.finish()?;
+        let said = dump.finish(self.progress)?;
         self.observed_frozen = watch.end();
         let captured = self.whole(taken, &said)?;
         captured.written_by_others().chain(captured.lost_flags()).for_each(|line| self.progress.warning(&line));
@@ -261,7 +261,7 @@ impl<'r> Run<'r> {
 
     fn podman_failed(&self, said: &Said) -> DumpError {
         let words = why_it_failed(said);
-        DumpError::Podman(diagnosis::of_dump(&words, bundle(&self.plan.facts)))
+        DumpError::Podman(diagnosis::of_dump(&words, bundle(&self.plan.facts), self.options.interrupt.as_ref()))
     }
 
     fn manifest(&self) -> Manifest {

@@ -5,30 +5,32 @@ use std::process::Command;
 
 use super::finding::{Finding, Verdict};
 use crate::engine::versions::{NEWEST, OLDEST, numbers};
+use crate::host::interrupt::Interrupt;
 use crate::host::programs;
 
 /// The oldest criu that podman takes, and the oldest that it takes for pods (pkg/criu).
 const CRIU: (u32, u32) = (3, 11);
 const CRIU_PODS: (u32, u32) = (3, 16);
 
-pub(super) fn examine(is_root: bool) -> Vec<Finding> {
+pub(super) fn examine(is_root: bool, interrupt: Option<&Interrupt>) -> Vec<Finding> {
     let criu = programs::find("criu");
-    let mut findings = vec![version("criu", criu.as_deref().ok(), CRIU, is_root)];
+    let mut findings = vec![version("criu", criu.as_deref().ok(), CRIU, is_root, interrupt)];
     if let Ok(criu) = &criu {
         if findings[0].verdict == Verdict::Ok && older(&findings[0].found, CRIU_PODS) {
             findings[0] = Finding::warning("criu", findings[0].found.clone(), "pods need 3.16 or newer");
         }
-        findings.push(criu_check(criu, is_root));
-        findings.push(dirty_tracking(criu, is_root));
+        findings.push(criu_check(criu, is_root, interrupt));
+        findings.push(dirty_tracking(criu, is_root, interrupt));
     }
-    findings.push(podman(is_root));
-    findings.extend(runtimes());
+    findings.push(podman(is_root, interrupt));
+    findings.extend(runtimes(interrupt));
     findings
 }
 
 /// One that is too new is refused as well, see [`EngineError::Untried`](podman::EngineError::Untried).
-fn podman(is_root: bool) -> Finding {
-    let found = version("podman", programs::find("podman").as_deref().ok(), (OLDEST, 0), is_root);
+fn podman(is_root: bool, interrupt: Option<&Interrupt>) -> Finding {
+    let program = programs::find("podman");
+    let found = version("podman", program.as_deref().ok(), (OLDEST, 0), is_root, interrupt);
     match numbers(&found.found) {
         Some((major, _)) if found.verdict == Verdict::Ok && major > NEWEST => {
             Finding::problem("podman", found.found, "never tried with this ckpt: use podman 5, or --force")
@@ -38,11 +40,17 @@ fn podman(is_root: bool) -> Finding {
 }
 
 /// What the program says of its version, and whether it is new enough. Some podmans tell it to root only.
-fn version(check: &'static str, path: Option<&Path>, oldest: (u32, u32), is_root: bool) -> Finding {
+fn version(
+    check: &'static str,
+    path: Option<&Path>,
+    oldest: (u32, u32),
+    is_root: bool,
+    interrupt: Option<&Interrupt>,
+) -> Finding {
     let Some(path) = path else {
         return Finding::problem(check, "not in PATH", format!("install the package {check}"));
     };
-    let said = first_line(path);
+    let said = first_line(path, interrupt);
     let silent = || format!("{} does not tell its version", path.display());
     match numbers(&said) {
         None if is_root => Finding::problem(check, silent(), format!("see what `{check} --version` says")),
@@ -54,12 +62,12 @@ fn version(check: &'static str, path: Option<&Path>, oldest: (u32, u32), is_root
     }
 }
 
-fn first_line(path: &Path) -> String {
-    version_text(path).lines().next().unwrap_or_default().trim().to_owned()
+fn first_line(path: &Path, interrupt: Option<&Interrupt>) -> String {
+    version_text(path, interrupt).lines().next().unwrap_or_default().trim().to_owned()
 }
 
-fn version_text(path: &Path) -> String {
-    let output = programs::run(Command::new(path).arg("--version"));
+fn version_text(path: &Path, interrupt: Option<&Interrupt>) -> String {
+    let output = programs::run(Command::new(path).arg("--version"), interrupt);
     output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }
 
@@ -67,11 +75,11 @@ fn older(text: &str, than: (u32, u32)) -> bool {
     numbers(text).is_some_and(|found| found < than)
 }
 
-fn criu_check(criu: &Path, is_root: bool) -> Finding {
+fn criu_check(criu: &Path, is_root: bool, interrupt: Option<&Interrupt>) -> Finding {
     if !is_root {
         return Finding::unknown("criu check", "only root can run it", "try again with sudo");
     }
-    match programs::run(Command::new(criu).arg("check")) {
+    match programs::run(Command::new(criu).arg("check"), interrupt) {
         Ok(output) if output.status.success() => {
             let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
             let last = said.lines().rev().find(|line| !line.trim().is_empty());
@@ -88,12 +96,12 @@ fn criu_check(criu: &Path, is_root: bool) -> Finding {
 }
 
 /// What pre-checkpoints need: the kernel says which pages were written since.
-fn dirty_tracking(criu: &Path, is_root: bool) -> Finding {
+fn dirty_tracking(criu: &Path, is_root: bool, interrupt: Option<&Interrupt>) -> Finding {
     let check = "dirty page tracking";
     if !is_root {
         return Finding::unknown(check, "only root can find out", "try again with sudo");
     }
-    let tried = programs::run(Command::new(criu).args(["check", "--feature", "mem_dirty_track"]));
+    let tried = programs::run(Command::new(criu).args(["check", "--feature", "mem_dirty_track"]), interrupt);
     match tried.is_ok_and(|output| output.status.success()) {
         true => Finding::ok(check, "in the kernel"),
         false => {
@@ -103,21 +111,21 @@ fn dirty_tracking(criu: &Path, is_root: bool) -> Finding {
     }
 }
 
-fn runtimes() -> Vec<Finding> {
+fn runtimes(interrupt: Option<&Interrupt>) -> Vec<Finding> {
     let found: Vec<(&'static str, PathBuf)> =
         ["crun", "runc"].into_iter().filter_map(|name| Some((name, programs::find(name).ok()?))).collect();
     if found.is_empty() {
         return vec![Finding::problem("runtime", "neither crun nor runc in PATH", "install the package crun or runc")];
     }
-    found.into_iter().map(|(name, path)| runtime(name, &path)).collect()
+    found.into_iter().map(|(name, path)| runtime(name, &path, interrupt)).collect()
 }
 
 /// crun can be built without CRIU; it lists what it was built with.
-fn runtime(name: &'static str, path: &Path) -> Finding {
-    let said = first_line(path);
+fn runtime(name: &'static str, path: &Path, interrupt: Option<&Interrupt>) -> Finding {
+    let said = first_line(path, interrupt);
     match (name, numbers(&said)) {
         (_, None) => Finding::warning(name, format!("{} does not tell its version", path.display()), "install it anew"),
-        ("crun", _) if !version_text(path).contains("+CRIU") => {
+        ("crun", _) if !version_text(path, interrupt).contains("+CRIU") => {
             Finding::warning(name, format!("{said}, built without CRIU"), "use runc, or a crun with +CRIU")
         }
         _ => Finding::ok(name, said),

@@ -12,6 +12,7 @@ use super::finding::Finding;
 use super::speed;
 use crate::engine::storage;
 use crate::engine::words::last_words;
+use crate::host::interrupt::Interrupt;
 use crate::host::programs;
 
 /// Below this much free space a checkpoint may well fail, bytes.
@@ -49,8 +50,8 @@ struct Store {
     graph_status: BTreeMap<String, String>,
 }
 
-pub(super) fn examine(folder: &Path, is_root: bool) -> Vec<Finding> {
-    let (mut findings, graph_root) = driver(is_root);
+pub(super) fn examine(folder: &Path, is_root: bool, interrupt: Option<&Interrupt>) -> Vec<Finding> {
+    let (mut findings, graph_root) = driver(is_root, interrupt);
     if let Some(graph_root) = &graph_root {
         findings.push(file_system("storage", graph_root));
         findings.push(reflink("reflink in the storage", graph_root, graph_root));
@@ -64,7 +65,7 @@ pub(super) fn examine(folder: &Path, is_root: bool) -> Vec<Finding> {
 }
 
 /// The driver with its options, and where the storage is.
-fn driver(is_root: bool) -> (Vec<Finding>, Option<PathBuf>) {
+fn driver(is_root: bool, interrupt: Option<&Interrupt>) -> (Vec<Finding>, Option<PathBuf>) {
     let check = "storage driver";
     if !is_root {
         return (vec![Finding::unknown(check, "another user has another storage", "try again with sudo")], None);
@@ -73,7 +74,7 @@ fn driver(is_root: bool) -> (Vec<Finding>, Option<PathBuf>) {
     let Ok(podman) = programs::find("podman") else {
         return (vec![Finding::unknown(check, "podman would say", "install podman")], configured());
     };
-    let info = match programs::run(Command::new(podman).args(["info", "--format", "json"])) {
+    let info = match programs::run(Command::new(podman).args(["info", "--format", "json"]), interrupt) {
         Ok(output) if output.status.success() => {
             serde_json::from_slice::<Info>(&output.stdout).map_err(|error| error.to_string())
         }

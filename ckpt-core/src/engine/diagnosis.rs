@@ -9,6 +9,7 @@ use std::process::Command;
 
 use super::words;
 use crate::criu::diagnosis;
+use crate::host::interrupt::Interrupt;
 use crate::host::programs;
 
 /// A failure of another program.
@@ -40,16 +41,16 @@ impl fmt::Display for Complaint {
 impl std::error::Error for Complaint {}
 
 /// The reason of a podman whose dump failed with `words`, and whose container has its bundle at `bundle`.
-pub(crate) fn of_dump(words: &str, bundle: &Path) -> Complaint {
-    complaint(words, Some(bundle.join("dump.log")))
+pub(crate) fn of_dump(words: &str, bundle: &Path, interrupt: Option<&Interrupt>) -> Complaint {
+    complaint(words, Some(bundle.join("dump.log")), interrupt)
 }
 
 /// As [`of_dump`] for a restore, which may have failed before there was a bundle.
-pub(crate) fn of_restore(words: &str, bundle: Option<&Path>) -> Complaint {
-    complaint(words, bundle.map(|bundle| bundle.join("restore.log")))
+pub(crate) fn of_restore(words: &str, bundle: Option<&Path>, interrupt: Option<&Interrupt>) -> Complaint {
+    complaint(words, bundle.map(|bundle| bundle.join("restore.log")), interrupt)
 }
 
-fn complaint(said_by_podman: &str, log: Option<PathBuf>) -> Complaint {
+fn complaint(said_by_podman: &str, log: Option<PathBuf>, interrupt: Option<&Interrupt>) -> Complaint {
     let said = words::shorten(said_by_podman);
     let logged = log.as_deref().map(diagnosis::errors).unwrap_or_default();
     // podman knows best what it refused itself; where a program of its failed, that one does.
@@ -57,7 +58,7 @@ fn complaint(said_by_podman: &str, log: Option<PathBuf>) -> Complaint {
     let (reason, advice) = match (known, logged.first()) {
         (Some(known), _) => (known.reason, known.advice.map(str::to_owned)),
         (None, Some(first)) => (format!("CRIU says {:?}", diagnosis::without_place(first)), None),
-        (None, None) => (criu_check().unwrap_or_else(|| said.clone()), None),
+        (None, None) => (criu_check(interrupt).unwrap_or_else(|| said.clone()), None),
     };
     let mut details = Vec::new();
     if said != reason {
@@ -70,9 +71,9 @@ fn complaint(said_by_podman: &str, log: Option<PathBuf>) -> Complaint {
     Complaint { reason, advice, words: details }
 }
 
-/// What `criu check` complains of; nothing if it is happy.
-fn criu_check() -> Option<String> {
-    let output = programs::run(Command::new("criu").arg("check")).ok()?;
+/// What `criu check` complains of; nothing if it is happy, or an interrupt leaves no time to ask.
+fn criu_check(interrupt: Option<&Interrupt>) -> Option<String> {
+    let output = programs::run(Command::new("criu").arg("check"), interrupt).ok()?;
     if output.status.success() {
         return None;
     }
@@ -94,7 +95,7 @@ mod tests {
     fn with_log(words: &str, log: &str) -> (String, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("dump.log"), log).unwrap();
-        let complaint = of_dump(words, folder.path());
+        let complaint = of_dump(words, folder.path(), None);
         (complaint.to_string(), complaint.details().to_vec())
     }
 
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn podmans_own_refusals_need_no_log() {
         let words = "IPAM error: requested ip address 10.88.0.2 is already allocated to container ID ab";
-        let complaint = of_restore(words, None);
+        let complaint = of_restore(words, None, None);
         assert!(complaint.to_string().contains("--ignore-static-ip"), "{complaint}");
         assert_eq!(complaint.details(), [format!("podman: {words}")]);
     }

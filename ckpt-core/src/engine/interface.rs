@@ -14,6 +14,7 @@ use super::error::EngineError;
 use super::facts::{ContainerFacts, StoreFacts};
 use super::requests::{DumpRequest, RestoreRequest, TakenAlong};
 use crate::host::child::{Child, ChildError, Said};
+use crate::host::interrupt::Interrupt;
 
 /// Runs containers, and knows where their parts are.
 pub(crate) trait Engine: fmt::Debug {
@@ -66,8 +67,8 @@ pub(crate) trait Engine: fmt::Debug {
     /// on if this program is killed.
     fn start_volume(&self, name: &str, said: File) -> Result<process::Child, EngineError>;
 
-    /// Waits until the volume `name` is made.
-    fn finish_volume(&self, made: process::Child) -> Result<(), EngineError>;
+    /// Waits until a volume is made; of a raised `interrupt`, no longer than making one takes.
+    fn finish_volume(&self, made: process::Child, interrupt: Option<&Interrupt>) -> Result<(), EngineError>;
 
     /// Removes a volume that a failed restore made.
     fn remove_volume(&self, name: &str) -> Result<(), EngineError>;

@@ -10,6 +10,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Output, Stdio};
 
+use rustix::event::Timespec;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -26,6 +27,10 @@ use info::Info;
 
 /// Each of these makes podman its own remote client (podman(1), "ENVIRONMENT VARIABLES").
 const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
+
+/// How long an interrupted restore lets podman make a volume, which takes it a moment: ended after it was made and before
+/// podman has said so, nothing would tell whose it is.
+const VOLUME_GRACE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 /// The podman of this host.
 #[derive(Clone, Debug)]
@@ -50,7 +55,7 @@ impl Podman {
 
     /// Passes a podman of a version that was tried, or that does not tell its version.
     pub(crate) fn check_tried(&self) -> Result<(), EngineError> {
-        let version = versions::of_podman(&self.program);
+        let version = versions::of_podman(&self.program, self.interrupt.as_ref())?;
         match versions::numbers(&version) {
             Some((OLDEST..=NEWEST, _)) | None => Ok(()),
             Some(_) => Err(EngineError::Untried { version }),
@@ -68,10 +73,7 @@ impl Podman {
     }
 
     fn output(&self, command: &mut Command) -> Result<Output, ProgramError> {
-        match &self.interrupt {
-            Some(interrupt) => programs::run_until(command, interrupt),
-            None => programs::run(command),
-        }
+        programs::run(command, self.interrupt.as_ref())
     }
 
     fn command(&self) -> Command {
@@ -240,8 +242,9 @@ impl Engine for Podman {
         Ok(command.spawn().map_err(|source| programs::start_error(&command, source))?)
     }
 
-    fn finish_volume(&self, made: process::Child) -> Result<(), EngineError> {
-        let output = made.wait_with_output().map_err(|source| programs::start_error(&self.command(), source))?;
+    fn finish_volume(&self, made: process::Child, interrupt: Option<&Interrupt>) -> Result<(), EngineError> {
+        let output = programs::finish(made, &VOLUME_GRACE, interrupt);
+        let output = output.map_err(|source| programs::start_error(&self.command(), source))?;
         answer("volume create", output).map(drop)
     }
 

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::archive::manifest::Versions;
-use crate::host::{programs, session};
+use crate::host::interrupt::Interrupt;
+use crate::host::programs::{self, ProgramError};
+use crate::host::session;
 
 /// The oldest podman whose answers are understood, and the newest that was tried, by their major numbers.
 pub(crate) const OLDEST: u32 = 4;
@@ -21,18 +23,26 @@ const FILE: &str = "versions.json";
 type Known = BTreeMap<String, String>;
 
 /// Asks, or remembers. A program that does not answer has an empty version: no checkpoint should fail over its label.
-pub(crate) fn ask(podman: &Path, runtime: &str) -> Versions {
-    remembering(|ask| Versions {
-        podman: podmans(ask(&podman.to_string_lossy())),
-        runtime: ask(runtime),
-        criu: ask("criu").trim_start_matches("Version: ").to_owned(),
-        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+///
+/// # Errors
+/// [`ProgramError::Interrupted`], and no other.
+pub(crate) fn ask(podman: &Path, runtime: &str, interrupt: Option<&Interrupt>) -> Result<Versions, ProgramError> {
+    remembering(interrupt, |ask| {
+        Ok(Versions {
+            podman: podmans(ask(&podman.to_string_lossy())?),
+            runtime: ask(runtime)?,
+            criu: ask("criu")?.trim_start_matches("Version: ").to_owned(),
+            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        })
     })
 }
 
 /// podman's own, as `5.4.2`; empty if it does not answer.
-pub(crate) fn of_podman(podman: &Path) -> String {
-    remembering(|ask| podmans(ask(&podman.to_string_lossy())))
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn of_podman(podman: &Path, interrupt: Option<&Interrupt>) -> Result<String, ProgramError> {
+    remembering(interrupt, |ask| ask(&podman.to_string_lossy()).map(podmans))
 }
 
 fn podmans(first_line: String) -> String {
@@ -48,11 +58,16 @@ pub(crate) fn numbers(text: &str) -> Option<(u32, u32)> {
     })
 }
 
-/// Has `work` ask programs, by their paths or names, for the first line of their `--version`.
-fn remembering<T>(work: impl FnOnce(&mut dyn FnMut(&str) -> String) -> T) -> T {
+/// Asks a program, by its path or name, for the first line of its `--version`.
+type Ask<'a> = dyn FnMut(&str) -> Result<String, ProgramError> + 'a;
+
+fn remembering<T>(
+    interrupt: Option<&Interrupt>,
+    work: impl FnOnce(&mut Ask<'_>) -> Result<T, ProgramError>,
+) -> Result<T, ProgramError> {
     let mut known = load().unwrap_or_default();
     let before = known.len();
-    let done = work(&mut |program| first_line(program, &mut known));
+    let done = work(&mut |program| first_line(program, &mut known, interrupt));
     if known.len() > before {
         // Nothing depends on it; the next run asks again.
         let _ = store(&known);
@@ -60,16 +75,20 @@ fn remembering<T>(work: impl FnOnce(&mut dyn FnMut(&str) -> String) -> T) -> T {
     done
 }
 
-fn first_line(program: &str, known: &mut Known) -> String {
-    let Ok(path) = programs::find(program) else { return String::new() };
-    let Ok(metadata) = path.metadata() else { return String::new() };
+fn first_line(program: &str, known: &mut Known, interrupt: Option<&Interrupt>) -> Result<String, ProgramError> {
+    let Ok(path) = programs::find(program) else { return Ok(String::new()) };
+    let Ok(metadata) = path.metadata() else { return Ok(String::new()) };
     let key = format!("{}:{}.{:09}:{}", path.display(), metadata.mtime(), metadata.mtime_nsec(), metadata.size());
-    let ask = || {
-        let output = programs::run(Command::new(&path).arg("--version"));
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        text.lines().next().unwrap_or_default().to_owned()
+    if let Some(line) = known.get(&key) {
+        return Ok(line.clone());
+    }
+    let text = match programs::run(Command::new(&path).arg("--version"), interrupt) {
+        Err(interrupted @ ProgramError::Interrupted { .. }) => return Err(interrupted),
+        output => output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default(),
     };
-    known.entry(key).or_insert_with(ask).clone()
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    known.insert(key, line.clone());
+    Ok(line)
 }
 
 fn load() -> io::Result<Known> {
@@ -88,6 +107,7 @@ fn store(known: &Known) -> Result<(), Box<dyn std::error::Error>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -114,9 +134,18 @@ mod tests {
             fs::write(&program, format!("#!/bin/sh\necho {text}\n")).unwrap();
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
             fs::File::options().write(true).open(&program).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
-            assert_eq!(first_line(&program.to_string_lossy(), &mut known), text);
+            assert_eq!(first_line(&program.to_string_lossy(), &mut known, None).unwrap(), text);
             assert_eq!(known.len(), asked);
         }
-        assert_eq!(first_line("no-such-program", &mut known), "");
+        assert_eq!(first_line("no-such-program", &mut known, None).unwrap(), "");
+    }
+
+    #[test]
+    fn what_was_interrupted_is_not_remembered_as_an_answer() {
+        let (interrupt, mut raiser) = Interrupt::new().unwrap();
+        raiser.write_all(&[1]).unwrap();
+        let mut known = Known::new();
+        let asked = first_line("sh", &mut known, Some(&interrupt));
+        assert!(matches!(asked, Err(ProgramError::Interrupted { .. })) && known.is_empty());
     }
 }

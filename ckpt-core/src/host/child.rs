@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -57,6 +57,7 @@ impl Child {
     /// It has a process group of its own, since Ctrl-C is for us to decide about, and a parent-death signal: podman
     /// would wait for ever at a FIFO whose other end is gone, with the container locked.
     pub(crate) fn start(program: &Path, arguments: &[OsString], path: Option<OsString>) -> Result<Self, ChildError> {
+        let scratch = || programs::scratch().map_err(ChildError::Wait);
         let (stdout, stderr) = (scratch()?, scratch()?);
         let mut command = Command::new("/proc/self/exe");
         command.arg0(CALLED_AS).arg(process::id().to_string()).arg(program).args(arguments);
@@ -90,8 +91,8 @@ impl Child {
     /// Waits for its end and gives its words.
     pub(crate) fn finish(mut self) -> Result<Said, ChildError> {
         let status = self.process.wait().map_err(ChildError::Wait)?;
-        let stdout = read_back(&mut self.stdout).map_err(ChildError::Wait)?;
-        let stderr = read_back(&mut self.stderr).map_err(ChildError::Wait)?;
+        let stdout = programs::read_back(&mut self.stdout).map_err(ChildError::Wait)?;
+        let stderr = programs::read_back(&mut self.stderr).map_err(ChildError::Wait)?;
         Ok(Said { status, stdout, stderr })
     }
 }
@@ -121,18 +122,6 @@ pub(crate) fn become_program() -> u8 {
     let error = Command::new(&program).args(arguments).exec();
     eprintln!("Error: cannot start {}: {error}", program.to_string_lossy());
     127
-}
-
-/// A nameless file for a program's words: it can print any amount, and nobody has to read along.
-fn scratch() -> Result<File, ChildError> {
-    tempfile::tempfile().map_err(ChildError::Wait)
-}
-
-fn read_back(file: &mut File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// A poll(2) that a signal woke has found nothing.

@@ -72,9 +72,11 @@ pub(crate) fn pause(time: Duration, interrupt: Option<&Interrupt>) -> io::Result
 pub(crate) fn ready(fd: BorrowedFd<'_>, what: PollFlags, interrupt: Option<&Interrupt>) -> io::Result<()> {
     let mut fds = vec![PollFd::from_borrowed_fd(fd, what)];
     fds.extend(interrupt.map(|interrupt| PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN)));
-    match poll(&mut fds, None) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(errno) => return Err(errno.into()),
+    while let Err(errno) = poll(&mut fds, None) {
+        // A signal that was handled: an interrupt shows at the next look.
+        if errno != Errno::INTR {
+            return Err(errno.into());
+        }
     }
     match interrupt {
         Some(interrupt) if interrupt.is_raised() => Err(interrupted()),

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// How long processes may take to end, and how often they are looked at.
+use crate::host::waiting::Waiting;
+
+/// How long processes may take to end.
 const LIMIT: Duration = Duration::from_secs(20);
-const RETRY: Duration = Duration::from_millis(5);
 
 pub(crate) fn all() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -81,14 +82,21 @@ pub(crate) fn kill(pid: i32, is_meant: impl Fn(i32) -> bool) {
     }
 }
 
-/// Whether it comes about before patience is lost.
-pub(crate) fn until(mut done: impl FnMut() -> bool) -> bool {
-    let patience = Instant::now() + LIMIT;
-    while !done() {
-        if Instant::now() > patience {
-            return false;
-        }
-        sleep(RETRY);
-    }
-    true
+/// Whether it comes about before patience is lost; `who` is waited for.
+///
+/// # Errors
+/// That the interrupt was raised.
+pub(crate) fn until(
+    waiting: &mut Waiting<'_>,
+    who: impl Fn() -> String,
+    mut done: impl FnMut() -> bool,
+) -> io::Result<bool> {
+    let told = || format!("{}: waiting for its end, {} s at most", who(), LIMIT.as_secs());
+    waiting.until_limit(LIMIT, told, || Ok(done()))
+}
+
+/// A process in words, also if it is gone.
+pub(crate) fn named(pid: Option<i32>) -> String {
+    let name = |pid| Some((pid, Stat::of(pid)?.name));
+    pid.and_then(name).map_or_else(|| "a process".to_owned(), |(pid, name)| format!("process {pid} ({name})"))
 }

@@ -2,18 +2,19 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::thread;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::host::interrupt::{Interrupt, ready};
+use crate::host::interrupt::{Interrupt, is_interrupted, ready};
 
 /// How long a program may take to end in order.
 const GRACE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
@@ -66,29 +67,65 @@ fn is_executable(file: &Path) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Runs `command` to its end without input, and keeps what it prints. A terminal's Ctrl-C does not reach it: what becomes
-/// of the work is for us to decide.
-pub(crate) fn run(command: &mut Command) -> Result<Output, ProgramError> {
-    command.process_group(0).stdin(Stdio::null()).output().map_err(|source| start_error(command, source))
+/// Runs `command` without input until it ends, or an `interrupt` has it ended, and keeps what it prints. A terminal's
+/// Ctrl-C does not reach it: what becomes of the work is for us to decide.
+pub(crate) fn run(command: &mut Command, interrupt: Option<&Interrupt>) -> Result<Output, ProgramError> {
+    let done = match interrupt {
+        Some(interrupt) if interrupt.is_raised() => Ok(None),
+        _ => run_until(command, interrupt),
+    };
+    match done {
+        Ok(Some(output)) => Ok(output),
+        Ok(None) => Err(ProgramError::Interrupted { program: name_of(command) }),
+        Err(source) => Err(start_error(command, source)),
+    }
 }
 
-/// As [`run`], until the `interrupt` is raised: then the program is ended.
-pub(crate) fn run_until(command: &mut Command, interrupt: &Interrupt) -> Result<Output, ProgramError> {
-    let (done, at_work) = io::pipe().map_err(|source| start_error(command, source))?;
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().map_err(|source| start_error(command, source))?;
-    let failed = |source| start_error(command, source);
-    let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(|errno| failed(errno.into()))?;
-    let output = thread::spawn(move || {
-        let output = child.wait_with_output();
-        drop(at_work);
-        output
-    });
-    if ready(done.as_fd(), PollFlags::IN, Some(interrupt)).is_err() {
-        end(pidfd.as_fd());
-        return Err(ProgramError::Interrupted { program: name_of(command) });
+fn run_until(command: &mut Command, interrupt: Option<&Interrupt>) -> io::Result<Option<Output>> {
+    let (mut stdout, mut stderr) = (scratch()?, scratch()?);
+    command.process_group(0).stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    let mut child = command.spawn()?;
+    let Some(status) = wait_until(&mut child, interrupt)? else {
+        end(pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?.as_fd());
+        // Only one that the kernel holds on to is still there.
+        child.try_wait()?;
+        return Ok(None);
+    };
+    Ok(Some(Output { status, stdout: read_back(&mut stdout)?, stderr: read_back(&mut stderr)? }))
+}
+
+/// Waits for the end of `child`, and gives what it said; once an `interrupt` is raised, it is ended after `grace`.
+pub(crate) fn finish(mut child: Child, grace: &Timespec, interrupt: Option<&Interrupt>) -> io::Result<Output> {
+    if wait_until(&mut child, interrupt)?.is_none() {
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+        if !ends_within(pidfd.as_fd(), grace) {
+            end(pidfd.as_fd());
+        }
     }
-    output.join().expect("nothing in it panics").map_err(failed)
+    child.wait_with_output()
+}
+
+/// How `child` ended; `None` once an `interrupt` is raised, and it may still be at work.
+fn wait_until(child: &mut Child, interrupt: Option<&Interrupt>) -> io::Result<Option<ExitStatus>> {
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    match ready(pidfd.as_fd(), PollFlags::IN, interrupt) {
+        Err(error) if is_interrupted(&error) => Ok(None),
+        ended => ended.and_then(|()| child.wait()).map(Some),
+    }
+}
+
+/// A file in memory for a program's words: it can print any amount, nobody has to read along, and what it leaves at work
+/// in the background does not hold up who waits for the words.
+pub(crate) fn scratch() -> io::Result<File> {
+    Ok(rustix::fs::memfd_create("words", MemfdFlags::CLOEXEC)?.into())
+}
+
+/// All that was written to `file`.
+pub(crate) fn read_back(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Sees to it that a process ends: by SIGTERM, or else by force.
@@ -121,14 +158,18 @@ fn name_of(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::os::unix::process::ExitStatusExt;
+    use std::thread;
     use std::time::Duration;
+
+    use rustix::process::kill_process;
 
     use super::*;
 
     #[test]
     fn an_interrupt_ends_the_program_that_is_waited_for() {
         let (interrupt, mut raiser) = Interrupt::new().unwrap();
-        let output = run_until(Command::new("sh").args(["-c", "echo words; exit 3"]), &interrupt).unwrap();
+        let output = run(Command::new("sh").args(["-c", "echo words; exit 3"]), Some(&interrupt)).unwrap();
         assert_eq!((output.stdout, output.status.code()), (b"words\n".to_vec(), Some(3)));
         let folder = tempfile::tempdir().unwrap();
         let mark = folder.path().join("begun");
@@ -142,8 +183,27 @@ mod tests {
             raiser.write_all(&[1]).unwrap();
             process
         });
-        let ended = run_until(Command::new("sh").args(["-c", &script]), &interrupt);
+        let ended = run(Command::new("sh").args(["-c", &script]), Some(&interrupt));
         assert!(matches!(ended, Err(ProgramError::Interrupted { .. })));
         assert!(ends_within(raise.join().unwrap().as_fd(), &Timespec { tv_sec: 0, tv_nsec: 0 }));
+    }
+
+    #[test]
+    fn what_a_program_leaves_in_the_background_is_not_waited_for() {
+        let output = run(Command::new("sh").args(["-c", "sleep 1000 & echo $!"]), None).unwrap();
+        let sleeper = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+        kill_process(Pid::from_raw(sleeper).unwrap(), Signal::KILL).unwrap();
+    }
+
+    #[test]
+    fn an_interrupted_program_may_take_its_time_up_to_a_limit() {
+        let (interrupt, mut raiser) = Interrupt::new().unwrap();
+        raiser.write_all(&[1]).unwrap();
+        let finish = |script, grace| {
+            let child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+            finish(child, &Timespec { tv_sec: grace, tv_nsec: 0 }, Some(&interrupt)).unwrap()
+        };
+        assert_eq!(finish("sleep 0.1; echo words", 1000).stdout, b"words\n");
+        assert_eq!(finish("exec sleep 1000", 0).status.signal(), Some(Signal::TERM.as_raw()));
     }
 }

@@ -9,9 +9,7 @@ use rustix::fs::{CWD, FileType, FlockOperation, Mode, flock, mknodat, renameat};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use crate::host::interrupt::Interrupt;
-use crate::host::lock::{self, PATIENCE};
-use crate::progress::Progress;
+use crate::host::waiting::Waiting;
 
 /// Where sessions live: root's alone, and gone with the next boot.
 pub(crate) const SESSIONS: &str = "/run/ckpt";
@@ -48,11 +46,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn begin(interrupt: Option<&Interrupt>, progress: &mut dyn Progress) -> Result<Self, SessionError> {
+    pub(crate) fn begin(waiting: &mut Waiting<'_>) -> Result<Self, SessionError> {
         let sessions = Path::new(SESSIONS);
         let error = |call| move |source: io::Error| SessionError::new(call, SESSIONS, source);
         // Between making a folder and locking it, it looks like a dead run's.
-        let _all = lock_all(interrupt, progress)?;
+        let _all = lock_all(waiting)?;
         make(&scratch())?;
         let folder = tempfile::Builder::new().prefix("").tempdir_in(sessions).map_err(error("create a folder in"))?;
         let lock = File::open(folder.path()).map_err(error("open a folder in"))?;
@@ -91,17 +89,13 @@ pub(crate) struct NameLock(#[expect(dead_code, reason = "closing the file unlock
 
 impl NameLock {
     /// Waits for the restore before, if there is one. `name` is podman's, so it has no slash.
-    pub(crate) fn take(
-        name: &str,
-        interrupt: Option<&Interrupt>,
-        progress: &mut dyn Progress,
-    ) -> Result<Self, SessionError> {
+    pub(crate) fn take(name: &str, waiting: &mut Waiting<'_>) -> Result<Self, SessionError> {
         make_sessions_folder()?;
         let path = Path::new(SESSIONS).join(format!("{name}.lock"));
         let opened = File::options().create(true).truncate(false).write(true).open(&path);
         let file = opened.map_err(|source| SessionError::new("open", &path, source))?;
-        let told = || progress.warning(&format!("another restore makes a container {name:?}: waiting for its end"));
-        lock::wait_for(&file, interrupt, PATIENCE, told).map_err(|source| SessionError::new("lock", &path, source))?;
+        let told = || format!("another restore makes a container {name:?}: waiting for its end");
+        lock(&file, told, waiting).map_err(|source| SessionError::new("lock", &path, source))?;
         Ok(NameLock(file))
     }
 }
@@ -118,16 +112,20 @@ fn make(folder: &Path) -> Result<(), SessionError> {
 }
 
 /// No session begins, and no dead one is put right, while this file is open.
-pub(crate) fn lock_all(interrupt: Option<&Interrupt>, progress: &mut dyn Progress) -> Result<File, SessionError> {
+pub(crate) fn lock_all(waiting: &mut Waiting<'_>) -> Result<File, SessionError> {
     make_sessions_folder()?;
     let all = File::open(SESSIONS).map_err(|source| SessionError::new("open", SESSIONS, source))?;
-    let told = || {
-        progress.warning(&format!(
-            "another ckpt is putting right what a killed one left: waiting for it (it has {SESSIONS} locked)"
-        ));
-    };
-    lock::wait_for(&all, interrupt, PATIENCE, told).map_err(|source| SessionError::new("lock", SESSIONS, source))?;
+    let told =
+        || format!("another ckpt is putting right what a killed one left: waiting for it (it has {SESSIONS} locked)");
+    lock(&all, told, waiting).map_err(|source| SessionError::new("lock", SESSIONS, source))?;
     Ok(all)
+}
+
+fn lock(file: &File, told: impl Fn() -> String, waiting: &mut Waiting<'_>) -> io::Result<()> {
+    waiting.until(told, || match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
+        locked => Ok(locked.map(|()| true)?),
+    })
 }
 
 /// Folders of sessions whose runs were killed. Call it with all sessions locked.

@@ -1,6 +1,7 @@
 //! What a restore made before it failed or was killed, and nothing else, removed again.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use layerfs::{Container, ContainersStorage, ContainersStorageError};
@@ -10,7 +11,8 @@ use super::netns::NetnsError;
 use super::{leases, netns, runtime};
 use crate::criu::mount_points;
 use crate::engine::{ContainerFacts, Engine, EngineError};
-use crate::host::processes::{Stat, all, until};
+use crate::host::processes::{Stat, all, named, until};
+use crate::host::waiting::Waiting;
 
 /// Why something half-made is still there.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,8 @@ pub(crate) enum HalfMadeError {
     Store(#[from] ContainersStorageError),
     #[error("a network namespace that podman left")]
     Netns(#[from] NetnsError),
+    #[error(transparent)]
+    Wait(#[from] io::Error),
 }
 
 /// How much of it is gone.
@@ -83,22 +87,26 @@ impl<'j> HalfMade<'j> {
     }
 
     /// Removes it, unless podman has come so far that the container ran.
-    pub(crate) fn remove_unless_it_has_run(self, engine: &dyn Engine) -> Result<Removed, HalfMadeError> {
+    pub(crate) fn remove_unless_it_has_run(
+        self,
+        engine: &dyn Engine,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Removed, HalfMadeError> {
         match &self.container {
             Some((container, _)) if !is_half_made(engine, container)? => Ok(Removed::All),
-            _ => self.remove(engine),
+            _ => self.remove(engine, waiting),
         }
     }
 
     /// Removes it; volumes that another container has use for stay, and folders with anything in them.
-    pub(crate) fn remove(self, engine: &dyn Engine) -> Result<Removed, HalfMadeError> {
+    pub(crate) fn remove(self, engine: &dyn Engine, waiting: &mut Waiting<'_>) -> Result<Removed, HalfMadeError> {
         let unused_networks = || netns::unused(engine, |made| self.journal.lived_at(made));
         if let Some((container, bundle)) = self.container {
             if is_half_made(engine, &container)? {
-                runtime::forget(engine, &container.id, &bundle);
+                runtime::forget(engine, &container.id, &bundle, waiting)?;
                 if !unused_networks()?.is_empty() {
                     leases::give_back(engine, &container.id, &self.journal.begun.networks)?;
-                    runtime::forget(engine, &container.id, &bundle);
+                    runtime::forget(engine, &container.id, &bundle, waiting)?;
                 }
             }
             engine.remove(&container.id, self.journal.begun.anonymous_volumes)?;
@@ -121,7 +129,7 @@ impl<'j> HalfMade<'j> {
             return Ok(Removed::All);
         }
         // One may be a podman's that has just made it and is about to have a container in it.
-        if !is_podman_at_rest() {
+        if !is_podman_at_rest(waiting)? {
             return Ok(Removed::ButNetworks);
         }
         unused_networks()?.iter().try_for_each(|network| netns::remove(network))?;
@@ -139,7 +147,7 @@ fn is_half_made(engine: &dyn Engine, container: &Container) -> Result<bool, Engi
 }
 
 /// Waits for a moment in which no podman is at work, which could be about to use what nobody uses; gives whether it came.
-fn is_podman_at_rest() -> bool {
-    let is_podman = |pid| Stat::of(pid).is_some_and(|stat| stat.name == "podman" && !stat.is_dead);
-    until(|| !all().any(is_podman))
+fn is_podman_at_rest(waiting: &mut Waiting<'_>) -> io::Result<bool> {
+    let podman = || all().find(|&pid| Stat::of(pid).is_some_and(|stat| stat.name == "podman" && !stat.is_dead));
+    until(waiting, || format!("{} may be about to use a network namespace", named(podman())), || podman().is_none())
 }

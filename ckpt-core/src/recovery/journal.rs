@@ -26,9 +26,8 @@ use rustix::fs::{FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, fcntl_
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::host::interrupt::Interrupt;
+use crate::host::waiting::Waiting;
 use crate::host::{processes, session};
-use crate::progress::Progress;
 
 /// How names of journals begin.
 const PREFIX: &str = "ckpt-restore-";
@@ -117,15 +116,10 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Writes down what is `begun` in the storage at `graph_root`, on to the disk.
-    pub(crate) fn begin(
-        graph_root: &Path,
-        begun: Begun,
-        interrupt: Option<&Interrupt>,
-        progress: &mut dyn Progress,
-    ) -> Result<Self, JournalError> {
+    pub(crate) fn begin(graph_root: &Path, begun: Begun, waiting: &mut Waiting<'_>) -> Result<Self, JournalError> {
         let error = |call| move |source| JournalError { call, folder: graph_root.to_owned(), source };
         // Until it is locked, it looks like a dead run's.
-        let all = session::lock_all(interrupt, progress).map_err(|source| error("lock")(io::Error::other(source)))?;
+        let all = session::lock_all(waiting).map_err(|source| error("lock")(io::Error::other(source)))?;
         let mut named = tempfile::Builder::new();
         let named = named.prefix(PREFIX).suffix(".json").tempfile_in(graph_root).map_err(error("create"))?;
         flock(&named, FlockOperation::NonBlockingLockExclusive).map_err(|errno| error("lock")(errno.into()))?;
@@ -255,22 +249,24 @@ fn line(value: &impl Serialize) -> Vec<u8> {
     line
 }
 
-/// Journals whose runs are dead. Call it with all sessions locked.
-pub(crate) fn dead(graph_root: &Path) -> Vec<Journal> {
+/// Journals whose runs are dead, until an interrupt is raised. Call it with all sessions locked.
+pub(crate) fn dead(graph_root: &Path, waiting: &mut Waiting<'_>) -> Vec<Journal> {
     let entries = fs::read_dir(graph_root).into_iter().flatten().flatten();
     let is_journal = |name: &OsStr| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
     let paths = entries.filter(|entry| is_journal(&entry.file_name())).map(|entry| entry.path());
-    paths.filter_map(|path| open_dead(path).ok().flatten()).collect()
+    paths.filter_map(|path| open_dead(path, waiting).ok().flatten()).collect()
 }
 
-fn open_dead(path: PathBuf) -> io::Result<Option<Journal>> {
+fn open_dead(path: PathBuf, waiting: &mut Waiting<'_>) -> io::Result<Option<Journal>> {
     let mut file = File::options().read(true).append(true).open(&path)?;
     let lock = || flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
     let mut text = String::new();
     if !lock() {
         (&file).read_to_string(&mut text)?;
         // Its run may be dead all the same, and a podman that makes a volume for it about to say so.
-        if !begun_in(&text).is_some_and(|begun| session::is_over(&begun.session)) || !processes::until(lock) {
+        let Some(begun) = begun_in(&text).filter(|begun| session::is_over(&begun.session)) else { return Ok(None) };
+        let told = || format!("podman makes a volume for a restore of {} that was killed", begun.name);
+        if !processes::until(waiting, told, lock)? {
             return Ok(None);
         }
         file.rewind()?;
@@ -303,6 +299,7 @@ fn begun_in(text: &str) -> Option<Begun> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::Silent;
 
     fn begun() -> Begun {
         let (name, session) = ("web".to_owned(), PathBuf::from("/run/ckpt/abc"));
@@ -320,7 +317,7 @@ mod tests {
     /// The journal of a dead run that wrote `lines`.
     fn read(lines: &[&[u8]]) -> Journal {
         let (folder, _) = left(&lines.concat());
-        dead(folder.path()).pop().unwrap()
+        dead_in(folder.path()).pop().unwrap()
     }
 
     fn container(id: &str, layer: &str) -> Container {
@@ -330,10 +327,18 @@ mod tests {
 
     const NOWHERE: &str = "/nonexistent";
 
+    fn dead_in(folder: &Path) -> Vec<Journal> {
+        dead(folder, &mut Waiting::new(None, &mut Silent))
+    }
+
+    fn only_dead(path: &Path) -> Journal {
+        open_dead(path.to_owned(), &mut Waiting::new(None, &mut Silent)).unwrap().unwrap()
+    }
+
     #[test]
     fn a_dead_runs_journal_tells_what_it_was_to_make() {
         let (folder, path) = left(&line(&begun()));
-        let journals = dead(folder.path());
+        let journals = dead_in(folder.path());
         assert_eq!(journals.len(), 1);
         assert_eq!(journals[0].begun, begun());
         journals.into_iter().for_each(Journal::end);
@@ -380,12 +385,12 @@ mod tests {
         let (folder, path) = left(&[&line(&begun())[..], b"data\n"].concat());
         let data = folder.path().join("_data");
         fs::create_dir(&data).unwrap();
-        open_dead(path.clone()).unwrap().unwrap().will_fill("data", &data).unwrap();
+        only_dead(&path).will_fill("data", &data).unwrap();
         fs::write(data.join("half"), "").unwrap();
-        assert!(open_dead(path.clone()).unwrap().unwrap().is_maker_of_volume("data", &data));
+        assert!(only_dead(&path).is_maker_of_volume("data", &data));
         fs::remove_dir_all(&data).unwrap();
         fs::create_dir(&data).unwrap();
-        assert!(!open_dead(path).unwrap().unwrap().is_maker_of_volume("data", &data), "another of the same name");
+        assert!(!only_dead(&path).is_maker_of_volume("data", &data), "another of the same name");
     }
 
     #[test]
@@ -396,10 +401,10 @@ mod tests {
         flock(&lives, FlockOperation::LockExclusive).unwrap();
         let run = File::open(&path).unwrap();
         flock(&run, FlockOperation::LockExclusive).unwrap();
-        assert!(dead(folder.path()).is_empty());
+        assert!(dead_in(folder.path()).is_empty());
         assert!(path.exists());
         drop(run);
-        assert_eq!(dead(folder.path()).len(), 1);
+        assert_eq!(dead_in(folder.path()).len(), 1);
     }
 
     #[test]
@@ -408,7 +413,7 @@ mod tests {
         let podman = File::options().append(true).open(&path).unwrap();
         flock(&podman, FlockOperation::LockExclusive).unwrap();
         let journal = thread::scope(|scope| {
-            let found = scope.spawn(|| dead(folder.path()).pop().unwrap());
+            let found = scope.spawn(|| dead_in(folder.path()).pop().unwrap());
             (&podman).write_all(b"data\n").unwrap();
             drop(podman);
             found.join().unwrap()
@@ -419,7 +424,7 @@ mod tests {
     #[test]
     fn a_journal_that_was_not_written_to_its_end_goes() {
         let (folder, path) = left(br#"{"name":"we"#);
-        assert!(dead(folder.path()).is_empty());
+        assert!(dead_in(folder.path()).is_empty());
         assert!(!path.exists());
     }
 

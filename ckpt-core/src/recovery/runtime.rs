@@ -2,6 +2,7 @@
 //! that.
 
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +12,9 @@ use rustix::mount::{UnmountFlags, unmount};
 use super::stray_container;
 use crate::engine::cgroup::is_cgroup_of;
 use crate::engine::{Engine, EngineError};
-use crate::host::programs;
+use crate::host::interrupt::interrupted;
+use crate::host::programs::{self, ProgramError};
+use crate::host::waiting::Waiting;
 
 /// The runtimes' folders of records, each of them one of its container's ID.
 const RECORDS: [&str; 2] = ["/run/runc", "/run/crun"];
@@ -24,18 +27,24 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Removes it all, so that the runtime takes the ID again. What another store's container of this ID has, stays: runtimes
 /// and cgroups know no stores.
-pub(crate) fn forget(engine: &dyn Engine, id: &str, bundle: &Path) {
-    stray_container::kill(id, bundle);
+///
+/// # Errors
+/// That the interrupt was raised; what is left is for another call.
+pub(crate) fn forget(engine: &dyn Engine, id: &str, bundle: &Path, waiting: &mut Waiting<'_>) -> io::Result<()> {
+    stray_container::kill(id, bundle, waiting)?;
     if stray_container::is_elsewhere(id, bundle) {
-        return;
+        return Ok(());
     }
     for records in RECORDS {
         // A runtime that was killed could not unmount it, and cannot remove its record then.
         let _ = unmount(Path::new(records).join(id).join(CRIU_ROOT), UnmountFlags::DETACH);
     }
     if let Ok(runtime) = runtime_of(engine, id) {
+        let deleted = programs::run(Command::new(runtime).args(["delete", "--force", id]), waiting.interrupt);
+        if let Err(ProgramError::Interrupted { .. }) = deleted {
+            return Err(interrupted());
+        }
         // There is no record if podman did not come so far.
-        let _ = programs::run(Command::new(runtime).args(["delete", "--force", id]));
     }
     for records in RECORDS {
         // What an earlier `delete` left: it fails halfway for the mount.
@@ -44,6 +53,7 @@ pub(crate) fn forget(engine: &dyn Engine, id: &str, bundle: &Path) {
         let _ = fs::remove_dir(record);
     }
     remove_cgroups(Path::new(CGROUPS), id);
+    Ok(())
 }
 
 /// No runtime removes those of a container that it has no record of.

@@ -1,19 +1,25 @@
 //! What works for a container, by its ID and bundle, though podman does not know that it runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::criu::processes::is_criu_in;
 use crate::engine::cgroup::is_in_cgroup_of;
-use crate::host::processes::{self, Stat, all, read, until};
+use crate::host::processes::{self, Stat, all, named, read, until};
+use crate::host::waiting::Waiting;
 
 /// Kills what resumes, or runs, the container `id` in `bundle`: its conmon and CRIU with all below them, and all that is in
 /// its cgroup.
 ///
 /// For a container that podman does not know to run.
-pub(crate) fn kill(id: &str, bundle: &Path) -> bool {
-    until(|| {
+///
+/// # Errors
+/// That the interrupt was raised.
+pub(crate) fn kill(id: &str, bundle: &Path, waiting: &mut Waiting<'_>) -> io::Result<bool> {
+    let who = || format!("{} of a half-made container was killed", named(of_container(id, bundle).first().copied()));
+    until(waiting, who, || {
         let found = of_container(id, bundle);
         for &pid in &found {
             processes::kill(pid, |pid| of_container(id, bundle).contains(&pid));

@@ -1,11 +1,13 @@
 //! What a run has started, and whether it is still at work.
 
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::criu::orphans;
 use crate::criu::processes::{has_mark_of, is_criu, is_restored};
-use crate::host::processes::{Stat, all, contains, contains_path, read, until};
+use crate::host::processes::{Stat, all, contains, contains_path, named, read, until};
+use crate::host::waiting::Waiting;
 
 /// Who works for a session.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +45,12 @@ impl Work<'_> {
 
 /// Waits until nobody does any `work`. They all end by themselves when the run at the other end is dead, but for [`orphans`],
 /// which are killed, with those of the container in `bundle`; gives whether they did.
-pub(crate) fn wait_for_end_of(work: Work<'_>, bundle: Option<&Path>) -> bool {
-    until(|| !orphans::kill(|pid| work.has_criu(pid, bundle)) && !all().any(|pid| work.is_done_by(pid)))
+///
+/// # Errors
+/// That the interrupt was raised.
+pub(crate) fn wait_for_end_of(work: Work<'_>, bundle: Option<&Path>, waiting: &mut Waiting<'_>) -> io::Result<bool> {
+    let who = || format!("{} of a run that has ended is still at work", named(all().find(|&pid| work.is_done_by(pid))));
+    until(waiting, who, || !orphans::kill(|pid| work.has_criu(pid, bundle)) && !all().any(|pid| work.is_done_by(pid)))
 }
 
 fn has_environment_of(pid: i32, session: &Path) -> bool {
@@ -69,6 +75,7 @@ mod tests {
     use crate::criu::hook;
     use crate::criu::orphans::kill;
     use crate::host::processes::Stat;
+    use crate::progress::Silent;
 
     /// CRIU for the session `folder` as it forks a child, which `does` something else; gives both. They print their numbers.
     fn criu(folder: &Path, title: &str, does: &str) -> (Child, Pid) {
@@ -87,6 +94,10 @@ mod tests {
 
     const DUMP: &str = "criu: dump --rpc";
     const SLEEP: &str = "sleep 1000 while 1";
+
+    fn ends(work: Work<'_>) -> bool {
+        wait_for_end_of(work, None, &mut Waiting::new(None, &mut Silent)).unwrap()
+    }
 
     fn wait_until(mut done: impl FnMut() -> bool) {
         assert!((0..6000).any(|_| done() || {
@@ -112,7 +123,7 @@ mod tests {
             let (mut criu, child) = criu(folder.path(), DUMP, SLEEP);
             end(&mut criu);
             signals.iter().for_each(|&signal| kill_process(child, signal).unwrap());
-            assert!(wait_for_end_of(Work::Dump(folder.path()), None), "{signals:?}");
+            assert!(ends(Work::Dump(folder.path())), "{signals:?}");
             wait_until(|| !lives(child));
         }
     }
@@ -165,12 +176,12 @@ mod tests {
         let named = session.join("import").display().to_string();
         let script = r#"exec -a "$0" sleep 1000"#;
         let mut reader = Command::new("bash").args(["-c", script, &named]).spawn().unwrap();
-        assert!(wait_for_end_of(Work::Dump(&session), None) && wait_for_end_of(Work::Restore(&session), None));
+        assert!(ends(Work::Dump(&session)) && ends(Work::Restore(&session)));
         end(&mut reader);
         // conmon has podman's environment for as long as the container lives.
         let path = session.join("bin").display().to_string();
         let mut conmon = Command::new("sleep").arg("1000").env("PATH_OF_SESSION", path).spawn().unwrap();
-        assert!(wait_for_end_of(Work::Restore(&session), None));
+        assert!(ends(Work::Restore(&session)));
         end(&mut conmon);
     }
 }

@@ -16,6 +16,7 @@ use crate::archive::dumps::Dumps;
 use crate::archive::{CheckpointArchive, ContainerConfig, NamedVolume};
 use crate::engine::{Engine, Podman, storage};
 use crate::host::session::NameLock;
+use crate::host::waiting::Waiting;
 use crate::progress::{Phase, Progress};
 use crate::recovery::journal::Begun;
 use crate::recovery::{leases, recover};
@@ -83,7 +84,8 @@ impl RestorePlan {
         let Sources { archive, previous, config, mut dumps } = Sources::open(options, storage.graph_root())?;
         checks::check_way_back(options, &dumps, &podman)?;
         checks::check_privileges(options, &dumps)?;
-        let name_lock = NameLock::take(options.name.as_deref().unwrap_or(&config.name), interrupt, progress)?;
+        let wanted = options.name.as_deref().unwrap_or(&config.name);
+        let name_lock = NameLock::take(wanted, &mut Waiting::new(interrupt, progress))?;
         checks::check_names(options, &config, &storage)?;
         image::choose(options, &config, &mut dumps, (&storage, &podman), progress)?;
         let volumes = planned_volumes(options, &config);

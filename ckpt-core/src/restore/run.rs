@@ -17,6 +17,7 @@ use crate::engine::words::why_it_failed;
 use crate::host::child::Said;
 use crate::host::interrupt::Interrupt;
 use crate::host::session::Session;
+use crate::host::waiting::Waiting;
 use crate::progress::{Phase, Progress};
 use crate::recovery::Journal;
 use crate::recovery::half_made::{HalfMade, HalfMadeError, Removed};
@@ -55,10 +56,10 @@ impl<'r> Run<'r> {
     /// Gives podman's statistics once the container runs.
     pub(super) fn run(&mut self) -> Result<serde_json::Value, RunError> {
         self.progress.phase(Phase::Create);
-        let interrupt = self.options.interrupt.as_ref();
-        let session = Session::begin(interrupt, self.progress)?;
+        let waiting = &mut Waiting::new(self.options.interrupt.as_ref(), self.progress);
+        let session = Session::begin(waiting)?;
         let graph_root = self.plan.storage.graph_root();
-        let mut journal = Journal::begin(graph_root, self.plan.begun(session.path()), interrupt, self.progress)?;
+        let mut journal = Journal::begin(graph_root, self.plan.begun(session.path()), waiting)?;
         let said = self.work(session, &mut journal);
         self.journal = Some(journal);
         let said = said?;
@@ -86,7 +87,7 @@ impl<'r> Run<'r> {
         if let Err(error) = &served {
             podman.abandon(!matches!(error, RunError::Interrupted));
         }
-        let unmade = volumes.finish(journal);
+        let unmade = self.finish(&mut volumes, journal);
         let said = podman.finish()?;
         // Where both failed, podman did because of us.
         served?;
@@ -94,6 +95,14 @@ impl<'r> Run<'r> {
         match said.status.success() {
             true => Ok(said),
             false => Err(self.podman_failed(&said)),
+        }
+    }
+
+    fn finish(&self, volumes: &mut Volumes<'_>, journal: &mut Journal) -> Result<(), RunError> {
+        let interrupt = self.options.interrupt.as_ref();
+        match volumes.finish(journal, interrupt) {
+            Err(_) if interrupt.is_some_and(Interrupt::is_raised) => Err(RunError::Interrupted),
+            made => Ok(made?),
         }
     }
 
@@ -153,7 +162,7 @@ impl<'r> Run<'r> {
             self.first_parts += 1;
             if self.first_parts == FIRST_PARTS {
                 // It would make those that are not there itself, and nothing would tell whose they are.
-                volumes.finish(journal)?;
+                self.finish(volumes, journal)?;
             }
             return Ok(&self.plan.first_part);
         };
@@ -185,7 +194,7 @@ impl<'r> Run<'r> {
     fn podman_failed(&self, said: &Said) -> RunError {
         let bundle = self.container.as_ref().map(|container| self.plan.storage.userdata_dir(container));
         let words = why_it_failed(said);
-        RunError::Podman(diagnosis::of_restore(&words, bundle.as_deref()))
+        RunError::Podman(diagnosis::of_restore(&words, bundle.as_deref(), self.options.interrupt.as_ref()))
     }
 
     /// Removes what this restore made.
@@ -200,13 +209,14 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn remove(&self, journal: &Journal) -> Result<Removed, HalfMadeError> {
+    fn remove(&mut self, journal: &Journal) -> Result<Removed, HalfMadeError> {
         let RestorePlan { engine, storage, .. } = self.plan;
+        let waiting = &mut Waiting::new(None, self.progress);
         let left = HalfMade::find(&**engine, storage, journal)?;
         match self.container {
-            Some(_) => left.remove(&**engine),
+            Some(_) => left.remove(&**engine, waiting),
             // As far as podman told, it could be a rival's.
-            None => left.remove_unless_it_has_run(&**engine),
+            None => left.remove_unless_it_has_run(&**engine, waiting),
         }
     }
 

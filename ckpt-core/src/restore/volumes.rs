@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::process::Child;
 
 use crate::engine::{Engine, EngineError};
+use crate::host::interrupt::Interrupt;
 use crate::recovery::{Journal, JournalError};
 
 /// A volume to make and fill.
@@ -52,11 +53,11 @@ impl<'r> Volumes<'r> {
         Volumes { engine, begun }
     }
 
-    /// Waits until all are made.
-    pub(super) fn finish(&mut self, journal: &mut Journal) -> Result<(), VolumeError> {
+    /// Waits until all are made; of a raised `interrupt`, no longer than that takes.
+    pub(super) fn finish(&mut self, journal: &mut Journal, interrupt: Option<&Interrupt>) -> Result<(), VolumeError> {
         let mut finished = Ok(());
         while let Some((name, made)) = self.begun.pop_first() {
-            match made.and_then(|made| Ok(self.engine.finish_volume(made)?)) {
+            match made.and_then(|made| Ok(self.engine.finish_volume(made, interrupt)?)) {
                 Ok(()) => journal.made_volume(name),
                 Err(source) => finished = Err(VolumeError { name: name.to_owned(), source }),
             }

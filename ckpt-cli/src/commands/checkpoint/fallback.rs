@@ -19,13 +19,13 @@ use crate::spool;
 /// Has podman do what `options` ask for, with the switches of `command`.
 pub(super) fn checkpoint(command: CommandLine, options: &CheckpointOptions, why: &dyn Error) -> Result<Said> {
     let container = &options.container;
-    check_cgroup(container)?;
+    check_cgroup(container, options.interrupt.as_ref())?;
     let folder = spool::folder();
     let nameless = tempfile::tempfile_in(&folder).with_context(|| format!("create a file in {}", folder.display()))?;
     let path = match &options.export {
         Export::File(path) => path.clone(),
         Export::Folder(folder) => {
-            let name = containers::named(container)?.name;
+            let name = containers::named(container, options.interrupt.as_ref())?.name;
             folder.join(format!("{name}.tar{}", options.compress.ending()))
         }
         Export::Stdout => podman::path_of(&nameless),
