@@ -76,6 +76,40 @@ fn btrfs_memory_in_two_steps_works_or_is_refused() {
     assert_consecutive(&original.wait_for_numbers(5));
 }
 
+/// podman itself may have large temporary files: they go where the caller wants them, and not into the memory at /run,
+/// where another run could remove them.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_podman_itself_has_the_callers_tmpdir() {
+    let folder = folder();
+    let (bin, notes) = (tempfile::tempdir().unwrap(), folder.path().join("notes"));
+    let whole = succeed("sh", &["-c", "command -v podman"]);
+    let note = format!("echo \"$1 $2 ${{TMPDIR-none}}\" >> {}", notes.display());
+    make_script(&bin.path().join("podman"), &format!("{note}\nexec {whole} \"$@\""));
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+    let container = Container::run("noted", &["--network", "none"], COUNT);
+    let archive = folder.path().join("x.tar");
+    for tmpdir in [None, Some(folder.path())] {
+        let noted = |arguments: &[&str], word: &str| {
+            let _ = fs::remove_file(&notes);
+            let mut ckpt = Command::new(env!("CARGO_BIN_EXE_ckpt"));
+            ckpt.args(arguments).env("PATH", &path).env_remove("TMPDIR");
+            tmpdir.map(|tmpdir| ckpt.env("TMPDIR", tmpdir));
+            assert!(ckpt.output().unwrap().status.success());
+            let words = format!("container {word} ");
+            let notes = fs::read_to_string(&notes).unwrap();
+            notes.lines().find_map(|line| line.strip_prefix(&words)).unwrap().to_owned()
+        };
+        let callers = tmpdir.map_or("none", text);
+        assert_eq!(noted(&["checkpoint", "noted"], "checkpoint"), callers);
+        assert_eq!(noted(&["restore", "noted"], "restore"), callers);
+        // As part of a run of ours, it has but small ones, which the next run finds.
+        assert_eq!(noted(&["checkpoint", "noted", "-e", text(&archive)], "checkpoint"), "/run/ckpt/tmp");
+        container.remove();
+        assert_eq!(noted(&["restore", "-i", text(&archive)], "restore"), "/run/ckpt/tmp");
+    }
+}
+
 /// Runs `program` with podman's storage elsewhere, or podman itself elsewhere, as `variable` says.
 fn elsewhere(variable: (&str, &str), program: &str, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).env(variable.0, variable.1).output().unwrap()
