@@ -1,0 +1,364 @@
+//! What the images of a checkpoint say of memory that may come later.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use rustix::io::Errno;
+use rustix::param::page_size;
+
+use crate::framing::{FramingError, Messages};
+use crate::image::{Image, Images};
+use crate::messages::{MmEntry, PagemapEntry, PagemapHead, PstreeEntry, VmaEntry};
+use crate::runs::{Run, Runs, Source};
+
+// CRIU, include/magic.h.
+const PSTREE_MAGIC: u32 = 0x5027_3030;
+const PAGEMAP_MAGIC: u32 = 0x5608_4025;
+const MM_MAGIC: u32 = 0x5749_2820;
+
+/// Bytes of a `pagemap-PID.img`, `mm-PID.img` or `pstree.img`. An entry of a page map has 20 bytes or so: these are
+/// three million.
+const MAX_IMAGE: u64 = 64 << 20;
+/// Processes. Linux has no more IDs (`PID_MAX_LIMIT`, linux/threads.h).
+const MAX_PROCESSES: usize = 4 << 20;
+/// No process has addresses above (x86-64 and ARM64 with the largest page tables).
+const MAX_ADDRESS: u64 = 1 << 57;
+
+/// Why images cannot be served from.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// An image that belongs to the checkpoint is not there.
+    #[error("{name} is not among the images")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// An image that cannot be read, or is too large to be one.
+    #[error("cannot read {name}")]
+    Read {
+        /// Its name.
+        name: String,
+        /// `FBIG` if it is too large.
+        source: Errno,
+    },
+    /// An image that is none.
+    #[error("{name} {source}")]
+    Framing {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: FramingError,
+    },
+    /// A page map without its first message.
+    #[error("{name} is empty")]
+    Empty {
+        /// Its name.
+        name: String,
+    },
+    /// Pages that lie at no possible address, or not behind those before them.
+    #[error("{name} has {pages} pages at {address:#x}, where none can be")]
+    Address {
+        /// Its name.
+        name: String,
+        /// The address.
+        address: u64,
+        /// How many there are.
+        pages: u64,
+    },
+    /// Pages marked to come later in memory for which CRIU waits for none.
+    #[error("{name} marks pages at {address:#x} that cannot come later")]
+    NotLazy {
+        /// Its name.
+        name: String,
+        /// The address.
+        address: u64,
+    },
+    /// There are fewer pages than the page map says.
+    #[error("{name} has {found} bytes, and {expected} are mapped")]
+    Short {
+        /// Its name.
+        name: String,
+        /// Its length.
+        found: u64,
+        /// What the page map needs.
+        expected: u64,
+    },
+    /// More processes than can be.
+    #[error("pstree.img has more processes than Linux")]
+    TooManyProcesses,
+}
+
+/// The memory of a checkpoint's processes that may come later, and where it lies.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// What each process waits for, by its ID in the images; nothing is known of zombies.
+    tasks: BTreeMap<i32, Runs>,
+    processes: usize,
+    pages: Vec<Image>,
+}
+
+impl Checkpoint {
+    /// Reads `pstree.img`, and `pagemap-PID.img` and `mm-PID.img` of each process in it.
+    ///
+    /// They are not trusted: sizes and addresses are checked against each other and have limits.
+    ///
+    /// # Errors
+    /// [`ImageError`] names the image and what is wrong with it.
+    pub fn read(images: &Images) -> Result<Self, ImageError> {
+        let mut checkpoint = Self { tasks: BTreeMap::new(), processes: 0, pages: Vec::new() };
+        for pid in pids(images)? {
+            checkpoint.processes += 1;
+            let name = format!("pagemap-{pid}.img");
+            // A zombie has no memory.
+            if images.get(&name).is_some() {
+                let vmas = vmas(images, pid)?;
+                let runs = checkpoint.runs(images, name, &vmas)?;
+                checkpoint.tasks.insert(pid, runs);
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    /// Bytes that may come later.
+    pub fn lazy_bytes(&self) -> u64 {
+        self.tasks.values().map(Runs::bytes).sum()
+    }
+
+    /// Processes, zombies among them: so many say something to the server.
+    pub(crate) fn processes(&self) -> usize {
+        self.processes
+    }
+
+    pub(crate) fn task(&self, pid: i32) -> Option<&Runs> {
+        self.tasks.get(&pid)
+    }
+
+    pub(crate) fn pages(&self) -> &[Image] {
+        &self.pages
+    }
+
+    fn runs(&mut self, images: &Images, name: String, vmas: &[VmaEntry]) -> Result<Runs, ImageError> {
+        let bytes = read(images, &name)?;
+        let framing = |source| ImageError::Framing { name: name.clone(), source };
+        let mut messages = Messages::new(&bytes, PAGEMAP_MAGIC).map_err(framing)?;
+        let head = messages.next::<PagemapHead>().map_err(framing)?;
+        let Some(PagemapHead { pages_id }) = head else { return Err(ImageError::Empty { name }) };
+        let pages_name = format!("pages-{pages_id}.img");
+        let image = u32::try_from(self.pages.len()).map_err(|_| ImageError::TooManyProcesses)?;
+        let (mut runs, mut last_end, mut offset) = (Runs::default(), 0, 0);
+        while let Some(entry) = messages.next::<PagemapEntry>().map_err(framing)? {
+            let range = range(&entry).filter(|range| range.start >= last_end).ok_or_else(|| ImageError::Address {
+                name: name.clone(),
+                address: entry.vaddr,
+                pages: entry.pages(),
+            })?;
+            last_end = range.end;
+            if entry.is_lazy() {
+                let not_lazy = |address| ImageError::NotLazy { name: name.clone(), address };
+                if !entry.is_in_pages_image() {
+                    return Err(not_lazy(entry.vaddr));
+                }
+                let source = Source { image, offset, wiped_on_fork: false };
+                let run = Run { start: range.start, end: range.end, source };
+                insert_by_mapping(&mut runs, run, vmas).map_err(not_lazy)?;
+            }
+            if entry.is_in_pages_image() {
+                offset += range.end - range.start;
+            }
+        }
+        if !runs.is_empty() {
+            let pages = find(images, &pages_name)?;
+            if pages.length() < offset {
+                return Err(ImageError::Short { name: pages_name, found: pages.length(), expected: offset });
+            }
+            self.pages.push(pages.clone());
+        }
+        Ok(runs)
+    }
+}
+
+/// Adds the parts of `run` in each mapping; gives the first address that is in none, or in one that CRIU does not
+/// register.
+fn insert_by_mapping(runs: &mut Runs, run: Run, vmas: &[VmaEntry]) -> Result<(), u64> {
+    let mut at = run.start;
+    let first = vmas.partition_point(|vma| vma.end <= run.start);
+    for vma in &vmas[first..] {
+        let Some(mut part) = run.cut(&(vma.start..vma.end)).filter(|part| part.start == at && vma.can_be_lazy()) else {
+            break;
+        };
+        part.source.wiped_on_fork = vma.is_wiped_on_fork();
+        runs.insert(part);
+        at = part.end;
+    }
+    if at == run.end { Ok(()) } else { Err(at) }
+}
+
+/// The addresses of an entry, if they can be.
+fn range(entry: &PagemapEntry) -> Option<Range<u64>> {
+    let page = page_size() as u64;
+    let end = entry.pages().checked_mul(page)?.checked_add(entry.vaddr)?;
+    (entry.vaddr.is_multiple_of(page) && end <= MAX_ADDRESS).then_some(entry.vaddr..end)
+}
+
+fn pids(images: &Images) -> Result<Vec<i32>, ImageError> {
+    let name = "pstree.img";
+    let bytes = read(images, name)?;
+    let framing = |source| ImageError::Framing { name: name.into(), source };
+    let mut messages = Messages::new(&bytes, PSTREE_MAGIC).map_err(framing)?;
+    let mut pids = Vec::new();
+    while let Some(PstreeEntry { pid }) = messages.next().map_err(framing)? {
+        if pids.len() == MAX_PROCESSES {
+            return Err(ImageError::TooManyProcesses);
+        }
+        pids.push(i32::try_from(pid).map_err(|_| ImageError::TooManyProcesses)?);
+    }
+    Ok(pids)
+}
+
+/// The mappings of a process in the order of their addresses.
+fn vmas(images: &Images, pid: i32) -> Result<Vec<VmaEntry>, ImageError> {
+    let name = format!("mm-{pid}.img");
+    let bytes = read(images, &name)?;
+    let mm = Messages::new(&bytes, MM_MAGIC).and_then(|mut messages| messages.next::<MmEntry>());
+    let mm = mm.map_err(|source| ImageError::Framing { name: name.clone(), source })?;
+    let mut vmas = mm.ok_or(ImageError::Empty { name })?.vmas;
+    vmas.sort_by_key(|vma| vma.start);
+    Ok(vmas)
+}
+
+fn find<'a>(images: &'a Images, name: &str) -> Result<&'a Image, ImageError> {
+    images.get(name).ok_or_else(|| ImageError::Missing { name: name.into() })
+}
+
+fn read(images: &Images, name: &str) -> Result<Vec<u8>, ImageError> {
+    let image = find(images, name)?;
+    image.read_all(MAX_IMAGE).map_err(|source| ImageError::Read { name: name.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use prost::Message;
+
+    use super::*;
+    use crate::framing::tests::image;
+
+    const LAZY: u32 = 0b110;
+    const PRESENT: u32 = 0b100;
+    const ANONYMOUS: u32 = 0x22;
+
+    fn file(bytes: &[u8]) -> Image {
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(bytes).expect("room");
+        Image::new(Arc::new(file), 0, bytes.len() as u64)
+    }
+
+    fn entry(page: u64, pages: u64, flags: u32) -> Vec<u8> {
+        let flags = Some(flags);
+        PagemapEntry { vaddr: page << 12, compat_nr_pages: 0, in_parent: None, flags, nr_pages: Some(pages) }
+            .encode_to_vec()
+    }
+
+    fn vma(pages: Range<u64>, flags: u32) -> VmaEntry {
+        VmaEntry { start: pages.start << 12, end: pages.end << 12, flags, status: 0, madv: None }
+    }
+
+    fn images(pagemap: Vec<Vec<u8>>, vmas: Vec<VmaEntry>, pages: u64) -> Images {
+        let mut images = Images::default();
+        let pstree = [1u32, 5].map(|pid| PstreeEntry { pid }.encode_to_vec());
+        images.insert("pstree.img", file(&image(PSTREE_MAGIC, pstree)));
+        let head = PagemapHead { pages_id: 3 }.encode_to_vec();
+        images.insert("pagemap-1.img", file(&image(PAGEMAP_MAGIC, [vec![head], pagemap].concat())));
+        images.insert("mm-1.img", file(&image(MM_MAGIC, [MmEntry { vmas }.encode_to_vec()])));
+        let all = File::open("/dev/zero").expect("there is one");
+        images.insert("pages-3.img", Image::new(Arc::new(all), 0, pages << 12));
+        images
+    }
+
+    #[test]
+    fn runs_lie_behind_the_pages_before_them() -> anyhow::Result<()> {
+        let entries = vec![entry(16, 2, PRESENT), entry(18, 3, LAZY), entry(30, 7, 1), entry(40, 1, LAZY)];
+        let mut wiped = vma(20..50, ANONYMOUS);
+        wiped.madv = Some(1 << 18);
+        let checkpoint = Checkpoint::read(&images(entries, vec![wiped, vma(16..20, ANONYMOUS)], 6))?;
+        let run = |pages: Range<u64>, offset: u64, wiped_on_fork| Run {
+            start: pages.start << 12,
+            end: pages.end << 12,
+            source: Source { image: 0, offset: offset << 12, wiped_on_fork },
+        };
+        let runs: Vec<Run> = checkpoint.task(1).expect("it is there").iter().collect();
+        assert_eq!(runs, [run(18..20, 2, false), run(20..21, 4, true), run(40..41, 5, true)]);
+        assert_eq!(checkpoint.lazy_bytes(), 4 << 12);
+        assert_eq!(checkpoint.processes(), 2);
+        assert!(checkpoint.task(5).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn entries_of_older_criu_count_in_32_bits() -> anyhow::Result<()> {
+        let old =
+            PagemapEntry { vaddr: 16 << 12, compat_nr_pages: 2, in_parent: None, flags: Some(LAZY), nr_pages: None };
+        let checkpoint = Checkpoint::read(&images(vec![old.encode_to_vec()], vec![vma(0..50, ANONYMOUS)], 2))?;
+        assert_eq!(checkpoint.lazy_bytes(), 2 << 12);
+        Ok(())
+    }
+
+    #[test]
+    fn images_that_contradict_each_other_are_refused() {
+        let lazily = |flags| images(vec![entry(16, 2, LAZY)], vec![vma(16..18, flags)], 2);
+        type IsExpected = fn(&ImageError) -> bool;
+        let cases: [(&str, Images, IsExpected); 8] = [
+            ("locked", lazily(ANONYMOUS | 0x2000), |error| {
+                matches!(error, ImageError::NotLazy { address: 0x10000, .. })
+            }),
+            ("shared", lazily(0x21), |error| matches!(error, ImageError::NotLazy { .. })),
+            ("half mapped", images(vec![entry(16, 2, LAZY)], vec![vma(16..17, ANONYMOUS)], 2), |error| {
+                matches!(error, ImageError::NotLazy { address: 0x11000, .. })
+            }),
+            ("not in this image", images(vec![entry(16, 2, 0b010)], vec![vma(16..18, ANONYMOUS)], 2), |error| {
+                matches!(error, ImageError::NotLazy { .. })
+            }),
+            ("twice", images(vec![entry(16, 2, LAZY), entry(17, 1, LAZY)], vec![vma(16..18, ANONYMOUS)], 3), |error| {
+                matches!(error, ImageError::Address { address: 0x11000, .. })
+            }),
+            (
+                "beyond all addresses",
+                images(vec![entry(16, u64::MAX / 8, LAZY)], vec![vma(16..18, ANONYMOUS)], 3),
+                |error| matches!(error, ImageError::Address { .. }),
+            ),
+            ("too few pages", images(vec![entry(16, 2, LAZY)], vec![vma(16..18, ANONYMOUS)], 1), |error| {
+                matches!(error, ImageError::Short { found: 4096, expected: 8192, .. })
+            }),
+            ("no tree", Images::default(), |error| matches!(error, ImageError::Missing { .. })),
+        ];
+        for (name, images, expected) in cases {
+            let error = Checkpoint::read(&images).expect_err(name);
+            assert!(expected(&error), "{name}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(
+            pstree in prop::collection::vec(any::<u8>(), 0..40),
+            pagemap in prop::collection::vec(any::<u8>(), 0..80),
+            entries in prop::collection::vec((any::<u64>(), any::<u64>(), any::<u32>()), 0..6),
+            vmas in prop::collection::vec((any::<u64>(), any::<u64>(), any::<u32>()), 0..6),
+        ) {
+            let vmas = vmas.into_iter().map(|(start, end, flags)| {
+                VmaEntry { start, end, flags, status: 0, madv: None }
+            }).collect();
+            let entries = entries.into_iter().map(|(page, pages, flags)| entry(page >> 20, pages >> 30, flags)).collect();
+            let mut images = images(entries, vmas, 1 << 20);
+            let _ = Checkpoint::read(&images);
+            images.insert("pagemap-1.img", file(&image(PAGEMAP_MAGIC, [pagemap])));
+            let _ = Checkpoint::read(&images);
+            images.insert("pstree.img", file(&pstree));
+            prop_assert!(Checkpoint::read(&images).is_err());
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Messages in an image file (CRIU, `protobuf.c`).
+//!
+//! | bytes | |
+//! |---|---|
+//! | 4 | `IMG_COMMON_MAGIC` |
+//! | 4 | magic of the kind of image |
+//! | 4 | length of a message … |
+//! | | … the message, and so on to the end |
+//!
+//! Numbers are little-endian.
+
+use prost::{DecodeError, Message};
+
+/// `IMG_COMMON_MAGIC`, CRIU, `include/magic.h`.
+const IMG_COMMON_MAGIC: u32 = 0x5456_4319;
+
+/// Why an image's bytes are none.
+#[derive(Debug, thiserror::Error)]
+pub enum FramingError {
+    /// Another kind of image, or none.
+    #[error("begins with {found:08x?} instead of {expected:08x?}")]
+    Magic {
+        /// What it begins with.
+        found: [Option<u32>; 2],
+        /// What an image of this kind begins with.
+        expected: [u32; 2],
+    },
+    /// The bytes end within a message.
+    #[error("ends within the message at byte {at}")]
+    Truncated {
+        /// Where the message begins.
+        at: usize,
+    },
+    /// A message that cannot be decoded.
+    #[error("has no message of its kind at byte {at}")]
+    Message {
+        /// Where the message begins.
+        at: usize,
+        /// Why.
+        source: DecodeError,
+    },
+}
+
+/// The messages of one image, one after the other.
+pub(crate) struct Messages<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Messages<'a> {
+    pub(crate) fn new(bytes: &'a [u8], magic: u32) -> Result<Self, FramingError> {
+        let found = [number(bytes, 0), number(bytes, 4)];
+        let expected = [IMG_COMMON_MAGIC, magic];
+        if found != expected.map(Some) {
+            return Err(FramingError::Magic { found, expected });
+        }
+        Ok(Self { bytes, at: 8 })
+    }
+
+    /// The next one; none at the end.
+    pub(crate) fn next<M: Message + Default>(&mut self) -> Result<Option<M>, FramingError> {
+        let at = self.at;
+        if at == self.bytes.len() {
+            return Ok(None);
+        }
+        let length = number(self.bytes, at).and_then(|length| usize::try_from(length).ok());
+        let end = length.and_then(|length| (at + 4).checked_add(length));
+        let message = end.and_then(|end| self.bytes.get(at + 4..end)).ok_or(FramingError::Truncated { at })?;
+        self.at = at + 4 + message.len();
+        M::decode(message).map(Some).map_err(|source| FramingError::Message { at, source })
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::messages::PstreeEntry;
+
+    /// An image as CRIU writes it.
+    pub(crate) fn image(magic: u32, messages: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+        let mut bytes = [IMG_COMMON_MAGIC.to_le_bytes(), magic.to_le_bytes()].concat();
+        for message in messages {
+            bytes.extend(u32::try_from(message.len()).expect("short").to_le_bytes());
+            bytes.extend(message);
+        }
+        bytes
+    }
+
+    #[test]
+    fn messages_come_one_after_the_other() -> Result<(), FramingError> {
+        let bytes = image(7, [1, 300].map(|pid| PstreeEntry { pid }.encode_to_vec()));
+        let mut messages = Messages::new(&bytes, 7)?;
+        assert_eq!(messages.next::<PstreeEntry>()?, Some(PstreeEntry { pid: 1 }));
+        assert_eq!(messages.next::<PstreeEntry>()?, Some(PstreeEntry { pid: 300 }));
+        assert_eq!(messages.next::<PstreeEntry>()?, None);
+        assert!(matches!(Messages::new(&bytes, 8), Err(FramingError::Magic { .. })));
+        assert!(matches!(Messages::new(&bytes[..6], 7), Err(FramingError::Magic { .. })));
+        Ok(())
+    }
+
+    #[test]
+    fn an_image_that_ends_early_is_refused() {
+        let bytes = image(7, [PstreeEntry { pid: 300 }.encode_to_vec()]);
+        for length in 9..bytes.len() {
+            let result = Messages::new(&bytes[..length], 7).and_then(|mut messages| messages.next::<PstreeEntry>());
+            assert!(matches!(result, Err(FramingError::Truncated { at: 8 })), "{length}: {result:?}");
+        }
+    }
+}

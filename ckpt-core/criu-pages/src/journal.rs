@@ -1,0 +1,392 @@
+//! What has happened to the address spaces, in memory that server and keeper share.
+//!
+//! A change is told once, to who reads it from the userfaultfd; the process goes on that very moment. So the kernel is
+//! made to write it where the other process sees it: read(2) goes into the journal, and cannot be torn by a signal,
+//! SIGKILL included. Whoever takes over has all changes, and finds by them what each address waits for. Pages that
+//! came meanwhile are not noted: the kernel answers EEXIST for them.
+//!
+//! A full journal is begun anew, in the other half, behind the state that it came to.
+//!
+//! | offset | |
+//! |---|---|
+//! | 0 | numbers, see [`Field`] |
+//! | 4096 | processes: two descriptors each |
+//! | 1 MiB, 3 MiB | two halves: descriptor of each record, then the records |
+//! | 16 MiB, 1 TiB | state at the beginning of each half |
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::io::{Errno, pread, pwrite};
+
+use crate::checkpoint::Checkpoint;
+use crate::runs::{Run, Source};
+use crate::space::{Change, Space};
+use crate::sys::{self, SharedMemory};
+
+/// Records in a half.
+const CAPACITY: usize = 16384;
+/// Messages that one read(2) takes.
+const BATCH: usize = 16;
+/// `struct uffd_msg`, linux/userfaultfd.h.
+const MESSAGE: usize = 32;
+
+const TASKS: usize = 4096;
+/// Processes of one restore.
+const MAX_TASKS: usize = 32768;
+const HALVES: [usize; 2] = [1 << 20, 3 << 20];
+const MESSAGES: usize = CAPACITY * 4;
+const LENGTH: usize = 5 << 20;
+const STATES: [u64; 2] = [16 << 20, 1 << 40];
+
+/// Numbers that both processes see.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Field {
+    /// A [`State`](crate::State).
+    State,
+    /// The half that counts.
+    Half,
+    /// ID of the server.
+    Server,
+    /// ID of the keeper.
+    Keeper,
+    /// Servers that were started since a page came.
+    Attempts,
+    /// Processes in the table.
+    Tasks,
+    /// The connection with CRIU, or [`NONE`].
+    Connection,
+    /// What kills all processes when the last descriptor is closed.
+    Fuse,
+    /// Bytes that could come later, in all processes so far.
+    LazyBytes,
+    /// Bytes of them that are still to come.
+    WaitingBytes,
+    /// When pages began to come, in ms since 1970.
+    Since,
+    /// Words of the state before each half.
+    StateWords,
+}
+
+/// No descriptor.
+pub(crate) const NONE: u64 = u64::MAX;
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// A thread waits for the page at this address.
+    Fault(u64),
+    /// A child has this userfaultfd.
+    Fork(RawFd),
+    Change(Change),
+    /// The process with this ID in the images has this userfaultfd.
+    Task(i32),
+    /// All changes were told.
+    Settled,
+    /// Nothing is to come any more.
+    Closed,
+    /// A message that was not asked for.
+    Unknown(u8),
+}
+
+// Ours; below all of the kernel's.
+const TASK: u8 = 1;
+const SETTLED: u8 = 2;
+const CLOSED: u8 = 3;
+// UFFD_EVENT_*, linux/userfaultfd.h.
+const PAGEFAULT: u8 = 0x12;
+const FORK: u8 = 0x13;
+const REMAP: u8 = 0x14;
+const REMOVE: u8 = 0x15;
+const UNMAP: u8 = 0x16;
+
+impl Record {
+    /// `struct uffd_msg`: the event in the first byte, its arguments from the ninth on.
+    fn decode(words: [u64; 4]) -> Option<Self> {
+        let range = words[1]..words[2].max(words[1]);
+        Some(match words[0].to_ne_bytes()[0] {
+            0 => return None,
+            PAGEFAULT => Self::Fault(words[2]),
+            FORK => Self::Fork(low_half(words[1])),
+            REMAP => {
+                let from = words[1]..words[1].saturating_add(words[3]);
+                Self::Change(Change::Remap { from, to: words[2] })
+            }
+            REMOVE => Self::Change(Change::Remove(range)),
+            UNMAP => Self::Change(Change::Unmap(range)),
+            TASK => Self::Task(low_half(words[1])),
+            SETTLED => Self::Settled,
+            CLOSED => Self::Closed,
+            other => Self::Unknown(other),
+        })
+    }
+}
+
+/// The `__u32` that begins a word.
+fn low_half(word: u64) -> i32 {
+    let [a, b, c, d, ..] = word.to_ne_bytes();
+    i32::from_ne_bytes([a, b, c, d])
+}
+
+/// All address spaces by their userfaultfd.
+pub(crate) type Spaces = BTreeMap<RawFd, Space>;
+
+/// What a record does to the address spaces.
+pub(crate) fn apply(spaces: &mut Spaces, uffd: RawFd, record: &Record, checkpoint: &Checkpoint) {
+    match record {
+        Record::Task(pid) => {
+            let waiting = checkpoint.task(*pid).cloned().unwrap_or_default();
+            spaces.insert(uffd, Space::new(waiting));
+        }
+        Record::Closed => drop(spaces.remove(&uffd)),
+        Record::Fork(child) => {
+            let inherited = spaces.get(&uffd).map(Space::fork).unwrap_or_default();
+            spaces.insert(*child, inherited);
+        }
+        Record::Change(change) => {
+            if let Some(space) = spaces.get_mut(&uffd) {
+                space.change(change);
+            }
+        }
+        Record::Settled => {
+            if let Some(space) = spaces.get_mut(&uffd) {
+                space.settle();
+            }
+        }
+        Record::Fault(_) | Record::Unknown(_) => {}
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Journal {
+    memory: SharedMemory,
+    file: BorrowedFd<'static>,
+    /// Records in the half that counts; only who writes knows.
+    length: usize,
+}
+
+impl Journal {
+    pub(crate) fn create() -> Result<Self, Errno> {
+        let file = memfd_create("criu-pages", MemfdFlags::CLOEXEC)?;
+        ftruncate(&file, LENGTH as u64)?;
+        let file = sys::keep_open(file);
+        let journal = Self { memory: SharedMemory::map(file, LENGTH)?, file, length: 0 };
+        for field in [Field::Connection, Field::Fuse] {
+            journal.set(field, NONE);
+        }
+        Ok(journal)
+    }
+
+    pub(crate) fn get(&self, field: Field) -> u64 {
+        self.memory.u64(field as usize * 8).load(Acquire)
+    }
+
+    pub(crate) fn set(&self, field: Field, value: u64) {
+        self.memory.u64(field as usize * 8).store(value, Release);
+    }
+
+    /// Notes the two descriptors that stand for a process: a pidfd, and its place at the fuse.
+    ///
+    /// # Errors
+    /// `NOSPC` if there are too many.
+    pub(crate) fn add_task(&self, descriptors: [RawFd; 2]) -> Result<(), Errno> {
+        let count = self.get(Field::Tasks);
+        let place = usize::try_from(count).ok().filter(|&place| place < MAX_TASKS).ok_or(Errno::NOSPC)?;
+        for (at, descriptor) in descriptors.into_iter().enumerate() {
+            let field = self.memory.u32(TASKS + place * 8 + at * 4);
+            field.store(descriptor.cast_unsigned(), Relaxed);
+        }
+        self.set(Field::Tasks, count + 1);
+        Ok(())
+    }
+
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = [BorrowedFd<'static>; 2]> {
+        let count = usize::try_from(self.get(Field::Tasks)).unwrap_or(0);
+        (0..count).map(|place| {
+            [0, 1].map(|at| sys::borrow(self.memory.u32(TASKS + place * 8 + at * 4).load(Relaxed).cast_signed()))
+        })
+    }
+
+    fn half(&self) -> usize {
+        usize::from(self.get(Field::Half) != 0)
+    }
+
+    fn descriptor_at(&self, half: usize, place: usize) -> usize {
+        HALVES[half] + place * 4
+    }
+
+    fn message_at(&self, half: usize, place: usize) -> usize {
+        HALVES[half] + MESSAGES + place * MESSAGE
+    }
+
+    /// Whether there is room for what one [`Self::read`] may bring, and as many records of ours.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        self.length + 4 * BATCH > CAPACITY
+    }
+
+    /// Appends a record of ours.
+    ///
+    /// # Panics
+    /// If it is full.
+    pub(crate) fn append(&mut self, uffd: RawFd, record: &Record) {
+        let (event, argument) = match record {
+            Record::Task(pid) => (TASK, pid.cast_unsigned()),
+            Record::Settled => (SETTLED, 0),
+            Record::Closed => (CLOSED, 0),
+            other => panic!("{other:?} is the kernel's to write"),
+        };
+        let half = self.half();
+        self.clear(half, self.length, 1);
+        self.memory.u32(self.descriptor_at(half, self.length)).store(uffd.cast_unsigned(), Relaxed);
+        let at = self.message_at(half, self.length);
+        self.memory.u64(at + 8).store(argument.into(), Relaxed);
+        self.memory.u64(at).store(event.into(), Release);
+        self.length += 1;
+    }
+
+    /// Reads messages from `uffd`, as many as there are and as one call takes.
+    ///
+    /// # Errors
+    /// `AGAIN` if there are none.
+    pub(crate) fn read(&mut self, uffd: BorrowedFd<'_>) -> Result<Vec<Record>, Errno> {
+        let half = self.half();
+        self.clear(half, self.length, BATCH);
+        for place in self.length..self.length + BATCH {
+            self.memory.u32(self.descriptor_at(half, place)).store(uffd.as_raw_fd().cast_unsigned(), Release);
+        }
+        let at = self.message_at(half, self.length);
+        let count = self.memory.read_into(at, BATCH * MESSAGE, uffd)? / MESSAGE;
+        let records: Vec<Record> =
+            (self.length..self.length + count).filter_map(|place| self.record(half, place)).collect();
+        // Faults need no remembering: whoever takes over has the threads look again.
+        if records.iter().any(|record| !matches!(record, Record::Fault(_))) {
+            self.length += count;
+        }
+        Ok(records)
+    }
+
+    fn clear(&self, half: usize, place: usize, count: usize) {
+        for word in 0..count * MESSAGE / 8 {
+            self.memory.u64(self.message_at(half, place) + word * 8).store(0, Release);
+        }
+    }
+
+    fn record(&self, half: usize, place: usize) -> Option<Record> {
+        let at = self.message_at(half, place);
+        Record::decode([0, 8, 16, 24].map(|word| self.memory.u64(at + word).load(Acquire)))
+    }
+
+    /// What all records come to; this process goes on behind them.
+    ///
+    /// # Errors
+    /// If the state before them cannot be read.
+    pub(crate) fn replay(&mut self, checkpoint: &Checkpoint) -> Result<Spaces, Errno> {
+        let half = self.half();
+        let mut spaces = self.read_state(half)?;
+        self.length = 0;
+        while self.length < CAPACITY
+            && let Some(record) = self.record(half, self.length)
+        {
+            let uffd = self.memory.u32(self.descriptor_at(half, self.length)).load(Relaxed).cast_signed();
+            apply(&mut spaces, uffd, &record, checkpoint);
+            self.length += 1;
+        }
+        Ok(spaces)
+    }
+
+    /// Begins the other half with what this one comes to.
+    ///
+    /// # Errors
+    /// If the state cannot be written: there is no memory.
+    pub(crate) fn begin_anew(&mut self, checkpoint: &Checkpoint) -> Result<(), Errno> {
+        let spaces = self.replay(checkpoint)?;
+        let other = 1 - self.half();
+        let words = encode(&spaces);
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let mut written = 0;
+        while written < bytes.len() {
+            written += pwrite(self.file, &bytes[written..], STATES[other] + written as u64)?;
+        }
+        self.clear(other, 0, CAPACITY);
+        self.memory.u64(state_words(other)).store(words.len() as u64, Release);
+        self.set(Field::Half, other as u64);
+        self.length = 0;
+        Ok(())
+    }
+
+    fn read_state(&self, half: usize) -> Result<Spaces, Errno> {
+        let words = self.memory.u64(state_words(half)).load(Acquire);
+        let mut bytes = vec![0; usize::try_from(words * 8).map_err(|_| Errno::NOMEM)?];
+        let mut read = 0;
+        while read < bytes.len() {
+            match pread(self.file, &mut bytes[read..], STATES[half] + read as u64)? {
+                0 => return Err(Errno::NODATA),
+                count => read += count,
+            }
+        }
+        let words: Vec<u64> =
+            bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes"))).collect();
+        decode(&words).ok_or(Errno::NODATA)
+    }
+}
+
+fn state_words(half: usize) -> usize {
+    (Field::StateWords as usize + half) * 8
+}
+
+/// Each address space: descriptor, four lists of runs; a range is a run without source.
+fn encode(spaces: &Spaces) -> Vec<u64> {
+    let mut words = Vec::new();
+    let list = |runs: &mut dyn Iterator<Item = Run>, words: &mut Vec<u64>| {
+        let count = words.len();
+        words.push(0);
+        for run in runs {
+            let image = u64::from(run.source.image) << 1 | u64::from(run.source.wiped_on_fork);
+            words.extend([run.start, run.end, image, run.source.offset]);
+            words[count] += 1;
+        }
+    };
+    for (uffd, space) in spaces {
+        words.push(u64::from(uffd.cast_unsigned()));
+        let sourceless = |range: &std::ops::Range<u64>| Run {
+            start: range.start,
+            end: range.end,
+            source: Source { image: 0, offset: 0, wiped_on_fork: false },
+        };
+        list(&mut space.waiting.iter(), &mut words);
+        list(&mut space.unmapped.iter(), &mut words);
+        list(&mut space.doubtful.iter(), &mut words);
+        list(&mut space.vacated.iter().map(sourceless), &mut words);
+        list(&mut space.filled.iter().map(sourceless), &mut words);
+    }
+    words
+}
+
+fn decode(words: &[u64]) -> Option<Spaces> {
+    let mut words = words.iter().copied();
+    let mut spaces = Spaces::new();
+    while let Some(uffd) = words.next() {
+        let mut list = || -> Option<Vec<Run>> {
+            let count = words.next()?;
+            (0..count)
+                .map(|_| {
+                    let (start, end, image, offset) = (words.next()?, words.next()?, words.next()?, words.next()?);
+                    let source = Source { image: (image >> 1) as u32, offset, wiped_on_fork: image & 1 != 0 };
+                    Some(Run { start, end, source })
+                })
+                .collect()
+        };
+        let ranges = |runs: Vec<Run>| runs.into_iter().map(|run| run.start..run.end).collect();
+        let space = Space {
+            waiting: list()?.into_iter().collect(),
+            unmapped: list()?.into_iter().collect(),
+            doubtful: list()?.into_iter().collect(),
+            vacated: ranges(list()?),
+            filled: ranges(list()?),
+        };
+        spaces.insert(i32::try_from(uffd).ok()?, space);
+    }
+    Some(spaces)
+}

@@ -1,0 +1,78 @@
+//! The second process: it holds all descriptors by sharing their table, waits for the server's end, and then makes
+//! another.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
+
+use crate::failure::Failure;
+use crate::journal::{Field, Journal};
+use crate::server;
+use crate::setup::Setup;
+use crate::status::State;
+use crate::sys::{self, Fork};
+
+/// Servers that end without having put a page, before it is given up: there is an error in the server, or no memory
+/// for it.
+const MAX_ATTEMPTS: u64 = 200;
+
+/// Makes a server, and another whenever it is killed.
+pub(crate) fn run_first(setup: &'static Setup, journal: &mut Journal) -> ! {
+    journal.set(Field::Keeper, u64::from(std::process::id()));
+    match start_server(setup, journal) {
+        Ok(server) => run(setup, journal, server),
+        Err(source) => setup.give_up(journal, &Failure::System { operation: "cannot make a server", source }),
+    }
+}
+
+/// Waits for the end of `server`, whoever made it.
+pub(crate) fn run(setup: &'static Setup, journal: &mut Journal, mut server: BorrowedFd<'static>) -> ! {
+    journal.set(Field::Keeper, u64::from(std::process::id()));
+    loop {
+        wait_for_end(server);
+        reap(server);
+        sys::close(server.as_raw_fd());
+        match State::from_number(journal.get(Field::State)) {
+            Some(State::Complete | State::Abandoned) => {
+                setup.remove_files();
+                sys::exit(0)
+            }
+            Some(State::Failed) => sys::exit(1),
+            Some(State::Failing) => setup.give_up_because(journal, setup.reason()),
+            Some(State::Receiving) => setup.give_up(journal, &Failure::KilledEarly),
+            _ => {}
+        }
+        let attempts = journal.get(Field::Attempts) + 1;
+        journal.set(Field::Attempts, attempts);
+        if attempts > MAX_ATTEMPTS {
+            setup.give_up(journal, &Failure::NoProgress(attempts));
+        }
+        server = start_server(setup, journal).unwrap_or_else(|source| {
+            setup.give_up(journal, &Failure::System { operation: "cannot make another server", source })
+        });
+    }
+}
+
+fn start_server(setup: &'static Setup, journal: &mut Journal) -> Result<BorrowedFd<'static>, Errno> {
+    let keeper = sys::keep_open(pidfd_open(getpid(), PidfdFlags::empty())?);
+    match sys::fork_with_shared_descriptors()? {
+        Fork::Child => server::run(setup, journal, keeper),
+        // It is not reaped, so the ID is its own.
+        Fork::Parent(pid) => {
+            journal.set(Field::Server, pid.as_raw_nonzero().get().cast_unsigned().into());
+            pidfd_open(pid, PidfdFlags::empty()).map(sys::keep_open)
+        }
+    }
+}
+
+fn wait_for_end(pidfd: BorrowedFd<'_>) {
+    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+    while poll(&mut fds, None).is_err() {}
+}
+
+/// Leaves no zombie where the process is a child of this one.
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) {
+    let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+}

@@ -1,0 +1,92 @@
+//! What server and keeper have in common, made before they begin.
+
+use std::fs::{self, File};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::checkpoint::Checkpoint;
+use crate::failure::{self, Failure};
+use crate::image::Piece;
+use crate::journal::{Field, Journal};
+use crate::kill::kill_all;
+use crate::status::{State, Status};
+use crate::sys;
+
+pub(crate) struct Setup {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) pages: Vec<(BorrowedFd<'static>, Piece)>,
+    pub(crate) listener: BorrowedFd<'static>,
+    /// Hangs up when who started the server ends.
+    pub(crate) starter: BorrowedFd<'static>,
+    pub(crate) status: File,
+    pub(crate) status_path: PathBuf,
+    pub(crate) socket_path: PathBuf,
+    pub(crate) cgroup: Option<PathBuf>,
+}
+
+impl Setup {
+    pub(crate) fn publish(&self, journal: &Journal, reason: Option<String>) {
+        let (lazy, waiting) = (journal.get(Field::LazyBytes), journal.get(Field::WaitingBytes));
+        let since = journal.get(Field::Since);
+        let pid = |field| u32::try_from(journal.get(field)).unwrap_or(0);
+        let status = Status {
+            state: State::from_number(journal.get(Field::State)).unwrap_or(State::Failing),
+            lazy_bytes: lazy,
+            arrived_bytes: lazy.saturating_sub(waiting),
+            since: (since > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(since)),
+            processes: [pid(Field::Server), pid(Field::Keeper)],
+            reason,
+        };
+        // A full disk loses the progress; the file's blocks were there from the beginning.
+        let _ = status.write(&self.status);
+    }
+
+    /// All is done: leaves nothing.
+    pub(crate) fn end(&self, journal: &Journal, state: State) -> ! {
+        journal.set(Field::State, state as u64);
+        self.publish(journal, None);
+        self.remove_files();
+        sys::exit(0)
+    }
+
+    pub(crate) fn remove_files(&self) {
+        self.remove_socket();
+        let ours = self.status.metadata().ok();
+        let there = fs::metadata(&self.status_path).ok();
+        // Another restore may have a file of that name by now.
+        if ours.zip(there).is_some_and(|(ours, there)| (ours.dev(), ours.ino()) == (there.dev(), there.ino())) {
+            let _ = fs::remove_file(&self.status_path);
+        }
+    }
+
+    pub(crate) fn remove_socket(&self) {
+        let _ = fs::remove_file(&self.socket_path);
+    }
+
+    /// Kills all processes, and then lets go of their memory.
+    pub(crate) fn give_up(&self, journal: &Journal, failure: &Failure) -> ! {
+        self.give_up_because(journal, failure.to_string())
+    }
+
+    /// As [`Self::give_up`]; also where the other process did not come to the end of it.
+    pub(crate) fn give_up_because(&self, journal: &Journal, reason: String) -> ! {
+        journal.set(Field::State, State::Failing as u64);
+        self.publish(journal, Some(reason.clone()));
+        let pidfds: Vec<BorrowedFd<'_>> = journal.tasks().map(|[pidfd, _]| pidfd).collect();
+        kill_all(self.cgroup.as_deref(), &pidfds);
+        failure::log(&reason);
+        self.remove_socket();
+        journal.set(Field::State, State::Failed as u64);
+        self.publish(journal, Some(reason));
+        sys::exit(1)
+    }
+
+    /// Why the other process has given up.
+    pub(crate) fn reason(&self) -> String {
+        let proc = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.status));
+        let reason = crate::status::StatusFile::open(Path::new(&proc)).and_then(|file| file.read()).ok();
+        reason.and_then(|status| status.reason).unwrap_or_else(|| "the page server failed".into())
+    }
+}

@@ -1,0 +1,296 @@
+//! What rustix does not have: userfaultfd, memory that two processes share, a process that shares its descriptors, and
+//! signals on a descriptor's end. All `unsafe` of this crate is here.
+//!
+//! The crate `userfaultfd` is not used: it reads events into memory of its own, and whoever is killed then has lost them.
+//! Here [`SharedMemory::read_into`] has the kernel write them where the other process sees them.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use rustix::io::Errno;
+use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
+use rustix::mm::{MapFlags, ProtFlags, mmap};
+use rustix::process::Pid;
+
+/// `struct uffdio_range`, linux/userfaultfd.h.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct UffdioRange {
+    start: u64,
+    len: u64,
+}
+
+/// `struct uffdio_copy`, linux/userfaultfd.h.
+#[repr(C)]
+struct UffdioCopy {
+    dst: u64,
+    src: u64,
+    len: u64,
+    mode: u64,
+    copy: i64,
+}
+
+/// `struct uffdio_zeropage`, linux/userfaultfd.h.
+#[repr(C)]
+struct UffdioZeropage {
+    range: UffdioRange,
+    mode: u64,
+    zeropage: i64,
+}
+
+/// `UFFDIO`, linux/userfaultfd.h.
+const UFFDIO: u8 = 0xaa;
+/// `UFFDIO_WAKE`: `_IOR(UFFDIO, 0x02, struct uffdio_range)`, although the kernel reads it.
+const UFFDIO_WAKE: Opcode = opcode::read::<UffdioRange>(UFFDIO, 0x02);
+/// `UFFDIO_COPY`: `_IOWR(UFFDIO, 0x03, struct uffdio_copy)`.
+const UFFDIO_COPY: Opcode = opcode::read_write::<UffdioCopy>(UFFDIO, 0x03);
+/// `UFFDIO_ZEROPAGE`: `_IOWR(UFFDIO, 0x04, struct uffdio_zeropage)`.
+const UFFDIO_ZEROPAGE: Opcode = opcode::read_write::<UffdioZeropage>(UFFDIO, 0x04);
+
+/// Puts `bytes` at `address` of the process behind `uffd`, and wakes who waits for them; gives how many bytes it put.
+///
+/// Both are whole pages. All or a part: the kernel stops at the first page that it cannot put.
+///
+/// # Errors
+/// Only if it could put none, see ioctl_userfaultfd(2):
+///
+/// | errno | meaning |
+/// |---|---|
+/// | `AGAIN` | the process is changing its mappings: its events come first |
+/// | `EXIST` | the first page is there |
+/// | `NOENT` | the range is not registered, or reaches beyond one mapping |
+/// | `SRCH` | the process is gone |
+/// | `NOMEM` | no memory, or no more of it for the process's cgroup |
+pub(crate) fn uffd_copy(uffd: impl AsFd, address: u64, bytes: &[u8]) -> Result<u64, Errno> {
+    let mut arguments =
+        UffdioCopy { dst: address, src: bytes.as_ptr().addr() as u64, len: bytes.len() as u64, mode: 0, copy: 0 };
+    // SAFETY: UFFDIO_COPY reads and writes one `uffdio_copy`, which `Updater` passes by pointer and which has C layout;
+    // `bytes` is borrowed until the call returns. What it writes to is another process's memory.
+    let result = unsafe { ioctl(uffd, Updater::<UFFDIO_COPY, UffdioCopy>::new(&mut arguments)) };
+    moved(result, arguments.copy)
+}
+
+/// Puts pages of zeros at `address`, as [`uffd_copy`].
+///
+/// # Errors
+/// As [`uffd_copy`].
+pub(crate) fn uffd_zero(uffd: impl AsFd, address: u64, length: u64) -> Result<u64, Errno> {
+    let mut arguments = UffdioZeropage { range: UffdioRange { start: address, len: length }, mode: 0, zeropage: 0 };
+    // SAFETY: UFFDIO_ZEROPAGE reads and writes one `uffdio_zeropage`, which `Updater` passes by pointer and which has C
+    // layout.
+    let result = unsafe { ioctl(uffd, Updater::<UFFDIO_ZEROPAGE, UffdioZeropage>::new(&mut arguments)) };
+    moved(result, arguments.zeropage)
+}
+
+/// A part that was put is no error, although the kernel says AGAIN.
+fn moved(result: Result<(), Errno>, moved: i64) -> Result<u64, Errno> {
+    match u64::try_from(moved) {
+        Ok(moved) if moved > 0 => Ok(moved),
+        _ => result.map(|()| 0),
+    }
+}
+
+/// `struct uffdio_continue`, linux/userfaultfd.h.
+#[repr(C)]
+struct UffdioContinue {
+    range: UffdioRange,
+    mode: u64,
+    mapped: i64,
+}
+
+/// `UFFDIO_CONTINUE`: `_IOWR(UFFDIO, 0x07, struct uffdio_continue)`.
+const UFFDIO_CONTINUE: Opcode = opcode::read_write::<UffdioContinue>(UFFDIO, 0x07);
+
+/// Whether all of the range is in one mapping that is registered with `uffd`.
+///
+/// UFFDIO_CONTINUE is refused for anonymous memory, but the kernel looks for the mapping first (`mfill_atomic`,
+/// mm/userfaultfd.c).
+///
+/// # Errors
+/// `AGAIN` and `SRCH` as [`uffd_copy`].
+pub(crate) fn uffd_is_registered(uffd: impl AsFd, start: u64, length: u64) -> Result<bool, Errno> {
+    let mut arguments = UffdioContinue { range: UffdioRange { start, len: length }, mode: 0, mapped: 0 };
+    // SAFETY: UFFDIO_CONTINUE reads and writes one `uffdio_continue`, which `Updater` passes by pointer and which has C
+    // layout.
+    match unsafe { ioctl(uffd, Updater::<UFFDIO_CONTINUE, UffdioContinue>::new(&mut arguments)) } {
+        Err(Errno::NOENT) => Ok(false),
+        Ok(()) | Err(Errno::INVAL) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has threads look again that wait for a page of this range.
+///
+/// # Errors
+/// `INVAL` if the range reaches beyond the process's address space.
+pub(crate) fn uffd_wake(uffd: impl AsFd, start: u64, length: u64) -> Result<(), Errno> {
+    let mut range = UffdioRange { start, len: length };
+    // SAFETY: UFFDIO_WAKE reads one `uffdio_range`, which `Updater` passes by pointer and which has C layout.
+    unsafe { ioctl(uffd, Updater::<UFFDIO_WAKE, UffdioRange>::new(&mut range)) }
+}
+
+/// Has all threads look again.
+pub(crate) fn uffd_wake_all(uffd: impl AsFd) {
+    let page = rustix::param::page_size() as u64;
+    // No process may have mappings below by default (vm.mmap_min_addr), and the kernel takes no range that begins there.
+    let start = 0x1_0000;
+    let mut length = 0;
+    // The end of the address space is not known; the kernel refuses what reaches beyond it.
+    for bit in (page.trailing_zeros()..57).rev() {
+        let longer = length | 1 << bit;
+        if uffd_wake(&uffd, start, longer).is_ok() {
+            length = longer;
+        }
+    }
+}
+
+/// Memory of a file that processes share; it stays until the process ends.
+#[derive(Clone, Copy)]
+pub(crate) struct SharedMemory {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the mapping is never unmapped, and is only touched by atomic operations and by the kernel.
+unsafe impl Send for SharedMemory {}
+// SAFETY: as above.
+unsafe impl Sync for SharedMemory {}
+
+impl SharedMemory {
+    /// Maps the first `length` bytes of `file`, which nobody may truncate: a memfd of our own.
+    pub(crate) fn map(file: impl AsFd, length: usize) -> Result<Self, Errno> {
+        // SAFETY: a new mapping, where the kernel likes; nothing else lies there.
+        let start = unsafe {
+            mmap(std::ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0)?
+        };
+        let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
+        Ok(Self { start, length })
+    }
+
+    fn at(&self, offset: usize, length: usize, align: usize) -> *mut u8 {
+        assert!(offset.is_multiple_of(align) && offset.checked_add(length).is_some_and(|end| end <= self.length));
+        // SAFETY: the line above holds it within the mapping.
+        unsafe { self.start.as_ptr().add(offset) }
+    }
+
+    pub(crate) fn u32(&self, offset: usize) -> &AtomicU32 {
+        // SAFETY: within the mapping and aligned, see `at`; the mapping outlives `self`.
+        unsafe { AtomicU32::from_ptr(self.at(offset, 4, 4).cast()) }
+    }
+
+    pub(crate) fn u64(&self, offset: usize) -> &AtomicU64 {
+        // SAFETY: within the mapping and aligned, see `at`; the mapping outlives `self`.
+        unsafe { AtomicU64::from_ptr(self.at(offset, 8, 8).cast()) }
+    }
+
+    /// read(2) into the bytes at `offset`.
+    pub(crate) fn read_into(&self, offset: usize, length: usize, file: impl AsFd) -> Result<usize, Errno> {
+        let target = self.at(offset, length, 8);
+        // SAFETY: `target` is `length` bytes of the mapping, see `at`; others touch them by atomic operations only, to
+        // which the kernel's write is one by another process.
+        let count = unsafe { libc::read(file.as_fd().as_raw_fd(), target.cast(), length) };
+        usize::try_from(count).map_err(|_| last_errno())
+    }
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// Which of the two processes after a fork this is.
+pub(crate) enum Fork {
+    Parent(Pid),
+    Child,
+}
+
+/// fork(2) as the C library does it: its allocator works in the child, whatever other threads were doing.
+///
+/// The child has this thread alone. It must not use what other threads may have locked: standard output, the
+/// environment.
+pub(crate) fn fork() -> Result<Fork, Errno> {
+    // SAFETY: the callers keep to what is said above.
+    forked(unsafe { libc::fork() }.into())
+}
+
+/// A process like that of fork(2) that shares this one's table of descriptors: what one receives, both hold, at once;
+/// what one closes, both have closed.
+///
+/// No other thread of this process may be inside the allocator, whose locks the child takes as they are.
+pub(crate) fn fork_with_shared_descriptors() -> Result<Fork, Errno> {
+    let flags = libc::CLONE_FILES | libc::SIGCHLD;
+    // SAFETY: without CLONE_VM the child has a copy of all memory, this stack included, as after fork(2). The callers
+    // hold all other threads away from the allocator.
+    forked(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })
+}
+
+fn forked(result: libc::c_long) -> Result<Fork, Errno> {
+    match i32::try_from(result).ok().filter(|&pid| pid >= 0) {
+        None => Err(last_errno()),
+        Some(0) => Ok(Fork::Child),
+        Some(pid) => Pid::from_raw(pid).map(Fork::Parent).ok_or(Errno::SRCH),
+    }
+}
+
+/// Ends this process without its exit handlers, which are those of who called us.
+pub(crate) fn exit(status: i32) -> ! {
+    // SAFETY: _exit(2) touches no memory.
+    unsafe { libc::_exit(status) }
+}
+
+/// Leaves a descriptor open until the process ends, or [`close`] is called with it.
+pub(crate) fn keep_open(file: impl Into<OwnedFd>) -> BorrowedFd<'static> {
+    borrow(file.into().into_raw_fd())
+}
+
+/// A descriptor that the kernel, or another process with the same table, has given the number of.
+pub(crate) fn borrow(number: RawFd) -> BorrowedFd<'static> {
+    assert!(number >= 0);
+    // SAFETY: the number is not -1; it is that of a descriptor which nothing but `close` closes. Its users hold it by a
+    // place in the journal, which is given up before.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Closes for all processes with this table.
+pub(crate) fn close(number: RawFd) {
+    // SAFETY: the caller had it by `keep_open` or `borrow`, or is a new process without owners, and forgets it.
+    unsafe { libc::close(number) };
+}
+
+/// Has this process not end by signals that are meant for a terminal's or a session's.
+pub(crate) fn ignore_signals() {
+    use libc::{SIGALRM, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2] {
+        // SAFETY: SIG_IGN runs no code.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    // SAFETY: SIG_DFL runs no code.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+/// `F_SETSIG`, asm-generic/fcntl.h.
+const F_SETSIG: i32 = 10;
+
+/// Has the kernel send SIGKILL to `pid` when something happens at `file`; see `F_SETOWN`, `F_SETSIG` and `O_ASYNC` of
+/// fcntl(2).
+pub(crate) fn kill_on_event(file: impl AsFd, pid: Pid) -> Result<(), Errno> {
+    set(file.as_fd(), libc::F_SETOWN, pid.as_raw_nonzero().get())?;
+    set(file.as_fd(), F_SETSIG, libc::SIGKILL)?;
+    set(file.as_fd(), libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK)
+}
+
+/// Takes back [`kill_on_event`].
+pub(crate) fn kill_nobody(file: impl AsFd) -> Result<(), Errno> {
+    set(file.as_fd(), libc::F_SETFL, libc::O_NONBLOCK)?;
+    set(file.as_fd(), libc::F_SETOWN, 0)
+}
+
+fn set(file: BorrowedFd<'_>, command: i32, value: i32) -> Result<(), Errno> {
+    // SAFETY: the commands above take one integer.
+    match unsafe { libc::fcntl(file.as_raw_fd(), command, value) } {
+        -1 => Err(last_errno()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,76 @@
+//! Has the rest of the pages come, front to back, in large pieces.
+
+use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Duration;
+
+use rustix::param::page_size;
+
+use crate::deliver::{Delivered, Stop, deliver};
+use crate::failure::Failure;
+use crate::memory::{Next, Piece};
+use crate::setup::Setup;
+use crate::shared::Shared;
+use crate::sys;
+
+/// What one thread reads and puts at a time, in bytes. It stays in the processor's second cache in between.
+const PIECE: usize = 512 << 10;
+/// When to look again for what others have on the way.
+const PAUSE: Duration = Duration::from_micros(200);
+/// When to try again while a process changes its mappings.
+const WHILE_CHANGING: Duration = Duration::from_micros(50);
+/// When to try again where there is no memory.
+const WITHOUT_MEMORY: Duration = Duration::from_millis(5);
+
+/// Works until there is nothing to come.
+pub(crate) fn work(shared: &Shared, setup: &Setup) {
+    let worked = catch_unwind(AssertUnwindSafe(|| all_pieces(shared, setup)));
+    match worked {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => shared.fail(failure),
+        Err(panic) => shared.fail(Failure::of_panic(&*panic)),
+    }
+}
+
+fn all_pieces(shared: &Shared, setup: &Setup) -> Result<(), Failure> {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let next = shared.write().take(PIECE as u64);
+        match next {
+            Next::Nothing => return Ok(()),
+            Next::Later => thread::sleep(PAUSE),
+            Next::Piece(piece) => one_piece(shared, setup, &piece, &mut buffer)?,
+        }
+    }
+}
+
+fn one_piece(shared: &Shared, setup: &Setup, piece: &Piece, buffer: &mut [u8]) -> Result<(), Failure> {
+    let bytes = &mut buffer[..piece.run.len() as usize];
+    read(setup, piece, bytes)?;
+    let memory = shared.read();
+    let changes = memory.changes;
+    let delivered = if memory.is_current(piece) {
+        let uffd: BorrowedFd<'_> = sys::borrow(piece.uffd);
+        deliver(uffd, piece.run.start, &*bytes, piece.run.len(), page_size() as u64)
+    } else {
+        Delivered { bytes: 0, put: 0, unmapped: 0, stop: None }
+    };
+    drop(memory);
+    shared.write().delivered(piece, &delivered, changes)?;
+    shared.note(&delivered)?;
+    match delivered.stop {
+        Some(Stop::Changing) => thread::sleep(WHILE_CHANGING),
+        Some(Stop::NoMemory) => thread::sleep(WITHOUT_MEMORY),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Reads what belongs to a piece; an image that cannot be read is an end, never a page of zeros.
+pub(crate) fn read(setup: &Setup, piece: &Piece, bytes: &mut [u8]) -> Result<(), Failure> {
+    let source = piece.run.source;
+    let (file, image) = setup.pages[source.image as usize];
+    let failed = |error| Failure::Read { offset: source.offset, source: error };
+    image.read_at(file, bytes, source.offset).map_err(failed)
+}
