@@ -1,0 +1,172 @@
+//! A program that is checkpointed by CRIU, and restored with pages that come later.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use criu_pages::{Checkpoint, Image, Images, PageServer, Serving};
+use tempfile::TempDir;
+
+/// Longer takes only what hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Images of `examples/memory.rs`, waiting.
+pub(crate) struct Checkpointed {
+    folder: TempDir,
+}
+
+impl Checkpointed {
+    /// `what` is `check` or `change`.
+    pub(crate) fn of(what: &str, mebibytes: usize, threads: usize) -> Result<Self> {
+        let checkpointed = Self { folder: tempfile::tempdir()? };
+        let (work, images) = (checkpointed.work(), checkpointed.images());
+        fs::create_dir_all(&work)?;
+        fs::create_dir_all(&images)?;
+        // A session of its own, so that CRIU finds no terminal.
+        let mut command = Command::new("setsid");
+        command.arg(program()?).args([what, &mebibytes.to_string(), &threads.to_string()]).current_dir(&work);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        let ready = (0..threads).map(|thread| work.join(format!("ready.{thread}")));
+        for path in ready {
+            wait_until("the program is ready", || path.exists())?;
+        }
+        let pid = child.id().to_string();
+        let dumped = criu(&["dump", "-t", &pid, "-o", "dump.log", "-D"]).arg(&images).output()?;
+        succeeded(&dumped, &images.join("dump.log"))?;
+        child.wait()?;
+        fs::write(work.join("go"), "")?;
+        Ok(checkpointed)
+    }
+
+    pub(crate) fn work(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    pub(crate) fn images(&self) -> PathBuf {
+        self.folder.path().join("images")
+    }
+
+    /// Where the pages are.
+    pub(crate) fn pages(&self) -> PathBuf {
+        self.images().join("pages-1.img")
+    }
+
+    /// A server of the pages in the file `pages`.
+    fn server_from(&self, pages: &Path, criu_directory: &Path) -> Result<PageServer> {
+        let mut images = Images::in_directory(&self.images())?;
+        images.insert("pages-1.img", Image::open(pages)?);
+        let checkpoint = Checkpoint::read(&images)?;
+        ensure!(checkpoint.lazy_bytes() > 0);
+        Ok(PageServer::new(checkpoint, criu_directory, &criu_directory.join("status")))
+    }
+
+    pub(crate) fn server(&self, criu_directory: &Path) -> Result<PageServer> {
+        self.server_from(&self.pages(), criu_directory)
+    }
+
+    /// A server, and a program that runs.
+    pub(crate) fn restore(&self) -> Result<Restored> {
+        let restored = self.restore_from(&self.pages(), || Ok(()))?;
+        succeeded(&restored.criu, &restored.directory.path().join("restore.log"))?;
+        Ok(restored)
+    }
+
+    /// As [`Self::restore`], with pages of another file, to which `spoil` does something once it is served from.
+    pub(crate) fn restore_from(&self, pages: &Path, spoil: impl FnOnce() -> Result<()>) -> Result<Restored> {
+        let _ = fs::remove_file(self.work().join("result"));
+        let directory = tempfile::tempdir()?;
+        let serving = self.server_from(pages, directory.path())?.start()?;
+        spoil()?;
+        let criu = criu(&["restore", "-d", "--lazy-pages", "-o", "restore.log", "--pidfile", "pid", "-D"])
+            .arg(self.images())
+            .arg("-W")
+            .arg(directory.path())
+            .output()?;
+        let pid = fs::read_to_string(directory.path().join("pid")).unwrap_or_default();
+        Ok(Restored {
+            serving,
+            criu,
+            pid: pid.trim().parse().unwrap_or(0),
+            result: self.work().join("result"),
+            directory,
+        })
+    }
+}
+
+/// A program that runs, or has run.
+pub(crate) struct Restored {
+    pub(crate) serving: Serving,
+    /// How CRIU ended.
+    pub(crate) criu: Output,
+    /// 0 if CRIU made none.
+    pub(crate) pid: u32,
+    result: PathBuf,
+    pub(crate) directory: TempDir,
+}
+
+impl Restored {
+    /// What the program said; none if it was killed before.
+    pub(crate) fn result(&self) -> Result<Option<String>> {
+        wait_until("the program ends", || self.result.exists() || !program_is_alive(self.pid))?;
+        wait_until("the program ends", || !program_is_alive(self.pid))?;
+        Ok(self.result.exists().then(|| fs::read_to_string(&self.result)).transpose()?)
+    }
+
+    /// Nothing is left in CRIU's directory but what CRIU wrote.
+    pub(crate) fn left(&self) -> Result<Vec<String>> {
+        let names = fs::read_dir(self.directory.path())?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<Result<Vec<String>>>()?;
+        Ok(names.into_iter().filter(|name| !matches!(name.as_str(), "restore.log" | "pid" | "stats-restore")).collect())
+    }
+}
+
+pub(crate) fn criu(arguments: &[&str]) -> Command {
+    let mut command = Command::new("criu");
+    command.args(&arguments[..1]).arg("-v4").args(&arguments[1..]).stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn succeeded(output: &Output, log: &Path) -> Result<()> {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let end: Vec<&str> = text.lines().filter(|line| line.contains("rror")).collect();
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "criu: {}\n{error}\n{}", output.status, end.join("\n"));
+    Ok(())
+}
+
+/// Cargo builds examples beside the tests.
+fn program() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let target = test.parent().and_then(Path::parent).context("the test lies in target/PROFILE/deps")?;
+    Ok(target.join("examples/memory"))
+}
+
+/// IDs of the lab come again soon, so the name counts as well.
+pub(crate) fn is_alive(pid: u32, name: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // `pid (name) state`, proc(5).
+    let rest = stat.split_once(&format!(" ({name}) "));
+    rest.is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+pub(crate) fn program_is_alive(pid: u32) -> bool {
+    is_alive(pid, "memory")
+}
+
+pub(crate) fn server_is_alive(pid: u32) -> bool {
+    is_alive(pid, "criu-pages")
+}
+
+pub(crate) fn wait_until(what: &str, reached: impl Fn() -> bool) -> Result<()> {
+    let start = Instant::now();
+    while !reached() {
+        ensure!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}

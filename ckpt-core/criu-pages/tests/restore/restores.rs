@@ -1,0 +1,153 @@
+//! Programs whose pages come later, and restores that fail.
+
+use std::fs::{self, OpenOptions};
+use std::process::{Command, Stdio};
+
+use crate::lab::{Checkpointed, criu, server_is_alive, succeeded, wait_until};
+use anyhow::{Result, ensure};
+use criu_pages::{State, StatusFile};
+
+fn arrives_right(what: &str, mebibytes: usize, threads: usize) -> Result<()> {
+    let checkpointed = Checkpointed::of(what, mebibytes, threads)?;
+    let restored = checkpointed.restore()?;
+    let result = restored.result()?;
+    let status = restored.serving.status().wait()?;
+    ensure!(result.as_deref() == Some("ok"), "{result:?} {status:?}");
+    ensure!(status.state == State::Complete, "{status:?}");
+    ensure!(status.arrived_bytes == status.lazy_bytes, "{status:?}");
+    ensure!(restored.left()?.is_empty(), "{:?}", restored.left());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_every_page_arrives_for_one_thread() -> Result<()> {
+    arrives_right("check", 256, 1)
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_every_page_arrives_for_eight_threads() -> Result<()> {
+    arrives_right("check", 256, 8)
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_a_thread_changes_its_memory_meanwhile() -> Result<()> {
+    arrives_right("change", 128, 1)
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_eight_threads_change_their_memory_meanwhile() -> Result<()> {
+    arrives_right("change", 256, 8)
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_a_truncated_image_kills_the_program_and_is_named() -> Result<()> {
+    let checkpointed = Checkpointed::of("check", 256, 1)?;
+    // CRIU reads another: it needs some of the pages itself.
+    let copy = checkpointed.images().join("copy");
+    fs::copy(checkpointed.pages(), &copy)?;
+    let file = OpenOptions::new().write(true).open(&copy)?;
+    let restored = checkpointed.restore_from(&copy, || Ok(file.set_len(100_000_000)?))?;
+    let status = restored.serving.status().wait()?;
+    ensure!(status.state == State::Failed, "{status:?}");
+    ensure!(status.reason.as_deref().is_some_and(|reason| reason.contains("cannot read the pages")), "{status:?}");
+    ensure!(restored.result()?.is_none());
+    ensure!(restored.left()? == ["status"]);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_four_restores_at_once_share_their_images() -> Result<()> {
+    let checkpointed = Checkpointed::of("change", 64, 2)?;
+    let folders = [(); 4].map(|()| tempfile::tempdir());
+    let mut restores = Vec::new();
+    for folder in folders {
+        let folder = folder?;
+        let work = folder.path().join("work");
+        fs::create_dir(&work)?;
+        fs::write(work.join("go"), "")?;
+        let serving = checkpointed.server(folder.path())?.start()?;
+        // Each has the same process IDs and the same working directory, in namespaces of its own.
+        let script = "mount --bind \"$1\" \"$2\" && criu restore --lazy-pages -o restore.log -D \"$3\" -W \"$4\"";
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--mount", "sh", "-c", script, "sh"]);
+        command.arg(&work).arg(checkpointed.work()).arg(checkpointed.images()).arg(folder.path());
+        restores.push((folder, serving, command.stdin(Stdio::null()).spawn()?));
+    }
+    for (folder, serving, mut child) in restores {
+        let ended = child.wait()?;
+        let result = fs::read_to_string(folder.path().join("work/result"));
+        ensure!(result.as_deref().ok() == Some("ok"), "{ended}: {result:?} {:?}", serving.status().read());
+        ensure!(serving.status().wait()?.state == State::Complete);
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_a_restore_that_never_comes_leaves_nothing() -> Result<()> {
+    let checkpointed = Checkpointed::of("check", 16, 1)?;
+    let directory = tempfile::tempdir()?;
+    let serving = checkpointed.server(directory.path())?.start()?;
+    let status = StatusFile::open(&directory.path().join("status"))?;
+    ensure!(status.read()?.state == State::Listening);
+    ensure!(serving.abandon()?.state == State::Abandoned);
+    status.wait()?;
+    ensure!(fs::read_dir(directory.path())?.count() == 0);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_a_restore_that_fails_leaves_no_process() -> Result<()> {
+    let checkpointed = Checkpointed::of("check", 64, 1)?;
+    let directory = tempfile::tempdir()?;
+    let serving = checkpointed.server(directory.path())?.start()?;
+    let script = directory.path().join("refuse");
+    fs::write(&script, "#!/bin/sh\n[ \"$CRTOOLS_SCRIPT_ACTION\" != post-restore ]\n")?;
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let restored = criu(&["restore", "-d", "--lazy-pages", "-o", "restore.log", "-D"])
+        .arg(checkpointed.images())
+        .arg("-W")
+        .arg(directory.path())
+        .arg("--action-script")
+        .arg(&script)
+        .output()?;
+    ensure!(!restored.status.success());
+    let status = serving.status().wait()?;
+    ensure!(status.state == State::Failed, "{status:?}");
+    ensure!(status.reason.as_deref() == Some("CRIU ended before the restore was complete"), "{status:?}");
+    for pid in status.processes {
+        wait_until("the server's processes have ended", || !server_is_alive(pid))?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_all_is_held_before_the_program_runs() -> Result<()> {
+    let checkpointed = Checkpointed::of("check", 64, 1)?;
+    let directory = tempfile::tempdir()?;
+    let serving = checkpointed.server(directory.path())?.start()?;
+    let script = directory.path().join("look");
+    // The status file as it is when CRIU asks whether to go on.
+    fs::write(&script, "#!/bin/sh\n[ \"$CRTOOLS_SCRIPT_ACTION\" != post-restore ] || cp status seen\n")?;
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let restored = criu(&["restore", "-d", "--lazy-pages", "-o", "restore.log", "-D"])
+        .arg(checkpointed.images())
+        .arg("-W")
+        .arg(directory.path())
+        .arg("--action-script")
+        .arg(&script)
+        .output()?;
+    succeeded(&restored, &directory.path().join("restore.log"))?;
+    ensure!(serving.status().wait()?.state == State::Complete);
+    let seen = fs::read_to_string(directory.path().join("seen"))?;
+    ensure!(seen.starts_with("state held\n"), "{seen}");
+    Ok(())
+}
