@@ -46,8 +46,7 @@ fn the_address_is_given_back(runtime: &str, options: &[&str], victims: impl Fn(&
     let archive = folder.path().join("a.tar");
     let original = Container::run(&name, &["--runtime", runtime, "--publish", "8089:80"], COUNT);
     let address = address(&original);
-    ckpt(&["checkpoint", &name, "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     let before = network_namespaces();
 
     let arguments = [&["restore", "-i", text(&archive)], options].concat();

@@ -149,8 +149,7 @@ fn damaged_and_foreign_archives_are_refused() {
     let folder = folder();
     let archive = folder.path().join("x.tar");
     let original = counting("damaged");
-    ckpt(&["checkpoint", "damaged", "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     let whole = fs::read(&archive).unwrap();
     let cases: [(&str, Vec<u8>, &str); 6] = [
         ("half", whole[..whole.len() / 2].to_vec(), "truncated"),
@@ -216,8 +215,7 @@ fn another_or_no_base_image_is_refused() {
     let base = import_base(folder.path(), "first");
     podman(&["run", "-d", "--name", "based", "localhost/base", "/busybox", "sleep", "1000"]);
     let based = Container::named("based");
-    ckpt(&["checkpoint", "based", "-e", text(&archive)]);
-    based.remove();
+    based.checkpoint_and_remove(&archive);
     podman(&["untag", "localhost/base"]);
     // It is known by its ID as well.
     ckpt(&["restore", "-i", text(&archive)]);
@@ -253,8 +251,7 @@ fn a_restore_that_criu_refuses_leaves_nothing() {
         let volume = Volume::named("refusing-volume");
         let original = Container::run("refusing", &["--runtime", runtime, "-v", "refusing-volume:/data"], COUNT);
         original.exec("echo precious > /data/file");
-        ckpt(&["checkpoint", "refusing", "-e", text(&archive)]);
-        original.remove();
+        original.checkpoint_and_remove(&archive);
         volume.remove();
         let script =
             "mkdir y && tar -C y -xf x.tar && echo broken > y/checkpoint/core-1.img && tar -C y -cf broken.tar .";

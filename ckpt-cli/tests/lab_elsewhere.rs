@@ -100,8 +100,7 @@ fn btrfs_an_archive_of_podman_6_with_systemd_keeps_its_network() {
     let archive = folder.path().join("x.tar");
     let original = Container::run("six", &[], COUNT);
     let address = original.inspect("{{.NetworkSettings.Networks.podman.IPAddress}}");
-    ckpt(&["checkpoint", "six", "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     let six = edited(&archive, |config, _| {
         let networks = config["newNetworks"].take();
         let (name, options) = networks.as_object().unwrap().iter().next().unwrap();
@@ -124,8 +123,7 @@ fn a_clone_has_files_of_its_own(runtime: &str, options: &[&str], look: &str, see
     let script = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done";
     let original = Container::run("with-files", &[&["--runtime", runtime], options].concat(), script);
     assert_eq!(original.exec(look), seen);
-    ckpt(&["checkpoint", "with-files", "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     ckpt(&["restore", "-i", text(&archive), "--name", "with-files-too"]);
     let clone = Container::named("with-files-too");
     assert_consecutive(&clone.wait_for_numbers(clone.numbers().len() + 1));
@@ -133,8 +131,7 @@ fn a_clone_has_files_of_its_own(runtime: &str, options: &[&str], look: &str, see
     podman(&["restart", "--time", "0", "with-files-too"]);
     assert_eq!(clone.exec(look), seen);
     // A clone's clone finds nothing of either.
-    ckpt(&["checkpoint", "with-files-too", "-e", text(&archive)]);
-    clone.remove();
+    clone.checkpoint_and_remove(&archive);
     ckpt(&["restore", "-i", text(&archive), "--name", "with-files"]);
     assert_eq!(original.exec(look), seen);
 }

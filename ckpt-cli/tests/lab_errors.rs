@@ -42,8 +42,7 @@ fn assert_costs_no_container(runtime: &str, commands: &str) {
     let said = ckpt_fails_with(bin.path(), &["checkpoint", "crashed", "-e", text(&archive)]);
     assert_says(&said, &["the container keeps running", "CRIU"]);
     assert!(container.is_running() && !archive.exists());
-    ckpt(&["checkpoint", "crashed", "-e", text(&archive)]);
-    container.remove();
+    container.checkpoint_and_remove(&archive);
     let said = ckpt_fails_with(bin.path(), &["restore", "-i", text(&archive)]);
     assert_says(&said, &["restore of", "failed"]);
     assert_eq!(podman(&["ps", "--all", "--format", "{{.Names}}"]), "", "{said}");
@@ -63,8 +62,7 @@ fn btrfs_a_criu_that_dies_while_it_restores_holds_nobody_up() {
     let bin = broken_criu(&format!("CRIU_CONFIG_FILE={} exec {} \"$@\"", configuration.display(), installed("criu")));
     for runtime in RUNTIMES {
         let container = Container::run("crashed", &["--runtime", runtime], COUNT);
-        ckpt(&["checkpoint", "crashed", "-e", text(&archive)]);
-        container.remove();
+        container.checkpoint_and_remove(&archive);
         for action in ["pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore"] {
             let kill = format!("echo {action} > {} && kill -KILL $PPID", reached.display());
             make_script(&script, &format!("[ $CRTOOLS_SCRIPT_ACTION != {action} ] || {{ {kill}; }}"));
@@ -87,8 +85,7 @@ fn btrfs_a_removal_that_was_killed_is_ended_by_the_next_run() {
     let archive = folder.path().join("x.tar");
     let [begun, locked] = ["begun", "locked"].map(|name| folder.path().join(name));
     let container = Container::run("unwanted", &[], COUNT);
-    ckpt(&["checkpoint", "unwanted", "-e", text(&archive)]);
-    container.remove();
+    container.checkpoint_and_remove(&archive);
     let bin = broken_criu("exit 1");
     let before = World::at_rest(&archive);
 

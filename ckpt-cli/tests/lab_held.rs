@@ -71,8 +71,7 @@ fn what_criu_can_take_is_taken_and_comes_back() {
         let container = holding(&["--runtime", runtime, "-v", "held:/data"], &TAKEN);
         ckpt(&["checkpoint", "--leave-running", "holding", "-e", text(&other)]);
         assert_eq!(names_of_criu(&container), "", "left running by {runtime}");
-        ckpt(&["checkpoint", "holding", "-e", text(&archive)]);
-        container.remove();
+        container.checkpoint_and_remove(&archive);
         volume.remove();
         ckpt(&["restore", "-i", text(&archive)]);
         assert_eq!(wrong(&container), [""; 0], "{runtime}");

@@ -11,8 +11,7 @@ fn archive_with(script: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = folder();
     let archive = folder.path().join("x.tar");
     let original = Container::run("hostile", &[], COUNT);
-    ckpt(&["checkpoint", "hostile", "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     shell_in(folder.path(), script);
     (folder, archive)
 }

@@ -59,8 +59,7 @@ fn btrfs_a_podman_that_stands_still_is_not_waited_for() {
     interrupt_with_podman_at_a_halt(&["checkpoint", "halted", "-e", text(&archive)]);
     assert!(container.is_running());
     assert_consecutive(&container.numbers());
-    ckpt(&["checkpoint", "halted", "-e", text(&archive)]);
-    container.remove();
+    container.checkpoint_and_remove(&archive);
     interrupt_with_podman_at_a_halt(&["restore", "-i", text(&archive)]);
     assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "");
     ckpt(&["restore", "-i", text(&archive)]);
@@ -212,8 +211,7 @@ fn interrupted_restores_leave_nothing() {
     let volume = Volume::named("struck-volume");
     let original = Container::run("struck", &["-v", "struck-volume:/data"], COUNT);
     original.exec("echo precious > /data/file");
-    ckpt(&["checkpoint", "struck", "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     volume.remove();
     for step in 0..12 {
         let child = start_ckpt(&["restore", "-i", text(&archive)]);

@@ -23,8 +23,7 @@ fn paths_of_any_length_come_back(runtime: &str) {
         |script: &str| ["/srv", "/data"].map(|place| original.exec(&format!("set -- {place}\n{DESCEND}\n{script}")));
     at_depth(CHANGE);
     let before = at_depth(LOOK);
-    ckpt(&["checkpoint", "long", "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     volume.remove();
     ckpt(&["restore", "-i", text(&archive)]);
     assert_eq!(at_depth(LOOK), before);

@@ -116,8 +116,7 @@ fn containers_without_a_network_and_with_the_hosts_memory_come_back() {
                 i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done",
         );
         original.wait_for_numbers(3);
-        ckpt(&["checkpoint", "bare", "-e", text(&archive)]);
-        original.remove();
+        original.checkpoint_and_remove(&archive);
         ckpt(&["restore", "-i", text(&archive)]);
         assert_consecutive(&original.wait_for_numbers(8));
         assert_eq!(std::fs::read_to_string("/dev/shm/the-hosts").unwrap(), "stays");
@@ -203,8 +202,7 @@ fn parts_can_be_left_out() {
     ckpt(&["checkpoint", "parts", "-e", text(&archive), "--ignore-rootfs", "--ignore-volumes", "-R"]);
     let members = succeed("tar", &["-tf", text(&archive)]);
     assert!(!members.contains("rootfs-diff.tar") && !members.contains("volumes/"), "{members}");
-    ckpt(&["checkpoint", "parts", "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     let clone = Container::named("parts-clone");
     let restore = ["restore", "-i", text(&archive), "--name", "parts-clone", "--ignore-volumes"];
     assert_eq!(clone_of(&restore, &clone).exec("cat /srv/changed /data/file"), "changed\nvolume");

@@ -39,8 +39,7 @@ fn changed(name: &str, options: &[&str], changes: &str) -> Container {
 fn cycle(container: &Container, edit: fn(&Path, &Path)) {
     let folder = folder();
     let archive = folder.path().join("x.tar");
-    ckpt(&["checkpoint", &container.name, "-e", text(&archive)]);
-    container.remove();
+    container.checkpoint_and_remove(&archive);
     edit(folder.path(), &archive);
     ckpt(&["restore", "-i", text(&archive)]);
     let count = container.numbers().len();

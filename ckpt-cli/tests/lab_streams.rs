@@ -73,8 +73,7 @@ fn xfs_archives_are_read_from_whatever_can_be_read() {
     let archive = folder.path().join("x.tar");
     let clone = Container::named("read-clone");
     let original = counting("read", "runc");
-    ckpt(&["checkpoint", "read", "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     let shown = archive.display();
     let fifo = folder.path().join("fifo").display().to_string();
     for input in [
@@ -99,8 +98,7 @@ fn btrfs_a_stream_that_breaks_off_leaves_nothing() {
     let folder = folder();
     let archive = folder.path().join("x.tar");
     let original = counting("broken", "runc");
-    ckpt(&["checkpoint", "broken", "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     let shown = archive.display();
     for (input, words) in [
         (format!("head -c 2000000 {shown}"), "truncated"),

@@ -17,8 +17,7 @@ fn archive_of(name: &str) -> (TempDir, PathBuf) {
     let archive = folder.path().join("x.tar");
     let original = Container::run(name, &[], COUNT);
     original.exec("echo changed > /srv/file");
-    ckpt(&["checkpoint", name, "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     (folder, archive)
 }
 
@@ -101,8 +100,7 @@ fn btrfs_another_image_is_taken_only_if_asked_for() {
     let script = "while :; do /busybox sleep 1; done";
     let rebased = Container::run_image("rebased", &[], "localhost/base", &["/busybox", "sh", "-c", script]);
     podman(&["exec", "rebased", "/busybox", "sh", "-c", "/busybox echo changed > /changed; /busybox rm /first"]);
-    ckpt(&["checkpoint", "rebased", "-e", text(&archive)]);
-    rebased.remove();
+    rebased.checkpoint_and_remove(&archive);
     let second = import_base(folder.path(), "second");
     let ls = || podman(&["exec", "rebased", "/busybox", "ls", "/"]);
     // The tag has moved on, but the image of the recorded ID is still here: podman takes that.

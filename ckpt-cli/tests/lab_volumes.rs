@@ -121,8 +121,7 @@ fn layers_of_another_engine_come_back_in_a_volume() {
     let before = merged(&mountpoint());
     assert_eq!(fs::read_to_string(mountpoint().join("lower/opaque/old")).unwrap(), "old\n");
     assert!(!before.contains_key(Path::new("opaque/old")) && before.contains_key(Path::new("name/kept")));
-    ckpt(&["checkpoint", "engine", "-e", text(&archive)]);
-    original.remove();
+    original.checkpoint_and_remove(&archive);
     volume.remove();
     ckpt(&["restore", "-i", text(&archive)]);
     assert_same_tree(&before, &merged(&mountpoint()));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{IMAGE, describe, describe_tree, podman, run, shell_in, wait_for};
+use super::{IMAGE, ckpt, describe, describe_tree, podman, run, shell_in, text, wait_for};
 
 /// A container that is removed with this value.
 pub(crate) struct Container {
@@ -85,6 +85,12 @@ impl Container {
         let pid = self.inspect("{{.State.Pid}}");
         let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
         groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned()
+    }
+
+    /// Leaves nothing of it but the new archive.
+    pub(crate) fn checkpoint_and_remove(&self, archive: &Path) {
+        ckpt(&["checkpoint", &self.name, "-e", text(archive)]);
+        self.remove();
     }
 
     pub(crate) fn remove(&self) {
