@@ -1,4 +1,4 @@
-//! What rustix does not have: FICLONERANGE, FIEMAP and sync_file_range. All `unsafe` of the workspace is here.
+//! What rustix does not have: FICLONERANGE, FIEMAP and sync_file_range. All `unsafe` of the crate is here.
 #![allow(unsafe_code)]
 
 use std::ops::Range;
