@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
 
-use aligntar::{PlainParents, Reader, Resolver, ShownName, UnpackError, UnpackOptions, Unpacker, UnpackObserver};
+use aligntar::{PlainParents, Reader, Resolver, ShownName, UnpackError, UnpackObserver, UnpackOptions, Unpacker};
 use aligntar_fuzz::{Bounded, Outside, with_valid_checksums};
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::{MemfdFlags, memfd_create};
