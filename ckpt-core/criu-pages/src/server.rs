@@ -26,8 +26,8 @@ use crate::status::State;
 use crate::sys::{self, Fork};
 use crate::worker;
 
-/// One reads while the other puts.
-const WORKERS: usize = 2;
+/// More than these only wait for the disk, or for the lock on a process's memory.
+const MAX_WORKERS: usize = 4;
 /// Bytes of a worker's stack.
 const STACK: usize = 256 << 10;
 /// How long it takes at most to see that the workers are done, and how often progress is published.
@@ -56,7 +56,9 @@ fn serve(setup: &'static Setup, journal: &mut Journal, keeper: BorrowedFd<'stati
     server.work_until(|server| server.restorer.state() == State::Arriving)?;
     server.begin()?;
     thread::scope(|scope| {
-        for _ in 0..WORKERS {
+        // One reads while another puts.
+        let workers = thread::available_parallelism().map_or(2, |processors| processors.get().clamp(2, MAX_WORKERS));
+        for _ in 0..workers {
             let builder = thread::Builder::new().stack_size(STACK);
             let spawned = builder.spawn_scoped(scope, || worker::work(&shared, setup));
             if spawned.is_err() {

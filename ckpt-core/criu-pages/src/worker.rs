@@ -16,6 +16,8 @@ use crate::sys;
 
 /// What one thread reads and puts at a time, in bytes. It stays in the processor's second cache in between.
 const PIECE: usize = 512 << 10;
+/// How far ahead the disk is asked to read, in bytes. The kernel's own reading ahead loses its way between two threads.
+const AHEAD: u64 = 8 << 20;
 /// When to look again for what others have on the way.
 const PAUSE: Duration = Duration::from_micros(200);
 /// When to try again while a process changes its mappings.
@@ -47,6 +49,7 @@ fn all_pieces(shared: &Shared, setup: &Setup) -> Result<(), Failure> {
 
 fn one_piece(shared: &Shared, setup: &Setup, piece: &Piece, buffer: &mut [u8]) -> Result<(), Failure> {
     let bytes = &mut buffer[..piece.run.len() as usize];
+    read_ahead(setup, piece);
     read(setup, piece, bytes)?;
     let memory = shared.read();
     let changes = memory.changes;
@@ -65,6 +68,13 @@ fn one_piece(shared: &Shared, setup: &Setup, piece: &Piece, buffer: &mut [u8]) -
         _ => {}
     }
     Ok(())
+}
+
+/// Has the disk read what comes some pieces later.
+fn read_ahead(setup: &Setup, piece: &Piece) {
+    let source = piece.run.source;
+    let (file, image) = setup.pages[source.image as usize];
+    image.read_ahead(file, source.offset + AHEAD, piece.run.len());
 }
 
 /// Reads what belongs to a piece; an image that cannot be read is an end, never a page of zeros.
