@@ -119,6 +119,11 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_task(pid: i32, waiting: Runs) -> Self {
+        Self { tasks: BTreeMap::from([(pid, waiting)]), processes: 1, pages: Vec::new() }
+    }
+
     /// Bytes that may come later.
     pub fn lazy_bytes(&self) -> u64 {
         self.tasks.values().map(Runs::bytes).sum()

@@ -76,3 +76,69 @@ fn raise_limit() -> Result<i32, Errno> {
     setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum: old.maximum })?;
     i32::try_from(current).map_err(|_| Errno::MFILE)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, Command};
+
+    use rustix::process::{Signal, kill_process};
+
+    use super::*;
+    use crate::sys::Fork;
+
+    /// Two processes with one table, as server and keeper, of which `spared` decides whether they let `child` live.
+    fn end_of(mut child: Child, spared: bool) -> Result<Option<i32>, Errno> {
+        let (ready, set) = pipe_with(PipeFlags::CLOEXEC)?;
+        let victim = Pid::from_child(&child);
+        let Fork::Parent(first) = sys::fork()? else {
+            let made = Fuse::create().and_then(|fuse| fuse.kills(victim));
+            match made {
+                Ok(end) if spared => drop(Fuse::spares(end.as_fd()).map(|()| sys::keep_open(end))),
+                Ok(end) => drop(sys::keep_open(end)),
+                Err(_) => sys::exit(1),
+            }
+            let _ = sys::fork_with_shared_descriptors();
+            let _ = rustix::io::write(&set, &std::process::id().to_ne_bytes());
+            loop {
+                std::thread::park();
+            }
+        };
+        drop(set);
+        let mut pids = [0; 8];
+        let (mut length, mut both) = (0, Vec::new());
+        while length < 8 {
+            length += rustix::io::read(&ready, &mut pids[length..])?;
+        }
+        for pid in pids.chunks_exact(4) {
+            both.extend(Pid::from_raw(i32::from_ne_bytes(pid.try_into().expect("four bytes"))));
+        }
+        let last = both.iter().copied().find(|&pid| pid != first).ok_or(Errno::SRCH)?;
+        kill_process(first, Signal::KILL)?;
+        rustix::process::waitpid(Some(first), rustix::process::WaitOptions::empty())?;
+        // One of two has ended, and nothing happens.
+        assert!(matches!(child.try_wait(), Ok(None)));
+        kill_process(last, Signal::KILL)?;
+        // Their end of this pipe is closed when all else is.
+        while rustix::io::read(&ready, &mut [0; 4])? > 0 {}
+        if spared {
+            assert!(matches!(child.try_wait(), Ok(None)));
+            child.kill().map_err(|_| Errno::SRCH)?;
+        }
+        Ok(child.wait().map_err(|_| Errno::CHILD)?.signal())
+    }
+
+    #[test]
+    fn a_process_is_killed_when_the_last_of_both_has_ended() -> Result<(), Errno> {
+        let sleeping = Command::new("sleep").arg("1000").spawn().expect("sleep is there");
+        assert_eq!(end_of(sleeping, false)?, Some(9));
+        Ok(())
+    }
+
+    #[test]
+    fn a_process_that_is_spared_lives_on() -> Result<(), Errno> {
+        let sleeping = Command::new("sleep").arg("1000").spawn().expect("sleep is there");
+        assert_eq!(end_of(sleeping, true)?, Some(9));
+        Ok(())
+    }
+}

@@ -390,3 +390,109 @@ fn decode(words: &[u64]) -> Option<Spaces> {
     }
     Some(spaces)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::thread::JoinHandle;
+
+    use rustix::param::page_size;
+
+    use super::*;
+    use crate::runs::Runs;
+    use crate::sys::tests::{Missing, move_to, remove, reserve, unmap};
+
+    const PID: i32 = 7;
+
+    /// A process that waits for all of its pages but each fourth.
+    fn checkpoint(missing: &Missing) -> Checkpoint {
+        let run = |number: u64| Run {
+            start: missing.page(number * 4),
+            end: missing.page(number * 4 + 3),
+            source: Source { image: 2, offset: number << 20, wiped_on_fork: number % 2 == 1 },
+        };
+        Checkpoint::of_task(PID, (0..8).map(run).collect::<Runs>())
+    }
+
+    /// The journal reads until the thread has been let go.
+    fn hear(
+        journal: &mut Journal,
+        missing: &Missing,
+        spaces: &mut Spaces,
+        checkpoint: &Checkpoint,
+        thread: JoinHandle<()>,
+    ) {
+        let uffd = missing.uffd.as_fd();
+        while !thread.is_finished() {
+            for record in journal.read(uffd).unwrap_or_default() {
+                apply(spaces, uffd.as_raw_fd(), &record, checkpoint);
+            }
+        }
+        thread.join().expect("the change was made");
+    }
+
+    #[test]
+    fn who_takes_over_finds_what_each_address_waits_for() -> Result<(), Errno> {
+        let missing = Missing::new(32);
+        let page = page_size() as u64;
+        let checkpoint = checkpoint(&missing);
+        let uffd = missing.uffd.as_raw_fd();
+        let mut journal = Journal::create()?;
+        let mut spaces = Spaces::new();
+        journal.append(uffd, &Record::Task(PID));
+        apply(&mut spaces, uffd, &Record::Task(PID), &checkpoint);
+        let elsewhere = reserve(8);
+        let changes: [&dyn Fn() -> JoinHandle<()>; 4] = [
+            &|| remove(missing.page(1), 4 * page),
+            &|| move_to(missing.page(8), 8 * page, elsewhere),
+            &|| unmap(missing.page(20), 3 * page),
+            &|| unmap(elsewhere + page, page),
+        ];
+        for change in changes {
+            hear(&mut journal, &missing, &mut spaces, &checkpoint, change());
+            let mut other = journal.clone();
+            other.length = 0;
+            assert_eq!(other.replay(&checkpoint)?, spaces);
+            assert_eq!(other.length, journal.length);
+        }
+        assert!(!spaces[&uffd].doubtful.is_empty() && !spaces[&uffd].unmapped.is_empty());
+
+        journal.begin_anew(&checkpoint)?;
+        assert_eq!((journal.length, journal.half()), (0, 1));
+        assert_eq!(journal.replay(&checkpoint)?, spaces);
+        journal.append(uffd, &Record::Settled);
+        apply(&mut spaces, uffd, &Record::Settled, &checkpoint);
+        hear(&mut journal, &missing, &mut spaces, &checkpoint, remove(missing.page(16), page));
+        assert_eq!(journal.replay(&checkpoint)?, spaces);
+        journal.begin_anew(&checkpoint)?;
+        assert_eq!((journal.length, journal.half()), (0, 0));
+        assert_eq!(journal.replay(&checkpoint)?, spaces);
+        journal.append(uffd, &Record::Closed);
+        assert!(journal.replay(&checkpoint)?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_full_journal_begins_anew() -> Result<(), Errno> {
+        let checkpoint = Checkpoint::of_task(PID, Runs::default());
+        let mut journal = Journal::create()?;
+        for round in 0..3 * CAPACITY as i32 {
+            if journal.is_nearly_full() {
+                journal.begin_anew(&checkpoint)?;
+            }
+            journal.append(round % 100, &Record::Task(PID));
+        }
+        assert_eq!(journal.replay(&checkpoint)?.len(), 100);
+        Ok(())
+    }
+
+    #[test]
+    fn processes_are_found_again() -> Result<(), Errno> {
+        let journal = Journal::create()?;
+        journal.add_task([5, 6])?;
+        journal.add_task([7, 8])?;
+        let tasks: Vec<[i32; 2]> = journal.tasks().map(|task| task.map(|file| file.as_raw_fd())).collect();
+        assert_eq!(tasks, [[5, 6], [7, 8]]);
+        Ok(())
+    }
+}

@@ -61,7 +61,7 @@ const UFFDIO_ZEROPAGE: Opcode = opcode::read_write::<UffdioZeropage>(UFFDIO, 0x0
 /// |---|---|
 /// | `AGAIN` | the process is changing its mappings: its events come first |
 /// | `EXIST` | the first page is there |
-/// | `NOENT` | the range is not registered, or reaches beyond one mapping |
+/// | `NOENT` | the range is not registered, or reaches beyond one mapping; also while the process changes its mappings |
 /// | `SRCH` | the process is gone |
 /// | `NOMEM` | no memory, or no more of it for the process's cgroup |
 pub(crate) fn uffd_copy(uffd: impl AsFd, address: u64, bytes: &[u8]) -> Result<u64, Errno> {
@@ -93,6 +93,15 @@ fn moved(result: Result<(), Errno>, moved: i64) -> Result<u64, Errno> {
     }
 }
 
+/// Whether the process is changing its mappings, and what it does was not told yet.
+///
+/// The kernel looks for a mapping between asking this twice (`mfill_atomic`, mm/userfaultfd.c): NOENT alone may be of a
+/// mapping that has just been moved. Who reads no events in between knows by this.
+pub(crate) fn uffd_is_changing(uffd: impl AsFd) -> bool {
+    // It is asked before the length, which is refused.
+    uffd_copy(uffd, 0, &[]) == Err(Errno::AGAIN)
+}
+
 /// `struct uffdio_continue`, linux/userfaultfd.h.
 #[repr(C)]
 struct UffdioContinue {
@@ -115,7 +124,8 @@ pub(crate) fn uffd_is_registered(uffd: impl AsFd, start: u64, length: u64) -> Re
     let mut arguments = UffdioContinue { range: UffdioRange { start, len: length }, mode: 0, mapped: 0 };
     // SAFETY: UFFDIO_CONTINUE reads and writes one `uffdio_continue`, which `Updater` passes by pointer and which has C
     // layout.
-    match unsafe { ioctl(uffd, Updater::<UFFDIO_CONTINUE, UffdioContinue>::new(&mut arguments)) } {
+    match unsafe { ioctl(&uffd, Updater::<UFFDIO_CONTINUE, UffdioContinue>::new(&mut arguments)) } {
+        Err(Errno::NOENT) if uffd_is_changing(uffd) => Err(Errno::AGAIN),
         Err(Errno::NOENT) => Ok(false),
         Ok(()) | Err(Errno::INVAL) => Ok(true),
         Err(error) => Err(error),
@@ -292,5 +302,145 @@ fn set(file: BorrowedFd<'_>, command: i32, value: i32) -> Result<(), Errno> {
     match unsafe { libc::fcntl(file.as_raw_fd(), command, value) } {
         -1 => Err(last_errno()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    //! Memory of the test's own process that waits for pages.
+
+    use std::os::fd::FromRawFd;
+    use std::thread::{self, JoinHandle};
+
+    use rustix::mm::{Advice, MremapFlags, madvise, mprotect, munmap};
+    use rustix::param::page_size;
+
+    use super::*;
+
+    /// `struct uffdio_api`, linux/userfaultfd.h.
+    #[repr(C)]
+    struct UffdioApi {
+        api: u64,
+        features: u64,
+        ioctls: u64,
+    }
+
+    /// `struct uffdio_register`, linux/userfaultfd.h.
+    #[repr(C)]
+    struct UffdioRegister {
+        range: UffdioRange,
+        mode: u64,
+        ioctls: u64,
+    }
+
+    const UFFDIO_API: Opcode = opcode::read_write::<UffdioApi>(UFFDIO, 0x3f);
+    const UFFDIO_REGISTER: Opcode = opcode::read_write::<UffdioRegister>(UFFDIO, 0x00);
+    const UFFD_USER_MODE_ONLY: i32 = 1;
+    /// UFFD_FEATURE_EVENT_REMAP, _REMOVE, _UNMAP: those that need no right.
+    const FEATURES: u64 = 1 << 2 | 1 << 3 | 1 << 6;
+
+    /// Pages that are missing, and the descriptor that tells of them.
+    pub(crate) struct Missing {
+        pub(crate) uffd: OwnedFd,
+        pub(crate) start: u64,
+    }
+
+    impl Missing {
+        pub(crate) fn new(pages: usize) -> Self {
+            let flags = libc::O_CLOEXEC | libc::O_NONBLOCK | UFFD_USER_MODE_ONLY;
+            // SAFETY: a new descriptor, which is owned here.
+            let uffd = unsafe {
+                let number = libc::syscall(libc::SYS_userfaultfd, flags);
+                assert!(number >= 0, "{}", io::Error::last_os_error());
+                OwnedFd::from_raw_fd(number as RawFd)
+            };
+            let mut api = UffdioApi { api: 0xaa, features: FEATURES, ioctls: 0 };
+            // SAFETY: UFFDIO_API reads and writes one `uffdio_api`.
+            unsafe { ioctl(&uffd, Updater::<UFFDIO_API, UffdioApi>::new(&mut api)) }.expect("userfaultfd is there");
+            let start = reserve(pages);
+            let range = UffdioRange { start, len: (pages * page_size()) as u64 };
+            let mut register = UffdioRegister { range, mode: 1, ioctls: 0 };
+            // SAFETY: UFFDIO_REGISTER reads and writes one `uffdio_register`; the range is a new mapping.
+            unsafe { ioctl(&uffd, Updater::<UFFDIO_REGISTER, UffdioRegister>::new(&mut register)) }
+                .expect("anonymous memory can be registered");
+            Self { uffd, start }
+        }
+
+        pub(crate) fn page(&self, number: u64) -> u64 {
+            self.start + number * page_size() as u64
+        }
+    }
+
+    /// Addresses where nothing else is, mapped.
+    pub(crate) fn reserve(pages: usize) -> u64 {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        let length = pages * page_size();
+        // SAFETY: a new mapping, where the kernel likes.
+        let start = unsafe {
+            rustix::mm::mmap_anonymous(std::ptr::null_mut(), length, protection, MapFlags::PRIVATE).expect("room")
+        };
+        start.addr() as u64
+    }
+
+    fn pointer(address: u64) -> *mut std::ffi::c_void {
+        std::ptr::with_exposed_provenance_mut(address as usize)
+    }
+
+    // The kernel lets go of the threads below when they were told of.
+
+    pub(crate) fn remove(address: u64, length: u64) -> JoinHandle<()> {
+        // SAFETY: nobody has a reference to what is there.
+        thread::spawn(move || unsafe {
+            madvise(pointer(address), length as usize, Advice::LinuxDontNeed).expect("it is mapped");
+        })
+    }
+
+    pub(crate) fn unmap(address: u64, length: u64) -> JoinHandle<()> {
+        // SAFETY: nobody has a reference to what is there.
+        thread::spawn(move || unsafe { munmap(pointer(address), length as usize).expect("it is mapped") })
+    }
+
+    pub(crate) fn move_to(address: u64, length: u64, to: u64) -> JoinHandle<()> {
+        // SAFETY: nobody has a reference to either place.
+        thread::spawn(move || unsafe {
+            let length = length as usize;
+            let flags = MremapFlags::MAYMOVE;
+            rustix::mm::mremap_fixed(pointer(address), length, length, flags, pointer(to)).expect("it is mapped");
+        })
+    }
+
+    pub(crate) fn protect(address: u64, length: u64) {
+        // SAFETY: nobody has a reference to what is there.
+        unsafe { mprotect(pointer(address), length as usize, rustix::mm::MprotectFlags::READ).expect("it is mapped") }
+    }
+
+    pub(crate) fn read(address: u64) -> u8 {
+        // SAFETY: mapped and readable, as the tests arrange.
+        unsafe { std::ptr::read_volatile(pointer(address).cast()) }
+    }
+
+    #[test]
+    fn threads_that_wait_look_again_wherever_they_wait() {
+        let missing = Missing::new(1);
+        let address = missing.page(0);
+        let waiting = thread::spawn(move || read(address));
+        // A server was told of the thread, and died.
+        let mut message = [0; 32];
+        while rustix::io::read(&missing.uffd, &mut message) == Err(Errno::AGAIN) {}
+        assert_eq!(message[0], 0x12);
+        uffd_wake_all(&missing.uffd);
+        while rustix::io::read(&missing.uffd, &mut message) == Err(Errno::AGAIN) {}
+        assert_eq!(message[0], 0x12);
+        assert_eq!(uffd_copy(&missing.uffd, address, &vec![7; page_size()]), Ok(page_size() as u64));
+        assert_eq!(waiting.join().ok(), Some(7));
+    }
+
+    #[test]
+    fn what_is_registered_is_found_without_a_trace() {
+        let missing = Missing::new(2);
+        let page = page_size() as u64;
+        assert_eq!(uffd_is_registered(&missing.uffd, missing.page(0), 2 * page), Ok(true));
+        assert_eq!(uffd_is_registered(&missing.uffd, reserve(1), page), Ok(false));
+        assert_eq!(uffd_zero(&missing.uffd, missing.page(0), 2 * page), Ok(2 * page));
     }
 }
