@@ -55,28 +55,27 @@ impl Checkpointed {
         self.images().join("pages-1.img")
     }
 
-    /// A server of the pages in the file `pages`.
-    fn server_from(&self, pages: &Path, criu_directory: &Path) -> Result<PageServer> {
+    fn server_from(&self, pages: Image, criu_directory: &Path) -> Result<PageServer> {
         let mut images = Images::in_directory(&self.images())?;
-        images.insert("pages-1.img", Image::open(pages)?);
+        images.insert("pages-1.img", pages);
         let checkpoint = Checkpoint::read(&images)?;
         ensure!(checkpoint.lazy_bytes() > 0);
         Ok(PageServer::new(checkpoint, criu_directory, &criu_directory.join("status")))
     }
 
     pub(crate) fn server(&self, criu_directory: &Path) -> Result<PageServer> {
-        self.server_from(&self.pages(), criu_directory)
+        self.server_from(Image::open(&self.pages())?, criu_directory)
     }
 
     /// A server, and a program that runs.
     pub(crate) fn restore(&self) -> Result<Restored> {
-        let restored = self.restore_from(&self.pages(), || Ok(()))?;
+        let restored = self.restore_from(Image::open(&self.pages())?, || Ok(()))?;
         succeeded(&restored.criu, &restored.directory.path().join("restore.log"))?;
         Ok(restored)
     }
 
-    /// As [`Self::restore`], with pages of another file, to which `spoil` does something once it is served from.
-    pub(crate) fn restore_from(&self, pages: &Path, spoil: impl FnOnce() -> Result<()>) -> Result<Restored> {
+    /// As [`Self::restore`], with pages of another image, to which `spoil` does something once it is served from.
+    pub(crate) fn restore_from(&self, pages: Image, spoil: impl FnOnce() -> Result<()>) -> Result<Restored> {
         let _ = fs::remove_file(self.work().join("result"));
         let directory = tempfile::tempdir()?;
         let serving = self.server_from(pages, directory.path())?.start()?;
@@ -123,6 +122,14 @@ impl Restored {
             .collect::<Result<Vec<String>>>()?;
         Ok(names.into_iter().filter(|name| !matches!(name.as_str(), "restore.log" | "pid" | "stats-restore")).collect())
     }
+}
+
+/// What the program prints.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program).args(arguments).output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} {arguments:?}: {error}");
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 pub(crate) fn criu(arguments: &[&str]) -> Command {

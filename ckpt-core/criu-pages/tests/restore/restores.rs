@@ -1,11 +1,14 @@
 //! Programs whose pages come later, and restores that fail.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use crate::lab::{Checkpointed, criu, server_is_alive, succeeded, wait_until};
+use crate::lab::{Checkpointed, criu, run, server_is_alive, succeeded, wait_until};
 use anyhow::{Result, ensure};
-use criu_pages::{State, StatusFile};
+use criu_pages::{Image, State, StatusFile};
+use tempfile::TempDir;
 
 fn arrives_right(what: &str, mebibytes: usize, threads: usize) -> Result<()> {
     let checkpointed = Checkpointed::of(what, mebibytes, threads)?;
@@ -51,13 +54,133 @@ fn privileged_a_truncated_image_kills_the_program_and_is_named() -> Result<()> {
     let copy = checkpointed.images().join("copy");
     fs::copy(checkpointed.pages(), &copy)?;
     let file = OpenOptions::new().write(true).open(&copy)?;
-    let restored = checkpointed.restore_from(&copy, || Ok(file.set_len(100_000_000)?))?;
+    let restored = checkpointed.restore_from(Image::open(&copy)?, || Ok(file.set_len(100_000_000)?))?;
     let status = restored.serving.status().wait()?;
     ensure!(status.state == State::Failed, "{status:?}");
     ensure!(status.reason.as_deref().is_some_and(|reason| reason.contains("cannot read the pages")), "{status:?}");
     ensure!(restored.result()?.is_none());
     ensure!(restored.left()? == ["status"]);
     Ok(())
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_an_error_of_the_disk_kills_the_program_and_is_named() -> Result<()> {
+    let checkpointed = Checkpointed::of("check", 128, 2)?;
+    let bytes = fs::read(checkpointed.pages())?;
+    let memory = half_readable::memory(&bytes)?;
+    // The kernel reads this file with EIO where there is no memory (`mem_rw`, fs/proc/base.c).
+    let image = Image::new(Arc::new(File::open("/proc/self/mem")?), memory, bytes.len() as u64);
+    let restored = checkpointed.restore_from(image, || Ok(()))?;
+    let status = restored.serving.status().wait()?;
+    ensure!(status.state == State::Failed, "{status:?}");
+    ensure!(status.reason.as_deref().is_some_and(|reason| reason.contains("Input/output error")), "{status:?}");
+    ensure!(restored.result()?.is_none());
+    Ok(())
+}
+
+#[allow(unsafe_code)]
+mod half_readable {
+    use std::ptr;
+
+    use anyhow::Result;
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+    /// Where the first half of these bytes is, and nothing behind it.
+    pub(super) fn memory(bytes: &[u8]) -> Result<u64> {
+        let half = bytes.len() / 2 / 4096 * 4096;
+        // SAFETY: a new mapping, into which its first half fits; nobody refers to the second.
+        unsafe {
+            let start =
+                mmap_anonymous(ptr::null_mut(), bytes.len(), ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)?;
+            ptr::copy_nonoverlapping(bytes.as_ptr(), start.cast(), half);
+            munmap(start.byte_add(half), bytes.len() - half)?;
+            Ok(start.addr() as u64)
+        }
+    }
+}
+
+/// A cgroup that may have 16 MiB, page cache included.
+struct SmallGroup {
+    hierarchy: TempDir,
+    is_mounted: bool,
+}
+
+impl SmallGroup {
+    fn create() -> Result<Self> {
+        let hierarchy = tempfile::tempdir()?;
+        let folder = hierarchy.path().display().to_string();
+        let (kind, limit) = if fs::read_to_string("/sys/fs/cgroup/cgroup.controllers")?.contains("memory") {
+            fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+memory")?;
+            (&["-t", "cgroup2"][..], "memory.max")
+        } else {
+            (&["-t", "cgroup", "-o", "memory"][..], "memory.limit_in_bytes")
+        };
+        run("mount", &[kind, &["none", &folder]].concat())?;
+        let group = Self { hierarchy, is_mounted: true };
+        fs::create_dir(group.path())?;
+        fs::write(group.path().join(limit), "16M")?;
+        Ok(group)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.hierarchy.path().join(format!("criu-pages-{}", std::process::id()))
+    }
+
+    fn enter(&self) -> Result<()> {
+        Ok(fs::write(self.path().join("cgroup.procs"), std::process::id().to_string())?)
+    }
+
+    fn leave(&self) -> Result<()> {
+        Ok(fs::write(self.hierarchy.path().join("cgroup.procs"), std::process::id().to_string())?)
+    }
+}
+
+impl Drop for SmallGroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(self.path());
+        if self.is_mounted {
+            let _ = run("umount", &[&self.hierarchy.path().display().to_string()]);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_the_server_needs_no_more_than_16_mib() -> Result<()> {
+    let checkpointed = Checkpointed::of("check", 512, 2)?;
+    let group = SmallGroup::create()?;
+    let directory = tempfile::tempdir()?;
+    let server = checkpointed.server(directory.path())?;
+    group.enter()?;
+    let serving = server.start();
+    group.leave()?;
+    let serving = serving?;
+    let restored = criu(&["restore", "-d", "--lazy-pages", "-o", "restore.log", "-D"])
+        .arg(checkpointed.images())
+        .arg("-W")
+        .arg(directory.path())
+        .output()?;
+    succeeded(&restored, &directory.path().join("restore.log"))?;
+    let mut largest = 0;
+    let status = serving.status().wait_until(|status| {
+        largest = largest.max(status.processes.into_iter().map(resident_kib).sum());
+        false
+    })?;
+    ensure!(status.state == State::Complete, "{status:?}");
+    ensure!(largest > 0 && largest < 16 << 10, "{largest} KiB");
+    println!("{largest} KiB resident");
+    let result = checkpointed.work().join("result");
+    wait_until("the program ends", || result.exists())?;
+    ensure!(fs::read_to_string(result)? == "ok");
+    Ok(())
+}
+
+/// `VmRSS` of proc(5).
+fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
 }
 
 #[test]
