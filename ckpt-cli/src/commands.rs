@@ -6,6 +6,7 @@ mod diff;
 mod doctor;
 mod inspect;
 mod layers;
+mod lazy;
 mod ls;
 mod pack;
 mod restore;
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
     Layers(layers::Arguments),
+    Lazy(lazy::Arguments),
     Doctor(doctor::Arguments),
     Pack(pack::Arguments),
     Unpack(unpack::Arguments),
@@ -44,6 +46,7 @@ impl Command {
             Command::Inspect(arguments) => done(inspect::run(&arguments)),
             Command::Diff(arguments) => done(diff::run(&arguments)),
             Command::Layers(arguments) => done(layers::run(&arguments)),
+            Command::Lazy(arguments) => done(lazy::run(&arguments)),
             Command::Doctor(arguments) => doctor::run(&arguments),
             Command::Pack(arguments) => pack::run(&arguments, verbosity),
             Command::Unpack(arguments) => done(unpack::run(&arguments, verbosity)),

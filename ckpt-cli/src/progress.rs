@@ -86,8 +86,13 @@ impl Progress for ProgressLine {
             Phase::Create => "making the container",
             Phase::Place => "placing the files",
             Phase::Resume => "resuming the processes",
+            Phase::Memory => "waiting for the memory",
         };
         self.draw();
+    }
+
+    fn memory(&mut self, arrived: u64, total: u64) {
+        self.bar.set_message(format!("{}: {} of {}", self.phase, HumanBytes(arrived), HumanBytes(total)));
     }
 
     fn member(&mut self, _path: &[u8], moved: Transferred) {

@@ -1,12 +1,15 @@
 //! CRIU: how it is configured and called back, what it leaves at work and in files, and the English of its logs. It knows
 //! no engine.
 
+pub(crate) mod arrival;
 pub(crate) mod configuration;
 pub(crate) mod diagnosis;
 pub(crate) mod hook;
+mod lazy_request;
 pub(crate) mod link_remaps;
 pub(crate) mod mount_points;
 pub(crate) mod orphans;
+pub(crate) mod page_server;
 pub(crate) mod prefreeze;
 pub(crate) mod processes;
 pub(crate) mod watched;

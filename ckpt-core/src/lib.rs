@@ -41,6 +41,7 @@ pub mod doctor;
 mod engine;
 mod host;
 pub mod inspect;
+pub mod lazy;
 pub mod operand;
 pub mod passthrough;
 pub mod progress;

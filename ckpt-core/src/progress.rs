@@ -23,6 +23,8 @@ pub enum Phase {
     Place,
     /// podman and CRIU restore the processes.
     Resume,
+    /// The container runs, and its memory is on its way.
+    Memory,
 }
 
 /// Told of what happens; every method may be left as it is.
@@ -33,6 +35,9 @@ pub trait Progress {
     /// One more member was written or made; `path` as it stands in its archive, `moved` is what moved since the member
     /// before: threads may still be at work on this one.
     fn member(&mut self, _path: &[u8], _moved: Transferred) {}
+
+    /// So much of the memory that comes later is there, in bytes.
+    fn memory(&mut self, _arrived: u64, _total: u64) {}
 
     /// Something the user should know, though the work goes on.
     fn warning(&mut self, _text: &str) {}

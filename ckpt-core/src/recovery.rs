@@ -30,6 +30,7 @@ pub(crate) use journal::Journal;
 pub use journal::JournalError;
 use work::Work;
 
+use crate::criu::arrival;
 use crate::criu::link_remaps::{self, LinkRemaps};
 use crate::criu::mount_points;
 use crate::engine::Engine;
@@ -81,6 +82,7 @@ pub(crate) fn recover(
         }
     }
     mount_points::remove_unused();
+    arrival::forget(|id| storage.container(id).is_ok_and(|container| container.is_none()));
     go_on()
 }
 

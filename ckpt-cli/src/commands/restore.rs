@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use ckpt_core::interrupt::Interrupt;
-use ckpt_core::restore::{Import, RestoreError, RestoreOptions, RestoreReport, import_file, restore};
-use clap::{ArgGroup, Args};
+use ckpt_core::lazy;
+use ckpt_core::restore::{Import, Lazy, RestoreError, RestoreOptions, RestoreReport, import_file, restore};
+use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::archive::input;
@@ -71,6 +72,13 @@ pub(crate) struct Arguments {
     /// Restore into this pod
     #[arg(long)]
     pod: Option<String>,
+    /// Run the container before its memory is there: that follows out of the archive while it works. Where this cannot be, the memory comes first, and a line says why; with --lazy=always the restore fails instead
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "auto", requires = "import")]
+    lazy: Option<LazyArgument>,
+    /// Return only when all memory is there
+    #[arg(long, requires = "lazy")]
+    wait_memory: bool,
     /// Publish a port, as `podman run -p` does
     #[arg(short, long)]
     publish: Vec<String>,
@@ -93,6 +101,24 @@ pub(crate) struct Arguments {
     reflink: ReflinkArgument,
 }
 
+/// When the memory may come later.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LazyArgument {
+    /// Where it can be
+    Auto,
+    /// Always, or the restore fails
+    Always,
+}
+
+impl From<LazyArgument> for Lazy {
+    fn from(argument: LazyArgument) -> Self {
+        match argument {
+            LazyArgument::Auto => Lazy::IfPossible,
+            LazyArgument::Always => Lazy::Always,
+        }
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
     let interrupt = signals::interrupt()?;
     let Some(import) = arguments.import()? else {
@@ -106,6 +132,10 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCod
     match done {
         Ok(report) => {
             print(&options.import, &report, arguments.print_stats, verbosity)?;
+            if arguments.wait_memory {
+                let mut progress = ProgressLine::new("memory");
+                lazy::wait(&report.id, options.interrupt.as_ref(), &mut progress)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if error.is_podmans_alone() && arguments.fallback => {
@@ -146,6 +176,7 @@ impl Arguments {
             trust: self.trust,
             allow_image_mismatch: self.allow_image_mismatch,
             force: self.force,
+            lazy: self.lazy.map(Lazy::from).unwrap_or_default(),
             clone_policy: self.reflink.policy(),
             interrupt: Some(interrupt),
         }

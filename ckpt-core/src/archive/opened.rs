@@ -28,6 +28,7 @@ pub struct CheckpointArchive {
     path: PathBuf,
     file: File,
     compressed: bool,
+    in_place: bool,
     entries: BTreeMap<Vec<u8>, Entry>,
 }
 
@@ -69,7 +70,7 @@ impl CheckpointArchive {
         };
         let file = spooled.unwrap_or(opened);
         let entries = index(path, &file)?;
-        CheckpointArchive { path: path.to_owned(), file, compressed, entries }.check()
+        CheckpointArchive { path: path.to_owned(), file, compressed, in_place, entries }.check()
     }
 
     /// What messages call it.
@@ -93,6 +94,11 @@ impl CheckpointArchive {
     /// Whether the file at the path was compressed.
     pub fn is_compressed(&self) -> bool {
         self.compressed
+    }
+
+    /// Whether it is read where it lies, and not out of a file that took it in.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.in_place && !self.compressed
     }
 
     /// The member `name`.

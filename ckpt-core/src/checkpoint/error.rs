@@ -9,6 +9,7 @@ use super::deliver::DeliverError;
 use super::images::ImagesError;
 use crate::archive::{ArchiveError, Oversize};
 use crate::container::restorable::{LookError, Obstacle};
+use crate::criu::arrival::ArrivalError;
 use crate::engine::EngineError;
 use crate::engine::cgroup::CgroupError;
 use crate::engine::diagnosis::Complaint;
@@ -21,6 +22,9 @@ use crate::rootfs::CaptureError;
 /// Why there is no checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
+    /// The container was restored, and its memory is not there.
+    #[error(transparent)]
+    Memory(#[from] ArrivalError),
     /// The container does not run.
     #[error("container {name:?} is not running, but {status}: only a running container can be checkpointed")]
     NotRunning {

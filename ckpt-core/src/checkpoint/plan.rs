@@ -12,6 +12,7 @@ use super::destination::Destination;
 use super::init::Init;
 use super::volume::{Draft, Volume};
 use super::{CheckpointError, CheckpointOptions, Compression, precheck};
+use crate::criu::arrival;
 use crate::engine::{ContainerFacts, Engine, EngineError, Podman, bundle, cgroup, storage};
 use crate::host::interrupt::Interrupt;
 use crate::host::output::Output;
@@ -48,6 +49,8 @@ impl CheckpointPlan {
             let (name, status) = (options.container.clone(), facts.state.status);
             return Err(CheckpointError::NotRunning { name, status });
         }
+        // CRIU cannot dump memory that is still to come.
+        arrival::wait(&facts.id, options.interrupt.as_ref(), progress)?;
         let init = Init::of(facts.state.pid);
         check_facts(&facts, &options.container)?;
         precheck::check(&podman, &facts, options, progress)?;

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// Names the file that CRIU reads last.
 pub(crate) const VARIABLE: &str = "CRIU_CONFIG_FILE";
 
+/// The line that has CRIU take memory which comes later.
+pub(crate) const LAZY_PAGES: &str = "lazy-pages\n";
+
 /// What lets a dump succeed that CRIU refuses as it comes, and costs nothing where it is not needed.
 ///
 /// `ghost-limit`: a deleted file that is still open goes into an image of its own. CRIU takes those of up to 1 MiB; this

@@ -30,7 +30,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 
 use super::configuration::{self, Administrators};
-use super::prefreeze;
+use super::{lazy_request, prefreeze};
 use crate::host::programs;
 use crate::host::session::{Session, SessionError};
 
@@ -65,13 +65,25 @@ pub(crate) fn run_criu() -> u8 {
         eprintln!("ckpt: criu is not in PATH");
         return 127;
     };
+    let config = folder.with_file_name(CONFIG);
+    if let Some(socket) = socket_of_swrk()
+        && fs::read_to_string(&config).is_ok_and(|lines| lines.contains(configuration::LAZY_PAGES))
+    {
+        lazy_request::ask_for_lazy_pages(socket);
+    }
     let error = Command::new(&criu)
         .args(env::args_os().skip(1))
         .env("PATH", others)
-        .env(configuration::VARIABLE, folder.with_file_name(CONFIG))
+        .env(configuration::VARIABLE, config)
         .exec();
     eprintln!("ckpt: cannot execute {}: {error}", criu.display());
     127
+}
+
+/// The socket that a runtime talks to CRIU through: it starts `criu swrk FD`.
+fn socket_of_swrk() -> Option<i32> {
+    let mut arguments = env::args().skip(1);
+    (arguments.next()? == "swrk").then(|| arguments.next()?.parse().ok())?
 }
 
 /// What CRIU has open that was started for `session`, and all that it forks.

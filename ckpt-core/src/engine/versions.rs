@@ -45,6 +45,26 @@ pub(crate) fn of_podman(podman: &Path, interrupt: Option<&Interrupt>) -> Result<
     remembering(interrupt, |ask| ask(&podman.to_string_lossy()).map(podmans))
 }
 
+/// Whether CRIU and the kernel can have memory come later: CRIU tries.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn has_lazy_pages(interrupt: Option<&Interrupt>) -> Result<bool, ProgramError> {
+    const ANSWERS: [&str; 2] = ["no", "yes"];
+    let mut known = load().unwrap_or_default();
+    let Some(key) = programs::find("criu").ok().and_then(|path| key_of(&path)) else { return Ok(false) };
+    let key = format!("{key}:uffd-noncoop");
+    if let Some(answer) = known.get(&key) {
+        return Ok(answer == ANSWERS[1]);
+    }
+    let tried = programs::run(Command::new("criu").args(["check", "--feature", "uffd-noncoop"]), interrupt)?;
+    let has = tried.status.success();
+    known.insert(key, ANSWERS[usize::from(has)].to_owned());
+    // Nothing depends on it; the next run asks again.
+    let _ = store(&known);
+    Ok(has)
+}
+
 fn podmans(first_line: String) -> String {
     first_line.trim_start_matches("podman version ").to_owned()
 }
@@ -77,8 +97,7 @@ fn remembering<T>(
 
 fn first_line(program: &str, known: &mut Known, interrupt: Option<&Interrupt>) -> Result<String, ProgramError> {
     let Ok(path) = programs::find(program) else { return Ok(String::new()) };
-    let Ok(metadata) = path.metadata() else { return Ok(String::new()) };
-    let key = format!("{}:{}.{:09}:{}", path.display(), metadata.mtime(), metadata.mtime_nsec(), metadata.size());
+    let Some(key) = key_of(&path) else { return Ok(String::new()) };
     if let Some(line) = known.get(&key) {
         return Ok(line.clone());
     }
@@ -89,6 +108,12 @@ fn first_line(program: &str, known: &mut Known, interrupt: Option<&Interrupt>) -
     let line = text.lines().next().unwrap_or_default().to_owned();
     known.insert(key, line.clone());
     Ok(line)
+}
+
+/// A program as it is now.
+fn key_of(path: &Path) -> Option<String> {
+    let metadata = path.metadata().ok()?;
+    Some(format!("{}:{}.{:09}:{}", path.display(), metadata.mtime(), metadata.mtime_nsec(), metadata.size()))
 }
 
 fn load() -> io::Result<Known> {

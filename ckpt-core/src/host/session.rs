@@ -34,6 +34,9 @@ impl SessionError {
 /// gets podman's environment, and lives as long as the container.
 const SCRATCH: &str = "tmp";
 
+/// Where it is noted whose memory is on its way, a file for each container.
+const MEMORY: &str = "memory";
+
 /// Name of the file that says what the session works on.
 const CONTAINER: &str = "container";
 
@@ -138,7 +141,7 @@ pub(crate) fn dead() -> Result<Vec<PathBuf>, SessionError> {
 fn folders() -> Result<Vec<PathBuf>, SessionError> {
     let entries = fs::read_dir(SESSIONS).map_err(|source| SessionError::new("read", SESSIONS, source))?;
     let paths = entries.flatten().map(|entry| entry.path());
-    Ok(paths.filter(|path| path.is_dir() && *path != scratch()).collect())
+    Ok(paths.filter(|path| path.is_dir() && *path != scratch() && *path != memory_folder()).collect())
 }
 
 /// Whether no run works in the session `folder` any more.
@@ -153,6 +156,18 @@ fn is_dead(folder: &Path) -> bool {
 /// podman's temporary folder.
 pub(crate) fn scratch() -> PathBuf {
     Path::new(SESSIONS).join(SCRATCH)
+}
+
+/// Where it is noted whose memory is on its way.
+pub(crate) fn memory_folder() -> PathBuf {
+    Path::new(SESSIONS).join(MEMORY)
+}
+
+/// As [`memory_folder`], which is there then.
+pub(crate) fn make_memory_folder() -> Result<PathBuf, SessionError> {
+    make_sessions_folder()?;
+    make(&memory_folder())?;
+    Ok(memory_folder())
 }
 
 /// Removes what killed podmans left in their temporary folder, if none is at work. Call it with all sessions locked.

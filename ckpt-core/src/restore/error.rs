@@ -12,6 +12,7 @@ use super::volumes::VolumeError;
 use crate::archive::ArchiveError;
 use crate::container::privileges::{Granted, Privilege};
 use crate::container::restorable::{LookError, Obstacle};
+use crate::criu::page_server::PageServerError;
 use crate::engine::EngineError;
 use crate::engine::diagnosis::Complaint;
 use crate::engine::storage::StorageError;
@@ -141,6 +142,12 @@ pub enum RestoreError {
     /// A part of the memory is in another archive.
     #[error("the archive was made after a pre-checkpoint: give that one's archive as well, by --import-previous")]
     NoPrevious,
+    /// The memory was to come later, and cannot.
+    #[error("the memory cannot come later: {reason}. Without --lazy=always it comes before the container runs")]
+    NotLazy {
+        /// Why not.
+        reason: String,
+    },
     /// No file can be made beside the storage.
     #[error("create a file in {}", folder.display())]
     Stage {
@@ -238,6 +245,12 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// The memory could not be served.
+    #[error(transparent)]
+    Memory(#[from] PageServerError),
+    /// It could not be noted whose memory is on its way.
+    #[error("note whose memory is on its way")]
+    NoteMemory(#[source] io::Error),
     /// podman failed.
     #[error(transparent)]
     Podman(#[from] Complaint),

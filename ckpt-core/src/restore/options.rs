@@ -43,10 +43,24 @@ pub struct RestoreOptions {
     pub allow_image_mismatch: bool,
     /// Go on with a podman that was never tried.
     pub force: bool,
+    /// Whether the container runs before its memory is there.
+    pub lazy: Lazy,
     /// Whether data may, or must, be cloned.
     pub clone_policy: ClonePolicy,
     /// Stops the work; what it had made is removed again.
     pub interrupt: Option<Interrupt>,
+}
+
+/// Whether a container runs before its memory is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lazy {
+    /// It runs when all is there.
+    #[default]
+    No,
+    /// It runs at once, and its memory follows; where that cannot be, it is told as a warning.
+    IfPossible,
+    /// It runs at once, or not at all.
+    Always,
 }
 
 impl RestoreOptions {

@@ -10,10 +10,11 @@ use super::error::RestoreError;
 use super::image;
 use super::opening::Sources;
 use super::options::RestoreOptions;
-use super::parts;
 use super::volumes::PlannedVolume;
+use super::{lazy, parts};
 use crate::archive::dumps::Dumps;
 use crate::archive::{CheckpointArchive, ContainerConfig, NamedVolume};
+use crate::criu::configuration::LAZY_PAGES;
 use crate::engine::{Engine, Podman, storage};
 use crate::host::session::NameLock;
 use crate::host::waiting::Waiting;
@@ -44,6 +45,8 @@ pub(crate) struct RestorePlan {
     pub(crate) secret_files: Vec<String>,
     /// Networks in which the container leases addresses.
     pub(crate) networks: Vec<String>,
+    /// Whether its memory follows when it runs.
+    pub(crate) is_lazy: bool,
     /// An archive with what podman reads before it makes the container.
     pub(crate) first_part: File,
     /// An archive with what podman itself puts in place afterwards.
@@ -90,6 +93,7 @@ impl RestorePlan {
         image::choose(options, &config, &mut dumps, (&storage, &podman), progress)?;
         let volumes = planned_volumes(options, &config);
         checks::check_volumes(&volumes, &archive, &podman)?;
+        let is_lazy = lazy::decide(options, &archive, progress)?;
         let identity = parts::Identity::of(options, &config)?;
         identity.put_into(&mut dumps);
         bring_volumes(&mut dumps, storage.graph_root(), &podman)?;
@@ -109,6 +113,7 @@ impl RestorePlan {
             volumes,
             is_of_overlay: dumps.is_of_overlay(),
             secret_files: dumps.secret_files().to_vec(),
+            is_lazy,
             _name_lock: name_lock,
         })
     }
@@ -120,6 +125,7 @@ impl RestorePlan {
             (options.tcp_close, "tcp-close\n"),
             // Storage drivers do not agree on the mode of an image's root, which is the directory of most tasks.
             (!self.is_of_overlay, "skip-file-rwx-check\n"),
+            (self.is_lazy, LAZY_PAGES),
         ];
         lines.into_iter().filter(|(is_said, _)| *is_said).map(|(_, line)| line).collect()
     }

@@ -11,7 +11,9 @@ use super::podman_import::{Event, PodmanImport};
 use super::repairs::Repairs;
 use super::volumes::Volumes;
 use super::{FilesError, RestoreOptions, RunError, files, mount_points};
+use crate::criu::arrival;
 use crate::criu::hook::{HookCall, Moment};
+use crate::criu::page_server::PageServer;
 use crate::engine::diagnosis;
 use crate::engine::words::why_it_failed;
 use crate::host::child::Said;
@@ -40,6 +42,8 @@ pub(super) struct Run<'r> {
     /// What the next run has to put right, should this one be killed.
     journal: Option<Journal>,
     repairs: Repairs,
+    /// Brings the memory, if that comes later.
+    page_server: Option<PageServer>,
     /// Those at which all was put right.
     moments: Vec<Moment>,
     pub(super) moved: Transferred,
@@ -50,7 +54,8 @@ impl<'r> Run<'r> {
     pub(super) fn new(plan: &'r RestorePlan, options: &'r RestoreOptions, progress: &'r mut dyn Progress) -> Self {
         let (moved, place) = (Transferred::default(), Duration::ZERO);
         let (repairs, moments) = (Repairs::default(), Vec::new());
-        Run { plan, options, progress, first_parts: 0, container: None, journal: None, repairs, moments, moved, place }
+        let (container, journal, page_server) = (None, None, None);
+        Run { plan, options, progress, first_parts: 0, container, journal, repairs, page_server, moments, moved, place }
     }
 
     /// Gives podman's statistics once the container runs.
@@ -138,7 +143,7 @@ impl<'r> Run<'r> {
                 if let Err(error) = self.repairs.after_tasks() {
                     self.progress.warning(&format!("some directories may have the time of the restore: {error}"));
                 }
-                Ok(())
+                self.wait_for_page_server()
             }
             Moment::PostDump => Ok(()),
         };
@@ -173,6 +178,9 @@ impl<'r> Run<'r> {
             journal.made(&container)?;
             self.container = Some(container.clone());
             self.place(&container, journal)?;
+            if self.plan.is_lazy {
+                self.page_server = Some(self.start_page_server(&container)?);
+            }
             self.progress.phase(Phase::Resume);
         }
         Ok(&self.plan.second_part)
@@ -188,6 +196,23 @@ impl<'r> Run<'r> {
         (self.moved, self.repairs) =
             files::place(self.plan, self.options, container, (&journal.begun, &volumes), self.progress)?;
         self.place = started.elapsed();
+        Ok(())
+    }
+
+    /// CRIU works in the bundle, where its log is.
+    fn start_page_server(&self, container: &Container) -> Result<PageServer, RunError> {
+        let status = arrival::begin(&container.id).map_err(RunError::NoteMemory)?;
+        let bundle = self.plan.storage.userdata_dir(container);
+        Ok(PageServer::start(&self.plan.archive, &bundle, &status, None)?)
+    }
+
+    /// CRIU heeds no verdict any more: where not all memory is held, the server has killed the processes.
+    fn wait_for_page_server(&mut self) -> Result<(), RunError> {
+        if let Some(server) = self.page_server.take()
+            && !server.wait_until_held()?
+        {
+            self.progress.warning("CRIU brought the memory before the container ran, though it could have come later");
+        }
         Ok(())
     }
 

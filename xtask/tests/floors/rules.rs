@@ -33,7 +33,7 @@ pub(crate) const LAYERFS: Rules = Rules {
 pub(crate) const CKPT_CORE: Rules = Rules {
     root: "ckpt-core/src/lib.rs",
     floors: &[
-        &["checkpoint", "restore", "inspect", "diff", "doctor", "containers", "passthrough", "callback"],
+        &["checkpoint", "restore", "inspect", "diff", "doctor", "containers", "passthrough", "lazy", "callback"],
         &["recovery"],
         &["container", "operand"],
         &["engine"],

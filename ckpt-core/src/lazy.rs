@@ -1,0 +1,84 @@
+//! `lazy`: whose memory is on its way, and the wait for it.
+//!
+//! A container that was restored with [`Lazy::IfPossible`](crate::restore::Lazy) runs before its memory is there. Two
+//! processes bring it, which outlive whoever restored the container.
+
+use std::io;
+use std::time::SystemTime;
+
+use criu_pages::State;
+use serde::Serialize;
+
+use crate::containers;
+use crate::criu::arrival;
+pub use crate::criu::arrival::ArrivalError;
+use crate::host::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// A container, and how far its memory is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Arrival {
+    /// The container's ID.
+    pub id: String,
+    /// Its name; none if podman does not have it any more.
+    pub name: Option<String>,
+    /// Whether the memory comes, or why it does not.
+    pub state: ArrivalState,
+    /// Bytes that could come later.
+    pub total_bytes: u64,
+    /// Bytes of them that are there, or that nobody wants any more.
+    pub arrived_bytes: u64,
+    /// Bytes a second since they began to come.
+    pub bytes_per_second: Option<u64>,
+    /// When they began to come, in seconds since 1970.
+    pub since: Option<u64>,
+    /// Why the container was killed, if its memory did not come.
+    pub reason: Option<String>,
+}
+
+/// How it stands with a container's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArrivalState {
+    /// The container is about to run.
+    Begins,
+    /// It runs, and the memory comes.
+    Comes,
+    /// The memory did not come, and the container was killed.
+    Lost,
+}
+
+/// All containers of this host whose memory is on its way, or was lost.
+///
+/// # Errors
+/// If the notes on them cannot be read.
+pub fn all(interrupt: Option<&Interrupt>) -> io::Result<Vec<Arrival>> {
+    let arrivals = arrival::all()?.into_iter().filter_map(|(id, status)| {
+        let state = match status.state {
+            State::Complete | State::Abandoned => return None,
+            State::Failing | State::Failed | State::Lost => ArrivalState::Lost,
+            State::Arriving => ArrivalState::Comes,
+            State::Listening | State::Receiving | State::Held => ArrivalState::Begins,
+        };
+        let since = status.since.and_then(|since| since.duration_since(SystemTime::UNIX_EPOCH).ok());
+        Some(Arrival {
+            name: containers::named(&id, interrupt).ok().map(|listed| listed.name),
+            id,
+            state,
+            total_bytes: status.lazy_bytes,
+            arrived_bytes: status.arrived_bytes,
+            bytes_per_second: status.rate(),
+            since: since.map(|since| since.as_secs()),
+            reason: status.reason,
+        })
+    });
+    Ok(arrivals.collect())
+}
+
+/// Waits until all memory of the container `id` is there; at once if none is on its way.
+///
+/// # Errors
+/// [`ArrivalError`]; the memory goes on coming after an interrupt.
+pub fn wait(id: &str, interrupt: Option<&Interrupt>, progress: &mut dyn Progress) -> Result<(), ArrivalError> {
+    arrival::wait(id, interrupt, progress)
+}

@@ -1,0 +1,56 @@
+//! Whether the memory can come later, and why not.
+
+use super::error::RestoreError;
+use super::options::{Lazy, RestoreOptions};
+use super::trust;
+use crate::archive::CheckpointArchive;
+use crate::criu::page_server::checkpoint_in;
+use crate::engine::{EngineError, versions};
+use crate::progress::Progress;
+
+/// Whether the memory in `archive` comes later, as the options ask. Where it cannot, a warning says why.
+///
+/// # Errors
+/// [`RestoreError::NotLazy`] where it must come later, and cannot.
+pub(super) fn decide(
+    options: &RestoreOptions,
+    archive: &CheckpointArchive,
+    progress: &mut dyn Progress,
+) -> Result<bool, RestoreError> {
+    match (options.lazy, obstacle(options, archive)?) {
+        (Lazy::No, _) => Ok(false),
+        (_, None) => Ok(true),
+        (Lazy::IfPossible, Some(reason)) => {
+            progress.warning(&format!("the memory comes before the container runs: {reason}"));
+            Ok(false)
+        }
+        (Lazy::Always, Some(reason)) => Err(RestoreError::NotLazy { reason }),
+    }
+}
+
+fn obstacle(options: &RestoreOptions, archive: &CheckpointArchive) -> Result<Option<String>, RestoreError> {
+    if options.lazy == Lazy::No {
+        return Ok(None);
+    }
+    let plain = |reason: &str| Ok(Some(reason.to_owned()));
+    if archive.is_compressed() {
+        return plain("the archive is compressed");
+    }
+    if !archive.is_in_place() {
+        return plain("the archive came through a pipe");
+    }
+    if options.import_previous.is_some() {
+        return plain("a part of it is in the archive of the pre-checkpoint");
+    }
+    if trust::check(archive.file(), archive.path()).is_err() {
+        return plain("somebody else could write to the archive meanwhile");
+    }
+    if !versions::has_lazy_pages(options.interrupt.as_ref()).map_err(EngineError::from)? {
+        return plain("this CRIU, or this kernel, has no userfaultfd for it (`criu check --feature uffd-noncoop`)");
+    }
+    match checkpoint_in(archive) {
+        Ok(checkpoint) if checkpoint.lazy_bytes() == 0 => plain("none of it can come later"),
+        Ok(_) => Ok(None),
+        Err(error) => Ok(Some(format!("CRIU's images are not understood: {error}"))),
+    }
+}
