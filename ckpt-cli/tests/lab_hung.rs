@@ -75,20 +75,23 @@ fn btrfs_an_interrupt_ends_the_search_for_a_reason() {
     assert!(!lives(pid) && container.goes_on() && !archive.exists());
 }
 
-/// The archive of a container `web` with a volume `data`, neither of which is there any more.
+/// Of a container `web`: one with a file, and one that is empty.
+const VOLUMES: [&str; 2] = ["data", "empty"];
+
+/// The archive of a container `web` with volumes, none of which is there any more.
 fn archive_of_web(folder: &Path, options: &[&str]) -> String {
     let archive = text(&folder.join("web.tar")).to_owned();
-    let data = Volume::named("data");
-    let web = Container::run("web", &[&["-v", "data:/data"], options].concat(), COUNT);
+    let volumes = VOLUMES.map(Volume::named);
+    let web = Container::run("web", &[&["-v", "data:/data", "-v", "empty:/empty"], options].concat(), COUNT);
     web.exec("echo ours > /data/file");
     ckpt(&["checkpoint", "web", "-e", &archive]);
-    drop((web, data));
+    drop((web, volumes));
     archive
 }
 
 fn assert_restores(archive: &str) {
     ckpt(&["restore", "-i", archive]);
-    let (web, _data) = (Container::named("web"), Volume::named("data"));
+    let (web, _volumes) = (Container::named("web"), VOLUMES.map(Volume::named));
     assert_eq!(web.exec("cat /data/file"), "ours");
     assert!(web.goes_on());
     assert_consecutive(&web.numbers());
@@ -96,19 +99,42 @@ fn assert_restores(archive: &str) {
 
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
-fn btrfs_an_interrupt_ends_the_making_of_a_volume() {
+fn btrfs_an_interrupt_ends_the_making_of_volumes() {
     let folder = folder();
     let archive = archive_of_web(folder.path(), &[]);
     let before = World::at_rest(folder.path());
-    assert_interrupted_at("podman", "volume create", &["restore", "-i", &archive]);
-    before.assert_same(folder.path());
+    // They are made, and used for the first time.
+    for what in ["volume create", "run --rm"] {
+        assert_interrupted_at("podman", what, &["restore", "-i", &archive]);
+        before.assert_same(folder.path());
+    }
     assert_restores(&archive);
+}
+
+/// What undoes is not interrupted; that is said to who waits for it.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_an_end_that_takes_long_is_told_of() {
+    let folder = folder();
+    let archive = archive_of_web(folder.path(), &[]);
+    let before = World::at_rest(folder.path());
+    let held = Held::at("podman", "volume inspect '*|*' rm --force");
+    let mut ckpt = held.start(&["restore", "-i", &archive]);
+    let asked = held.reached();
+    kill_process(Pid::from_child(&ckpt), Signal::INT).unwrap();
+    let said = told(&mut ckpt, "still at work");
+    assert!(said.contains("a second Ctrl-C"), "{said}");
+    wait_for("what undoes", || (held.reached() != asked).then_some(()));
+    held.let_go();
+    assert_eq!(ckpt.wait().unwrap().code(), Some(1));
+    drop(held);
+    before.assert_same(folder.path());
 }
 
 /// Kills a restore while CRIU restores, and has CRIU stand still: podman knows a container that never ran, and the runtime
 /// has processes of it.
 fn kill_at_criu(archive: &str) -> HeldCriu {
-    let held = Held::at("podman", "nothing");
+    let held = Held::at("podman", "--never");
     let mut ckpt = held.start(&["restore", "-i", archive]);
     let criu = HeldCriu::met();
     kill(&mut ckpt, &podmans_of_ckpt());
@@ -132,13 +158,13 @@ fn btrfs_an_interrupt_ends_a_runtimes_delete_and_the_next_run_does_it() {
     }
 }
 
-/// Reads what `ckpt` says until it says that it waits.
-fn wait_until_told(ckpt: &mut Child) -> String {
+/// Reads what `ckpt` says until a line has these `words`; gives that.
+fn told(ckpt: &mut Child, words: &str) -> String {
     let mut said = BufReader::new(ckpt.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.contains("waiting for its end") {
+    while !line.contains(words) {
         line.clear();
-        assert!(said.read_line(&mut line).unwrap() > 0, "it did not wait");
+        assert!(said.read_line(&mut line).unwrap() > 0, "it did not say {words:?}");
     }
     // What it says from now on is not to be in its way.
     std::thread::spawn(move || said.read_to_end(&mut Vec::new()));
@@ -153,13 +179,13 @@ fn btrfs_a_dead_runs_living_criu_is_told_of_and_left_alone_by_an_interrupt() {
     for runtime in RUNTIMES {
         let container = Container::run("survivor", &["--runtime", runtime], COUNT);
         let checkpoint = ["checkpoint", "survivor", "-e", text(&archive)];
-        let held = Held::at("podman", "nothing");
+        let held = Held::at("podman", "--never");
         let mut killed = held.start(&checkpoint);
         let criu = HeldCriu::met();
         kill(&mut killed, &podmans_of_ckpt());
         let mut next = held.start(&checkpoint);
-        let told = wait_until_told(&mut next);
-        assert!(["criu", runtime].iter().any(|name| told.contains(&format!("({name})"))), "{told}");
+        let said = told(&mut next, "waiting for its end");
+        assert!(["criu", runtime].iter().any(|name| said.contains(&format!("({name})"))), "{said}");
         kill_process(Pid::from_child(&next), Signal::INT).unwrap();
         assert_eq!(next.wait().unwrap().code(), Some(1));
         assert!(run("pidof", &["criu"]).status.success());

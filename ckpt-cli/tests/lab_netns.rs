@@ -123,7 +123,7 @@ fn btrfs_another_stores_network_namespace_is_left_to_it() {
     });
     let [namespace] = &network_namespaces()[..] else { panic!("{:?}", network_namespaces()) };
 
-    let unheld = Held::at("podman", "nothing");
+    let unheld = Held::at("podman", "--never");
     let mut next = unheld.start(&["restore", "-i", "/nonexistent"]);
     let mut said = BufReader::new(next.stderr.take().unwrap()).lines();
     let told = said.find(|line| line.as_ref().unwrap().contains("waiting for its end")).unwrap().unwrap();

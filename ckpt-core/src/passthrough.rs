@@ -2,10 +2,8 @@
 
 use std::ffi::OsString;
 
-use rustix::event::{PollFd, PollFlags};
-
 pub use crate::host::child::Said;
-use crate::host::child::{Child, ChildError, poll_all};
+use crate::host::child::{Child, ChildError};
 use crate::host::interrupt::Interrupt;
 use crate::host::programs::{self, ProgramError};
 
@@ -26,15 +24,5 @@ pub enum StockError {
 /// # Errors
 /// [`StockError`]; that podman failed is none.
 pub fn run(arguments: &[OsString], interrupt: Option<&Interrupt>) -> Result<Said, StockError> {
-    let mut podman = Child::start(&programs::find("podman")?, arguments, None)?;
-    let mut fds = vec![PollFd::from_borrowed_fd(podman.as_fd(), PollFlags::IN)];
-    fds.extend(interrupt.map(|interrupt| PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN)));
-    while fds.iter().all(|fd| fd.revents().is_empty()) {
-        poll_all(&mut fds, None)?;
-    }
-    drop(fds);
-    if interrupt.is_some_and(Interrupt::is_raised) {
-        podman.end();
-    }
-    Ok(podman.finish()?)
+    Ok(Child::start(&programs::find("podman")?, arguments, None)?.finish_until(interrupt)?)
 }

@@ -231,7 +231,7 @@ impl Engine for Podman {
         arguments.push("--cgroups=no-conmon".into());
         arguments.extend(volumes.iter().map(|volume| format!("--volume={volume}:/{volume}").into()));
         arguments.extend(["--rootfs".into(), root.into(), "nothing".into()]);
-        Child::start(&self.program, &arguments, Some(path))?.finish()
+        Child::start(&self.program, &arguments, Some(path))?.finish_until(self.interrupt.as_ref())
     }
 
     fn start_volume(&self, name: &str, said: File) -> Result<process::Child, EngineError> {

@@ -9,10 +9,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, ExitStatus, Stdio};
 
-use rustix::event::{PollFd, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open};
 
+use super::interrupt::{Interrupt, is_interrupted, ready};
 use super::programs::{self, ProgramError};
 use super::session;
 
@@ -86,6 +87,15 @@ impl Child {
     /// Sees to it that it ends: by SIGTERM, or else by force.
     pub(crate) fn end(&mut self) {
         programs::end(self.as_fd());
+    }
+
+    /// Waits for its end, which an `interrupt` brings about, and gives its words.
+    pub(crate) fn finish_until(mut self, interrupt: Option<&Interrupt>) -> Result<Said, ChildError> {
+        match ready(self.as_fd(), PollFlags::IN, interrupt) {
+            Err(error) if is_interrupted(&error) => self.end(),
+            ended => ended.map_err(ChildError::Wait)?,
+        }
+        self.finish()
     }
 
     /// Waits for its end and gives its words.

@@ -26,6 +26,8 @@ use crate::recovery::{leases, recover};
 #[derive(Debug)]
 pub(crate) struct RestorePlan {
     pub(crate) engine: Box<dyn Engine>,
+    /// The same, whose calls no interrupt ends: for what undoes.
+    pub(crate) undoing_engine: Box<dyn Engine>,
     pub(crate) storage: ContainersStorage,
     pub(crate) archive: CheckpointArchive,
     /// The archive of the pre-checkpoint that it builds on.
@@ -99,7 +101,8 @@ impl RestorePlan {
         bring_volumes(&mut dumps, storage.graph_root(), &podman)?;
         dumps.follow_links();
         Ok(RestorePlan {
-            engine: Box::new(podman.until(None)),
+            undoing_engine: Box::new(podman.until(None)),
+            engine: Box::new(podman),
             networks: networks(options, &archive)?,
             first_part: parts::first(&dumps, storage.graph_root())?,
             second_part: parts::second(&archive, storage.graph_root(), &identity)?,

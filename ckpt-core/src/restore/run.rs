@@ -71,9 +71,7 @@ impl<'r> Run<'r> {
         if self.container.is_none() {
             return Err(RunError::NoContainer { container: self.plan.id.clone() });
         }
-        if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
-            return Err(RunError::Interrupted);
-        }
+        self.go_on()?;
         if MOMENTS.iter().any(|moment| !self.moments.contains(moment)) {
             self.progress.warning(
                 "CRIU has not called back (does the runtime use another criu than the one in PATH?): what podman touches \
@@ -100,6 +98,13 @@ impl<'r> Run<'r> {
         match said.status.success() {
             true => Ok(said),
             false => Err(self.podman_failed(&said)),
+        }
+    }
+
+    fn go_on(&self) -> Result<(), RunError> {
+        match self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
+            true => Err(RunError::Interrupted),
+            false => Ok(()),
         }
     }
 
@@ -178,6 +183,8 @@ impl<'r> Run<'r> {
             journal.made(&container)?;
             self.container = Some(container.clone());
             self.place(&container, journal)?;
+            // Not to be interrupted from now on.
+            self.go_on()?;
             if self.plan.is_lazy {
                 self.page_server = Some(self.start_page_server(&container)?);
             }
@@ -235,7 +242,7 @@ impl<'r> Run<'r> {
     }
 
     fn remove(&mut self, journal: &Journal) -> Result<Removed, HalfMadeError> {
-        let RestorePlan { engine, storage, .. } = self.plan;
+        let RestorePlan { undoing_engine: engine, storage, .. } = self.plan;
         let waiting = &mut Waiting::new(None, self.progress);
         let left = HalfMade::find(&**engine, storage, journal)?;
         match self.container {
