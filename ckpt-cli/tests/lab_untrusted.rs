@@ -122,7 +122,7 @@ fn btrfs_another_image_is_taken_only_if_asked_for() {
     podman(&["rmi", "localhost/base"]);
 }
 
-/// What stock podman 5.4.2 does on the host when it is given such an archive, for as long as `victim` is not refused:
+/// What podman 5.4.2 alone does on the host when it is given such an archive, for as long as `victim` is not refused:
 /// writes or removes it, runs it, or takes away what is mounted there.
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]

@@ -102,7 +102,7 @@ fn is_word(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
 }
 
-/// All files of this ending, what is built aside.
+/// All files of this ending, except what cargo builds.
 fn files_of(ending: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![workspace()?];

@@ -71,13 +71,13 @@ fn the_image_has_files_of_every_kind() -> Result<()> {
 
 #[test]
 #[ignore = "needs the lab: cargo xtask test"]
-fn stock_podman_restores_with_runc() -> Result<()> {
+fn podman_alone_restores_with_runc() -> Result<()> {
     checkpoint_and_restore("runc")
 }
 
 #[test]
 #[ignore = "needs the lab: cargo xtask test"]
-fn stock_podman_restores_with_crun() -> Result<()> {
+fn podman_alone_restores_with_crun() -> Result<()> {
     checkpoint_and_restore("crun")
 }
 

@@ -7,9 +7,9 @@
 //!     ── table, verdicts, target/bench/diff-<fs>.json
 //! ```
 
+mod changed_container;
 mod results;
 mod rounds;
-mod subject;
 mod table;
 mod workload;
 
@@ -41,7 +41,7 @@ pub(super) fn run(options: &DiffOptions) -> Result<ExitCode> {
         file_systems: &options.fs,
         no_build: options.no_build,
         workload: &options.workload,
-        subject: format!("{} changes over {} files", options.workload.changes, options.workload.image_files),
+        title: format!("{} changes over {} files", options.workload.changes, options.workload.image_files),
     };
     let report = |fs, commit, results| DiffReport::new(fs, commit, options.workload.clone(), results);
     bench.run(report, table::render)

@@ -22,7 +22,7 @@ impl Disk {
     }
 
     /// Writes everything back and waits until the file system is idle; bytes in use.
-    pub(crate) fn settle(&self) -> Result<u64> {
+    pub(crate) fn used_when_idle(&self) -> Result<u64> {
         let limit = Instant::now() + CALM_LIMIT;
         let mut used = self.used_when_written_back()?;
         loop {

@@ -1,8 +1,9 @@
-//! `cargo xtask bench freeze`: how long a container stands still, against the size of its data and the archive's place.
+//! `cargo xtask bench freeze`: how long a container stands still, against the size of its data and where the archive goes.
 //!
 //! ```text
 //! host                        lab, once for each file system
-//! run ── Workload ────────▶ run_inside ── no data, a tenth, all; each: archive beside, elsewhere, compressed
+//! run ── Workload ────────▶ run_inside ── no data, a tenth, all; each with the archive
+//!                                         on the same file system, on another, compressed
 //!     ◀── FreezeResults ───┘
 //!     ── table, verdicts, target/bench/freeze-<fs>.json
 //! ```
@@ -40,7 +41,7 @@ pub(super) fn run(options: &FreezeOptions) -> Result<ExitCode> {
         file_systems: &options.fs,
         no_build: options.no_build,
         workload: &options.workload,
-        subject: format!("A container with up to {} changed files of 100 MB", options.workload.files),
+        title: format!("A container with up to {} changed files of 100 MB", options.workload.files),
     };
     let report = |fs, commit, results| FreezeReport::new(fs, commit, options.workload.clone(), results);
     bench.run(report, table::render)

@@ -8,9 +8,9 @@
 //! ```
 
 mod contender;
+mod large_container;
 mod results;
 mod rounds;
-mod subject;
 mod table;
 mod workload;
 
@@ -42,7 +42,7 @@ pub(super) fn run(options: &MemoryOptions) -> Result<ExitCode> {
         file_systems: &options.fs,
         no_build: options.no_build,
         workload: &options.workload,
-        subject: format!("A process with {} MiB of memory", options.workload.mebibytes),
+        title: format!("A process with {} MiB of memory", options.workload.mebibytes),
     };
     let report = |fs, commit, results| MemoryReport::new(fs, commit, options.workload.clone(), results);
     bench.run(report, table::render)

@@ -24,8 +24,8 @@ pub(crate) struct Bench<'b, W> {
     /// Whether to take the release build of `ckpt` that is there.
     pub(crate) no_build: bool,
     pub(crate) workload: &'b W,
-    /// What somebody waits for.
-    pub(crate) subject: String,
+    /// What is measured, in words for people.
+    pub(crate) title: String,
 }
 
 impl<W: Serialize> Bench<'_, W> {
@@ -42,7 +42,7 @@ impl<W: Serialize> Bench<'_, W> {
         // Asked now: others may commit while this runs.
         let commit = machine::commit(&workspace.root);
         for &fs in self.file_systems {
-            eprintln!("{} on {fs}", self.subject);
+            eprintln!("{} on {fs}", self.title);
             let results = in_lab(fs, &format!("lab-bench-{}", self.name), self.workload)?;
             let report = report(fs, commit.clone(), results);
             println!("{}", render(&report));

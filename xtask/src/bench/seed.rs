@@ -63,7 +63,7 @@ pub(super) fn run(options: &SeedOptions) -> Result<ExitCode> {
         file_systems: &file_systems,
         no_build: options.no_build,
         workload: &options.workload,
-        subject: format!(
+        title: format!(
             "A container with {} changed files of {} MB",
             options.workload.files, options.workload.megabytes
         ),

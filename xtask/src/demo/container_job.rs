@@ -138,9 +138,9 @@ impl Job {
 
     /// The time that `work` tells, and what the disk lost by it.
     fn cost(&self, work: impl FnOnce() -> Result<Duration>) -> Result<Cost> {
-        let used = self.disk.settle()?;
+        let used = self.disk.used_when_idle()?;
         let elapsed = work()?;
-        let grown_bytes = self.disk.settle()?.cast_signed().wrapping_sub(used.cast_signed());
+        let grown_bytes = self.disk.used_when_idle()?.cast_signed().wrapping_sub(used.cast_signed());
         Ok(Cost { elapsed, grown_bytes })
     }
 

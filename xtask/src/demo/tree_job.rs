@@ -81,12 +81,12 @@ impl Job {
 
     fn timed(&self, name: &str, program: &Path, arguments: &[&str]) -> Result<Cost> {
         self.interrupt.check()?;
-        let used = self.disk.settle()?;
+        let used = self.disk.used_when_idle()?;
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.folder);
         let line = format!("{name} {}", arguments.join(" "));
         let elapsed = step::run(&line, || Ok(measure(&mut command)?.elapsed))?;
-        let grown_bytes = self.disk.settle()?.cast_signed().wrapping_sub(used.cast_signed());
+        let grown_bytes = self.disk.used_when_idle()?.cast_signed().wrapping_sub(used.cast_signed());
         Ok(Cost { elapsed, grown_bytes })
     }
 }

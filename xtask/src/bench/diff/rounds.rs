@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::changed_container::ChangedContainer;
 use super::results::{DiffResults, Image, Round, Sample};
-use super::subject::Subject;
 use super::workload::Workload;
 use crate::bench::machine::Machine;
 use crate::bench::{measure, program};
@@ -21,14 +21,14 @@ pub(super) fn run(workload: &Workload) -> Result<DiffResults> {
     for image in [Image::Tenth, Image::Whole] {
         let files = image.files(workload);
         eprintln!("an image of {files} files");
-        let subject = Subject::make(&folder, files, workload.changes)?;
-        let (ckpt, podman) = (listed(&mut subject.ckpt())?, listed(&mut subject.podman())?);
+        let changed = ChangedContainer::make(&folder, files, workload.changes)?;
+        let (ckpt, podman) = (listed(&mut changed.ckpt())?, listed(&mut changed.podman())?);
         let missing: Vec<_> = podman.difference(&ckpt).take(3).collect();
         ensure!(missing.is_empty(), "podman lists, and ckpt does not: {missing:?}");
         for number in 0..workload.rounds {
-            rounds.push(Round { image, is_podman: false, sample: sample(&mut subject.ckpt())? });
-            if number < workload.stock_rounds {
-                rounds.push(Round { image, is_podman: true, sample: sample(&mut subject.podman())? });
+            rounds.push(Round { image, is_podman: false, sample: sample(&mut changed.ckpt())? });
+            if number < workload.podman_rounds {
+                rounds.push(Round { image, is_podman: true, sample: sample(&mut changed.podman())? });
             }
         }
     }

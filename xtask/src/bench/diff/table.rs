@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_row_has_time_memory_and_lines() {
-        let workload = Workload { changes: 1000, image_files: 3000, rounds: 1, stock_rounds: 1 };
+        let workload = Workload { changes: 1000, image_files: 3000, rounds: 1, podman_rounds: 1 };
         let found = row(&results(), &workload, Image::Whole, true);
         assert_eq!(found, ["podman diff, image of 3000 files", "4.000", "4.000", "8.0 MiB", "100000"]);
         assert_eq!(row(&results(), &workload, Image::Tenth, true), ["podman diff, image of 300 files"]);

@@ -17,5 +17,5 @@ pub(crate) struct Workload {
     pub(super) rounds: u32,
     /// Rounds of podman, which takes a minute for each
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) stock_rounds: u32,
+    pub(super) podman_rounds: u32,
 }

@@ -14,18 +14,18 @@ const RATIO: f64 = 1.25;
 /// Where the archive goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Place {
-    Beside,
+pub(super) enum Destination {
+    SameFileSystem,
     Elsewhere,
     Compressed,
 }
 
-impl Place {
-    pub(super) const ALL: [Self; 3] = [Self::Beside, Self::Elsewhere, Self::Compressed];
+impl Destination {
+    pub(super) const ALL: [Self; 3] = [Self::SameFileSystem, Self::Elsewhere, Self::Compressed];
 
     pub(super) fn title(self) -> &'static str {
         match self {
-            Self::Beside => "same file system",
+            Self::SameFileSystem => "same file system",
             Self::Elsewhere => "another one (ext4)",
             Self::Compressed => "compressed (zstd)",
         }
@@ -36,7 +36,7 @@ impl Place {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Sample {
     pub(super) files: u32,
-    pub(super) place: Place,
+    pub(super) destination: Destination,
     /// The whole process, wall clock.
     pub(super) elapsed_us: u64,
     /// From all tasks stopped to all running again, as CRIU measured it.
@@ -78,17 +78,24 @@ impl FreezeReport {
 
 impl FreezeResults {
     /// `None` if nothing was measured there.
-    pub(super) fn spread(&self, files: u32, place: Place, field: impl Fn(&Sample) -> u64) -> Option<Spread> {
-        Spread::of(self.samples.iter().filter(|sample| (sample.files, sample.place) == (files, place)).map(field))
+    pub(super) fn spread(
+        &self,
+        files: u32,
+        destination: Destination,
+        field: impl Fn(&Sample) -> u64,
+    ) -> Option<Spread> {
+        Spread::of(
+            self.samples.iter().filter(|sample| (sample.files, sample.destination) == (files, destination)).map(field),
+        )
     }
 
     fn verdicts(&self, files: u32) -> Vec<Verdict> {
-        let verdict = |place: Place| {
-            let frozen = |files| self.spread(files, place, |sample| sample.frozen_us);
-            let what = format!("frozen, {}", place.title());
+        let verdict = |destination: Destination| {
+            let frozen = |files| self.spread(files, destination, |sample| sample.frozen_us);
+            let what = format!("frozen, {}", destination.title());
             Some(Verdict::new(what, "× without data", Bound::AtMost(RATIO), frozen(files)?.ratio(&frozen(0)?)))
         };
-        Place::ALL.into_iter().filter_map(verdict).collect()
+        Destination::ALL.into_iter().filter_map(verdict).collect()
     }
 }
 
@@ -106,7 +113,7 @@ pub(super) mod tests {
         };
         let sample = |files, frozen_us| Sample {
             files,
-            place: Place::Elsewhere,
+            destination: Destination::Elsewhere,
             elapsed_us: 300_000,
             frozen_us,
             observed_frozen_us: frozen_us + 100_000,

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::results::{FreezeResults, Place, Sample};
+use super::results::{Destination, FreezeResults, Sample};
 use super::workload::Workload;
 use crate::bench::machine::Machine;
 use crate::bench::{Container, Disk, Interrupt, measure};
@@ -15,20 +15,20 @@ use crate::bench::{Container, Disk, Interrupt, measure};
 const NAME: &str = "bench-freeze";
 
 /// On podman's file system.
-const BESIDE: &str = "/var/lib/containers/bench";
+const ON_STORAGE: &str = "/var/lib/containers/bench";
 const ELSEWHERE: &str = "/mnt/ext4/bench";
 
 const FILE_BYTES: u64 = 100_000_000;
 
 /// All rounds; leaves no container and no archive, whatever happens.
 pub(super) fn run(workload: &Workload) -> Result<FreezeResults> {
-    for folder in [BESIDE, ELSEWHERE] {
+    for folder in [ON_STORAGE, ELSEWHERE] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {folder}"))?;
     }
     let container = Container::named(NAME);
     let results = measure_all(workload, &container);
     let removed = container.remove();
-    for folder in [BESIDE, ELSEWHERE] {
+    for folder in [ON_STORAGE, ELSEWHERE] {
         fs::remove_dir_all(folder).with_context(|| format!("cannot remove {folder}"))?;
     }
     let results = results?;
@@ -37,7 +37,7 @@ pub(super) fn run(workload: &Workload) -> Result<FreezeResults> {
 }
 
 fn measure_all(workload: &Workload, container: &Container) -> Result<FreezeResults> {
-    let (machine, interrupt, disk) = (Machine::look()?, Interrupt::listen()?, Disk::of(Path::new(BESIDE))?);
+    let (machine, interrupt, disk) = (Machine::look()?, Interrupt::listen()?, Disk::of(Path::new(ON_STORAGE))?);
     container.start(None)?;
     let mut samples = Vec::new();
     for files in [0, workload.files / 10, workload.files] {
@@ -45,10 +45,11 @@ fn measure_all(workload: &Workload, container: &Container) -> Result<FreezeResul
             container.fill(files, FILE_BYTES)?;
         }
         for number in 0..workload.rounds {
-            for place in Place::ALL {
+            for destination in Destination::ALL {
                 interrupt.check()?;
-                disk.settle()?;
-                let sample = checkpoint(files, place).with_context(|| format!("{files} files, {place:?}"))?;
+                disk.used_when_idle()?;
+                let sample =
+                    checkpoint(files, destination).with_context(|| format!("{files} files, {destination:?}"))?;
                 show(number, &sample);
                 samples.push(sample);
             }
@@ -57,15 +58,15 @@ fn measure_all(workload: &Workload, container: &Container) -> Result<FreezeResul
     Ok(FreezeResults { machine, samples })
 }
 
-fn checkpoint(files: u32, place: Place) -> Result<Sample> {
-    let archive = PathBuf::from(match place {
-        Place::Beside | Place::Compressed => BESIDE,
-        Place::Elsewhere => ELSEWHERE,
+fn checkpoint(files: u32, destination: Destination) -> Result<Sample> {
+    let archive = PathBuf::from(match destination {
+        Destination::SameFileSystem | Destination::Compressed => ON_STORAGE,
+        Destination::Elsewhere => ELSEWHERE,
     });
     let archive = archive.join("archive.tar");
     let mut command = Command::new("ckpt");
     command.args(["checkpoint", "--leave-running", "--print-stats", NAME, "--export"]).arg(&archive);
-    command.args(["--compress", if place == Place::Compressed { "zstd" } else { "none" }]);
+    command.args(["--compress", if destination == Destination::Compressed { "zstd" } else { "none" }]);
     let measured = measure(&mut command)?;
     fs::remove_file(&archive).context("cannot remove the archive")?;
     let stats: Value = serde_json::from_str(&measured.stdout).context("the statistics are no JSON")?;
@@ -75,7 +76,7 @@ fn checkpoint(files: u32, place: Place) -> Result<Sample> {
     };
     Ok(Sample {
         files,
-        place,
+        destination,
         elapsed_us: measured.elapsed_us(),
         frozen_us: number("frozen_us")?,
         observed_frozen_us: number("observed_frozen_us")?,
@@ -86,7 +87,11 @@ fn checkpoint(files: u32, place: Place) -> Result<Sample> {
 }
 
 fn show(number: u32, sample: &Sample) {
-    let Sample { files, place, .. } = sample;
+    let Sample { files, destination, .. } = sample;
     let (elapsed, frozen) = (sample.elapsed_us as f64 / 1e6, sample.frozen_us as f64 / 1e3);
-    eprintln!("  round {}, {files:3} files, {:20} {elapsed:8.3} s, frozen {frozen:6.1} ms", number + 1, place.title());
+    eprintln!(
+        "  round {}, {files:3} files, {:20} {elapsed:8.3} s, frozen {frozen:6.1} ms",
+        number + 1,
+        destination.title()
+    );
 }

@@ -1,6 +1,6 @@
 //! The report as people read it.
 
-use super::results::{FreezeReport, FreezeResults, Place, Sample};
+use super::results::{Destination, FreezeReport, FreezeResults, Sample};
 use crate::bench::cells::{mebibytes, milliseconds, new_table, seconds, targets};
 
 pub(super) fn render(report: &FreezeReport) -> String {
@@ -17,8 +17,8 @@ pub(super) fn render(report: &FreezeReport) -> String {
     ];
     let mut table = new_table(&header);
     for files in [0, workload.files / 10, workload.files] {
-        for place in Place::ALL {
-            table.add_row_if(|_, row: &Vec<String>| row.len() > 1, row(results, files, place));
+        for destination in Destination::ALL {
+            table.add_row_if(|_, row: &Vec<String>| row.len() > 1, row(results, files, destination));
         }
     }
     format!(
@@ -33,8 +33,8 @@ pub(super) fn render(report: &FreezeReport) -> String {
 }
 
 /// Only the title if nothing was measured there.
-fn row(results: &FreezeResults, files: u32, place: Place) -> Vec<String> {
-    let spread = |field: fn(&Sample) -> u64| results.spread(files, place, field);
+fn row(results: &FreezeResults, files: u32, destination: Destination) -> Vec<String> {
+    let spread = |field: fn(&Sample) -> u64| results.spread(files, destination, field);
     let cells = || {
         Some([
             seconds(&spread(|sample| sample.elapsed_us)?),
@@ -46,7 +46,7 @@ fn row(results: &FreezeResults, files: u32, place: Place) -> Vec<String> {
             mebibytes(spread(|sample| sample.capture_copied_bytes)?.max),
         ])
     };
-    [format!("{files}, {}", place.title())].into_iter().chain(cells().into_iter().flatten()).collect()
+    [format!("{files}, {}", destination.title())].into_iter().chain(cells().into_iter().flatten()).collect()
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_row_has_times_and_bytes() {
         let expected = ["20, another one (ext4)", "0.300", "66.0 ms", "166.0 ms", "4.0 ms", "6.0 ms", "1.5", "0.0 MiB"];
-        assert_eq!(row(&results(), 20, Place::Elsewhere), expected);
-        assert_eq!(row(&results(), 20, Place::Beside).len(), 1);
+        assert_eq!(row(&results(), 20, Destination::Elsewhere), expected);
+        assert_eq!(row(&results(), 20, Destination::SameFileSystem).len(), 1);
     }
 }

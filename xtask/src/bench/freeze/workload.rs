@@ -9,7 +9,7 @@ pub(crate) struct Workload {
     /// Changed files of 100 MB in the container
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..))]
     pub(super) files: u32,
-    /// Rounds for each size and place
+    /// Rounds for each size and destination
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rounds: u32,
 }

@@ -15,18 +15,18 @@ pub(super) enum Contender {
     /// is a clone, of which nothing is in the page cache.
     Cloned,
     /// podman with an uncompressed archive.
-    Stock,
+    Podman,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 4] = [Self::Ckpt, Self::Local, Self::Cloned, Self::Stock];
+    pub(super) const ALL: [Self; 4] = [Self::Ckpt, Self::Local, Self::Cloned, Self::Podman];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Ckpt => "ckpt",
             Self::Local => "podman without an archive",
             Self::Cloned => "limit: the same, images cloned",
-            Self::Stock => "podman --export --compress none",
+            Self::Podman => "podman --export --compress none",
         }
     }
 
@@ -35,7 +35,7 @@ impl Contender {
         match self {
             Self::Ckpt => command.arg("--export").arg(archive),
             Self::Local | Self::Cloned => &mut command,
-            Self::Stock => command.args(["--compress", "none", "--export"]).arg(archive),
+            Self::Podman => command.args(["--compress", "none", "--export"]).arg(archive),
         };
         command.arg(container);
         command
@@ -47,14 +47,14 @@ impl Contender {
         command.arg("--keep");
         match self {
             Self::Local | Self::Cloned => command.arg(container),
-            Self::Ckpt | Self::Stock => command.arg("--import").arg(archive),
+            Self::Ckpt | Self::Podman => command.arg("--import").arg(archive),
         };
         command
     }
 
     /// Whether the container has to be gone before it is restored.
     pub(super) fn restores_anew(self) -> bool {
-        matches!(self, Self::Ckpt | Self::Stock)
+        matches!(self, Self::Ckpt | Self::Podman)
     }
 
     fn verb(self, verb: &str) -> Command {

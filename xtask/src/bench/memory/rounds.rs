@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::contender::Contender;
+use super::large_container::LargeContainer;
 use super::results::{MemoryResults, Round, Sample};
-use super::subject::Subject;
 use super::workload::Workload;
 use crate::bench::machine::Machine;
 use crate::bench::{Disk, Interrupt, measure, run_program};
@@ -34,26 +34,26 @@ struct Bench<'w> {
     workload: &'w Workload,
     folder: PathBuf,
     disk: Disk,
-    subject: Subject,
+    large: LargeContainer,
     interrupt: Interrupt,
 }
 
 impl<'w> Bench<'w> {
     fn new(workload: &'w Workload) -> Result<Self> {
         fs::create_dir_all(FOLDER).with_context(|| format!("cannot make {FOLDER}"))?;
-        let subject = Subject::new(NAME, workload.mebibytes);
+        let large = LargeContainer::new(NAME, workload.mebibytes);
         let disk = Disk::of(Path::new(FOLDER))?;
-        Ok(Self { workload, folder: FOLDER.into(), disk, subject, interrupt: Interrupt::listen()? })
+        Ok(Self { workload, folder: FOLDER.into(), disk, large, interrupt: Interrupt::listen()? })
     }
 
     fn results(&self) -> Result<MemoryResults> {
         let machine = Machine::look()?;
-        self.subject.start(self.workload.runtime.as_deref())?;
-        let runtime = self.subject.container.inspect("OCIRuntime")?;
+        self.large.start(self.workload.runtime.as_deref())?;
+        let runtime = self.large.container.inspect("OCIRuntime")?;
         // The first dump makes a sparse image file grow; no contender should pay for that.
         self.write()?;
         let (mut rounds, mut write_us) = (Vec::new(), Vec::new());
-        for number in 0..self.workload.rounds.max(self.workload.stock_rounds) {
+        for number in 0..self.workload.rounds.max(self.workload.podman_rounds) {
             for contender in self.contenders(number) {
                 self.interrupt.check()?;
                 let round = self.round(contender).with_context(|| format!("round {number} of {contender:?}"))?;
@@ -70,7 +70,7 @@ impl<'w> Bench<'w> {
         let mut contenders = Contender::ALL;
         contenders.rotate_left(number as usize % Contender::ALL.len());
         let rounds = |contender| match contender {
-            Contender::Stock => self.workload.stock_rounds,
+            Contender::Podman => self.workload.podman_rounds,
             _ => self.workload.rounds,
         };
         contenders.into_iter().filter(|&contender| number < rounds(contender)).collect()
@@ -79,21 +79,21 @@ impl<'w> Bench<'w> {
     /// Warm is what the checkpoint leaves in the page cache, cold is an empty one.
     fn round(&self, contender: Contender) -> Result<Round> {
         let archive = self.folder.join("archive.tar");
-        self.disk.settle()?;
+        self.disk.used_when_idle()?;
         let checkpoint = sample(&mut contender.checkpoint(NAME, &archive))?;
         if contender == Contender::Cloned {
             self.clone_images()?;
         }
         let restore = |is_cold| {
             if contender.restores_anew() {
-                self.subject.container.remove()?;
+                self.large.container.remove()?;
             }
-            self.disk.settle()?;
+            self.disk.used_when_idle()?;
             if is_cold {
                 drop_caches()?;
             }
             let restored = sample(&mut contender.restore(NAME, &archive))?;
-            self.subject.check()?;
+            self.large.check()?;
             Ok::<_, anyhow::Error>(restored)
         };
         let warm = restore(false)?;
@@ -108,7 +108,7 @@ impl<'w> Bench<'w> {
     }
 
     fn clone_images(&self) -> Result<()> {
-        let configuration = PathBuf::from(self.subject.container.inspect("OCIConfigPath")?);
+        let configuration = PathBuf::from(self.large.container.inspect("OCIConfigPath")?);
         let folder = configuration.with_file_name("checkpoint");
         for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
             let image = entry?.path();
@@ -121,14 +121,14 @@ impl<'w> Bench<'w> {
 
     /// The archive read from the disk, the least that a restore from it can take.
     fn read(&self, archive: &Path) -> Result<u64> {
-        self.disk.settle()?;
+        self.disk.used_when_idle()?;
         drop_caches()?;
         timed(Command::new("dd").args(["of=/dev/null", "bs=1M"]).arg(format!("if={}", archive.display())))
     }
 
     /// As many bytes written to the same file system and synced, the least that a durable archive can take.
     fn write(&self) -> Result<u64> {
-        self.disk.settle()?;
+        self.disk.used_when_idle()?;
         let path = self.folder.join("written");
         let mut dd = Command::new("dd");
         dd.args(["if=/dev/zero", "bs=1M", "conv=fsync"]).arg(format!("count={}", self.workload.mebibytes));
@@ -139,7 +139,7 @@ impl<'w> Bench<'w> {
     }
 
     fn remove(&self) -> Result<()> {
-        self.subject.container.remove()?;
+        self.large.container.remove()?;
         fs::remove_dir_all(&self.folder).context("cannot remove the benchmark's folder")
     }
 }

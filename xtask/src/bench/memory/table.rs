@@ -19,7 +19,7 @@ pub(super) fn render(report: &MemoryReport) -> String {
             "Whole process, wall clock: median (range) of {} rounds, of podman with an archive {}, alternating.\n\
              × is against podman without an archive. Everything was written back before each command; warm is the page\n\
              cache as the checkpoint left it, cold an empty one. Memory: highest of the process itself.",
-            workload.rounds, workload.stock_rounds
+            workload.rounds, workload.podman_rounds
         ),
         limits(results, workload.bytes()),
         targets(verdicts).to_string(),
@@ -64,7 +64,7 @@ mod tests {
     fn a_row_has_times_and_ratios() {
         let expected = ["ckpt", "11.000", "1.10", "12.000", "1.20", "13.000", "1.30", "8.0 MiB"];
         assert_eq!(row(&results(), Contender::Ckpt), expected);
-        assert_eq!(row(&results(), Contender::Stock).len(), 1);
+        assert_eq!(row(&results(), Contender::Podman).len(), 1);
     }
 
     #[test]

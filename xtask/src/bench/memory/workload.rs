@@ -14,7 +14,7 @@ pub(crate) struct Workload {
     pub(super) rounds: u32,
     /// Rounds of podman with an archive, which takes minutes for each; 0 leaves it out
     #[arg(long, default_value_t = 1)]
-    pub(super) stock_rounds: u32,
+    pub(super) podman_rounds: u32,
     /// The OCI runtime, podman's default if not given
     #[arg(long)]
     pub(super) runtime: Option<String>,

@@ -12,29 +12,29 @@ pub(super) enum Contender {
     /// podman without any files: what nobody who uses podman can beat.
     Floor,
     /// podman as it comes; it compresses by zstd.
-    Stock,
-    StockUncompressed,
+    Podman,
+    PodmanUncompressed,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 4] = [Self::Ckpt, Self::Floor, Self::Stock, Self::StockUncompressed];
+    pub(super) const ALL: [Self; 4] = [Self::Ckpt, Self::Floor, Self::Podman, Self::PodmanUncompressed];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Ckpt => "ckpt",
             Self::Floor => "floor: podman --ignore-rootfs",
-            Self::Stock => "podman",
-            Self::StockUncompressed => "podman --compress none",
+            Self::Podman => "podman",
+            Self::PodmanUncompressed => "podman --compress none",
         }
     }
 
-    pub(super) fn is_stock(self) -> bool {
-        matches!(self, Self::Stock | Self::StockUncompressed)
+    pub(super) fn is_podman(self) -> bool {
+        matches!(self, Self::Podman | Self::PodmanUncompressed)
     }
 
     pub(super) fn checkpoint(self, container: &str, archive: &Path) -> Command {
         let mut command = self.verb("checkpoint");
-        if self == Self::StockUncompressed {
+        if self == Self::PodmanUncompressed {
             command.args(["--compress", "none"]);
         }
         command.args(["--print-stats", "--export"]).arg(archive).arg(container);

@@ -123,7 +123,7 @@ pub(super) mod tests {
             round(Contender::Ckpt, 290_000),
             round(Contender::Floor, 200_000),
             round(Contender::Ckpt, 300_000),
-            round(Contender::Stock, 30_000_000),
+            round(Contender::Podman, 30_000_000),
             round(Contender::Ckpt, 310_000),
         ];
         SeedResults { machine, runtime: "crun".into(), rounds, clone_limit_us: vec![4000] }
@@ -133,6 +133,6 @@ pub(super) mod tests {
     fn a_contender_has_its_own_samples() {
         let found = results().elapsed(Contender::Ckpt, Verb::Restore);
         assert_eq!(found, Some(Spread { min: 290_000, median: 300_000, max: 310_000 }));
-        assert_eq!(results().elapsed(Contender::StockUncompressed, Verb::Restore), None);
+        assert_eq!(results().elapsed(Contender::PodmanUncompressed, Verb::Restore), None);
     }
 }

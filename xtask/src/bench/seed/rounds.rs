@@ -17,7 +17,7 @@ use crate::bench::{Container, Disk, Interrupt, measure};
 /// On podman's file system: elsewhere nothing could be cloned.
 const FOLDER: &str = "/var/lib/containers/bench";
 
-const SUBJECT: &str = "bench";
+const NAME: &str = "bench";
 const CLONE: &str = "bench-clone";
 
 /// All rounds; leaves no container and no archive, whatever happens.
@@ -34,7 +34,7 @@ struct Bench<'w> {
     workload: &'w Workload,
     folder: PathBuf,
     disk: Disk,
-    subject: Container,
+    container: Container,
     clone: Container,
     interrupt: Interrupt,
 }
@@ -46,7 +46,7 @@ impl<'w> Bench<'w> {
             workload,
             folder: FOLDER.into(),
             disk: Disk::of(Path::new(FOLDER))?,
-            subject: Container::named(SUBJECT),
+            container: Container::named(NAME),
             clone: Container::named(CLONE),
             interrupt: Interrupt::listen()?,
         })
@@ -54,10 +54,10 @@ impl<'w> Bench<'w> {
 
     fn results(&self) -> Result<SeedResults> {
         let machine = Machine::look()?;
-        self.subject.start(self.workload.runtime.as_deref())?;
-        self.subject.fill(self.workload.files, self.workload.file_bytes())?;
+        self.container.start(self.workload.runtime.as_deref())?;
+        self.container.fill(self.workload.files, self.workload.file_bytes())?;
         let (mut rounds, mut clone_limit_us) = (Vec::new(), Vec::new());
-        for number in 0..self.workload.rounds.max(self.workload.stock_rounds) {
+        for number in 0..self.workload.rounds.max(self.workload.podman_rounds) {
             for contender in self.contenders(number) {
                 self.interrupt.check()?;
                 let round = self.round(contender).with_context(|| format!("round {number} of {contender:?}"))?;
@@ -68,7 +68,7 @@ impl<'w> Bench<'w> {
                 clone_limit_us.push(self.clone_limit()?);
             }
         }
-        Ok(SeedResults { machine, runtime: self.subject.inspect("OCIRuntime")?, rounds, clone_limit_us })
+        Ok(SeedResults { machine, runtime: self.container.inspect("OCIRuntime")?, rounds, clone_limit_us })
     }
 
     /// Who takes part in this round, each time beginning with another.
@@ -76,7 +76,7 @@ impl<'w> Bench<'w> {
         let mut contenders = Contender::ALL;
         contenders.rotate_left(number as usize % Contender::ALL.len());
         let rounds = |contender: Contender| {
-            if contender.is_stock() { self.workload.stock_rounds } else { self.workload.rounds }
+            if contender.is_podman() { self.workload.podman_rounds } else { self.workload.rounds }
         };
         contenders.into_iter().filter(|&contender| number < rounds(contender)).collect()
     }
@@ -85,22 +85,22 @@ impl<'w> Bench<'w> {
     /// stands still during the restore of its clone; then it goes on in place.
     fn round(&self, contender: Contender) -> Result<Round> {
         let archive = self.folder.join("archive.tar");
-        let checkpoint = self.sample(&mut contender.checkpoint(SUBJECT, &archive))?;
-        self.subject.remove_left_archive()?;
+        let checkpoint = self.sample(&mut contender.checkpoint(NAME, &archive))?;
+        self.container.remove_left_archive()?;
         let restore = self.sample(&mut contender.restore(&archive, CLONE))?;
         // The floor brings no files.
         let files = if contender == Contender::Floor { 0 } else { self.workload.files };
         self.clone.check(files, self.workload.file_bytes())?;
         self.clone.remove()?;
         fs::remove_file(&archive).context("cannot remove the archive")?;
-        self.subject.restore_in_place()?;
+        self.container.restore_in_place()?;
         Ok(Round { contender, checkpoint, restore })
     }
 
     fn sample(&self, command: &mut Command) -> Result<Sample> {
-        let before = self.disk.settle()?;
+        let before = self.disk.used_when_idle()?;
         let measured = measure(command)?;
-        let after = self.disk.settle()?;
+        let after = self.disk.used_when_idle()?;
         let stats: Value = serde_json::from_str(&measured.stdout).context("the statistics are no JSON")?;
         let number = |pointer: &str| stats.pointer(pointer).and_then(Value::as_u64);
         Ok(Sample {
@@ -118,9 +118,9 @@ impl<'w> Bench<'w> {
 
     /// The least that any tool needs for these files: one clone of each.
     fn clone_limit(&self) -> Result<u64> {
-        let (source, target) = (self.subject.upperdir()?.join(DATA), self.folder.join("clones"));
+        let (source, target) = (self.container.upperdir()?.join(DATA), self.folder.join("clones"));
         fs::create_dir(&target).context("cannot make a folder for clones")?;
-        self.disk.settle()?;
+        self.disk.used_when_idle()?;
         let mut cp = Command::new("cp");
         cp.arg("--reflink=always");
         cp.args((1..=self.workload.files).map(|number| source.join(format!("file{number}")))).arg(&target);
@@ -131,7 +131,7 @@ impl<'w> Bench<'w> {
 
     fn remove(&self) -> Result<()> {
         self.clone.remove()?;
-        self.subject.remove()?;
+        self.container.remove()?;
         fs::remove_dir_all(&self.folder).context("cannot remove the benchmark's folder")
     }
 }

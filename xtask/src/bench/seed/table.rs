@@ -19,7 +19,7 @@ pub(super) fn render(report: &SeedReport) -> String {
              space, in percent of the data. Memory: highest of the process itself, without its children.\n\
              Caches are warm: nothing was dropped; everything was written back before each command.\n{}",
             workload.rounds,
-            workload.stock_rounds,
+            workload.podman_rounds,
             speedups(results)
         ),
         without_freezing(results),
@@ -55,10 +55,10 @@ fn contender_row(results: &SeedResults, contender: Contender, data_bytes: u64) -
 
 /// How many times longer podman takes; of each kind that took part.
 fn speedups(results: &SeedResults) -> String {
-    let ratio = |stock, verb| Some(results.elapsed(stock, verb)?.ratio(&results.elapsed(Contender::Ckpt, verb)?));
-    let lines = Contender::ALL.into_iter().filter(|contender| contender.is_stock()).filter_map(|stock| {
-        let (checkpoint, restore) = (ratio(stock, Verb::Checkpoint)?, ratio(stock, Verb::Restore)?);
-        let title = stock.title();
+    let ratio = |podman, verb| Some(results.elapsed(podman, verb)?.ratio(&results.elapsed(Contender::Ckpt, verb)?));
+    let lines = Contender::ALL.into_iter().filter(|contender| contender.is_podman()).filter_map(|podman| {
+        let (checkpoint, restore) = (ratio(podman, Verb::Checkpoint)?, ratio(podman, Verb::Restore)?);
+        let title = podman.title();
         Some(format!("`{title}` takes {checkpoint:.0} × as long as ckpt to checkpoint, {restore:.0} × to restore.\n"))
     });
     lines.collect()
@@ -99,10 +99,10 @@ mod tests {
 
     #[test]
     fn a_row_has_times_ratios_and_space() {
-        let row = contender_row(&results(), Contender::Stock, 1_000_000);
+        let row = contender_row(&results(), Contender::Podman, 1_000_000);
         let expected = ["podman", "30.000", "150.00", "0.50 %", "30.000", "150.00", "0.50 %", "8.0 MiB"];
         assert_eq!(row, expected);
-        assert_eq!(contender_row(&results(), Contender::StockUncompressed, 1).len(), 1);
+        assert_eq!(contender_row(&results(), Contender::PodmanUncompressed, 1).len(), 1);
     }
 
     #[test]

@@ -15,9 +15,9 @@ pub(crate) struct Workload {
     /// Rounds of ckpt and of podman's floor
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rounds: u32,
-    /// Rounds of stock podman, which takes a minute for each; 0 leaves it out
+    /// Rounds of podman alone, which takes a minute for each; 0 leaves it out
     #[arg(long, default_value_t = 1)]
-    pub(super) stock_rounds: u32,
+    pub(super) podman_rounds: u32,
     /// The OCI runtime, podman's default if not given
     #[arg(long)]
     pub(super) runtime: Option<String>,

@@ -82,7 +82,7 @@ pub(super) struct Scale {
     million_rounds: u32,
     /// Rounds of the others, which only give an idea; 0 leaves them out
     #[arg(long, value_name = "N", default_value_t = 1)]
-    stock_rounds: u32,
+    podman_rounds: u32,
 }
 
 impl Scale {
@@ -107,7 +107,7 @@ impl Scale {
     /// Of a contender: one that targets are about, or another.
     pub(super) fn rounds(&self, workload: Workload, is_reference: bool) -> u32 {
         match workload {
-            _ if !is_reference => self.stock_rounds,
+            _ if !is_reference => self.podman_rounds,
             Workload::Million => self.million_rounds,
             _ => self.rounds,
         }
@@ -158,7 +158,7 @@ pub(super) mod tests {
 
     #[test]
     fn rounds_depend_on_what_they_are_for() {
-        let scale = scale(&["--rounds=7", "--stock-rounds=0"]);
+        let scale = scale(&["--rounds=7", "--podman-rounds=0"]);
         assert_eq!(scale.rounds(Workload::Small, true), 7);
         assert_eq!(scale.rounds(Workload::Million, true), 3);
         assert_eq!(scale.rounds(Workload::Million, false), 0);

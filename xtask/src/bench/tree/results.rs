@@ -33,7 +33,7 @@ pub(super) struct Round {
 
 /// A tree that was measured, and what it was.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Subject {
+pub(super) struct CountedTree {
     pub(super) tree: Tree,
     pub(super) census: Census,
 }
@@ -42,7 +42,7 @@ pub(super) struct Subject {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TreeResults {
     pub(super) machine: Machine,
-    pub(super) subjects: Vec<Subject>,
+    pub(super) trees: Vec<CountedTree>,
     /// In the order in which they ran.
     pub(super) rounds: Vec<Round>,
 }
@@ -96,8 +96,8 @@ impl TreeResults {
 
     /// Median of the time for one file, in microseconds.
     pub(super) fn per_file_us(&self, tree: Tree, contender: Contender, verb: Verb) -> Option<f64> {
-        let subject = self.subjects.iter().find(|subject| subject.tree == tree)?;
-        Some(self.elapsed(tree, contender, verb)?.median as f64 / subject.census.files as f64)
+        let counted = self.trees.iter().find(|counted| counted.tree == tree)?;
+        Some(self.elapsed(tree, contender, verb)?.median as f64 / counted.census.files as f64)
     }
 
     /// The highest of all rounds.
@@ -128,8 +128,8 @@ pub(super) mod tests {
         Round { tree, contender, pack: sample(pack_us), unpack: sample(unpack_us), holes_kept }
     }
 
-    fn subject(tree: Tree, files: u64) -> Subject {
-        Subject { tree, census: Census { files, folders: 997, bytes: files * 700, ..Census::default() } }
+    fn counted(tree: Tree, files: u64) -> CountedTree {
+        CountedTree { tree, census: Census { files, folders: 997, bytes: files * 700, ..Census::default() } }
     }
 
     pub(in super::super) fn results() -> TreeResults {
@@ -153,14 +153,14 @@ pub(super) mod tests {
             round(Tree::Sparse, Contender::Ckpt, 50_000, 150_000),
             round(Tree::Sparse, Contender::Bsdtar, 50_000, 150_000),
         ];
-        let subjects = vec![
-            subject(Tree::Large, 51),
-            subject(Tree::Small, 100_000),
-            subject(Tree::Tenth, 100_000),
-            subject(Tree::Million, 1_000_000),
-            subject(Tree::Sparse, 1),
+        let trees = vec![
+            counted(Tree::Large, 51),
+            counted(Tree::Small, 100_000),
+            counted(Tree::Tenth, 100_000),
+            counted(Tree::Million, 1_000_000),
+            counted(Tree::Sparse, 1),
         ];
-        TreeResults { machine, subjects, rounds }
+        TreeResults { machine, trees, rounds }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::census::{Census, compare, data_map};
 use super::contender::{Contender, Setting};
 use super::grow::Plot;
 use super::plan::{Tree, TreePlan, Workload};
-use super::results::{Round, Sample, Subject, TreeResults};
+use super::results::{CountedTree, Round, Sample, TreeResults};
 use crate::bench::machine::Machine;
 use crate::bench::{Disk, Interrupt, measure, run_program};
 
@@ -44,18 +44,18 @@ struct Grown<'p> {
 impl<'p> Bench<'p> {
     fn results(&self) -> Result<TreeResults> {
         let machine = Machine::look()?;
-        let (mut subjects, mut rounds) = (Vec::new(), Vec::new());
+        let (mut counted, mut rounds) = (Vec::new(), Vec::new());
         for &workload in &self.plan.workloads {
             let trees = workload.trees().iter().map(|&tree| self.grow(tree)).collect::<Result<Vec<_>>>()?;
             rounds.extend(self.rounds(workload, &trees)?);
             for Grown { plot, root, census } in trees {
                 fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
-                subjects.push(Subject { tree: plot.tree, census });
+                counted.push(CountedTree { tree: plot.tree, census });
             }
             // What was in use stays allocated in the lab's image otherwise, on the host.
             run_program(Command::new("fstrim").arg(&self.folder))?;
         }
-        Ok(TreeResults { machine, subjects, rounds })
+        Ok(TreeResults { machine, trees: counted, rounds })
     }
 
     fn grow(&self, tree: Tree) -> Result<Grown<'p>> {
@@ -113,9 +113,9 @@ impl<'p> Bench<'p> {
     }
 
     fn sample(&self, command: &mut Command) -> Result<Sample> {
-        let before = self.disk.settle()?;
+        let before = self.disk.used_when_idle()?;
         let measured = measure(command)?;
-        let after = self.disk.settle()?;
+        let after = self.disk.used_when_idle()?;
         Ok(Sample {
             elapsed_us: measured.elapsed_us(),
             cpu_us: measured.cpu_us(),

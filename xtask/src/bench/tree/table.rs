@@ -4,7 +4,7 @@ use comfy_table::Table;
 
 use super::contender::Contender;
 use super::plan::Tree;
-use super::results::{Subject, TreeResults, Verb};
+use super::results::{CountedTree, TreeResults, Verb};
 use super::summary::TreeReport;
 use crate::bench::cells::{mebibytes, new_table, seconds, targets};
 
@@ -14,8 +14,8 @@ const HEADER: [&str; 11] =
 pub(super) fn render(report: &TreeReport) -> String {
     let TreeReport { fs, commit, verdicts, results, .. } = report;
     let mut parts = vec![format!("\nTrees on {fs}: {}, commit {commit}", results.machine.line())];
-    for subject in &results.subjects {
-        parts.push(format!("{}\n{}", title(subject), times(results, subject.tree)));
+    for counted in &results.trees {
+        parts.push(format!("{}\n{}", title(counted), times(results, counted.tree)));
     }
     parts.push(
         "Whole process, wall clock: median (range) of all rounds, alternating. CPU: user and kernel mode, median. Disk:\n\
@@ -27,7 +27,7 @@ pub(super) fn render(report: &TreeReport) -> String {
     parts.join("\n")
 }
 
-fn title(Subject { tree, census }: &Subject) -> String {
+fn title(CountedTree { tree, census }: &CountedTree) -> String {
     let megabytes = census.bytes as f64 / 1e6;
     let name = match tree {
         Tree::Large => "large",

@@ -15,12 +15,12 @@ fn script(mebibytes: u64) -> String {
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
-pub(super) struct Subject {
+pub(super) struct LargeContainer {
     pub(super) container: Container,
     mebibytes: u64,
 }
 
-impl Subject {
+impl LargeContainer {
     pub(super) fn new(name: &str, mebibytes: u64) -> Self {
         Self { container: Container::named(name), mebibytes }
     }

@@ -31,26 +31,26 @@ const CHANGE: &str = r#"
     done"#;
 
 /// A running container of an image with many files; both are removed with it.
-pub(super) struct Subject;
+pub(super) struct ChangedContainer;
 
-impl Subject {
+impl ChangedContainer {
     /// Makes the image in `folder`, and the container with its changes.
     pub(super) fn make(folder: &Path, image_files: u32, changes: u32) -> Result<Self> {
         // The image keeps some files that nothing happens to.
-        let touched = (changes / 10).min(image_files / 3);
-        let subject = Self;
+        let appended = (changes / 10).min(image_files / 3);
+        let changed = Self;
         import_image(folder, image_files)?;
         program::run(
             Command::new("podman")
                 .args(["run", "--detach", "--network=none", "--name", NAME, IMAGE])
                 .args(["sleep", "infinity"]),
         )?;
-        let new = changes.saturating_sub(2 * touched);
-        let (touched, new) = (touched.to_string(), new.to_string());
-        program::run(Command::new("podman").args(["exec", NAME, "sh", "-ec", CHANGE, "change"]).args([touched, new]))?;
+        let new = changes.saturating_sub(2 * appended);
+        let (appended, new) = (appended.to_string(), new.to_string());
+        program::run(Command::new("podman").args(["exec", NAME, "sh", "-ec", CHANGE, "change"]).args([appended, new]))?;
         // Dirty pages that are written out meanwhile would be in the way of all.
         program::run(&mut Command::new("sync"))?;
-        Ok(subject)
+        Ok(changed)
     }
 
     pub(super) fn ckpt(&self) -> Command {
@@ -66,7 +66,7 @@ impl Subject {
     }
 }
 
-impl Drop for Subject {
+impl Drop for ChangedContainer {
     fn drop(&mut self) {
         for arguments in [["rm", "--force", "--ignore", "--time=0", NAME].as_slice(), &["rmi", "--force", IMAGE]] {
             if let Err(error) = program::run(Command::new("podman").args(arguments)) {
