@@ -9,7 +9,7 @@ use crate::host::programs::{self, ProgramError};
 
 /// Why podman did not run to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum StockError {
+pub enum PassthroughError {
     /// It is not installed.
     #[error(transparent)]
     Missing(#[from] ProgramError),
@@ -22,7 +22,7 @@ pub enum StockError {
 /// or failure.
 ///
 /// # Errors
-/// [`StockError`]; that podman failed is none.
-pub fn run(arguments: &[OsString], interrupt: Option<&Interrupt>) -> Result<Said, StockError> {
+/// [`PassthroughError`]; that podman failed is none.
+pub fn run(arguments: &[OsString], interrupt: Option<&Interrupt>) -> Result<Said, PassthroughError> {
     Ok(Child::start(&programs::find("podman")?, arguments, None)?.finish_until(interrupt)?)
 }

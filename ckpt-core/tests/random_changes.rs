@@ -108,10 +108,10 @@ fn deep(filesystem: &str) -> Result<()> {
     support::shell(&path, "rm gone; mv old new; echo a > file; ln file hard; ln -s file link; mkfifo fifo")?;
     let changed = tree::read(&path)?;
     drop((upper, mounted));
-    let beside = carry::carry(&overlay.layers("u")?, &overlay.layers("again")?)?;
-    let names: Vec<_> = beside.deleted.iter().filter_map(|path| path.file_name()).collect();
+    let supplement = carry::carry(&overlay.layers("u")?, &overlay.layers("again")?)?;
+    let names: Vec<_> = supplement.deleted.iter().filter_map(|path| path.file_name()).collect();
     assert_eq!(names, ["gone", "old"]);
-    assert!(beside.deleted[0].as_os_str().len() > 4096);
+    assert!(supplement.deleted[0].as_os_str().len() > 4096);
     let mounted = overlay.mount("again")?;
     let (restored, path) = descend(mounted.path())?;
     let differences = tree::differences(&changed, &tree::read(&path)?);

@@ -47,11 +47,11 @@ impl Dumps {
     /// # Errors
     /// [`ArchiveError`] where they are not there, too large, or no JSON.
     pub(crate) fn of(archive: &CheckpointArchive) -> Result<Self, ArchiveError> {
-        Ok(Self::settled(archive.path(), archive.dump(CONFIG_DUMP)?, archive.dump(SPEC_DUMP)?))
+        Ok(Self::for_this_host(archive.path(), archive.dump(CONFIG_DUMP)?, archive.dump(SPEC_DUMP)?))
     }
 
     /// These, put right; messages call their archive `path`.
-    pub(crate) fn settled(path: &Path, mut config: Json, mut spec: Json) -> Self {
+    pub(crate) fn for_this_host(path: &Path, mut config: Json, mut spec: Json) -> Self {
         drop_pid_files(&mut config);
         drop_shm(&mut config);
         config.remove("exitCommand");
@@ -221,9 +221,9 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn settled(config: &Value, spec: &Value) -> Dumps {
+    fn adapted(config: &Value, spec: &Value) -> Dumps {
         let read = |value: &Value| crate::archive::go_json::from_slice(value.to_string().as_bytes()).unwrap();
-        Dumps::settled(Path::new("x.tar"), read(config), read(spec))
+        Dumps::for_this_host(Path::new("x.tar"), read(config), read(spec))
     }
 
     fn values(dumps: &Dumps) -> [Value; 2] {
@@ -253,7 +253,7 @@ mod tests {
             ];
             let mounts = [&kept[..], &dropped].concat();
             let spec = json!({"mounts": mounts, "hostname": "h"});
-            let [config, spec] = values(&settled(&config, &spec));
+            let [config, spec] = values(&adapted(&config, &spec));
             assert_eq!(config, json!({"id": "a", "mounts": ["/home"], "staticDir": userdata(store, "")}));
             assert_eq!(spec, json!({"mounts": kept, "hostname": "h"}));
         }
@@ -267,7 +267,7 @@ mod tests {
         });
         let spec =
             json!({"mounts": [{"source": userdata("/tmp", "passwd")}, {"source": userdata("/a-containers", "/../x")}]});
-        assert_eq!(values(&settled(&config, &spec)), [config, spec]);
+        assert_eq!(values(&adapted(&config, &spec)), [config, spec]);
     }
 
     #[test]
@@ -275,9 +275,9 @@ mod tests {
         let key = |at: &str| json!({"destination": at, "source": userdata("/run/vfs-containers", "secrets/key")});
         let mounts = json!({"mounts": [key("/run/secrets/key"), key("/etc/key"), key("/run/secrets/../x")]});
         let static_dir = userdata("/run/vfs-containers", "");
-        let dumps = settled(&json!({"staticDir": static_dir.trim_end_matches('/')}), &mounts);
+        let dumps = adapted(&json!({"staticDir": static_dir.trim_end_matches('/')}), &mounts);
         assert_eq!(dumps.secret_files(), ["key"]);
-        assert!(!dumps.is_of_overlay() && settled(&json!({"staticDir": "/x"}), &mounts).is_of_overlay());
+        assert!(!dumps.is_of_overlay() && adapted(&json!({"staticDir": "/x"}), &mounts).is_of_overlay());
     }
 
     #[test]
@@ -287,11 +287,11 @@ mod tests {
         network["name"] = json!("podman");
         let six = json!({"orderedNetworks": [network]});
         for config in [&five, &six] {
-            let [config, _] = values(&settled(config, &spec));
+            let [config, _] = values(&adapted(config, &spec));
             assert_eq!(config, json!({"newNetworks": {"podman": options}, "orderedNetworks": [network]}));
         }
         let none = json!({"networks": null});
-        assert_eq!(values(&settled(&none, &spec))[0], none);
+        assert_eq!(values(&adapted(&none, &spec))[0], none);
     }
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
         std::os::unix::fs::symlink("file", &link).unwrap();
         let bind = |source: &Path| json!({"destination": "/x", "type": "bind", "source": source});
         let odd = json!({"destination": "/y", "type": "tmpfs", "source": link});
-        let mut dumps = settled(&json!({}), &json!({"mounts": [bind(&link), bind("/none".as_ref()), odd]}));
+        let mut dumps = adapted(&json!({}), &json!({"mounts": [bind(&link), bind("/none".as_ref()), odd]}));
         dumps.follow_links();
         assert_eq!(values(&dumps)[1], json!({"mounts": [bind(&file), bind("/none".as_ref()), odd]}));
     }
@@ -314,7 +314,7 @@ mod tests {
         let bind = |at: &str, source: &str| json!({"destination": at, "type": "bind", "source": source});
         let overlay = json!({"destination": "/w", "type": "overlay", "source": "overlay"});
         let spec = json!({"mounts": [bind("/data", "/old/volumes/v/_data"), bind("/other", "/old"), overlay]});
-        let mut dumps = settled(&config, &spec);
+        let mut dumps = adapted(&config, &spec);
         let here = Path::new("/graph/volumes");
         assert!(dumps.has_volumes_outside(Some(here)) && dumps.has_volumes_outside(None));
         assert!(!dumps.has_volumes_outside(Some(Path::new("/old/volumes"))));

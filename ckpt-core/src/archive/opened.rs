@@ -175,7 +175,7 @@ impl CheckpointArchive {
         go_json::from_slice(&bytes).map_err(json_error)
     }
 
-    /// What the archive says of the root filesystem beside the members of `rootfs-diff.tar`.
+    /// What the archive says of the root filesystem in addition to the members of `rootfs-diff.tar`.
     ///
     /// # Errors
     /// As [`CheckpointArchive::json`].

@@ -64,10 +64,10 @@ pub(crate) fn capture(
     captured.note("/dev/shm".into(), shm.changed);
     captured.with_flags += shm.with_flags;
     if !options.ignore_rootfs {
-        let beside = writer
+        let supplement = writer
             .append_nested(&file(ROOTFS_DIFF, now, 0), |writer| rootfs::capture_diff(&plan.layers, writer, progress))?;
-        captured.with_flags += beside.with_flags;
-        let (deleted, for_manifest) = beside.split();
+        captured.with_flags += supplement.with_flags;
+        let (deleted, for_manifest) = supplement.split();
         append_deleted(&deleted, now, writer)?;
         captured.rootfs = for_manifest;
     }

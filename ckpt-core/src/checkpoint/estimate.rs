@@ -12,7 +12,7 @@ use std::io;
 use std::time::Duration;
 
 use super::plan::CheckpointPlan;
-use super::volume::Way;
+use super::volume::Transfer;
 use tree::{Census, Fate, Rates, Tree, look};
 
 /// Memory at /dev/shm is always copied; less than this is not worth a word, bytes.
@@ -49,10 +49,10 @@ impl Estimate {
             estimate.add("the container", census, &rates, &mut headroom);
         }
         for volume in &plan.volumes {
-            let (fate, target) = match &volume.way {
-                Way::Clone => (Fate::Cloned, plan.draft()),
-                Way::Stage(stage) => (Fate::Cloned, stage),
-                Way::Copy => (Fate::Copied, plan.draft()),
+            let (fate, target) = match &volume.transfer {
+                Transfer::Clone => (Fate::Cloned, plan.draft()),
+                Transfer::Stage(stage) => (Fate::Cloned, stage),
+                Transfer::Copy => (Fate::Copied, plan.draft()),
             };
             if fate == Fate::Copied && plan.can_clone {
                 estimate.reasons.push(format!("the volume {} lies where nothing can be cloned", volume.name));

@@ -22,7 +22,7 @@ use large::LargeImages;
 pub(super) use large::put_back;
 pub(super) use writeback::ImagesWriteback;
 
-/// The images of one dump, the large ones set aside for as long as this value lives.
+/// The images of one dump. The large ones are in another folder for as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct Images {
     folder: PathBuf,
@@ -33,7 +33,7 @@ pub(crate) struct Images {
 }
 
 impl Images {
-    /// Lists what CRIU has written to `folder`, and sets the large ones aside: podman exports links instead.
+    /// Lists what CRIU has written to `folder`, and moves the large ones out: podman exports links to them instead.
     pub(crate) fn of_dump(folder: &Path) -> Result<Self, ImagesError> {
         // CRIU may name the folder by a descriptor in /proc.
         let folder = folder.canonicalize().map_err(|source| ImagesError::new("resolve", folder, source))?;
@@ -50,7 +50,7 @@ impl Images {
             names.insert(name);
         }
         limits::images(names.len(), path_bytes)?;
-        let large = LargeImages::set_aside(&folder, names.iter().map(|name| name.as_slice()))?;
+        let large = LargeImages::move_out(&folder, names.iter().map(|name| name.as_slice()))?;
         Ok(Images { folder, names, disk_bytes, large })
     }
 
@@ -62,13 +62,13 @@ impl Images {
     /// Appends the folder and its images, by podman's names.
     pub(crate) fn append_to(&self, writer: &mut Writer<'_>, progress: &mut dyn Progress) -> Result<(), ImagesError> {
         let open = |path: &Path| File::open(path).map_err(|source| ImagesError::new("open", path, source));
-        let (folder, aside) = (open(&self.folder)?, self.large.folder().map(open).transpose()?);
+        let (folder, large) = (open(&self.folder)?, self.large.folder().map(open).transpose()?);
         let mut report = |path: &[u8], moved| progress.member(path, moved);
         let mut packer = Packer::new(writer, PackOptions::default(), &mut report);
         packer.pack_one(&folder, ".".as_ref(), CHECKPOINT.into())?;
         for name in &self.names {
-            let (parent, stored) = match (&aside, self.large.name_of(name)) {
-                (Some(aside), Some(stored)) => (aside, stored),
+            let (parent, stored) = match (&large, self.large.name_of(name)) {
+                (Some(large), Some(stored)) => (large, stored),
                 _ => (&folder, OsString::from_vec(name.clone())),
             };
             packer.pack_one(parent, &stored, [CHECKPOINT.as_bytes(), b"/", name].concat())?;
@@ -106,7 +106,7 @@ mod tests {
     use aligntar::{EndMarker, FileSource, Limits, Reader, WriteOptions};
 
     #[test]
-    fn pages_are_taken_from_where_they_were_set_aside() {
+    fn pages_are_taken_from_where_they_were_moved() {
         let bundle = tempfile::tempdir().unwrap();
         let folder = bundle.path().join(CHECKPOINT);
         fs::create_dir(&folder).unwrap();

@@ -19,19 +19,21 @@ use crate::rootfs::{self, CaptureError, CapturedTree};
 pub(crate) struct Volume {
     pub(crate) name: String,
     pub(crate) source: PathBuf,
-    pub(crate) way: Way,
-    /// Beside the files, where one that others write to is cloned first; none where that cannot be.
+    pub(crate) transfer: Transfer,
+    /// A nameless file on their file system: a file that others write to is cloned into it first. None where that cannot
+    /// be.
     scratch: Option<File>,
 }
 
 /// How a volume's files get into the archive.
 #[derive(Debug)]
-pub(crate) enum Way {
+pub(crate) enum Transfer {
     /// By clone.
     Clone,
-    /// By clone into this nameless file beside them, in the frozen moment; copied from there when the tasks run again.
+    /// By clone into this nameless file on their file system, while the container is frozen. When the tasks run again, it
+    /// is copied into the archive.
     Stage(File),
-    /// Copied in the frozen moment: nothing else is possible, or wished.
+    /// Copied while the container is frozen: nothing else is possible, or wished.
     Copy,
 }
 
@@ -43,9 +45,9 @@ impl Volume {
         mounts.sort_by(|one, other| one.name.cmp(&other.name));
         mounts.dedup_by(|one, other| one.name == other.name);
         let volume = |mount: &Mount| {
-            let way = draft.way_of(&mount.source);
-            let scratch = if matches!(way, Way::Copy) { None } else { nameless(&mount.source) };
-            Volume { name: mount.name.clone(), source: mount.source.clone(), way, scratch }
+            let transfer = draft.transfer_to(&mount.source);
+            let scratch = if matches!(transfer, Transfer::Copy) { None } else { nameless(&mount.source) };
+            Volume { name: mount.name.clone(), source: mount.source.clone(), transfer, scratch }
         };
         mounts.into_iter().map(volume).collect()
     }
@@ -61,7 +63,7 @@ impl Volume {
         writer: &mut Writer<'_>,
         progress: &mut dyn Progress,
     ) -> Result<CapturedTree, CaptureError> {
-        let Way::Stage(stage) = &self.way else {
+        let Transfer::Stage(stage) = &self.transfer else {
             return writer.append_nested(&self.member(now, 0), |writer| {
                 rootfs::capture_tree(&self.source, self.scratch.as_ref(), writer, progress)
             });
@@ -75,15 +77,15 @@ impl Volume {
 
     /// Space that a staged volume's copy takes.
     pub(crate) fn staged_bytes(&self) -> io::Result<u64> {
-        match &self.way {
-            Way::Stage(stage) => Ok(stage.metadata()?.blocks() * 512),
+        match &self.transfer {
+            Transfer::Stage(stage) => Ok(stage.metadata()?.blocks() * 512),
             _ => Ok(0),
         }
     }
 
     /// Brings a staged volume into the archive.
     pub(crate) fn append_staged(&self, now: Timestamp, writer: &mut Writer<'_>) -> Result<(), WriteError> {
-        let Way::Stage(stage) = &self.way else { return Ok(()) };
+        let Transfer::Stage(stage) = &self.transfer else { return Ok(()) };
         let size = stage.metadata().map_err(|source| WriteError::Output { offset: writer.offset(), source })?.size();
         writer.append_file(&self.member(now, size as usize), stage)
     }
@@ -99,18 +101,18 @@ pub(crate) struct Draft<'d> {
 }
 
 impl Draft<'_> {
-    fn way_of(&self, source: &Path) -> Way {
+    fn transfer_to(&self, source: &Path) -> Transfer {
         if source.metadata().is_ok_and(|metadata| metadata.dev() == self.storage_device) {
-            return if self.can_clone { Way::Clone } else { Way::Copy };
+            return if self.can_clone { Transfer::Clone } else { Transfer::Copy };
         }
-        let (Some(stage), Some(trial)) = (nameless(source), nameless(source)) else { return Way::Copy };
+        let (Some(stage), Some(trial)) = (nameless(source), nameless(source)) else { return Transfer::Copy };
         let can_clone_to = |target| storage::can_clone_file(&trial, target).is_ok_and(|can| can);
         if can_clone_to(self.file) {
-            Way::Clone
+            Transfer::Clone
         } else if self.policy == ClonePolicy::IfPossible && can_clone_to(&stage) {
-            Way::Stage(stage)
+            Transfer::Stage(stage)
         } else {
-            Way::Copy
+            Transfer::Copy
         }
     }
 }

@@ -63,7 +63,7 @@ mod tests {
 
     fn dumps(config: &Value, spec: &Value) -> Dumps {
         let read = |value: &Value| crate::archive::go_json::from_slice(value.to_string().as_bytes()).unwrap();
-        Dumps::settled("x.tar".as_ref(), read(config), read(spec))
+        Dumps::for_this_host("x.tar".as_ref(), read(config), read(spec))
     }
 
     fn privileges(config: &Value, spec: &Value) -> Vec<String> {

@@ -34,7 +34,7 @@ pub(crate) fn dumps_of(facts: &ContainerFacts, needed: Vec<String>) -> Result<Du
     let secret = |secret: &SecretFacts| Json::Object([("name".to_owned(), Json::Text(secret.name.clone()))].into());
     config.set("secrets", Json::List(facts.config.secrets.iter().flatten().map(secret).collect()));
     config.set("Dependencies", Json::List(needed.into_iter().map(Json::Text).collect()));
-    Ok(Dumps::settled(path, config, spec))
+    Ok(Dumps::for_this_host(path, config, spec))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub enum Letter {
 pub struct Difference {
     /// Added, changed or deleted.
     pub change: Letter,
-    /// Absolute, in the container, or where the part of it that was asked about is mounted.
+    /// Absolute: in the container, or in the subtree of it that was asked about.
     pub path: BytePath,
     /// Bytes of a regular file before; none for other kinds, for what was not there, and where it is not known.
     pub old_size: Option<u64>,
@@ -58,9 +58,9 @@ pub(super) fn is_podmans_own(path: &Path) -> bool {
     PODMANS_OWN.iter().any(|own| own.as_bytes() == path.as_os_str().as_encoded_bytes())
 }
 
-/// As it is seen where only `part` of the tree is: everything shown is in it.
-pub(super) fn seen(path: &Path, part: &Path) -> BytePath {
-    let below = path.strip_prefix(part).unwrap_or(path);
+/// The absolute path that `path` has where only the `subtree` is mounted; everything shown is below that.
+pub(super) fn seen(path: &Path, subtree: &Path) -> BytePath {
+    let below = path.strip_prefix(subtree).unwrap_or(path);
     let mut absolute = OsString::with_capacity(below.as_os_str().len() + 1);
     absolute.push("/");
     absolute.push(below);

@@ -42,7 +42,7 @@ impl Node {
 impl Snapshot {
     pub(super) fn take<E>(operand: &Operand, spool: &Path) -> Result<Self, DifferenceError<E>> {
         let mut snapshot = Self::default();
-        let beside = match operand {
+        let supplement = match operand {
             Operand::Layers { layers, .. } => {
                 snapshot.image = Some(Lowers::open(layers)?);
                 diff_members(layers, &mut |member| snapshot.add(member))?
@@ -57,7 +57,7 @@ impl Snapshot {
                 archive.supplement()?
             }
         };
-        snapshot.add_beside(beside);
+        snapshot.add_supplement(supplement);
         Ok(snapshot)
     }
 
@@ -74,7 +74,7 @@ impl Snapshot {
         }
     }
 
-    fn add_beside(&mut self, Supplement { deleted, sockets, .. }: Supplement) {
+    fn add_supplement(&mut self, Supplement { deleted, sockets, .. }: Supplement) {
         self.deleted.extend(deleted.into_iter().filter(|path| !is_podmans_own(path)));
         for socket in sockets {
             let path = socket.path.0.clone();

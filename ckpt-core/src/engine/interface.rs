@@ -2,7 +2,7 @@
 //!
 //! An engine is driven by two programs that it starts. The one of a checkpoint has CRIU dump, through the `criu` that it
 //! finds first in its PATH (see [`crate::criu::hook`]), leaves the images in the bundle, and then writes the rest of the
-//! archive to a FIFO. The one of a restore reads an archive from a FIFO, three times, as told in `restore/import.rs`.
+//! archive to a FIFO. The one of a restore reads an archive from a FIFO, three times, as told in `restore/podman_import.rs`.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -120,12 +120,12 @@ fn load() -> io::Result<Known> {
     Ok(serde_json::from_slice(&fs::read(Path::new(session::SESSIONS).join(FILE))?)?)
 }
 
-/// Written beside and renamed: another checkpoint may be reading.
+/// Writes a new file and renames it over the old one: another checkpoint may be reading that.
 fn store(known: &Known) -> Result<(), Box<dyn std::error::Error>> {
     session::make_sessions_folder()?;
-    let beside = tempfile::NamedTempFile::new_in(session::SESSIONS)?;
-    serde_json::to_writer(&beside, known)?;
-    beside.persist(Path::new(session::SESSIONS).join(FILE))?;
+    let new = tempfile::NamedTempFile::new_in(session::SESSIONS)?;
+    serde_json::to_writer(&new, known)?;
+    new.persist(Path::new(session::SESSIONS).join(FILE))?;
     Ok(())
 }
 

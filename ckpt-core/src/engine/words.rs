@@ -63,7 +63,7 @@ fn short_command(command: &str) -> String {
     let program = parts.next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
     let verb = parts.clone().find(|part| matches!(*part, "checkpoint" | "restore" | "start" | "create" | "delete"));
     match (verb, parts.next_back()) {
-        (Some(verb), Some(subject)) => format!("{program} {verb} of {subject}"),
+        (Some(verb), Some(container)) => format!("{program} {verb} of {container}"),
         _ => program.to_owned(),
     }
 }

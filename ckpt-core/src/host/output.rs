@@ -150,8 +150,8 @@ fn named_in(folder: &Path, mode: Mode) -> io::Result<Draft> {
     named.tempfile_in(folder).map(Draft::Named).map_err(without_path)
 }
 
-/// linkat(2) never replaces a file, rename does: where there is one, link under a name beside, then rename. Killed between
-/// the two, this leaves that name to the next output in the folder.
+/// linkat(2) never replaces a file, but rename(2) does. So where there is a file, the new one is linked under a temporary
+/// name, and renamed. Killed in between, this leaves the temporary name, which the next output in the folder removes.
 fn link(file: &File, folder: &Folder, name: &OsStr) -> io::Result<()> {
     let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
     let link_to = |path: &Path| linkat(CWD, &descriptor, CWD, path, AtFlags::SYMLINK_FOLLOW);
@@ -160,12 +160,12 @@ fn link(file: &File, folder: &Folder, name: &OsStr) -> io::Result<()> {
         Err(Errno::EXIST) => {}
         linked => return Ok(linked?),
     }
-    let beside = tempfile::Builder::new()
+    let temporary = tempfile::Builder::new()
         .prefix(&leftovers::prefix())
         .suffix(SUFFIX)
-        .make_in(folder.path(), |beside| Ok(link_to(beside)?))
+        .make_in(folder.path(), |temporary| Ok(link_to(temporary)?))
         .map_err(without_path)?;
-    persist(beside, &path)
+    persist(temporary, &path)
 }
 
 /// The file stays open, and so claimed, until it has its name.

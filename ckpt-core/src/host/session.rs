@@ -72,16 +72,17 @@ impl Session {
         fs::write(&path, id).map_err(|source| SessionError::new("write", path, source))
     }
 
-    /// Makes a fresh FIFO under `name`, in place of an older one: who has that open keeps it, who opens next gets this.
+    /// Makes a new FIFO under `name`, in place of an older one. Who has the older one open keeps it; who opens the name next
+    /// gets the new one.
     pub(crate) fn fifo(&self, name: &str) -> Result<PathBuf, SessionError> {
         let path = self.path().join(name);
-        let beside = path.with_extension("new");
+        let new = path.with_extension("new");
         let error = |call| {
             let path = path.clone();
             move |errno: Errno| SessionError::new(call, path, errno)
         };
-        mknodat(CWD, &beside, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).map_err(error("mkfifo"))?;
-        renameat(CWD, &beside, CWD, &path).map_err(error("rename to"))?;
+        mknodat(CWD, &new, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).map_err(error("mkfifo"))?;
+        renameat(CWD, &new, CWD, &path).map_err(error("rename to"))?;
         Ok(path)
     }
 }

@@ -69,7 +69,7 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
-    /// Name of a container that has the volumes for a moment and never runs (`restore/settle.rs`). One of a killed run has
+    /// Name of a container that has the volumes for a moment and never runs (`restore/used_volumes.rs`). One of a killed run has
     /// to be removed before them.
     pub(crate) fn helper(&self) -> String {
         format!("ckpt-volumes-{}", self.session.file_name().unwrap_or_default().to_string_lossy())

@@ -49,11 +49,11 @@ fn place_rootfs(
 ) -> Result<Transferred, FilesError> {
     let archive = &plan.archive;
     let members = archive.entry(ROOTFS_DIFF).map(|diff| archive.nested(diff)).transpose()?;
-    let beside = archive.supplement()?;
+    let supplement = archive.supplement()?;
     let mut root = Root::new(layers);
     let members = members.into_iter().flatten().inspect(|entry| entry.iter().for_each(|entry| root.note(entry)));
-    let moved = extract_diff(&mut archive.source()?, members, &beside, layers, options.clone_policy, progress)?;
-    root.placed(&beside.sockets, layers, archive.entry(MANIFEST).is_some())?;
+    let moved = extract_diff(&mut archive.source()?, members, &supplement, layers, options.clone_policy, progress)?;
+    root.placed(&supplement.sockets, layers, archive.entry(MANIFEST).is_some())?;
     repairs.add_root(root);
     Ok(moved)
 }

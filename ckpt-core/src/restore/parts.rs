@@ -1,4 +1,4 @@
-//! The two archives that podman gets at its door, made of the members of the one to restore.
+//! The two archives that podman imports, made of the members of the one to restore.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,8 +20,8 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// A new name comes with a new ID. podman would throw its own dice for it: who throws before knows beforehand which
-    /// container is ours.
+    /// A new name comes with a new ID. podman would choose one at random; chosen here, it tells beforehand which container
+    /// is this run's.
     pub(super) fn of(options: &RestoreOptions, config: &ContainerConfig) -> Result<Self, RestoreError> {
         Ok(match &options.name {
             Some(name) => Identity { name: name.clone(), id: random_id().map_err(RestoreError::Random)?, is_new: true },

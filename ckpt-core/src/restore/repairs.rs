@@ -8,10 +8,10 @@
 //! | pre-restore | owner, mode and content of what podman touches; what it made, where there was nothing, goes |
 //! | pre-resume | times of directories and sockets |
 
+mod changed_files;
 mod error;
 mod shm;
 mod times;
-mod touched;
 
 use std::path::PathBuf;
 
@@ -20,15 +20,15 @@ use layerfs::Layers;
 
 use crate::archive::{ArchiveError, CheckpointArchive};
 use crate::rootfs::{ExtractError, Socket};
+use changed_files::ChangedFiles;
 pub use error::RepairError;
 use shm::Shm;
 pub(super) use times::Times;
-use touched::Touched;
 
 /// What has to be put right, noted while files are put in place.
 #[derive(Debug, Default)]
 pub(super) struct Repairs {
-    touched: Option<Touched>,
+    changed_files: Option<ChangedFiles>,
     shm: Option<Shm>,
     trees: Vec<Times>,
 }
@@ -47,13 +47,13 @@ impl Repairs {
 
     /// Of the root, as noted by `root`.
     pub(super) fn add_root(&mut self, root: Root) {
-        self.touched = Some(root.touched);
+        self.changed_files = Some(root.changed_files);
         self.trees.push(root.times);
     }
 
     /// When all is mounted, before CRIU begins.
     pub(super) fn before_tasks(&self, archive: &CheckpointArchive) -> Result<(), RepairError> {
-        self.touched.as_ref().map_or(Ok(()), |touched| touched.put_right(archive))?;
+        self.changed_files.as_ref().map_or(Ok(()), |changed_files| changed_files.put_right(archive))?;
         self.shm.as_ref().map_or(Ok(()), |shm| shm.put_right(archive))
     }
 
@@ -67,19 +67,19 @@ impl Repairs {
 /// The container's root, member by member.
 #[derive(Debug)]
 pub(super) struct Root {
-    touched: Touched,
+    changed_files: ChangedFiles,
     times: Times,
 }
 
 impl Root {
     pub(super) fn new(layers: &Layers) -> Self {
         let merged = layers.merged.clone().unwrap_or_else(|| layers.upperdir.with_file_name("merged"));
-        Root { times: Times::below(merged.clone()), touched: Touched::below(merged) }
+        Root { times: Times::below(merged.clone()), changed_files: ChangedFiles::below(merged) }
     }
 
     pub(super) fn note(&mut self, entry: &Entry) {
         self.times.note(&entry.member);
-        self.touched.note(entry);
+        self.changed_files.note(entry);
     }
 
     /// Notes what is known only when all members are in place. `is_complete` says whether the archive tells all that
@@ -91,6 +91,6 @@ impl Root {
         is_complete: bool,
     ) -> Result<(), ExtractError> {
         sockets.iter().filter(|socket| socket.link.is_none()).for_each(|socket| self.times.note_socket(socket));
-        self.touched.placed(layers, is_complete)
+        self.changed_files.placed(layers, is_complete)
     }
 }

@@ -27,7 +27,7 @@ use crate::host::child::ChildError;
 use crate::progress::Progress;
 use crate::recovery::journal::Begun;
 
-/// The one file.
+/// The one file of each folder.
 const SEED: &str = "ckpt-seed";
 
 /// Why podman will take a volume for a new one.
@@ -105,7 +105,7 @@ fn has_files(layer: &Path, place: &Path) -> Result<bool, Errno> {
 
 /// Has podman fill `volumes`, which are empty, and empties them again.
 fn fill(engine: &dyn Engine, begun: &Begun, volumes: &[(String, PathBuf)]) -> Result<(), UsedVolumeError> {
-    let root = begun.session.join("settle");
+    let root = begun.session.join("used-volumes");
     for (name, _) in volumes {
         let below = root.join(name);
         DirBuilder::new().recursive(true).mode(0o700).create(&below).map_err(failed(&below))?;

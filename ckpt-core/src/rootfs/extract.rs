@@ -68,7 +68,7 @@ pub enum ExtractError {
 pub fn extract_diff(
     archive: &mut FileSource<'_>,
     members: impl IntoIterator<Item = Result<Entry, ArchiveError>>,
-    beside: &Supplement,
+    supplement: &Supplement,
     layers: &Layers,
     clone_policy: ClonePolicy,
     progress: &mut dyn Progress,
@@ -84,11 +84,11 @@ pub fn extract_diff(
         upperdir.borrow_mut().keep_times_of(&relative(&entry.member.path));
         unpack_one(&mut unpacker, &entry, archive, progress)?;
     }
-    for socket in &beside.sockets {
+    for socket in &supplement.sockets {
         sockets::make(socket, &mut upperdir.borrow_mut())?;
     }
     let moved = unpacker.finish()?;
-    for path in &beside.deleted {
+    for path in &supplement.deleted {
         upperdir.borrow_mut().delete(path)?;
     }
     upperdir.into_inner().finish()?;

@@ -14,11 +14,11 @@ pub(crate) fn carry(source: &Layers, target: &Layers) -> Result<Supplement> {
     // Small files would be copied otherwise, holes and all.
     let options = WriteOptions { clone_policy: ClonePolicy::Required, ..WriteOptions::default() };
     let mut writer = Writer::new(&archive, options)?;
-    let beside = capture_diff(source, &mut writer, &mut Silent).context("capture")?;
+    let supplement = capture_diff(source, &mut writer, &mut Silent).context("capture")?;
     writer.finish()?;
     let reader = Reader::open(&archive)?;
     let members = reader.map(|entry| entry.map_err(|source| ArchiveError::Read { path: "the archive".into(), source }));
-    extract_diff(&mut FileSource::new(&archive)?, members, &beside, target, ClonePolicy::Required, &mut Silent)
+    extract_diff(&mut FileSource::new(&archive)?, members, &supplement, target, ClonePolicy::Required, &mut Silent)
         .context("place")?;
-    Ok(beside)
+    Ok(supplement)
 }

@@ -11,13 +11,13 @@ use crate::support::tree;
 /// Takes the changes in upperdir `from` through an archive into a new upperdir `to` over the same lower layers, and
 /// compares what the two mounts show. Every deletion must be of something the lower layers show.
 pub(crate) fn round_trip(overlay: &Overlay, from: &str, to: &str) -> Result<()> {
-    let beside = carry(&overlay.layers(from)?, &overlay.layers(to)?)?;
+    let supplement = carry(&overlay.layers(from)?, &overlay.layers(to)?)?;
     let (source, target) = (overlay.mount(from)?, overlay.mount(to)?);
     let differences = tree::differences(&tree::read(source.path())?, &tree::read(target.path())?);
     ensure!(differences.is_empty(), "{}", differences.join("\n"));
     rsync_is_content(&source, &target)?;
     let base = tree::read(overlay.mount("unchanged")?.path())?;
-    let needless: Vec<_> = beside.deleted.iter().filter(|path| !base.contains_key(*path)).collect();
+    let needless: Vec<_> = supplement.deleted.iter().filter(|path| !base.contains_key(*path)).collect();
     ensure!(needless.is_empty(), "deleted, but shown by no lower layer: {needless:?}");
     Ok(())
 }

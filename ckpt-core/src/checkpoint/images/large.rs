@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use super::error::ImagesError;
 use crate::archive::CHECKPOINT;
 
-/// podman's folder beside `checkpoint/` for the pages of an earlier dump.
+/// podman's folder for the pages of an earlier dump, next to `checkpoint/`.
 const PRE_CHECKPOINT: &str = "pre-checkpoint";
 /// What distinguishes our names in there from CRIU's.
 const OURS: &[u8] = b"ckpt-";
@@ -36,44 +36,44 @@ const LARGE: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct LargeImages {
     images: PathBuf,
-    /// Where they are meanwhile; none where nothing is large.
-    beside: Option<PathBuf>,
+    /// The folder that has them meanwhile; none where nothing is large.
+    folder: Option<PathBuf>,
 }
 
 impl LargeImages {
-    /// Sets the large ones of `names` in podman's folder `images` aside; none if that is another folder than `checkpoint/`.
-    pub(super) fn set_aside<'n>(images: &Path, names: impl Iterator<Item = &'n [u8]>) -> Result<Self, ImagesError> {
-        let mut aside = LargeImages { images: images.to_owned(), beside: None };
+    /// Moves the large ones of `names` out of podman's folder `images`; none if that is another folder than `checkpoint/`.
+    pub(super) fn move_out<'n>(images: &Path, names: impl Iterator<Item = &'n [u8]>) -> Result<Self, ImagesError> {
+        let mut large = LargeImages { images: images.to_owned(), folder: None };
         if images.file_name() != Some(OsStr::new(CHECKPOINT)) {
-            return Ok(aside);
+            return Ok(large);
         }
         for name in names {
             let path = images.join(OsStr::from_bytes(name));
             let metadata = path.symlink_metadata().map_err(|source| ImagesError::new("stat", &path, source))?;
             if metadata.is_file() && metadata.len() >= LARGE {
-                let beside = aside.beside.get_or_insert_with(|| images.with_file_name(PRE_CHECKPOINT));
-                move_and_link(&path, &beside.join(second_name(name)))
-                    .map_err(|source| ImagesError::new("set aside", &path, source))?;
+                let folder = large.folder.get_or_insert_with(|| images.with_file_name(PRE_CHECKPOINT));
+                move_and_link(&path, &folder.join(second_name(name)))
+                    .map_err(|source| ImagesError::new("move", &path, source))?;
             }
         }
-        Ok(aside)
+        Ok(large)
     }
 
-    /// Where the images are that were set aside.
+    /// The folder that has the images which were moved out; none where nothing is large.
     pub(super) fn folder(&self) -> Option<&Path> {
-        self.beside.as_deref()
+        self.folder.as_deref()
     }
 
-    /// The name that the image `name` has there; `None` if it was not set aside.
+    /// The name that the image `name` has in that folder; `None` if it was not moved out.
     pub(super) fn name_of(&self, name: &[u8]) -> Option<OsString> {
         let stored = second_name(name);
-        self.beside.as_ref()?.join(&stored).exists().then_some(stored)
+        self.folder.as_ref()?.join(&stored).exists().then_some(stored)
     }
 }
 
 impl Drop for LargeImages {
     fn drop(&mut self) {
-        // What stays aside is still led to, and put back by the next run.
+        // A link still leads to what stays there, and the next run puts it back.
         let _ = put_back(&self.images);
     }
 }
@@ -83,8 +83,8 @@ fn second_name(name: &[u8]) -> OsString {
 }
 
 fn move_and_link(image: &Path, second: &Path) -> io::Result<()> {
-    let beside = second.parent().expect("the name was joined to a folder");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(beside)?;
+    let folder = second.parent().expect("the name was joined to a folder");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     fs::hard_link(image, second)?;
     let target = Path::new("..").join(PRE_CHECKPOINT).join(second.file_name().expect("it was joined"));
     let link = image.with_file_name(UNFINISHED);
@@ -92,10 +92,10 @@ fn move_and_link(image: &Path, second: &Path) -> io::Result<()> {
     fs::rename(&link, image)
 }
 
-/// Gives images that were set aside their place in `images` back, and removes what else a killed run left.
+/// Puts images that were moved out back into `images`, and removes what else a killed run left.
 pub(in crate::checkpoint) fn put_back(images: &Path) -> io::Result<()> {
-    let beside = images.with_file_name(PRE_CHECKPOINT);
-    let entries = match fs::read_dir(&beside) {
+    let folder = images.with_file_name(PRE_CHECKPOINT);
+    let entries = match fs::read_dir(&folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
@@ -107,7 +107,7 @@ pub(in crate::checkpoint) fn put_back(images: &Path) -> io::Result<()> {
     }
     ignore(fs::remove_file(images.join(UNFINISHED)), ErrorKind::NotFound)?;
     // It stays if podman has something in it.
-    ignore(fs::remove_dir(&beside), ErrorKind::DirectoryNotEmpty)
+    ignore(fs::remove_dir(&folder), ErrorKind::DirectoryNotEmpty)
 }
 
 fn put_one_back(image: &Path, second: &Path) -> io::Result<()> {
@@ -146,8 +146,8 @@ mod tests {
         (bundle, images)
     }
 
-    fn set(images: &Path) -> LargeImages {
-        LargeImages::set_aside(images, [NAME.as_bytes(), b"small.img"].into_iter()).unwrap()
+    fn moved_out(images: &Path) -> LargeImages {
+        LargeImages::move_out(images, [NAME.as_bytes(), b"small.img"].into_iter()).unwrap()
     }
 
     fn entries(folder: &Path) -> usize {
@@ -158,12 +158,12 @@ mod tests {
     fn large_images_become_links_and_come_back() {
         let (bundle, images) = bundle();
         let inode = images.join(NAME).metadata().unwrap().ino();
-        let aside = set(&images);
+        let large = moved_out(&images);
         assert!(images.join(NAME).is_symlink() && !images.join("small.img").is_symlink());
         assert_eq!(images.join(NAME).metadata().unwrap().ino(), inode, "the link leads to the image");
-        assert_eq!(aside.name_of(NAME.as_bytes()), Some("ckpt-pages-1.img".into()));
-        assert_eq!(aside.name_of(b"small.img"), None);
-        drop(aside);
+        assert_eq!(large.name_of(NAME.as_bytes()), Some("ckpt-pages-1.img".into()));
+        assert_eq!(large.name_of(b"small.img"), None);
+        drop(large);
         assert_eq!(images.join(NAME).symlink_metadata().unwrap().ino(), inode);
         assert_eq!((entries(&images), entries(bundle.path())), (2, 1));
     }
@@ -171,14 +171,13 @@ mod tests {
     #[test]
     fn what_a_killed_run_left_is_put_right() {
         let (bundle, images) = bundle();
-        let beside = bundle.path().join(PRE_CHECKPOINT);
+        let folder = bundle.path().join(PRE_CHECKPOINT);
         // After the hard link, after the symbolic link, after the rename.
         for step in 1..=3 {
-            let aside = set(&images);
-            std::mem::forget(aside);
+            std::mem::forget(moved_out(&images));
             if step < 3 {
                 fs::remove_file(images.join(NAME)).unwrap();
-                fs::hard_link(beside.join("ckpt-pages-1.img"), images.join(NAME)).unwrap();
+                fs::hard_link(folder.join("ckpt-pages-1.img"), images.join(NAME)).unwrap();
             }
             if step == 2 {
                 symlink("anywhere", images.join(UNFINISHED)).unwrap();
@@ -191,9 +190,9 @@ mod tests {
     }
 
     #[test]
-    fn what_podman_removed_stays_removed_and_what_it_has_beside_is_kept() {
+    fn what_podman_removed_stays_removed_and_its_own_pages_stay() {
         let (_bundle, images) = bundle();
-        std::mem::forget(set(&images));
+        std::mem::forget(moved_out(&images));
         fs::remove_dir_all(&images).unwrap();
         let theirs = images.with_file_name(PRE_CHECKPOINT).join(NAME);
         fs::write(&theirs, "of an earlier dump").unwrap();

@@ -91,7 +91,7 @@ mod tests {
         ] {
             let read = |value: &Value| crate::archive::go_json::from_slice(value.to_string().as_bytes()).unwrap();
             let config = json!({"namedVolumes": [{"volumeName": "v", "dest": "/v"}]});
-            let dumps = Dumps::settled("x.tar".as_ref(), read(&config), read(&json!({"mounts": [mount]})));
+            let dumps = Dumps::for_this_host("x.tar".as_ref(), read(&config), read(&json!({"mounts": [mount]})));
             let found = Mounts::of(&dumps).unwrap().missing(|path| path == Path::new("/here"));
             assert_eq!(found, expected, "{mount}");
         }

@@ -1,4 +1,4 @@
-//! Names beside, which killed runs left to files that never got their own.
+//! Temporary names that killed runs left in a folder: their files never got the names they were made for.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

@@ -17,7 +17,7 @@ use crate::progress::Silent;
 use crate::rootfs::{ExtractError, extract_tree, shift_ids};
 
 /// Relative to the root; the root itself as well.
-const TOUCHED: [&str; 6] = ["", "etc", "etc/group", "etc/localtime", "etc/mtab", "etc/passwd"];
+const CHANGED: [&str; 6] = ["", "etc", "etc/group", "etc/localtime", "etc/mtab", "etc/passwd"];
 
 /// What podman makes where there is nothing, those below first: symbolic links, and the directory for them. A file in the
 /// place of such a link is none of podman's, but the runtime's, which mounts something there.
@@ -28,21 +28,21 @@ const OVERLAY: i64 = 0x794c_7630;
 
 /// How the archive has them.
 #[derive(Debug)]
-pub(super) struct Touched {
+pub(super) struct ChangedFiles {
     /// Where the container's root will be mounted.
     merged: PathBuf,
     there: Vec<Entry>,
     not_there: Vec<&'static str>,
 }
 
-impl Touched {
+impl ChangedFiles {
     pub(super) fn below(merged: PathBuf) -> Self {
-        Touched { merged, there: Vec::new(), not_there: Vec::new() }
+        ChangedFiles { merged, there: Vec::new(), not_there: Vec::new() }
     }
 
     pub(super) fn note(&mut self, entry: &Entry) {
         let path = plain(&entry.member.path);
-        if TOUCHED.iter().any(|touched| Path::new(touched) == path) {
+        if CHANGED.iter().any(|changed| Path::new(changed) == path) {
             // The last member of a name counts.
             self.there.retain(|earlier| plain(&earlier.member.path) != path);
             self.there.push(entry.clone());
