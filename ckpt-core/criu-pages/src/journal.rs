@@ -58,6 +58,8 @@ pub(crate) enum Field {
     Tasks,
     /// The connection with CRIU, or [`NONE`].
     Connection,
+    /// A pidfd of CRIU, or [`NONE`].
+    Criu,
     /// What kills all processes when the last descriptor is closed.
     Fuse,
     /// Bytes that could come later, in all processes so far.
@@ -173,7 +175,7 @@ impl Journal {
         ftruncate(&file, LENGTH as u64)?;
         let file = sys::keep_open(file);
         let journal = Self { memory: SharedMemory::map(file, LENGTH)?, file, length: 0 };
-        for field in [Field::Connection, Field::Fuse] {
+        for field in [Field::Connection, Field::Criu, Field::Fuse] {
             journal.set(field, NONE);
         }
         Ok(journal)
@@ -181,6 +183,11 @@ impl Journal {
 
     pub(crate) fn get(&self, field: Field) -> u64 {
         self.memory.u64(field as usize * 8).load(Acquire)
+    }
+
+    /// What a field says that is a descriptor or [`NONE`].
+    pub(crate) fn descriptor(&self, field: Field) -> Option<BorrowedFd<'static>> {
+        RawFd::try_from(self.get(field)).ok().map(sys::borrow)
     }
 
     pub(crate) fn set(&self, field: Field, value: u64) {

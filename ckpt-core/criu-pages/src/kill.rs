@@ -109,9 +109,20 @@ fn is_child(pid: i32, parent: i32) -> bool {
 
 /// Whether all threads of the process have ended.
 pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    ends_within(pidfd, Duration::ZERO)
+}
+
+fn ends_within(pidfd: BorrowedFd<'_>, time: Duration) -> bool {
     let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut fds, Some(&now)).is_ok_and(|count| count > 0)
+    let time = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
+    poll(&mut fds, Some(&time)).is_ok_and(|count| count > 0)
+}
+
+/// Leaves the process some time to end by itself, and no more.
+pub(crate) fn end_within(pidfd: BorrowedFd<'_>, time: Duration) {
+    if !ends_within(pidfd, time) {
+        let _ = pidfd_send_signal(pidfd, Signal::KILL);
+    }
 }
 
 /// The process's ID, while it is there (`Pid:` in its fdinfo, pidfd_open(2)).

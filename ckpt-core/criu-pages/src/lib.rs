@@ -52,8 +52,9 @@
 //!   in the system's log.
 //! - If both are killed at once, the kernel kills the restored processes in the same moment, before it gives up their
 //!   memory: they own the end of a pipe, with SIGKILL as its signal (see `src/fuse.rs`). Processes that were forked
-//!   since are killed with the first process of their PID namespace, as those of containers are; without one, they are
-//!   not.
+//!   since are killed with the first process of their PID namespace, as those of containers are, but some microseconds
+//!   later; without such a namespace, they are not. CRIU, if it is not done yet, may wait forever for a process that was
+//!   killed so: whoever started it must end it when the status is [`State::Lost`].
 //!
 //! # What cannot be known
 //!

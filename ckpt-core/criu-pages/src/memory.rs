@@ -162,12 +162,26 @@ impl Memory {
         }
     }
 
-    /// All spaces that nothing is to come to, as [`Self::close_if_done`].
+    /// All spaces that nothing is to come to, as [`Self::close_if_done`], and those whose processes have ended: of
+    /// children that start other programs there may be thousands.
     pub(crate) fn close_all_done(&mut self) -> Result<(), Failure> {
         let uffds: Vec<RawFd> = self.spaces.keys().copied().collect();
-        uffds.into_iter().try_for_each(|uffd| {
+        for uffd in uffds {
             self.make_room()?;
-            self.close_if_done(uffd)
+            self.close_if_done(uffd)?;
+            if self.has_ended(uffd) {
+                self.close(uffd);
+            }
+        }
+        self.count();
+        Ok(())
+    }
+
+    fn has_ended(&self, uffd: RawFd) -> bool {
+        let first = self.spaces.get(&uffd).and_then(|space| space.waiting.iter().next());
+        first.is_some_and(|run| {
+            let page = rustix::param::page_size() as u64;
+            sys::uffd_is_registered(sys::borrow(uffd), run.start, page) == Err(Errno::SRCH)
         })
     }
 

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
@@ -70,7 +71,7 @@ impl PageServer {
 
     /// The directory of the cgroup whose processes, and those of groups below, are killed when their memory is lost.
     ///
-    /// It need not be there yet. With cgroups of version 1, that of any hierarchy. Without it, the restored processes
+    /// It need not be there yet, and must not be that of who starts the server. With cgroups of version 1, that of any hierarchy. Without it, the restored processes
     /// and what descends from them are killed, as far as it can be found.
     #[must_use]
     pub fn cgroup(mut self, directory: &Path) -> Self {
@@ -105,12 +106,16 @@ impl PageServer {
         let (starter, ours) = pipe_with(PipeFlags::CLOEXEC).map_err(StartError::Processes)?;
         let (started, child) = pipe_with(PipeFlags::CLOEXEC).map_err(StartError::Processes)?;
         match sys::fork().map_err(StartError::Processes)? {
-            Fork::Child => self.become_keeper(listener, starter, status, child),
+            Fork::Child => {
+                // Not into the frames of who called, which are another process's.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.become_keeper(listener, starter, status, child)));
+                sys::exit(1)
+            }
             Fork::Parent(pid) => drop(waitpid(Some(pid), WaitOptions::empty())),
         }
         drop(child);
         File::from(started).read_exact(&mut [0]).map_err(|_| StartError::Ended)?;
-        Ok(Serving { _starter: ours, status: opened })
+        Ok(Serving { starter: ours, status: opened })
     }
 
     /// In the child: leaves another that is nobody's, and there the two processes.
@@ -199,7 +204,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 #[derive(Debug)]
 pub struct Serving {
     /// Its end tells the server that nobody will start CRIU any more.
-    _starter: OwnedFd,
+    starter: OwnedFd,
     status: StatusFile,
 }
 
@@ -215,7 +220,7 @@ impl Serving {
     /// # Errors
     /// As [`StatusFile::read`].
     pub fn abandon(self) -> io::Result<Status> {
-        drop(self._starter);
+        drop(self.starter);
         self.status.wait_until(|status| status.state > State::Listening)
     }
 }

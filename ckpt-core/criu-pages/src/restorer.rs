@@ -15,8 +15,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_passcred;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, accept_with, recv, recvmsg};
+use rustix::net::sockopt::{set_socket_passcred, socket_peercred};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, Shutdown, SocketFlags, accept_with, recv, recvmsg, shutdown,
+};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::failure::Failure;
@@ -78,10 +80,7 @@ impl Restorer {
     }
 
     fn connection(&self) -> Option<BorrowedFd<'static>> {
-        match self.journal.get(Field::Connection) {
-            NONE => None,
-            number => i32::try_from(number).ok().map(sys::borrow),
-        }
+        self.journal.descriptor(Field::Connection)
     }
 
     /// Takes what there is.
@@ -100,7 +99,12 @@ impl Restorer {
         let accepted = accept_with(self.setup.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK);
         let connection = accepted.map_err(|source| Failure::Receive { source })?;
         set_socket_passcred(&connection, true).map_err(|source| Failure::Receive { source })?;
-        self.journal.set(Field::Connection, sys::keep_open(connection).as_raw_fd() as u64);
+        let connection = sys::keep_open(connection);
+        self.journal.set(Field::Connection, connection.as_raw_fd() as u64);
+        let criu = socket_peercred(connection).map(|peer| peer.pid);
+        if let Ok(pidfd) = criu.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())) {
+            self.journal.set(Field::Criu, sys::keep_open(pidfd).as_raw_fd() as u64);
+        }
         self.setup.remove_socket();
         sys::close(self.setup.listener.as_raw_fd());
         self.hold_if_all()
@@ -158,28 +162,8 @@ impl Restorer {
         Ok(true)
     }
 
-    /// Some bytes and what came with them, if there are any now.
     fn receive(&self, bytes: &mut [u8]) -> Result<Option<Message>, Failure> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let connection = self.connection().ok_or(Failure::CriuEnded)?;
-        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        let received = match recvmsg(connection, &mut [IoSliceMut::new(bytes)], &mut ancillary, flags) {
-            Ok(received) if received.bytes == 0 => return Err(Failure::CriuEnded),
-            Ok(received) => received,
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
-            Err(Errno::CONNRESET) => return Err(Failure::CriuEnded),
-            Err(source) => return Err(Failure::Receive { source }),
-        };
-        let mut message = Message { bytes: received.bytes, descriptor: None, sender: None };
-        for part in ancillary.drain() {
-            match part {
-                RecvAncillaryMessage::ScmRights(descriptors) => message.descriptor = descriptors.last(),
-                RecvAncillaryMessage::ScmCredentials(credentials) => message.sender = Some(credentials.pid),
-                _ => {}
-            }
-        }
-        Ok(Some(message))
+        receive(self.connection().ok_or(Failure::CriuEnded)?, bytes)
     }
 
     fn hear_end(&mut self) -> Result<(), Failure> {
@@ -206,4 +190,45 @@ impl Restorer {
             let _ = Fuse::spares(end);
         }
     }
+}
+
+/// Some bytes and what came with them, if there are any now.
+fn receive(connection: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<Option<Message>, Failure> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let received = match recvmsg(connection, &mut [IoSliceMut::new(bytes)], &mut ancillary, flags) {
+        Ok(received) if received.bytes == 0 => return Err(Failure::CriuEnded),
+        Ok(received) => received,
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+        Err(Errno::CONNRESET) => return Err(Failure::CriuEnded),
+        Err(source) => return Err(Failure::Receive { source }),
+    };
+    let mut message = Message { bytes: received.bytes, descriptor: None, sender: None };
+    for part in ancillary.drain() {
+        match part {
+            RecvAncillaryMessage::ScmRights(descriptors) => message.descriptor = descriptors.last(),
+            RecvAncillaryMessage::ScmCredentials(credentials) => message.sender = Some(credentials.pid),
+            _ => {}
+        }
+    }
+    Ok(Some(message))
+}
+
+/// Processes that have handed over memory, or were about to, and that nobody serves: those whose messages were not taken
+/// yet. None can send any more.
+///
+/// Their descriptors stay open, as they are in nobody's hands but these.
+pub(crate) fn unheard_processes(journal: &Journal) -> Vec<OwnedFd> {
+    let Some(connection) = journal.descriptor(Field::Connection) else { return Vec::new() };
+    // Whoever sends from now on is told that nobody listens; what was sent can be read.
+    let _ = shutdown(connection, Shutdown::Read);
+    let mut processes = Vec::new();
+    while let Ok(Some(message)) = receive(connection, &mut [0]) {
+        if let Some(descriptor) = message.descriptor {
+            sys::keep_open(descriptor);
+        }
+        processes.extend(message.sender.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()));
+    }
+    processes
 }

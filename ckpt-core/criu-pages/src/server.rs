@@ -16,7 +16,7 @@ use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use crate::answer::Answerer;
 use crate::failure::Failure;
 use crate::fuse::Fuse;
-use crate::journal::{Field, Journal, NONE};
+use crate::journal::{Field, Journal};
 use crate::keeper;
 use crate::memory::{Fault, Memory};
 use crate::restorer::Restorer;
@@ -100,9 +100,9 @@ impl<'a> Server<'a> {
         shared: &'a Shared,
         keeper: BorrowedFd<'static>,
     ) -> Result<Self, Failure> {
-        let fuse = match journal.get(Field::Fuse) {
-            NONE => Fuse::create().map_err(Failure::system("cannot make a pipe"))?,
-            reader => Fuse::at(sys::borrow(reader as RawFd)),
+        let fuse = match journal.descriptor(Field::Fuse) {
+            None => Fuse::create().map_err(Failure::system("cannot make a pipe"))?,
+            Some(reader) => Fuse::at(reader),
         };
         journal.set(Field::Fuse, fuse.reader().as_raw_fd() as u64);
         setup.publish(journal, None);

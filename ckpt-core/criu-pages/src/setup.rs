@@ -1,7 +1,7 @@
 //! What server and keeper have in common, made before they begin.
 
 use std::fs::{self, File};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -10,9 +10,14 @@ use crate::checkpoint::Checkpoint;
 use crate::failure::{self, Failure};
 use crate::image::Piece;
 use crate::journal::{Field, Journal};
-use crate::kill::kill_all;
+use crate::kill::{end_within, kill_all};
+use crate::restorer;
 use crate::status::{State, Status};
 use crate::sys;
+
+/// CRIU undoes a restore when a process has died. It waits for one forever that dies at the very end, when it has
+/// stopped looking (`ignore_kids`, CRIU, `criu/cr-restore.c`).
+const CRIU_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Setup {
     pub(crate) checkpoint: Checkpoint,
@@ -74,8 +79,14 @@ impl Setup {
     pub(crate) fn give_up_because(&self, journal: &Journal, reason: String) -> ! {
         journal.set(Field::State, State::Failing as u64);
         self.publish(journal, Some(reason.clone()));
-        let pidfds: Vec<BorrowedFd<'_>> = journal.tasks().map(|[pidfd, _]| pidfd).collect();
+        let unheard = restorer::unheard_processes(journal);
+        let pidfds: Vec<BorrowedFd<'_>> =
+            journal.tasks().map(|[pidfd, _]| pidfd).chain(unheard.iter().map(AsFd::as_fd)).collect();
         kill_all(self.cgroup.as_deref(), &pidfds);
+        // Afterwards CRIU is gone, or will not end by itself.
+        if let Some(criu) = journal.descriptor(Field::Criu).filter(|_| journal.get(Field::Since) == 0) {
+            end_within(criu, CRIU_PATIENCE);
+        }
         failure::log(&reason);
         self.remove_socket();
         journal.set(Field::State, State::Failed as u64);
