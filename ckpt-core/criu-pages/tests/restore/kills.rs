@@ -111,3 +111,29 @@ fn privileged_when_both_are_killed_at_once_the_program_is_killed_too() -> Result
     ensure!(ends.dead > 0);
     Ok(())
 }
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_what_is_killed_while_criu_restores_ends_the_restore_or_changes_nothing() -> Result<()> {
+    let checkpointed = Checkpointed::of("check", 16, 2)?;
+    let mut random = Random(6);
+    let mut ends = Ends::default();
+    while ends.kills < 100 {
+        let (restored, killed) = checkpointed.restore_while(|status| {
+            random.pause(40_000);
+            let status = status.read()?;
+            let chosen = random.below(3) as usize;
+            Ok(status.processes.into_iter().take(chosen.max(1)).filter(|&pid| kill(pid)).count())
+        })?;
+        ends.kills += killed;
+        let status = restored.serving.status().wait()?;
+        match (restored.result()?, status.state) {
+            (Some(result), _) if result == "ok" => ends.right += 1,
+            (None, State::Failed | State::Lost) if killed > 0 || restored.id_was_taken() => ends.dead += 1,
+            other => bail!("{other:?} after {ends:?}: {status:?} {:?}", restored.criu),
+        }
+        ensure!(restored.criu.status.success() || status.state != State::Complete);
+    }
+    println!("{ends:?}");
+    Ok(())
+}

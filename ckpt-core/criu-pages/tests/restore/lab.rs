@@ -7,11 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use criu_pages::{Checkpoint, Image, Images, PageServer, Serving};
+use criu_pages::{Checkpoint, Image, Images, PageServer, Serving, State, StatusFile};
 use tempfile::TempDir;
 
 /// Longer takes only what hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// CRIU takes milliseconds.
+const CRIU_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Images of `examples/memory.rs`, waiting.
 pub(crate) struct Checkpointed {
@@ -69,22 +72,55 @@ impl Checkpointed {
 
     /// A server, and a program that runs.
     pub(crate) fn restore(&self) -> Result<Restored> {
-        let restored = self.restore_from(Image::open(&self.pages())?, || Ok(()))?;
+        let mut restored = self.restore_from(Image::open(&self.pages())?, || Ok(()))?;
+        let start = Instant::now();
+        while restored.id_was_taken() && start.elapsed() < PATIENCE {
+            restored = self.restore_from(Image::open(&self.pages())?, || Ok(()))?;
+        }
         succeeded(&restored.criu, &restored.directory.path().join("restore.log"))?;
         Ok(restored)
     }
 
-    /// As [`Self::restore`], with pages of another image, to which `spoil` does something once it is served from.
+    /// As [`Self::restore`], with pages of another image, to which `spoil` does something once it is served from. CRIU
+    /// may fail.
     pub(crate) fn restore_from(&self, pages: Image, spoil: impl FnOnce() -> Result<()>) -> Result<Restored> {
+        let (directory, serving) = self.serve(pages)?;
+        spoil()?;
+        let criu = self.criu(directory.path()).output()?;
+        self.restored(directory, serving, criu)
+    }
+
+    /// As [`Self::restore`], and does something while CRIU works, which may fail.
+    pub(crate) fn restore_while<T>(&self, act: impl FnOnce(&StatusFile) -> Result<T>) -> Result<(Restored, T)> {
+        let (directory, serving) = self.serve(Image::open(&self.pages())?)?;
+        let mut child = self.criu(directory.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let done = act(serving.status())?;
+        // If both are lost, the processes are dead, and CRIU may wait for one of them forever.
+        let start = Instant::now();
+        while child.try_wait()?.is_none() {
+            if start.elapsed() > CRIU_PATIENCE && serving.status().read()?.state == State::Lost {
+                child.kill()?;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        let criu = child.wait_with_output()?;
+        Ok((self.restored(directory, serving, criu)?, done))
+    }
+
+    fn serve(&self, pages: Image) -> Result<(TempDir, Serving)> {
         let _ = fs::remove_file(self.work().join("result"));
         let directory = tempfile::tempdir()?;
         let serving = self.server_from(pages, directory.path())?.start()?;
-        spoil()?;
-        let criu = criu(&["restore", "-d", "--lazy-pages", "-o", "restore.log", "--pidfile", "pid", "-D"])
-            .arg(self.images())
-            .arg("-W")
-            .arg(directory.path())
-            .output()?;
+        Ok((directory, serving))
+    }
+
+    fn criu(&self, directory: &Path) -> Command {
+        let mut command = criu(&["restore", "-d", "--lazy-pages", "-o", "restore.log", "--pidfile", "pid", "-D"]);
+        command.arg(self.images()).arg("-W").arg(directory);
+        command
+    }
+
+    fn restored(&self, directory: TempDir, serving: Serving, criu: Output) -> Result<Restored> {
         let pid = fs::read_to_string(directory.path().join("pid")).unwrap_or_default();
         Ok(Restored {
             serving,
@@ -113,6 +149,12 @@ impl Restored {
         wait_until("the program ends", || self.result.exists() || !program_is_alive(self.pid))?;
         wait_until("the program ends", || !program_is_alive(self.pid))?;
         Ok(self.result.exists().then(|| fs::read_to_string(&self.result)).transpose()?)
+    }
+
+    /// The lab's process IDs come round soon, and the program needs its own.
+    pub(crate) fn id_was_taken(&self) -> bool {
+        let log = fs::read_to_string(self.directory.path().join("restore.log")).unwrap_or_default();
+        log.contains("File exists")
     }
 
     /// Nothing is left in CRIU's directory but what CRIU wrote.
