@@ -1,5 +1,8 @@
 //! What `spec.dump` grants: the OCI runtime specification as podman had completed it.
 
+mod annotations;
+mod devices;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -7,6 +10,8 @@ use serde::Deserialize;
 use super::config::Config;
 use super::{Forgery, Host, Privilege};
 use crate::archive::SPEC_DUMP;
+use crate::container::mount::Mount;
+use devices::{Device, Resources};
 
 /// podman's default capabilities (containers.conf(5), `default_capabilities`).
 const DEFAULT_CAPABILITIES: [&str; 11] = [
@@ -48,35 +53,6 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 /// Limits that podman sets by default.
 const DEFAULT_RLIMITS: [&str; 2] = ["RLIMIT_NOFILE", "RLIMIT_NPROC"];
 
-/// Annotations that runtimes, podman or systemd act upon, by their beginning.
-const ACTED_UPON: [&str; 7] = [
-    "run.oci.",
-    "org.criu.",
-    "org.systemd.property.",
-    "io.podman.annotations.",
-    "io.katacontainers.",
-    "io.containers.",
-    "module.wasm.",
-];
-
-/// Those of them that containers with nothing special have, or that are shown as another privilege.
-const HARMLESS: [&str; 7] = [
-    "io.podman.annotations.autoremove",
-    "io.podman.annotations.init",
-    "io.podman.annotations.privileged",
-    "io.podman.annotations.publish-all",
-    "io.podman.annotations.seccomp",
-    "org.systemd.property.KillSignal",
-    "org.systemd.property.TimeoutStopUSec",
-];
-
-/// runc reads CRIU's configuration there, which can name a script for CRIU to run (runc, docs/checkpoint).
-const CRIU_CONFIG: &str = "org.criu.config";
-/// podman removes this file with the container.
-const CID_FILE: &str = "io.podman.annotations.cid-file";
-/// crun writes what hooks print there (crun(1)).
-const HOOK_OUTPUTS: [&str; 2] = ["run.oci.hooks.stdout", "run.oci.hooks.stderr"];
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Spec {
@@ -108,16 +84,6 @@ struct Rlimit {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Mount {
-    destination: String,
-    #[serde(rename = "type")]
-    kind: String,
-    source: String,
-    options: Vec<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
 struct Hook {
     path: String,
     args: Vec<String>,
@@ -144,32 +110,6 @@ struct Namespace {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Device {
-    path: String,
-    #[serde(rename = "type")]
-    kind: String,
-    major: i64,
-    minor: i64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Resources {
-    devices: Vec<DeviceRule>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct DeviceRule {
-    allow: bool,
-    #[serde(rename = "type")]
-    kind: String,
-    major: Option<i64>,
-    minor: Option<i64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Seccomp {
     default_action: String,
@@ -178,9 +118,9 @@ struct Seccomp {
 impl Spec {
     pub(super) fn privileges(&self, config: &Config, host: &Host) -> Vec<Privilege> {
         let mut privileges = self.hooks();
-        privileges.extend(self.annotations());
+        privileges.extend(annotations::privileges(&self.annotations));
         privileges.extend(self.mounts(config));
-        privileges.extend(self.devices());
+        privileges.extend(devices::privileges(&self.linux.devices, &self.linux.resources));
         privileges.extend(self.capabilities());
         privileges.extend(self.namespaces(config));
         privileges.extend(self.unconfined(host));
@@ -207,66 +147,21 @@ impl Spec {
         hooks.map(program).collect()
     }
 
-    fn annotations(&self) -> Vec<Privilege> {
-        let acted_upon = |name: &str| ACTED_UPON.iter().any(|prefix| name.starts_with(prefix));
-        let shown = self.annotations.iter().filter(|(name, _)| acted_upon(name) && !HARMLESS.contains(&name.as_str()));
-        let privilege = |(name, value): (&String, &String)| {
-            let (name, value) = (name.clone(), value.clone());
-            match name.as_str() {
-                CRIU_CONFIG => {
-                    Privilege::HostProgram { when: format!("CRIU's configuration by {name}"), command: value }
-                }
-                CID_FILE => Privilege::HostFile { field: name, path: value },
-                _ if HOOK_OUTPUTS.contains(&name.as_str()) => Privilege::HostFile { field: name, path: value },
-                _ => Privilege::Option { name, value },
-            }
-        };
-        shown.map(privilege).collect()
-    }
-
     /// What stands at a named volume's mount point is covered by the volume: podman mounts that last.
     fn mounts(&self, config: &Config) -> Vec<Privilege> {
         let is_podmans = |mount: &Mount| {
             let destination = mount.destination.as_str();
             PODMANS_MOUNTS.contains(&destination) || config.has_volume_at(destination)
         };
-        let is_bind = |mount: &Mount| mount.options.iter().any(|option| matches!(option.as_str(), "bind" | "rbind"));
+        let is_bind = |mount: &Mount| mount.has_option("bind") || mount.has_option("rbind");
         let is_hosts = |mount: &Mount| is_bind(mount) || !OWN_FILE_SYSTEMS.contains(&mount.kind.as_str());
         let privilege = |mount: &Mount| Privilege::HostMount {
             source: mount.source.clone(),
             destination: mount.destination.clone(),
-            read_only: mount.options.iter().any(|option| option == "ro"),
+            read_only: mount.has_option("ro"),
             options: mount.options.clone(),
         };
         self.mounts.iter().filter(|mount| is_hosts(mount) && !is_podmans(mount)).map(privilege).collect()
-    }
-
-    fn devices(&self) -> Vec<Privilege> {
-        let node = |device: &Device| Privilege::Device {
-            path: device.path.clone(),
-            number: format!("{} {}:{}", device.kind, device.major, device.minor),
-        };
-        let nodes: Vec<Privilege> = self.linux.devices.iter().map(node).collect();
-        let allowed = self.linux.resources.devices.iter().filter(|rule| rule.allow);
-        let is_all =
-            |rule: &DeviceRule| rule.major.is_none_or(|major| major < 0) && rule.minor.is_none_or(|minor| minor < 0);
-        let number = |number: Option<i64>| number.filter(|number| *number >= 0).map_or("*".into(), |it| it.to_string());
-        let rule = |rule: &DeviceRule| match is_all(rule) {
-            true => Privilege::AllDevices,
-            false => Privilege::Device {
-                path: "allowed:".into(),
-                number: format!("{} {}:{}", rule.kind, number(rule.major), number(rule.minor)),
-            },
-        };
-        // A device's own rule says nothing new.
-        let is_new = |privilege: &Privilege| match privilege {
-            Privilege::Device { number, .. } => {
-                !nodes.iter().any(|node| matches!(node, Privilege::Device { number: known, .. } if known == number))
-            }
-            _ => true,
-        };
-        let rules: Vec<Privilege> = allowed.map(rule).filter(is_new).collect();
-        nodes.iter().cloned().chain(rules).collect()
     }
 
     fn capabilities(&self) -> Option<Privilege> {
@@ -304,7 +199,7 @@ impl Spec {
         let is_in = |paths: &[String], path: &str| paths.iter().any(|listed| listed == path);
         let open = MASKED.iter().filter(|path| !is_in(masked, path));
         let writable = READ_ONLY.iter().filter(|path| !is_in(read_only, path) && !is_in(masked, path));
-        let is_writable = |mount: &&Mount| mount.kind == "sysfs" && !mount.options.iter().any(|option| option == "ro");
+        let is_writable = |mount: &&Mount| mount.kind == "sysfs" && !mount.has_option("ro");
         let sysfs = self.mounts.iter().filter(is_writable).map(|mount| mount.destination.clone());
         let paths: Vec<String> = open.chain(writable).map(|path| (*path).to_owned()).chain(sysfs).collect();
         (!paths.is_empty()).then_some(Privilege::Unmasked { paths })

@@ -14,20 +14,12 @@ use serde::Deserialize;
 use super::Obstacle;
 use crate::archive::ArchiveError;
 use crate::archive::dumps::{self, Dumps};
+use crate::container::mount::Mount;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Spec {
     mounts: Vec<Mount>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Mount {
-    destination: String,
-    #[serde(rename = "type")]
-    kind: String,
-    source: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
