@@ -13,6 +13,7 @@
 //!
 //! What podman itself replaces (`staticDir`, `ShmDir`, `logPath`, `secretsPath`, the root, the cgroup's path) stays.
 
+mod networks;
 mod userdata;
 
 use std::path::{Path, PathBuf};
@@ -58,7 +59,7 @@ impl Dumps {
         if config.text("cgroupParent").is_some_and(|parent| CGROUP_PARENTS.contains(&parent)) {
             config.remove("cgroupParent");
         }
-        say_networks_twice(&mut config);
+        networks::tell_in_both_forms(&mut config);
         let secret_files = secret_files(&spec);
         drop_files_of_podman(&mut spec);
         Dumps { path: path.to_owned(), config, spec, secret_files }
@@ -188,30 +189,6 @@ fn secret_files(spec: &Json) -> Vec<String> {
     let file = |mount: &Json| mount.text("destination")?.strip_prefix(SECRETS).map(str::to_owned);
     let files = spec.items("mounts").iter().filter(is_secret).filter_map(file);
     files.filter(|file| userdata::is_plain(&format!("/{file}"))).collect()
-}
-
-/// Until 5, podman knew networks by their names alone; since 6, in an order as well. None knows the other's field.
-fn say_networks_twice(config: &mut Json) {
-    let (named, ordered) = ("newNetworks", "orderedNetworks");
-    match (config.entries(named).is_empty(), config.items(ordered).is_empty()) {
-        (true, false) => {
-            let pairs = config.items(ordered).iter().filter_map(|network| {
-                let mut options = network.clone();
-                let name = options.remove("name")?.into_text()?;
-                Some((name, options))
-            });
-            config.set(named, Json::Object(pairs.collect()));
-        }
-        (false, true) => {
-            let networks = config.entries(named).into_iter().map(|(name, options)| {
-                let mut network = options.clone();
-                network.set("name", Json::Text(name.to_owned()));
-                network
-            });
-            config.set(ordered, Json::List(networks.collect()));
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]
