@@ -10,6 +10,7 @@
 //!
 //! A killed checkpoint leaves neither a name nor a file of its archive (O_TMPFILE), and its hook has CRIU undo the dump.
 
+mod dead_journals;
 mod freezer;
 pub(crate) mod half_made;
 pub(crate) mod journal;
@@ -62,28 +63,42 @@ pub(crate) fn recover(
         recover_session(engine, &folder, waiting).map_err(failed)?;
     }
     session::clear_scratch()?;
-    for journal in journal::dead(storage.graph_root(), waiting) {
+    for journal in dead_journals::find(storage.graph_root(), waiting) {
         go_on()?;
-        let bundle =
-            journal.container().map(|id| storage.graph_root().join("overlay-containers").join(id).join("userdata"));
-        work::wait_for_end_of(Work::Restore(&journal.begun.session), bundle.as_deref(), waiting).map_err(failed)?;
-        let found = HalfMade::find(engine, storage, &journal);
-        match found.and_then(|left| left.remove_unless_it_has_run(engine, waiting)) {
-            Ok(Removed::All) => journal.end(),
-            // The next run tries again.
-            Ok(Removed::ButNetworks) => {}
-            Err(error) => {
-                go_on()?;
-                waiting.warning(&format!(
-                    "a restore of {} was killed, and what it had made cannot be removed: {error}",
-                    journal.begun.name
-                ));
-            }
-        }
+        recover_restore(engine, storage, journal, waiting).map_err(failed)?;
     }
     mount_points::remove_unused();
     arrival::forget(|id| storage.container(id).is_ok_and(|container| container.is_none()));
     go_on()
+}
+
+/// Removes what the restore of `journal` had made when it was killed. A failure is told as a warning.
+///
+/// # Errors
+/// That the interrupt was raised.
+fn recover_restore(
+    engine: &dyn Engine,
+    storage: &ContainersStorage,
+    journal: Journal,
+    waiting: &mut Waiting<'_>,
+) -> io::Result<()> {
+    let bundle =
+        journal.container().map(|id| storage.graph_root().join("overlay-containers").join(id).join("userdata"));
+    work::wait_for_end_of(Work::Restore(&journal.begun.session), bundle.as_deref(), waiting)?;
+    let found = HalfMade::find(engine, storage, &journal);
+    match found.and_then(|left| left.remove_unless_it_has_run(engine, waiting)) {
+        Ok(Removed::All) => journal.end(),
+        // The next run tries again.
+        Ok(Removed::ButNetworks) => {}
+        Err(_) if waiting.interrupt.is_some_and(Interrupt::is_raised) => return Err(interrupted()),
+        Err(error) => {
+            waiting.warning(&format!(
+                "a restore of {} was killed, and what it had made cannot be removed: {error}",
+                journal.begun.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Removes the names that a killed CRIU gave open files of the container `id`.

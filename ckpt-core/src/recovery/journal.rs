@@ -12,10 +12,10 @@
 //! These lines, and not times or names, prove what is ours. podman chooses no ID that is told in advance, and makes no
 //! volume that is there.
 
-use std::ffi::OsStr;
+mod records;
+
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -23,14 +23,17 @@ use std::time::{Duration, SystemTime};
 use layerfs::Container;
 
 use rustix::fs::{FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, fcntl_setfl, flock, futimens};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use crate::host::session;
 use crate::host::waiting::Waiting;
-use crate::host::{processes, session};
+pub(crate) use records::Begun;
+pub(super) use records::begun_in;
+use records::{Folder, Made, line};
 
 /// How names of journals begin.
-const PREFIX: &str = "ckpt-restore-";
+pub(super) const PREFIX: &str = "ckpt-restore-";
 
 /// How long podman may go on making things after the last sign of life of a run that is killed: podman gets a SIGTERM
 /// then, and finishes what it is at.
@@ -46,61 +49,6 @@ pub struct JournalError {
     source: io::Error,
 }
 
-/// What a restore is about to make.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Begun {
-    /// The container's name.
-    pub(crate) name: String,
-    /// Its ID; older versions did not know that of a container with a new name.
-    pub(crate) id: Option<String>,
-    /// Whether nobody else knows that ID, since this run made it up.
-    #[serde(default)]
-    pub(crate) has_new_id: bool,
-    /// Volumes that are not there yet.
-    pub(crate) volumes: Vec<String>,
-    /// Whether podman makes volumes of its own with the container, and removes them with it.
-    #[serde(default)]
-    pub(crate) anonymous_volumes: bool,
-    /// Networks in which podman leases addresses for it.
-    #[serde(default)]
-    pub(crate) networks: Vec<String>,
-    /// The folder of its session, which podman's arguments name.
-    pub(crate) session: PathBuf,
-}
-
-impl Begun {
-    /// Name of a container that has the volumes for a moment and never runs (`restore/used_volumes.rs`). One of a killed run has
-    /// to be removed before them.
-    pub(crate) fn helper(&self) -> String {
-        format!("ckpt-volumes-{}", self.session.file_name().unwrap_or_default().to_string_lossy())
-    }
-}
-
-/// A container that podman has made for this run.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-struct Made {
-    #[serde(rename = "made")]
-    id: String,
-    /// Its layer, which podman named by lot; older versions did not note it.
-    #[serde(default)]
-    layer: Option<String>,
-}
-
-/// The folder of a volume's data.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-struct Folder {
-    volume: String,
-    inode: u64,
-    born: SystemTime,
-}
-
-impl Folder {
-    fn of(volume: &str, data: &Path) -> io::Result<Self> {
-        let metadata = fs::metadata(data)?;
-        Ok(Folder { volume: volume.to_owned(), inode: metadata.ino(), born: metadata.created()? })
-    }
-}
-
 /// The journal of a restore under way, or of a dead one.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -110,7 +58,7 @@ pub(crate) struct Journal {
     pub(crate) begun: Begun,
     made: Option<Made>,
     /// Volumes that podman said it made.
-    volumes: Vec<String>,
+    pub(super) volumes: Vec<String>,
     folders: Vec<Folder>,
 }
 
@@ -140,6 +88,22 @@ impl Journal {
 
     fn new(file: File, path: PathBuf, begun: Begun) -> Self {
         Journal { file, path, begun, made: None, volumes: Vec::new(), folders: Vec::new() }
+    }
+
+    /// The journal in `file`, whose `text` says what was `begun` and what became of it.
+    pub(super) fn resume(file: File, path: PathBuf, begun: Begun, text: &str) -> Self {
+        let mut journal = Journal::new(file, path, begun);
+        // A line that is no whole one says nothing.
+        for line in text.lines().skip(1) {
+            if let Ok(made) = serde_json::from_str(line) {
+                journal.made = Some(made);
+            } else if let Ok(folder) = serde_json::from_str(line) {
+                journal.folders.push(folder);
+            } else if journal.begun.volumes.iter().any(|volume| volume == line) {
+                journal.volumes.push(line.to_owned());
+            }
+        }
+        journal
     }
 
     /// Says that the run still lives, and has not seen what it makes.
@@ -243,81 +207,27 @@ impl Journal {
     }
 }
 
-fn line(value: &impl Serialize) -> Vec<u8> {
-    let mut line = serde_json::to_vec(value).expect("a journal is JSON");
-    line.push(b'\n');
-    line
-}
-
-/// Journals whose runs are dead, until an interrupt is raised. Call it with all sessions locked.
-pub(crate) fn dead(graph_root: &Path, waiting: &mut Waiting<'_>) -> Vec<Journal> {
-    let entries = fs::read_dir(graph_root).into_iter().flatten().flatten();
-    let is_journal = |name: &OsStr| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
-    let paths = entries.filter(|entry| is_journal(&entry.file_name())).map(|entry| entry.path());
-    paths.filter_map(|path| open_dead(path, waiting).ok().flatten()).collect()
-}
-
-fn open_dead(path: PathBuf, waiting: &mut Waiting<'_>) -> io::Result<Option<Journal>> {
-    let mut file = File::options().read(true).append(true).open(&path)?;
-    let lock = || flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-    let mut text = String::new();
-    if !lock() {
-        (&file).read_to_string(&mut text)?;
-        // Its run may be dead all the same, and a podman that makes a volume for it about to say so.
-        let Some(begun) = begun_in(&text).filter(|begun| session::is_over(&begun.session)) else { return Ok(None) };
-        let told = || format!("podman makes a volume for a restore of {} that was killed", begun.name);
-        if !processes::until(waiting, told, lock)? {
-            return Ok(None);
-        }
-        file.rewind()?;
-        text.clear();
-    }
-    file.read_to_string(&mut text)?;
-    let Some(begun) = begun_in(&text) else {
-        // Its run died before it had written it, and so before it began.
-        fs::remove_file(path)?;
-        return Ok(None);
-    };
-    let mut journal = Journal::new(file, path, begun);
-    // A line that is no whole one says nothing.
-    for line in text.lines().skip(1) {
-        if let Ok(made) = serde_json::from_str(line) {
-            journal.made = Some(made);
-        } else if let Ok(folder) = serde_json::from_str(line) {
-            journal.folders.push(folder);
-        } else if journal.begun.volumes.iter().any(|volume| volume == line) {
-            journal.volumes.push(line.to_owned());
-        }
-    }
-    Ok(Some(journal))
-}
-
-fn begun_in(text: &str) -> Option<Begun> {
-    serde_json::from_str(text.lines().next()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Silent;
 
     fn begun() -> Begun {
         let (name, session) = ("web".to_owned(), PathBuf::from("/run/ckpt/abc"));
         Begun { name, id: Some("0123".to_owned()), volumes: vec!["data".to_owned()], session, ..Begun::default() }
     }
 
-    /// A journal as a run leaves it that wrote `lines`.
-    fn left(lines: &[u8]) -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(format!("{PREFIX}x.json"));
-        fs::write(&path, lines).unwrap();
-        (folder, path)
+    /// The journal of a run that wrote `lines`.
+    fn read(lines: &[&[u8]]) -> Journal {
+        let (folder, text) = (tempfile::tempdir().unwrap(), lines.concat());
+        let path = folder.path().join("x.json");
+        fs::write(&path, &text).unwrap();
+        opened(&path)
     }
 
-    /// The journal of a dead run that wrote `lines`.
-    fn read(lines: &[&[u8]]) -> Journal {
-        let (folder, _) = left(&lines.concat());
-        dead_in(folder.path()).pop().unwrap()
+    fn opened(path: &Path) -> Journal {
+        let text = fs::read_to_string(path).unwrap();
+        let file = File::options().read(true).append(true).open(path).unwrap();
+        Journal::resume(file, path.to_owned(), begun_in(&text).unwrap(), &text)
     }
 
     fn container(id: &str, layer: &str) -> Container {
@@ -326,24 +236,6 @@ mod tests {
     }
 
     const NOWHERE: &str = "/nonexistent";
-
-    fn dead_in(folder: &Path) -> Vec<Journal> {
-        dead(folder, &mut Waiting::new(None, &mut Silent))
-    }
-
-    fn only_dead(path: &Path) -> Journal {
-        open_dead(path.to_owned(), &mut Waiting::new(None, &mut Silent)).unwrap().unwrap()
-    }
-
-    #[test]
-    fn a_dead_runs_journal_tells_what_it_was_to_make() {
-        let (folder, path) = left(&line(&begun()));
-        let journals = dead_in(folder.path());
-        assert_eq!(journals.len(), 1);
-        assert_eq!(journals[0].begun, begun());
-        journals.into_iter().for_each(Journal::end);
-        assert!(!path.exists());
-    }
 
     #[test]
     fn a_noted_container_is_known_by_id_and_layer() {
@@ -382,50 +274,16 @@ mod tests {
 
     #[test]
     fn a_volume_that_was_to_be_filled_is_known_by_its_folder() {
-        let (folder, path) = left(&[&line(&begun())[..], b"data\n"].concat());
-        let data = folder.path().join("_data");
+        let folder = tempfile::tempdir().unwrap();
+        let (path, data) = (folder.path().join("x.json"), folder.path().join("_data"));
+        fs::write(&path, [&line(&begun())[..], b"data\n"].concat()).unwrap();
         fs::create_dir(&data).unwrap();
-        only_dead(&path).will_fill("data", &data).unwrap();
+        opened(&path).will_fill("data", &data).unwrap();
         fs::write(data.join("half"), "").unwrap();
-        assert!(only_dead(&path).is_maker_of_volume("data", &data));
+        assert!(opened(&path).is_maker_of_volume("data", &data));
         fs::remove_dir_all(&data).unwrap();
         fs::create_dir(&data).unwrap();
-        assert!(!only_dead(&path).is_maker_of_volume("data", &data), "another of the same name");
-    }
-
-    #[test]
-    fn a_living_runs_journal_is_left_to_it() {
-        let session = tempfile::tempdir().unwrap();
-        let (folder, path) = left(&line(&Begun { session: session.path().to_owned(), ..begun() }));
-        let lives = File::open(session.path()).unwrap();
-        flock(&lives, FlockOperation::LockExclusive).unwrap();
-        let run = File::open(&path).unwrap();
-        flock(&run, FlockOperation::LockExclusive).unwrap();
-        assert!(dead_in(folder.path()).is_empty());
-        assert!(path.exists());
-        drop(run);
-        assert_eq!(dead_in(folder.path()).len(), 1);
-    }
-
-    #[test]
-    fn a_dead_runs_journal_waits_for_the_podman_that_makes_its_volume() {
-        let (folder, path) = left(&line(&begun()));
-        let podman = File::options().append(true).open(&path).unwrap();
-        flock(&podman, FlockOperation::LockExclusive).unwrap();
-        let journal = thread::scope(|scope| {
-            let found = scope.spawn(|| dead_in(folder.path()).pop().unwrap());
-            (&podman).write_all(b"data\n").unwrap();
-            drop(podman);
-            found.join().unwrap()
-        });
-        assert_eq!(journal.volumes, ["data"]);
-    }
-
-    #[test]
-    fn a_journal_that_was_not_written_to_its_end_goes() {
-        let (folder, path) = left(br#"{"name":"we"#);
-        assert!(dead_in(folder.path()).is_empty());
-        assert!(!path.exists());
+        assert!(!opened(&path).is_maker_of_volume("data", &data), "another of the same name");
     }
 
     #[test]
