@@ -5,15 +5,19 @@
 //!            └ some of it taken into the draft: rates ───────┘
 //! ```
 
+mod census;
 mod dirty;
 mod tree;
+mod trial;
 
 use std::io;
 use std::time::Duration;
 
 use super::plan::CheckpointPlan;
 use super::volume::Transfer;
-use tree::{Census, Fate, Rates, Tree, look};
+use census::{Census, Fate};
+use tree::look;
+use trial::{Rates, Tree};
 
 /// Memory at /dev/shm is always copied; less than this is not worth a word, bytes.
 const LITTLE_MEMORY: u64 = 64 << 20;
@@ -79,7 +83,7 @@ impl Estimate {
         }
         self.copied_bytes += census.told_bytes;
         self.extents += census.extents;
-        self.time += census.time(rates, headroom);
+        self.time += rates.time(&census, headroom);
     }
 
     /// What is worth a word; `None` where everything large is cloned in a moment.
@@ -118,7 +122,7 @@ mod tests {
         ];
         for (census, milliseconds, used) in cases {
             let mut headroom = 1_000_000_000;
-            let time = census.time(&RATES, &mut headroom);
+            let time = RATES.time(&census, &mut headroom);
             assert_eq!((time.as_millis(), headroom), (milliseconds, 1_000_000_000 - used), "{census:?}");
         }
     }
