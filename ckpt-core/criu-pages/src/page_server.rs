@@ -82,7 +82,8 @@ impl PageServer {
     /// Listens, and leaves two processes behind that serve; they are children of init, in a session of their own, and
     /// hold nothing of this process but the images.
     ///
-    /// It forks without another program: call it before there are threads that may hold locks other than the allocator's,
+    /// It forks without another program, so what memory this process has, those have as well, unless it is changed: call
+    /// it early. Also call it before there are threads that may hold locks other than the allocator's,
     /// best before there are any.
     ///
     /// # Errors

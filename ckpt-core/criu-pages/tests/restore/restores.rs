@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::lab::{Checkpointed, criu, run, server_is_alive, succeeded, wait_until};
 use anyhow::{Result, ensure};
 use criu_pages::{Image, State, StatusFile};
+use half_readable::HalfReadable;
 use tempfile::TempDir;
 
 fn arrives_right(what: &str, mebibytes: usize, threads: usize) -> Result<()> {
@@ -68,9 +69,9 @@ fn privileged_a_truncated_image_kills_the_program_and_is_named() -> Result<()> {
 fn privileged_an_error_of_the_disk_kills_the_program_and_is_named() -> Result<()> {
     let checkpointed = Checkpointed::of("check", 128, 2)?;
     let bytes = fs::read(checkpointed.pages())?;
-    let memory = half_readable::memory(&bytes)?;
+    let memory = HalfReadable::of(&bytes)?;
     // The kernel reads this file with EIO where there is no memory (`mem_rw`, fs/proc/base.c).
-    let image = Image::new(Arc::new(File::open("/proc/self/mem")?), memory, bytes.len() as u64);
+    let image = Image::new(Arc::new(File::open("/proc/self/mem")?), memory.address(), bytes.len() as u64);
     let restored = checkpointed.restore_from(image, || Ok(()))?;
     let status = restored.serving.status().wait()?;
     ensure!(status.state == State::Failed, "{status:?}");
@@ -81,21 +82,40 @@ fn privileged_an_error_of_the_disk_kills_the_program_and_is_named() -> Result<()
 
 #[allow(unsafe_code)]
 mod half_readable {
+    use std::ffi::c_void;
     use std::ptr;
 
     use anyhow::Result;
     use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
-    /// Where the first half of these bytes is, and nothing behind it.
-    pub(super) fn memory(bytes: &[u8]) -> Result<u64> {
-        let half = bytes.len() / 2 / 4096 * 4096;
-        // SAFETY: a new mapping, into which its first half fits; nobody refers to the second.
-        unsafe {
-            let start =
-                mmap_anonymous(ptr::null_mut(), bytes.len(), ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)?;
-            ptr::copy_nonoverlapping(bytes.as_ptr(), start.cast(), half);
-            munmap(start.byte_add(half), bytes.len() - half)?;
-            Ok(start.addr() as u64)
+    /// The first half of some bytes, and nothing behind it.
+    pub(super) struct HalfReadable {
+        start: *mut c_void,
+        half: usize,
+    }
+
+    impl HalfReadable {
+        pub(super) fn of(bytes: &[u8]) -> Result<Self> {
+            let half = bytes.len() / 2 / 4096 * 4096;
+            let protection = ProtFlags::READ | ProtFlags::WRITE;
+            // SAFETY: a new mapping, into which its first half fits; nobody refers to the second.
+            unsafe {
+                let start = mmap_anonymous(ptr::null_mut(), bytes.len(), protection, MapFlags::PRIVATE)?;
+                ptr::copy_nonoverlapping(bytes.as_ptr(), start.cast(), half);
+                munmap(start.byte_add(half), bytes.len() - half)?;
+                Ok(Self { start, half })
+            }
+        }
+
+        pub(super) fn address(&self) -> u64 {
+            self.start.addr() as u64
+        }
+    }
+
+    impl Drop for HalfReadable {
+        fn drop(&mut self) {
+            // SAFETY: nobody refers to it.
+            unsafe { munmap(self.start, self.half) }.expect("it is mapped");
         }
     }
 }
