@@ -1,13 +1,13 @@
-//! The checkpoint archive: what its members are called, what they say, and the archive opened for reading.
+//! The checkpoint archive: the names of its members, what they say, and how it is read.
 //!
-//! | room | holds |
+//! | module | what it is for |
 //! |---|---|
 //! | `names` | the members' names |
-//! | `opened` | an archive opened for reading, whatever compresses or streams it |
+//! | `opened` | an archive opened for reading, also a compressed or streamed one |
 //! | `container_config`, `dumps` | `config.dump` and `spec.dump` |
-//! | `manifest`, `supplement` | `ckpt.json`, and what of a diff tar has no member for |
-//! | `limits` | how much of an archive a restore takes, and so a checkpoint makes |
-//! | `compression` | of a whole archive |
+//! | `manifest`, `supplement` | `ckpt.json`, and the changes that a tar archive has no member for |
+//! | `limits` | how large an archive a restore accepts, and so a checkpoint makes |
+//! | `compression` | how a whole archive is compressed |
 
 pub mod compression;
 mod container_config;

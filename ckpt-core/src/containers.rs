@@ -1,4 +1,4 @@
-//! Which containers podman has.
+//! Lists the containers that podman has.
 
 use serde::Deserialize;
 

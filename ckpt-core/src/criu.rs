@@ -1,5 +1,5 @@
-//! CRIU: how it is configured and called back, what it leaves at work and in files, and the English of its logs. It knows
-//! no engine.
+//! CRIU: how it is configured, how it calls back, what it leaves behind when it is killed, and what its logs mean.
+//! Nothing here knows an engine.
 
 pub(crate) mod arrival;
 pub(crate) mod configuration;

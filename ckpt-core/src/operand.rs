@@ -1,4 +1,4 @@
-//! What a word on the command line means: an archive, a mount point, a container.
+//! Finds out whether a word on the command line names an archive, a mount point or a container.
 
 use std::path::{Path, PathBuf};
 

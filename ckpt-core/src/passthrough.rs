@@ -1,4 +1,4 @@
-//! podman itself, for what it alone can do.
+//! Runs podman itself, for what it alone can do.
 
 use std::ffi::OsString;
 
@@ -18,8 +18,8 @@ pub enum PassthroughError {
     Child(#[from] ChildError),
 }
 
-/// Runs `podman` with `arguments` to its end, which an interrupt brings about by SIGTERM; gives what it said, of success
-/// or failure.
+/// Runs `podman` with `arguments` to its end, which an interrupt brings about by SIGTERM; gives what it said, of
+/// success or failure.
 ///
 /// # Errors
 /// [`PassthroughError`]; that podman failed is none.

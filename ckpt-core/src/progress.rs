@@ -1,4 +1,4 @@
-//! What a caller may show while the work goes on.
+//! What a caller is told while the work goes on.
 
 use aligntar::Transferred;
 
@@ -15,7 +15,7 @@ pub enum Phase {
     Export,
     /// The archive is compressed, or copied to where it belongs.
     Deliver,
-    /// A compressed archive is unpacked beside the container storage.
+    /// A compressed archive is unpacked on the container storage's file system.
     Decompress,
     /// podman creates the container.
     Create,
@@ -27,7 +27,7 @@ pub enum Phase {
     Memory,
 }
 
-/// Told of what happens; every method may be left as it is.
+/// Is told of what happens. Each method does nothing by default.
 pub trait Progress {
     /// Another phase begins.
     fn phase(&mut self, _phase: Phase) {}

@@ -3,12 +3,13 @@
 //! | killed | leaves | it is known by |
 //! |---|---|---|
 //! | checkpoint | a session folder; a frozen cgroup, and names that CRIU gave files (`link_remaps`), if CRIU went down as well | the folder, whose lock is free |
-//! | restore | a session folder; a container that never ran, its volumes; processes that podman does not know; CRIU's mount points in `/tmp` | the journal beside the storage, whose lock is free |
+//! | restore | a session folder; a container that never ran, its volumes; processes that podman does not know; CRIU's mount points in `/tmp` | the journal in the storage's folder, whose lock is free |
 //!
-//! What is put right is proved to be a dead run's, by marks that it left: the lock of its folder and journal, a container's
+//! Nothing is removed unless a mark proves that a dead run made it: the lock of its folder and journal, a container's
 //! ID and layer, the folder of a volume (`journal`), a file that its CRIU has open (`work`).
 //!
-//! A killed checkpoint leaves neither a name nor a file of its archive (O_TMPFILE), and its hook has CRIU undo the dump.
+//! A killed checkpoint leaves neither a name nor a file of its archive (O_TMPFILE), and its hook has CRIU undo the
+//! dump.
 
 mod dead_journals;
 mod freezer;
@@ -43,8 +44,8 @@ use crate::progress::Progress;
 
 /// Puts right what killed runs left, with this `storage`. Others who want to, wait: afterwards it is done for them too.
 ///
-/// What cannot be put right is told as a warning, and tried again by the next run, as is what the `interrupt` leaves: it
-/// should end the calls of the `engine` as well, for which there is no other limit.
+/// What cannot be put right is told as a warning, and tried again by the next run, as is what the `interrupt` leaves:
+/// it should end the calls of the `engine` as well, for which there is no other limit.
 pub(crate) fn recover(
     engine: &dyn Engine,
     storage: &ContainersStorage,

@@ -19,7 +19,7 @@ pub enum Compression {
     Zstd,
 }
 
-/// zstd's own middle way, as podman uses it.
+/// zstd's default level, which podman uses as well.
 const ZSTD_LEVEL: i32 = 3;
 
 impl Compression {

@@ -1,5 +1,7 @@
-//! `config.dump` and `spec.dump` as podman gets them at a restore: what merely says where things lay on the host of the
-//! checkpoint is put right, so that only what asks for something is left to be judged (see [`crate::container::privileges`]).
+//! `config.dump` and `spec.dump` as podman gets them at a restore.
+//!
+//! Some fields only say where things lay on the host of the checkpoint. They are adapted to this host. What is left
+//! asks for something, and is judged (see [`crate::container::privileges`]).
 //!
 //! | in the archive | podman gets |
 //! |---|---|
@@ -32,7 +34,7 @@ const CGROUP_PARENTS: [&str; 2] = ["/libpod_parent", "machine.slice"];
 /// Where podman mounts secrets, unless it is told another place.
 const SECRETS: &str = "/run/secrets/";
 
-/// Both members, put right.
+/// Both members, adapted to this host.
 #[derive(Clone, Debug)]
 pub(crate) struct Dumps {
     /// The archive's, for messages.
@@ -51,7 +53,7 @@ impl Dumps {
         Ok(Self::for_this_host(archive.path(), archive.dump(CONFIG_DUMP)?, archive.dump(SPEC_DUMP)?))
     }
 
-    /// These, put right; messages call their archive `path`.
+    /// Adapts `config` and `spec`; messages call their archive `path`.
     pub(crate) fn for_this_host(path: &Path, mut config: Json, mut spec: Json) -> Self {
         drop_pid_files(&mut config);
         drop_shm(&mut config);
@@ -101,8 +103,9 @@ impl Dumps {
         self.config.set(name, Json::Text(text.to_owned()));
     }
 
-    /// Has what lies behind symbolic links mounted: CRIU mounts the link itself, which cannot be done (`open_tree` with
-    /// AT_SYMLINK_NOFOLLOW in criu/mount-v2.c), while the runtimes follow it. `podman run --init` mounts a link on Debian.
+    /// Replaces each source that is a symbolic link by what it leads to. The runtimes follow such a link. CRIU tries to
+    /// mount the link itself, and fails (`open_tree` with AT_SYMLINK_NOFOLLOW in criu/mount-v2.c). `podman run --init`
+    /// mounts a link on Debian.
     pub(crate) fn follow_links(&mut self) {
         for mount in self.spec.items_mut("mounts").into_iter().flatten() {
             let source = mount.text("source").filter(|_| mount.text("type") == Some("bind")).map(Path::new);
@@ -115,7 +118,8 @@ impl Dumps {
         }
     }
 
-    /// Whether a named volume was mounted from elsewhere than `folder`, where those of this host are, if that is known.
+    /// Whether a named volume was mounted from another place than `folder`, which has this host's volumes; yes where
+    /// that folder is not known.
     pub(crate) fn has_volumes_outside(&self, folder: Option<&Path>) -> bool {
         let volumes = self.volumes();
         let is_outside = |mount: &Json| {
@@ -142,7 +146,7 @@ impl Dumps {
         [(CONFIG_DUMP, bytes(&self.config)), (SPEC_DUMP, bytes(&self.spec))]
     }
 
-    /// Names and mount points of named volumes, but not of parts of them, which podman finds a way to itself.
+    /// Names and mount points of named volumes. A mount of a folder in a volume is left out: podman finds that itself.
     fn volumes(&self) -> Vec<(String, String)> {
         let is_whole = |volume: &&Json| volume.text("subPath").is_none_or(str::is_empty);
         let pair = |volume: &Json| Some((volume.text("volumeName")?.to_owned(), volume.text("dest")?.to_owned()));
@@ -169,15 +173,15 @@ fn drop_pid_files(config: &mut Json) {
     }
 }
 
-/// podman takes these away at the container's end: left in a clone, its original would lose them.
+/// podman unmounts these when the container ends. A clone that kept them would unmount its original's.
 fn drop_shm(config: &mut Json) {
     if let Some(mounts) = config.items_mut("mounts") {
         mounts.retain(|mount| !matches!(mount, Json::Text(path) if userdata::is_shm(path)));
     }
 }
 
-/// What lay in the bundle of the container, or of the one that it was a clone of, podman makes anew for this one, now and
-/// at each start, unless something else is mounted there.
+/// Drops mounts of files in the container's bundle, or in that of its original if it was a clone: podman makes these
+/// files anew, now and at each start, unless something else is mounted there.
 fn drop_files_of_podman(spec: &mut Json) {
     if let Some(mounts) = spec.items_mut("mounts") {
         mounts.retain(|mount| !mount.text("source").is_some_and(userdata::is_made_anew));

@@ -85,7 +85,7 @@ pub enum ArchiveError {
         #[source]
         source: io::Error,
     },
-    /// Taking it in would leave too little space to podman.
+    /// Unpacking it would leave too little space to podman.
     #[error(
         "{} takes more than {}, and no more may be filled in {} before it was looked at: make space there, or          decompress it to a file elsewhere, which is read in place",
         path.display(),
@@ -100,7 +100,7 @@ pub enum ArchiveError {
         /// Bytes.
         space: u64,
     },
-    /// A compressed stream that grows as none of a checkpoint does.
+    /// A compressed stream that grows more than that of any checkpoint.
     #[error(
         "{} unpacks to more than 200 times its length, as checkpoints do not: it is refused. If it is well, decompress          it first (zstd -d, gunzip): a file that is not compressed is read in place",
         path.display()
@@ -109,7 +109,7 @@ pub enum ArchiveError {
         /// The file.
         path: PathBuf,
     },
-    /// A member that no checkpoint has: a path with empty, `.` or `..` parts, or an image that is no file.
+    /// A member that no checkpoint has: its path has empty, `.` or `..` components, or an image is no file.
     #[error("{} holds {member:?}, which no checkpoint has: it is refused", path.display())]
     Foreign {
         /// The file.
@@ -123,7 +123,7 @@ pub enum ArchiveError {
         /// The file.
         path: PathBuf,
     },
-    /// Two members of one name: which one counts is anyone's guess.
+    /// Two members have one name, and readers would not agree on which one counts.
     #[error("{} holds {member:?} twice", path.display())]
     Twice {
         /// The file.

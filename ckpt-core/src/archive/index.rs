@@ -1,5 +1,5 @@
-//! The members of a checkpoint archive outside of its nested ones, in memory: no more of them, and no more of each, than
-//! a checkpoint has.
+//! The members of a checkpoint archive in memory, without those of nested archives. An archive with more members, or
+//! longer names, than any checkpoint has is refused.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,7 +19,7 @@ const PRE_CHECKPOINT: &[u8] = b"../pre-checkpoint";
 pub(super) fn index(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Entry>, ArchiveError> {
     let read_error = |source| ArchiveError::Read { path: path.to_owned(), source };
     let (mut entries, mut paths) = (BTreeMap::new(), 0);
-    // A checkpoint that lost its end may have lost members as well.
+    // A checkpoint without its end may have lost members as well.
     let reader = Reader::open(file).map_err(read_error)?.with_end_marker(EndMarker::Required);
     for entry in reader {
         let entry = plain(entry.map_err(read_error)?);

@@ -1,5 +1,5 @@
-//! How much a restore takes of an archive before it refuses it. Whoever made the archive may be hostile: each of these bounds
-//! memory. A checkpoint asks the same of what it makes, while the container can still run on.
+//! How large the parts of an archive may be. Each limit bounds the memory of a restore, since whoever made the archive
+//! may be hostile. A checkpoint applies the same limits to what it makes, while the container can still run on.
 
 use super::json::too_many_values;
 
@@ -10,11 +10,12 @@ pub(super) const MEMORY: u64 = 64 << 20;
 /// memory.
 pub(super) const DUMP: u64 = 4 << 20;
 
-/// Members outside of the nested archives. CRIU makes some ten images for each process, and the largest hosts run some ten
-/// thousand processes.
+/// Members outside of the nested archives. CRIU makes some ten images for each process, and the largest hosts run some
+/// ten thousand processes.
 pub(super) const MEMBERS: usize = 1 << 18;
 
-/// All their paths together, bytes; those of CRIU's images have some 20 each. With them the members take 128 MiB at most.
+/// All their paths together, bytes; those of CRIU's images have some 20 each. With them the members take 128 MiB at
+/// most.
 pub(super) const MEMBER_PATHS: usize = 16 << 20;
 
 /// What comes from podman beside the images: a dozen members. They are known only when the container has ended.
@@ -32,7 +33,7 @@ const PATH: usize = 64;
 /// Directories of one tree that wait for their attributes, bytes: about four million of them.
 pub(crate) const DIRECTORIES: usize = 1 << 30;
 
-/// More than a restore takes.
+/// More than a restore accepts.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a restore would refuse {what}: {size} {unit}, and it takes {limit}")]
 pub struct Oversize {

@@ -40,7 +40,7 @@ pub struct Manifest {
     pub sockets: Vec<String>,
     /// Names of volumes that had a driver or options of their own, which the archive does not have.
     pub special_volumes: Vec<String>,
-    /// Options of the checkpoint that were given.
+    /// The options that the checkpoint was given.
     pub flags: Vec<String>,
 }
 

@@ -33,8 +33,8 @@ pub struct CheckpointArchive {
 }
 
 impl CheckpointArchive {
-    /// Opens the archive at `path`; a compressed one (zstd or gzip, told by its first bytes) is unpacked into a nameless
-    /// file in `spool`, with runs of zeros as holes.
+    /// Opens the archive at `path`; a compressed one (zstd or gzip, told by its first bytes) is unpacked into a
+    /// nameless file in `spool`, with runs of zeros as holes.
     ///
     /// # Errors
     /// [`ArchiveError`], also for a tar archive that holds no checkpoint.
@@ -48,8 +48,8 @@ impl CheckpointArchive {
         import.open().map_err(|source| ArchiveError::Io { call: "open", path: path.to_owned(), source })
     }
 
-    /// As [`CheckpointArchive::open`] for the file `opened`, which errors call `path`; what comes through a pipe is taken
-    /// in to its end first, in `spool` as well, unless the interrupt is raised before.
+    /// As [`CheckpointArchive::open`] for the file `opened`, which errors call `path`; what comes through a pipe is
+    /// taken in to its end first, in `spool` as well, unless the interrupt is raised before.
     pub(crate) fn read(
         opened: File,
         path: &Path,
@@ -96,7 +96,7 @@ impl CheckpointArchive {
         self.compressed
     }
 
-    /// Whether it is read where it lies, and not out of a file that took it in.
+    /// Whether it is read in place, and not out of a file that it was unpacked into.
     pub(crate) fn is_in_place(&self) -> bool {
         self.in_place && !self.compressed
     }
@@ -215,8 +215,8 @@ pub(crate) fn reopenable(
     spool::spool(folder, stream, path, &taken, io_error("read"))
 }
 
-/// Whether it is a file, to be read from its beginning. One that was read from already, as a shell's commands do in turn,
-/// goes on from there.
+/// Whether it is a file, to be read from its beginning. One that was read from already, as a shell's commands do in
+/// turn, goes on from there.
 fn is_in_place(mut opened: &File) -> io::Result<bool> {
     Ok(opened.metadata()?.is_file() && opened.stream_position()? == 0)
 }

@@ -1,7 +1,7 @@
-//! An archive that cannot be read in place, for it comes through a pipe or is compressed: a nameless file takes it in.
-//! Offsets stay the same, so that data which lies on blocks can be cloned from there.
+//! Unpacks an archive that cannot be read in place, since it comes through a pipe or is compressed, into a nameless
+//! file. Offsets stay the same, so data that lies on blocks can be cloned from there.
 //!
-//! The file system is podman's, so a stream that has not been looked at yet never fills it, see [`Room`].
+//! The file lies in podman's storage. A stream whose content is not known yet must not fill that, see [`Room`].
 
 use std::cell::Cell;
 use std::fs::File;
@@ -22,8 +22,8 @@ const GROWTH: u64 = 200;
 /// A stream may always grow to so much, bytes.
 const GROWN: u64 = 1 << 30;
 
-/// Takes `stream` in to its end, in a nameless file in `folder`; runs of zeros become holes. What cannot be read is what
-/// `read_error` makes of it, `name` is the stream's for messages; `taken` counts what the stream has read so far.
+/// Takes `stream` in to its end, in a nameless file in `folder`; runs of zeros become holes. What cannot be read is
+/// what `read_error` makes of it, `name` is the stream's for messages; `taken` counts what the stream has read so far.
 pub(super) fn spool(
     folder: &Path,
     mut stream: impl Read,

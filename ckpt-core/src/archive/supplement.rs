@@ -1,4 +1,4 @@
-//! What of a root filesystem's diff has no member in a tar archive: deletions and sockets.
+//! The changes of a root filesystem that a tar archive has no member for: deletions and sockets.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -9,20 +9,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::byte_path::BytePath;
 
-/// What of a diff is not a member of its archive. Paths are relative to the container's root.
+/// The changes that are no members of a diff's archive. Paths are relative to the container's root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Supplement {
     /// Paths that the image shows and the container does not.
     pub deleted: Vec<PathBuf>,
     /// Sockets, with the file attributes that a member would have.
     pub sockets: Vec<Socket>,
-    /// How many files are immutable, append-only or nodump (chattr(1)), which is told when they are taken, and not kept.
+    /// How many files are immutable, append-only or nodump (chattr(1)), which is told when they are taken, and not
+    /// kept.
     pub with_flags: usize,
 }
 
 /// A socket in the file system, which tar has no typeflag for.
 ///
-/// podman leaves them out, and so brings back a file of the image that a socket took the place of.
+/// podman leaves sockets out. Where one had replaced a file of the image, its restore brings that file back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Socket {

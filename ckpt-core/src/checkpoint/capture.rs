@@ -1,4 +1,5 @@
-//! What is taken in the frozen moment: the log, /dev/shm, the root filesystem's diff, the named volumes.
+//! Captures what must be of one moment with the memory: the log, /dev/shm, the root filesystem's changes, the named
+//! volumes. The container is frozen meanwhile.
 
 use aligntar::{Timestamp, Writer};
 

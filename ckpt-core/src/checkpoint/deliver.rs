@@ -1,4 +1,4 @@
-//! The last way of a staged archive: copied, compressed or streamed to where the user wants it.
+//! Brings a staged archive to where the user wants it: by a copy, compressed, or as a stream.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -10,7 +10,7 @@ use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
 /// Why a staged archive did not arrive.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverError {
-    /// It could not be held on to.
+    /// It could not be opened once more.
     #[error("open the archive once more")]
     Reopen(#[source] io::Error),
     /// Copying failed.

@@ -9,7 +9,7 @@ use crate::host::output::{Output, OutputError};
 #[derive(Debug)]
 pub(crate) enum Destination {
     File(Output),
-    /// Standard output. It only goes forward, and whoever reads it may do so slowly.
+    /// Standard output: it cannot be sought, and its reader may be slow.
     Stdout(Stream),
 }
 
@@ -34,7 +34,7 @@ impl Destination {
         }
     }
 
-    /// Syncs a file and gives it its name; a stream has its bytes already.
+    /// Syncs a file and gives it its name. A stream is done already.
     pub(super) fn publish(self) -> Result<(), OutputError> {
         match self {
             Destination::File(output) => output.publish(),

@@ -85,9 +85,9 @@ impl Dump {
 
     /// Waits for the next thing to happen.
     ///
-    /// An interrupt is heard when CRIU calls, which undoes its dump then. Where there is no CRIU, and podman stands still
-    /// before its export (it waits for another podman, say), the interrupt ends the wait. What comes after the export is
-    /// podman's removal of the container among others, of which a half must not be.
+    /// An interrupt is heard when CRIU calls, which undoes its dump then. Where there is no CRIU, and podman stands
+    /// still before its export (it waits for another podman, say), the interrupt ends the wait. What comes after the
+    /// export is podman's removal of the container among others, of which a half must not be.
     pub(crate) fn next_event(&mut self, interrupt: Option<&Interrupt>) -> Result<Event, DumpError> {
         let mut silent_since = None;
         loop {
@@ -113,7 +113,8 @@ impl Dump {
         }
     }
 
-    /// Whether the hook, the export and the end are there: at once, or else before it is time to look for orphans.
+    /// Whether CRIU called, the export began, and podman ended. Waits for one of these until it is time to look for
+    /// orphans.
     fn ready(&self) -> Result<[bool; 3], DumpError> {
         let mut fds = vec![PollFd::from_borrowed_fd(self.hook.as_fd(), PollFlags::IN)];
         fds.push(PollFd::from_borrowed_fd(self.podman.as_fd(), PollFlags::IN));
@@ -127,12 +128,12 @@ impl Dump {
         Ok([is_ready(0), is_ready(2), is_ready(1)])
     }
 
-    /// Whether podman is gone: then nobody is left to keep what CRIU does next.
+    /// Whether podman has ended. Then nobody is left to keep what CRIU does next.
     pub(crate) fn has_ended(&self) -> bool {
         self.podman.ends_within(&Timespec { tv_sec: 0, tv_nsec: 0 })
     }
 
-    /// Ends podman and what it started: the container is what it will be then.
+    /// Ends podman and what it started. After that, the container's state no longer changes.
     pub(crate) fn abandon(self, progress: &mut dyn Progress) {
         let Dump { mut podman, hook, export, session, .. } = self;
         // Whoever still asks the hook for a verdict gets none, and undoes the dump.

@@ -57,7 +57,7 @@ pub enum CheckpointError {
         #[source]
         source: Obstacle,
     },
-    /// Whether it would be restored could not be found out.
+    /// It could not be found out whether the container can be restored.
     #[error(transparent)]
     Look(#[from] LookError),
     /// podman's description of the container is not what this program understands.
@@ -66,13 +66,13 @@ pub enum CheckpointError {
     /// podman failed.
     #[error(transparent)]
     Podman(#[from] EngineError),
-    /// The storage is of no use.
+    /// The container storage cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// What killed runs left cannot be looked at.
     #[error(transparent)]
     Recovery(#[from] SessionError),
-    /// The archive cannot be where it should.
+    /// The archive cannot be written where it should be.
     #[error(transparent)]
     Output(#[from] OutputError),
     /// The container's bundle cannot be read.
@@ -160,7 +160,7 @@ impl CheckpointError {
 pub enum AfterDumpState {
     /// It never stopped.
     LeftRunning,
-    /// podman's restart policy has started it anew: what runs now has nothing of what ran before.
+    /// podman's restart policy has started it anew: what ran before is lost.
     StartedAnew,
     /// It has ended.
     Ended,
@@ -193,7 +193,7 @@ pub enum AfterDumpState {
 }
 
 impl AfterDumpState {
-    /// What it is once the archive is kept at `path`.
+    /// The state once the archive is kept at `path`.
     pub(super) fn rescued(self, path: &Path) -> Self {
         match self {
             AfterDumpState::Stopped { why, .. } | AfterDumpState::Lost { why } => {
@@ -242,7 +242,7 @@ pub enum DumpError {
     /// podman could not be started, or not be waited for.
     #[error(transparent)]
     Child(#[from] ChildError),
-    /// The caller wished it.
+    /// The caller's interrupt was raised.
     #[error("interrupted")]
     Interrupted,
     /// podman died while the container was frozen.
@@ -251,7 +251,7 @@ pub enum DumpError {
     /// The rest of podman's export could not be read.
     #[error("read podman's export to its end")]
     Drain(#[source] io::Error),
-    /// CRIU's script could not be talked to.
+    /// The connection to CRIU's script failed.
     #[error("talk to CRIU's post-dump script")]
     Hook(#[source] io::Error),
     /// Files could not be taken.
@@ -260,7 +260,7 @@ pub enum DumpError {
     /// CRIU's images could not be taken.
     #[error(transparent)]
     Images(#[from] ImagesError),
-    /// The archive would be of no use.
+    /// A restore would refuse the archive.
     #[error(transparent)]
     Oversize(#[from] Oversize),
     /// The archive could not be written.

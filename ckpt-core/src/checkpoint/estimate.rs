@@ -1,4 +1,4 @@
-//! What has to be done while the container stands still, and how long that will take: said beforehand.
+//! Estimates, before the container is frozen, what has to be done while it stands still, and how long that will take.
 //!
 //! ```text
 //! each tree ─ census: names, bytes that are copied, extents ─┬─ × rates ─ time
@@ -86,7 +86,7 @@ impl Estimate {
         self.time += rates.time(&census, headroom);
     }
 
-    /// What is worth a word; `None` where everything large is cloned in a moment.
+    /// The warning, if there is one to give: `None` where everything large is cloned in a moment.
     pub(super) fn warning(&self) -> Option<String> {
         if self.reasons.is_empty() {
             return None;

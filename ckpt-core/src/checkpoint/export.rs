@@ -1,4 +1,4 @@
-//! podman's own export: its metadata goes into the archive, all else is there already.
+//! Reads podman's own export. Its metadata goes into the archive, which has everything else already.
 
 use std::io::BufReader;
 

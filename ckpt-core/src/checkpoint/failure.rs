@@ -1,4 +1,4 @@
-//! What the same container does after a failure, and what it takes to have it run again.
+//! Has the container run again after a failure, and tells what became of it.
 
 use super::init::Init;
 use super::{AfterDumpState, CheckpointError, CheckpointOptions, DumpError};
@@ -41,7 +41,7 @@ fn brought_back(engine: &dyn Engine, id: &str, init: &Init, options: &Checkpoint
     }
 }
 
-/// It ended, by whatever came over it, and nothing of this checkpoint can bring it back.
+/// It ended, for whatever reason, and nothing of this checkpoint can bring it back.
 fn ended(engine: &dyn Engine, id: &str, init: &Init) -> AfterDumpState {
     match engine.inspect(id) {
         Ok(facts) if is_another(&facts, init) => AfterDumpState::StartedAnew,

@@ -1,5 +1,5 @@
-//! The container's first process, held on to from before anything is touched: the container is the same one for as long
-//! as that lives. Numbers of processes get used again, and podman's "running" may be said of another start.
+//! The container's first process, held by a pidfd from the beginning. For as long as it lives, the container is the
+//! same one. A process number would not tell: numbers get used again, and podman's "running" may mean another start.
 
 use std::os::fd::OwnedFd;
 
@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 #[derive(Debug)]
 pub(crate) struct Init {
     pid: u32,
-    /// `None` if it had ended before it could be held on to.
+    /// `None` if it had ended before it was opened.
     pidfd: Option<OwnedFd>,
 }
 

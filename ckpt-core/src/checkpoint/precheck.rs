@@ -1,4 +1,4 @@
-//! Nothing is stopped that cannot come back: what a restore would refuse is found before anything is touched.
+//! Refuses a container that a restore could not bring back, before anything is stopped.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,7 +16,7 @@ use crate::progress::Progress;
 
 /// Passes a container that could be restored on this host, and warns of what that will ask for.
 ///
-/// What is left running is not lost: what only this host lacks is a warning then.
+/// A container that is left running is not lost. What only this host lacks is a warning for it.
 ///
 /// # Errors
 /// [`CheckpointError::NoWayBack`].
@@ -43,7 +43,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The same of its image, for which the storage has to be known.
+/// Passes a container whose image is in the `storage`.
 pub(super) fn check_image(
     facts: &ContainerFacts,
     storage: &ContainersStorage,
@@ -58,7 +58,7 @@ pub(super) fn check_image(
     Err(CheckpointError::NoWayBack { name: options.container.clone(), source })
 }
 
-/// The containers that it needs beside it, but for the one that holds its pod's namespaces.
+/// The other containers that it needs, without the one that holds its pod's namespaces.
 fn needed(engine: &dyn Engine, facts: &ContainerFacts) -> Result<Vec<String>, EngineError> {
     match &facts.dependencies[..] {
         [only] if !facts.pod.is_empty() && engine.inspect(only)?.is_infra => Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! Memory in two steps: a pre-checkpoint of all of it, and later a checkpoint of what changed since.
+//! A checkpoint of the memory that changed since a pre-checkpoint, which took all of it.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::engine::EngineError;
 use crate::host::interrupt::Interrupt;
 use crate::host::programs;
 
-/// Sees to it that the kernel can tell which memory changed, as CRIU finds out.
+/// Refuses where the kernel cannot tell which memory changed; CRIU finds that out.
 ///
 /// # Errors
 /// [`CheckpointError::NoMemoryTracking`]; that the `interrupt` was raised.

@@ -1,4 +1,4 @@
-//! An archive that is whole, of a container that nothing else would bring back.
+//! Keeps a whole archive of a container that nothing else would bring back.
 
 use std::error::Error;
 use std::fs::File;

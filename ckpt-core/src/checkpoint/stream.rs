@@ -1,4 +1,4 @@
-//! Standard output as an archive's place: written to until an interrupt is raised, however slow its reader is.
+//! Writes an archive to standard output, however slow its reader is, until an interrupt is raised.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -24,7 +24,7 @@ impl Stream {
         Self::of(io::stdout().as_fd().try_clone_to_owned()?.into(), interrupt)
     }
 
-    /// A pipe is opened anew: then it need not block, and whoever else has it notices nothing.
+    /// A pipe is opened anew. So it can be non-blocking here and still block for whoever else has it.
     fn of(file: File, interrupt: Option<Interrupt>) -> io::Result<Self> {
         let is_pipe = file.metadata()?.file_type().is_fifo();
         let file = if is_pipe {

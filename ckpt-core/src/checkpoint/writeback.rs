@@ -1,4 +1,5 @@
-//! Dirty pages, written out before the freeze: a clone of a file with dirty pages would do it inside.
+//! Writes dirty pages out before the freeze. Otherwise the clone of such a file would do it while the container is
+//! frozen.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,14 +14,14 @@ use crate::engine::storage;
 /// The storage's file system being synced, while podman is asked for the container.
 pub(super) struct Writeback(JoinHandle<Option<u64>>);
 
-/// Starts with the storage that is configured; that it holds the container turns out later.
+/// Starts with the storage that is configured. Whether that holds the container turns out later.
 pub(super) fn begin() -> Writeback {
     Writeback(thread::spawn(|| sync(storage::configured()?.graph_root()).ok()))
 }
 
 impl Writeback {
-    /// Waits until each file system that holds one of `folders` is written out (ioctl_ficlonerange(2) writes dirty pages
-    /// out first, and would do so with the container frozen).
+    /// Waits until each file system that holds one of `folders` is written out (ioctl_ficlonerange(2) writes dirty
+    /// pages out first, and would do so with the container frozen).
     pub(super) fn finish<'f>(self, folders: impl Iterator<Item = &'f Path>) -> Result<(), CheckpointError> {
         // A panic there is no reason to stop: it is done again here.
         let mut synced = self.0.join().unwrap_or_default().into_iter().collect();

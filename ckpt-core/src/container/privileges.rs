@@ -8,11 +8,11 @@
 //! | `spec.dump` | mounts, devices, capabilities, namespaces, seccomp, masked paths, sysctls, rlimits, annotations, hooks | `root`, the cgroup's path, /dev/shm, /etc/{hosts,hostname,resolv.conf}, /run/.containerenv, /run/secrets |
 //! | `config.dump` | PID files, runtime, health log, overlay volumes, all devices, ports, network mode, cgroup parent, secrets, time zone, mounts to take away at the end | `spec`, `staticDir`, `ShmDir`, `logPath`, `secretsPath` |
 //!
-//! Asked is what podman gets, see `archive::dumps`: where things lay in the store that a container comes from is no
-//! privilege.
+//! The question is put to what podman gets, see `archive::dumps`. Where things lay in the store that a container comes
+//! from is no privilege.
 //!
-//! CRIU's images are not looked into. They say with which rights the processes go on: only who wrote them vouches for
-//! that, see [`TrustError`](crate::restore::TrustError).
+//! CRIU's images are not looked into. They say with which rights the processes go on. Only the trust in who wrote them
+//! covers that, see [`TrustError`](crate::restore::TrustError).
 
 mod config;
 mod host;

@@ -1,6 +1,7 @@
-//! What a container needs to come back: asked before it is stopped, and of its archive before podman is started.
+//! What a container needs to be restored. A checkpoint asks this before it stops the container, a restore before it
+//! starts podman.
 //!
-//! Both times the values are those of [`Dumps`]: what podman wrote into the archive, or what it is going to write there.
+//! Both ask it of [`Dumps`]: of what podman wrote into the archive, or of what it is going to write there.
 
 mod mounts;
 mod obstacle;

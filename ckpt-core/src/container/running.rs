@@ -1,4 +1,4 @@
-//! What podman is going to say of a container that still runs.
+//! Predicts the `config.dump` and `spec.dump` of a container that still runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,8 +8,8 @@ use crate::archive::go_json::{self, Json};
 use crate::archive::{ArchiveError, SPEC_DUMP, limits};
 use crate::engine::{ContainerFacts, SecretFacts};
 
-/// The `config.dump` and `spec.dump` that podman would write for the container of `facts`, which needs the others in
-/// `needed` beside it. What `podman container inspect` does not say is left out.
+/// The `config.dump` and `spec.dump` that podman would write for the container of `facts`, which needs the containers
+/// `needed`. What `podman container inspect` does not say is left out.
 ///
 /// # Errors
 /// [`ArchiveError`] where the container's `config.json` cannot be read, or is larger than a restore would read.

@@ -1,9 +1,9 @@
-//! The configuration that CRIU reads on our behalf: what the administrator wrote, what a run needs, and what a person
-//! would add after CRIU's refusal.
+//! The configuration that CRIU reads when this program has it work: the administrator's lines, those of the run, and
+//! options that make CRIU take what it refuses by default.
 //!
-//! CRIU parses `/etc/criu/default.conf`, then `~/.criu/default.conf`, then the file that `CRIU_CONFIG_FILE` names; of an
-//! option that occurs twice it takes the last (CRIU, `criu/config.c`, `next_config`). Ours is the third, so it leaves out
-//! whatever one of the administrator's files mentions.
+//! CRIU parses `/etc/criu/default.conf`, then `~/.criu/default.conf`, then the file that `CRIU_CONFIG_FILE` names; of
+//! an option that occurs twice it takes the last (CRIU, `criu/config.c`, `next_config`). Ours is the third, so it
+//! leaves out whatever one of the administrator's files mentions.
 
 use std::env;
 use std::fs;
@@ -16,13 +16,13 @@ pub(crate) const VARIABLE: &str = "CRIU_CONFIG_FILE";
 /// The line that has CRIU take memory which comes later.
 pub(crate) const LAZY_PAGES: &str = "lazy-pages\n";
 
-/// What lets a dump succeed that CRIU refuses as it comes, and costs nothing where it is not needed.
+/// Options without which CRIU refuses some dumps. They cost nothing where they are not needed.
 ///
-/// `ghost-limit`: a deleted file that is still open goes into an image of its own. CRIU takes those of up to 1 MiB; this
-/// is as much as a disk of some speed copies in a second or two, during which the container stands still.
+/// `ghost-limit`: a deleted file that is still open goes into an image of its own. CRIU takes those of up to 1 MiB;
+/// this is as much as a disk of some speed copies in a second or two, during which the container stands still.
 ///
 /// `link-remap`: of a file that is open under a name that is gone, but has another, CRIU makes a third name
-/// (`link_remap.N` beside the old one) and removes it when the file is open again.
+/// (`link_remap.N`, next to the old one) and removes it when the file is open again.
 const ALLOWANCES: [(&str, &str); 2] = [("ghost-limit", "ghost-limit 1G\n"), ("link-remap", "link-remap\n")];
 
 /// The administrator's files that are read before ours, those that are there.

@@ -1,7 +1,7 @@
-//! The English of CRIU's logs, told in other words. Nothing is decided by it.
+//! Tells in other words what CRIU complains of in its logs. Nothing is decided by it.
 //!
-//! Each sentence was provoked with CRIU 4.1.1 on Linux 6.18 and taken from its log. `{}` stands for what changes; in the
-//! reason, `{0}` is the first of these.
+//! Each sentence was provoked with CRIU 4.1.1 on Linux 6.18 and taken from its log. `{}` stands for what changes; in
+//! the reason, `{0}` is the first of these.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,9 +1,9 @@
-//! CRIU's moments: points of a dump or restore at which CRIU waits for a script's verdict.
+//! The moments of a dump or restore at which CRIU waits for a script's verdict.
 //!
-//! podman's runtime finds a `criu` of ours first in PATH. It is this very program, told apart by `argv[0]`: it points
+//! podman's runtime finds a `criu` of ours first in PATH. It is this very program under another name. It points
 //! CRIU_CONFIG_FILE at a configuration with an `action-script`, and executes the real criu. The script is this program
-//! again: it asks the waiting `HookServer` over a socket and exits with its verdict. Exit status 1 makes CRIU undo
-//! the dump, and the container runs on, or the restore (CRIU, `Documentation/criu.txt`, "--action-script").
+//! again: it asks the waiting `HookServer` over a socket, and exits with its verdict. Exit status 1 makes CRIU undo a
+//! dump, after which the container runs on, or a restore (CRIU, `Documentation/criu.txt`, "--action-script").
 //!
 //! ```text
 //! podman ── runtime ── SESSION/bin/criu ══exec══ criu ── SESSION/ckpt-hook
@@ -105,7 +105,8 @@ pub(crate) enum Moment {
     PostDump,
     /// All is mounted, and CRIU has not begun.
     PreRestore,
-    /// All tasks are there again, none has run, and CRIU has removed its own files. It does not heed the verdict any more.
+    /// All tasks are there again, none has run, and CRIU has removed its own files. It does not heed the verdict any
+    /// more.
     PreResume,
 }
 
@@ -166,7 +167,8 @@ pub(crate) struct HookServer {
 }
 
 impl HookServer {
-    /// Prepares `session` so that criu, found through [`HookServer::path`], calls back; `lines` go into its configuration.
+    /// Prepares `session` so that criu, found through [`HookServer::path`], calls back; `lines` go into its
+    /// configuration.
     pub(crate) fn install(session: &Session, lines: &str) -> Result<Self, SessionError> {
         let script = session.path().join(HOOK);
         link_own_program(&script)?;
@@ -198,7 +200,8 @@ impl HookServer {
     }
 }
 
-/// Has podman's runtime run CRIU with `lines` beside what the administrator configured; gives the PATH that does so.
+/// Has podman's runtime run CRIU with `lines` in addition to what the administrator configured; gives the PATH that
+/// does so.
 fn configure(session: &Session, lines: &[u8]) -> Result<OsString, SessionError> {
     let bin = session.path().join("bin");
     fs::create_dir(&bin).map_err(|source| SessionError::new("create", &bin, source))?;
@@ -216,8 +219,8 @@ fn link_own_program(link: &Path) -> Result<(), SessionError> {
     symlink(own_program(), link).map_err(|source| SessionError::new("link", link, source))
 }
 
-/// The path of this program. A link in /proc stays right when the file is replaced meanwhile, but leads to another program
-/// when this process is dead and its number used again: so only if the file has no path any more.
+/// The path of this program, or its link in /proc where the file has no path any more. The link stays right when the
+/// file is replaced, but leads to another program once this process is dead and its number is used again.
 fn own_program() -> PathBuf {
     let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
     let is_same = |path: &PathBuf| {
@@ -227,7 +230,7 @@ fn own_program() -> PathBuf {
     fs::read_link(&link).ok().filter(is_same).unwrap_or(link)
 }
 
-/// A moment: lasts until it is answered; dropped without an answer, the dump or restore is undone.
+/// CRIU's call at a moment: CRIU waits until it is answered. Dropped without an answer, it has CRIU undo its work.
 #[derive(Debug)]
 pub(crate) struct HookCall {
     moment: Moment,

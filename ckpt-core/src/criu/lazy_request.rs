@@ -1,9 +1,10 @@
-//! Has a CRIU that runc starts take memory that comes later.
+//! Has a CRIU that runc starts accept memory that comes later.
 //!
-//! crun's CRIU does so by its configuration alone. runc says in its request that none comes later, and CRIU believes the
-//! request (CRIU, `setup_opts_from_req` in criu/cr-service.c). The request waits in the socket at which CRIU is started:
-//! before it is, it is taken out there, and sent once more, with a word behind it, through the end that runc holds. Of a
-//! field that comes twice the last one counts, and messages are merged (Protocol Buffers, "Encoding").
+//! crun's CRIU does so by its configuration alone. runc says in its request that none comes later, and CRIU believes
+//! the request (CRIU, `setup_opts_from_req` in criu/cr-service.c). The request waits in the socket that CRIU is started
+//! with. So it is read from there before CRIU starts, and sent once more through the end that runc holds, with one
+//! field appended. Of a field that comes twice the last one counts, and messages are merged (Protocol Buffers,
+//! "Encoding").
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -26,8 +27,8 @@ const OPTS: u8 = 0x12;
 const IMAGES_DIR_FD: u8 = 0x08;
 const LAZY_PAGES: [u8; 3] = [0x80, 0x03, 1];
 
-/// Rewrites the request that waits at the descriptor `socket` of this process. Where that is not certain to be right, it
-/// is left as it is: then all memory comes at once.
+/// Rewrites the request that waits at the descriptor `socket` of this process. Where that is not certain to be right,
+/// it is left as it is: then all memory comes at once.
 pub(crate) fn ask_for_lazy_pages(socket: i32) {
     // What is not sent back would be lost: all that can fail comes before it is taken out.
     let _ = rewrite(socket);

@@ -1,12 +1,13 @@
 //! Names that CRIU gives open files for the time of a dump, and cannot take back when it is killed.
 //!
 //! A file that is open by a name that is gone, and has another one, gets a third: `link_remap.N` in the folder of the
-//! first, or in the nearest above that is still there (CRIU, `criu/files-reg.c`, `create_link_remap`). CRIU removes it when
-//! the dump is undone, and before tasks that are left running go on. Nothing of what it writes tells a killed one's names
-//! for certain: its log has none, and its images are not all on the disk then.
+//! first, or in the nearest above that is still there (CRIU, `criu/files-reg.c`, `create_link_remap`). CRIU removes it
+//! when the dump is undone, and before tasks that are left running go on. Nothing of what it writes tells a killed
+//! one's names for certain: its log has none, and its images are not all on the disk then.
 //!
-//! So the files are noted before the dump, with the names of this form that they have. One that is new afterwards is
-//! CRIU's: the tasks stand still while CRIU works. What was not open yet when the note was made is only told.
+//! So the files are noted before the dump, with the names of this form that they have. A name that is new afterwards is
+//! CRIU's, since the tasks stand still while CRIU works. Of a file that was not open when the note was made, the user
+//! is only told.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -112,7 +113,7 @@ impl LinkRemaps {
         LinkRemaps { init, started, files, names }
     }
 
-    /// Has the run that finds this one dead know of them.
+    /// Notes them for the run that finds this one dead.
     pub(crate) fn note(&self, session: &Path) -> std::io::Result<()> {
         fs::write(session.join(NOTE), serde_json::to_vec(self).expect("a note is JSON"))
     }
@@ -125,10 +126,11 @@ impl LinkRemaps {
         }
     }
 
-    /// Removes the names that a killed CRIU left in the container, whose processes are `pids`; gives those of which it is
-    /// not certain that they are CRIU's, or that could not be removed.
+    /// Removes the names that a killed CRIU left in the container, whose processes are `pids`; gives those of which it
+    /// is not certain that they are CRIU's, or that could not be removed.
     ///
-    /// One that was dumped and has ended needs them to come back, and while somebody traces it they may be another CRIU's.
+    /// One that was dumped and has ended needs them to come back, and while somebody traces it they may be another
+    /// CRIU's.
     pub(crate) fn take_back(&self, pids: impl Iterator<Item = i32>) -> Vec<PathBuf> {
         let is_same = Stat::of(self.init).is_some_and(|stat| !stat.is_dead && stat.started == self.started);
         let Ok(root) = root_of(self.init) else { return Vec::new() };

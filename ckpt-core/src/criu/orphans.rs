@@ -1,15 +1,15 @@
 //! Children of a CRIU that was killed, which nobody else would end.
 //!
-//! They hold on to CRIU's end of the socket at which the runtime waits for it: the runtime waits for as long as they are
-//! there, podman for the runtime, and we for podman.
+//! They keep CRIU's end of the socket open at which the runtime waits. So the runtime waits for them, podman waits for
+//! the runtime, and this program for podman.
 //!
 //! | CRIU was killed | the child | is known by |
 //! |---|---|---|
 //! | while it tried the kernel[^1] | sleeps, or is stopped | CRIU's title, and that it was forked by CRIU |
 //! | while it restored | waits for CRIU, as a task to be restored or a helper | the same |
 //!
-//! They are orphans if no CRIU lives any more that was executed, and not forked, for the same work. One that is starved,
-//! stopped or asleep lives.
+//! They are orphans if no CRIU lives any more that was executed, and not forked, for the same work. One that is
+//! starved, stopped or asleep lives.
 //!
 //! [^1]: `kerndat_has_ptrace_get_rseq_conf`, whenever CRIU starts: the child sleeps until CRIU kills it.
 

@@ -1,4 +1,4 @@
-//! The container's cgroup, frozen just before CRIU would do so.
+//! Freezes the container's cgroup just before CRIU would do so, which saves a wait.
 //!
 //! CRIU freezes the cgroup, looks, and where it is not frozen yet sleeps for 100 ms before it looks again
 //! (`freeze_processes` in criu/seize.c). One that it finds frozen it takes as it is, and in the end leaves it as it was
@@ -12,8 +12,8 @@
 //!
 //! The guard belongs to none of ckpt, podman, the runtime and CRIU: it thaws whichever of them dies.
 //!
-//! Cgroups v1 are left to CRIU: there it notes the state that it found in its images, and a restored container would stand
-//! still.
+//! Cgroups v1 are left to CRIU: there it notes the state that it found in its images, and a restored container would
+//! stand still.
 
 use std::env;
 use std::fs::{self, File};

@@ -1,8 +1,8 @@
-//! Files of the root filesystem that a container watches by inotify or fanotify: CRIU has to be told their paths.
+//! The paths of files that a container watches by inotify or fanotify, which CRIU has to be told.
 //!
-//! The kernel tells a watch by device and inode (proc_pid_fdinfo(5)). CRIU asks the file system for the path by a handle,
-//! which overlay has none of unless mounted with `nfs_export`, and then looks below the paths of `irmap-scan-path`
-//! (CRIU, `criu/irmap.c`).
+//! The kernel tells a watch by device and inode (proc_pid_fdinfo(5)). CRIU asks the file system for the path by a
+//! handle, which overlay has none of unless mounted with `nfs_export`, and then looks below the paths of
+//! `irmap-scan-path` (CRIU, `criu/irmap.c`).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,7 +35,8 @@ fn watched_by(fdinfo: &str) -> Vec<Identity> {
     descriptors.flat_map(|fd| watches(&fs::read_to_string(fd.path()).unwrap_or_default())).collect()
 }
 
-/// The watches of one descriptor, from its lines `inotify wd:1 ino:2a sdev:800013 …` and `fanotify ino:2a sdev:800013 …`.
+/// The watches of one descriptor, from its lines `inotify wd:1 ino:2a sdev:800013 …` and `fanotify ino:2a sdev:800013
+/// …`.
 fn watches(fdinfo: &str) -> Vec<Identity> {
     let watch = |line: &str| {
         let (kind, fields) = line.split_once(' ')?;

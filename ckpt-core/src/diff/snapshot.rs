@@ -1,4 +1,4 @@
-//! One state of a root filesystem, as far as it differs from the image.
+//! What a root filesystem has that its image has not, at one moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Whose a cgroup is: CRIU freezes a container's, and what shares it stands still with it. Who started the checkpoint
-//! would stand still for good.
+//! Whether a container has a cgroup of its own. CRIU freezes that group, and whatever shares it stands still as well.
+//! If this program shared it, nobody would be left to thaw it.
 //!
 //! The group is the container's by its name, which podman makes of the ID; the container may have more of them below.
 
@@ -31,8 +31,8 @@ pub enum CgroupError {
     },
 }
 
-/// Passes the container `id`, whose first process is `pid`, if its cgroup holds neither this process nor any that it was
-/// started by.
+/// Passes the container `id`, whose first process is `pid`, if its cgroup holds neither this process nor any that it
+/// was started by.
 ///
 /// # Errors
 /// [`CgroupError`].

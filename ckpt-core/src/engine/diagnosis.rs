@@ -1,7 +1,7 @@
 //! Why podman, or CRIU below it, failed: the reason first, in words for people, and the programs' own words after it.
 //!
-//! Nothing tells these reasons but English sentences in logs. All that are known stand in two tables, each with the
-//! version in which it was seen: `criu::diagnosis` and [`words`]. What is in neither is passed on as it is.
+//! Only English sentences in logs tell these reasons. Two tables hold all that are known, with the version in which
+//! each was seen: `criu::diagnosis` and [`words`]. A sentence in neither is passed on as it is.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

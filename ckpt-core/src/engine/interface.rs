@@ -1,8 +1,9 @@
 //! What checkpoint and restore ask of the engine that runs containers: podman is the one there is.
 //!
-//! An engine is driven by two programs that it starts. The one of a checkpoint has CRIU dump, through the `criu` that it
-//! finds first in its PATH (see [`crate::criu::hook`]), leaves the images in the bundle, and then writes the rest of the
-//! archive to a FIFO. The one of a restore reads an archive from a FIFO, three times, as told in `restore/podman_import.rs`.
+//! An engine is driven by two programs that it starts. The one of a checkpoint has CRIU dump, through the `criu` that
+//! it finds first in its PATH (see [`crate::criu::hook`]), leaves the images in the bundle, and then writes the rest of
+//! the archive to a FIFO. The one of a restore reads an archive from a FIFO, three times, as told in
+//! `restore/podman_import.rs`.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -51,9 +52,9 @@ pub(crate) trait Engine: fmt::Debug {
     /// Takes a container out of a network; what it had leased there is given back, if it has a network namespace.
     fn leave_network(&self, id: &str, network: &str) -> Result<(), EngineError>;
 
-    /// Mounts each of `volumes` over the folder of its name in `root`, for a container called `name` whose runtime is the
-    /// file `no_runtime`, so that they are no new ones any more; gives the engine's words, which fails of course. `path` is
-    /// its PATH.
+    /// Mounts each of `volumes` over the folder of its name in `root`, for a container called `name` whose runtime is
+    /// the file `no_runtime`, so that the engine no longer takes them for new; gives the engine's words, which always
+    /// fails. `path` is its PATH.
     fn mark_volumes_used(
         &self,
         name: &str,
@@ -63,8 +64,8 @@ pub(crate) trait Engine: fmt::Debug {
         path: OsString,
     ) -> Result<Said, ChildError>;
 
-    /// Starts to make the volume `name`, which fails if there is one; once it is made, its name is a line in `said`. Goes
-    /// on if this program is killed.
+    /// Starts to make the volume `name`, which fails if there is one. The engine writes the name as a line to `said`
+    /// once it is made. It goes on if this program is killed.
     fn start_volume(&self, name: &str, said: File) -> Result<process::Child, EngineError>;
 
     /// Waits until a volume is made; of a raised `interrupt`, no longer than making one takes.
@@ -89,8 +90,8 @@ pub(crate) trait Engine: fmt::Debug {
         path: OsString,
     ) -> Result<Child, ChildError>;
 
-    /// Starts a restore that reads the engine's part of the archive from the FIFO `import`, and all of the pre-checkpoint
-    /// `previous` that it builds on; `path` is its PATH.
+    /// Starts a restore that reads the engine's part of the archive from the FIFO `import`, and all of the
+    /// pre-checkpoint `previous` that it builds on; `path` is its PATH.
     fn start_restore(
         &self,
         import: &Path,

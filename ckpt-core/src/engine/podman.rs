@@ -28,8 +28,8 @@ use info::Info;
 /// Each of these makes podman its own remote client (podman(1), "ENVIRONMENT VARIABLES").
 const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
 
-/// How long an interrupted restore lets podman make a volume, which takes it a moment: ended after it was made and before
-/// podman has said so, nothing would tell whose it is.
+/// How long an interrupted restore lets podman make a volume, which takes it a moment: ended after it was made and
+/// before podman has said so, nothing would tell whose it is.
 const VOLUME_GRACE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 /// The podman of this host.
@@ -41,7 +41,7 @@ pub(crate) struct Podman {
 }
 
 impl Podman {
-    /// podman, with all that checkpoint and restore need beside it.
+    /// podman, where everything that checkpoint and restore need is there as well.
     pub(crate) fn for_root() -> Result<Self, EngineError> {
         if let Some(by) = REMOTE.into_iter().find(|name| env::var_os(name).is_some()) {
             return Err(EngineError::Remote { by });
@@ -67,7 +67,8 @@ impl Podman {
         Ok(Podman { program: programs::find("podman")?, interrupt: None })
     }
 
-    /// The same, whose calls an `interrupt` ends: for what another run can do as well, never for what undoes or rescues.
+    /// The same, whose calls an `interrupt` ends: for what another run can do as well, never for what undoes or
+    /// rescues.
     pub(crate) fn until(&self, interrupt: Option<&Interrupt>) -> Self {
         Podman { program: self.program.clone(), interrupt: interrupt.cloned() }
     }

@@ -1,4 +1,4 @@
-//! A program as a child: it does not outlive us, does not get our Ctrl-C, and its words are kept.
+//! A program as a child process: it does not outlive this one, does not get its Ctrl-C, and what it prints is kept.
 
 use std::env;
 use std::ffi::OsString;
@@ -52,8 +52,8 @@ pub struct Said {
 }
 
 impl Child {
-    /// Starts `program` with `arguments`. In a session it gets a PATH of that, and has its temporary files, which are few
-    /// and small then, where the next run finds what it leaves behind if it is killed.
+    /// Starts `program` with `arguments`. In a session it gets a PATH of that, and has its temporary files, which are
+    /// few and small then, where the next run finds what it leaves behind if it is killed.
     ///
     /// It has a process group of its own, since Ctrl-C is for us to decide about, and a parent-death signal: podman
     /// would wait for ever at a FIFO whose other end is gone, with the container locked.

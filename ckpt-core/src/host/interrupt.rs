@@ -1,4 +1,4 @@
-//! A caller's wish that the work stop, in a form that can be waited for beside everything else.
+//! A caller's wish that the work stop. It is a file descriptor, so it can be waited for together with everything else.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -1,4 +1,4 @@
-//! Pipes whose other end may stand still: an interrupt ends the wait for it.
+//! Reads and writes pipes whose other end may stand still: an interrupt ends the wait.
 
 use std::fs::File;
 use std::io::{self, Read};

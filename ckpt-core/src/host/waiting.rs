@@ -1,4 +1,4 @@
-//! Waits that others may make long: until an interrupt is raised, and not in silence.
+//! Waits for others, who may take long. An interrupt ends the wait, and the user is told what is waited for.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use crate::progress::Progress;
 /// How often is looked: no descriptor becomes ready.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// After that, somebody in front of a screen wonders.
+/// The user is told of a wait that takes longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What ends waits early, and who is told of long ones.
+/// What ends waits early, and where long ones are told.
 pub(crate) struct Waiting<'w> {
     pub(crate) interrupt: Option<&'w Interrupt>,
     progress: &'w mut dyn Progress,

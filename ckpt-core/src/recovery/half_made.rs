@@ -1,4 +1,4 @@
-//! What a restore made before it failed or was killed, and nothing else, removed again.
+//! Removes what a restore made before it failed or was killed, and nothing else.
 
 use std::fs;
 use std::io;
@@ -81,7 +81,7 @@ impl<'j> HalfMade<'j> {
                 self.folders.push(engine.store()?.volume_path.join(name));
             }
         }
-        // Empty ones of somebody's volume in the making would be as much in the way.
+        // Empty folders of a volume that somebody is making would be in the way as well.
         self.folders.retain(|folder| self.journal.lived_when_born(folder));
         Ok(())
     }
@@ -146,7 +146,8 @@ fn is_half_made(engine: &dyn Engine, container: &Container) -> Result<bool, Engi
     }
 }
 
-/// Waits for a moment in which no podman is at work, which could be about to use what nobody uses; gives whether it came.
+/// Waits for a moment in which no podman is at work, which could be about to use what nobody uses; gives whether it
+/// came.
 fn is_podman_at_rest(waiting: &mut Waiting<'_>) -> io::Result<bool> {
     let podman = || all().find(|&pid| Stat::of(pid).is_some_and(|stat| stat.name == "podman" && !stat.is_dead));
     until(waiting, || format!("{} may be about to use a network namespace", named(podman())), || podman().is_none())

@@ -1,5 +1,5 @@
-//! What a restore is about to make, written down before podman is started: beside the storage, since a half-made
-//! container outlives a reboot as well.
+//! The journal of a restore: what it is about to make, written down before podman is started. It lies in the storage's
+//! folder, since a half-made container outlives a reboot as well.
 //!
 //! ```text
 //! GRAPH_ROOT/ckpt-restore-XXXXXX.json     locked by flock(2) for as long as its run lives, or a podman that makes a volume
@@ -9,8 +9,8 @@
 //!   {"volume":"data","inode":7,"born":…}  the folder of the volume's data
 //! ```
 //!
-//! These lines, and not times or names, prove what is ours. podman chooses no ID that is told in advance, and makes no
-//! volume that is there.
+//! These lines prove what this run made; times and names would not. podman never chooses an ID that is noted here, and
+//! makes no volume that is there already.
 
 mod records;
 
@@ -153,7 +153,8 @@ impl Journal {
         JournalError { call, folder: self.path.parent().unwrap_or(Path::new("/")).to_owned(), source }
     }
 
-    /// Whether this run made the `container`, which has [`Journal::container`]'s ID, and its layer in the folder `layer`.
+    /// Whether this run made the `container`, which has [`Journal::container`]'s ID, and its layer in the folder
+    /// `layer`.
     ///
     /// One that gets an ID back from before could also be another restore's of the same archive, for as long as podman
     /// has not told whose it is: then only what began while this run lived is taken for its own.
@@ -165,8 +166,8 @@ impl Journal {
         }
     }
 
-    /// Whether this run made the volume `name`, whose data is in the folder `data`: it must be the folder that was noted,
-    /// or empty as it was made.
+    /// Whether this run made the volume `name`, whose data is in the folder `data`: it must be the folder that was
+    /// noted, or empty as it was made.
     pub(crate) fn is_maker_of_volume(&self, name: &str, data: &Path) -> bool {
         let noted = self.folders.iter().find(|folder| folder.volume == name);
         self.volumes.iter().any(|volume| volume == name)

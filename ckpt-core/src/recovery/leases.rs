@@ -1,4 +1,4 @@
-//! Addresses that podman leased for a container, and did not come to note.
+//! Gives back addresses that podman leased for a container, and was killed before it could note them.
 //!
 //! podman leases the addresses of a restored container before it notes that the container has a network, and gives back
 //! only what it noted. Killed between the two, it leaves leases without an owner: until the next boot nobody gets these
@@ -20,12 +20,13 @@ pub(crate) fn networks_of(archive: &CheckpointArchive) -> Result<Vec<String>, Ar
 
 /// Has podman give back what the container `id`, which has never run, leased in `networks`, if it has not noted that.
 ///
-/// What podman gives back when a container leaves a network are all the leases of its ID, whatever they are. But only of
-/// one with a network namespace, and podman leases addresses again when it makes that: so the container gets one without
-/// networks, and is noted in them afterwards.
+/// What podman gives back when a container leaves a network are all the leases of its ID, whatever they are. But only
+/// of one with a network namespace, and podman leases addresses again when it makes that: so the container gets one
+/// without networks, and is noted in them afterwards.
 ///
 /// # Errors
-/// [`EngineError::Killed`]: it can be tried again. What podman refuses is left at that: podman itself would not even try.
+/// [`EngineError::Killed`]: it can be tried again. What podman refuses is left at that: podman itself would not even
+/// try.
 pub(crate) fn give_back(engine: &dyn Engine, id: &str, networks: &[String]) -> Result<(), EngineError> {
     let is_noted = answer(engine.inspect(id))?.is_none_or(|facts| facts.has_address());
     if networks.is_empty() || is_noted {

@@ -1,4 +1,4 @@
-//! Network namespaces that a killed podman made, and did not come to note.
+//! Removes network namespaces that podman made, and was killed before it could note them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,7 +29,8 @@ pub(crate) enum NetnsError {
 }
 
 /// Those made at a time that is `ours`, with no process in them, and of no container of this store. Another store's
-/// containers have processes in theirs, also before they run, but for the moment in which their podman is at work on that.
+/// containers have processes in theirs, also before they run, but for the moment in which their podman is at work on
+/// that.
 ///
 /// podman notes a container before it makes the network namespace, and holds the container's lock until it has noted
 /// that as well; `podman container inspect` takes the lock. So what was there before it was asked, and is not in its

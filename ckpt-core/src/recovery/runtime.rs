@@ -1,5 +1,5 @@
-//! What an OCI runtime has of a container that podman does not know to run: processes, their cgroups, a record, a mount in
-//! that.
+//! Removes what an OCI runtime has of a container that podman does not take for running: processes, their cgroups, the
+//! runtime's record, and a mount in that.
 
 use std::fs;
 use std::io;
@@ -25,8 +25,8 @@ const CRIU_ROOT: &str = "criu-root";
 /// Where cgroups are mounted, those of v1 a hierarchy each.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// Removes it all, so that the runtime takes the ID again. What another store's container of this ID has, stays: runtimes
-/// and cgroups know no stores.
+/// Removes it all, so that the runtime takes the ID again. What another store's container of this ID has, stays:
+/// runtimes and cgroups know no stores.
 ///
 /// # Errors
 /// That the interrupt was raised; what is left is for another call.

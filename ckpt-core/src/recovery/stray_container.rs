@@ -1,4 +1,4 @@
-//! What works for a container, by its ID and bundle, though podman does not know that it runs.
+//! Kills the processes of a container that podman does not take for running. They are known by its ID and bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,8 +10,8 @@ use crate::engine::cgroup::is_in_cgroup_of;
 use crate::host::processes::{self, Stat, all, named, read, until};
 use crate::host::waiting::Waiting;
 
-/// Kills what resumes, or runs, the container `id` in `bundle`: its conmon and CRIU with all below them, and all that is in
-/// its cgroup.
+/// Kills what resumes, or runs, the container `id` in `bundle`: its conmon and CRIU with all below them, and all that
+/// is in its cgroup.
 ///
 /// For a container that podman does not know to run.
 ///

@@ -1,4 +1,4 @@
-//! What a run has started, and whether it is still at work.
+//! Whether the programs that a run has started are still at work.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -43,8 +43,8 @@ impl Work<'_> {
     }
 }
 
-/// Waits until nobody does any `work`. They all end by themselves when the run at the other end is dead, but for [`orphans`],
-/// which are killed, with those of the container in `bundle`; gives whether they did.
+/// Waits until nobody does any `work`. They all end by themselves when the run at the other end is dead, but for
+/// [`orphans`], which are killed, with those of the container in `bundle`; gives whether they did.
 ///
 /// # Errors
 /// That the interrupt was raised.
@@ -77,7 +77,8 @@ mod tests {
     use crate::host::processes::Stat;
     use crate::progress::Silent;
 
-    /// CRIU for the session `folder` as it forks a child, which `does` something else; gives both. They print their numbers.
+    /// CRIU for the session `folder` as it forks a child, which `does` something else; gives both. They print their
+    /// numbers.
     fn criu(folder: &Path, title: &str, does: &str) -> (Child, Pid) {
         fs::write(hook::mark(folder), "").unwrap();
         let mark = File::open(hook::mark(folder)).unwrap();

@@ -1,4 +1,4 @@
-//! What has to be so before podman is started.
+//! What a restore checks before it starts podman.
 
 use std::fs::File;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(super) fn check_config(config: &ContainerConfig) -> Result<(), RestoreError>
     }
 }
 
-/// The caller's word as well.
+/// The name that the caller gave must be one that podman would take as well.
 pub(super) fn check_name(options: &RestoreOptions) -> Result<(), RestoreError> {
     match options.name.as_deref().filter(|name| !is_name(name)) {
         Some(name) => Err(RestoreError::NoName { name: name.to_owned() }),
@@ -38,7 +38,8 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.' | '-'))
 }
 
-/// A container may be allowed what it was allowed; podman and CRIU themselves do on the host only what they always do.
+/// The container may be allowed what it was allowed. But podman and CRIU themselves must do nothing else on the host
+/// than they always do.
 pub(super) fn check_privileges(options: &RestoreOptions, dumps: &Dumps) -> Result<(), RestoreError> {
     if let Some(Forgery { member, field, value }) = privileges::forgery(dumps)? {
         return Err(RestoreError::Forged { member, field, value });
@@ -50,7 +51,7 @@ pub(super) fn check_privileges(options: &RestoreOptions, dumps: &Dumps) -> Resul
     }
 }
 
-/// What the checkpoint asked before it was made, asked again: archives come from elsewhere.
+/// Asks once more what the checkpoint asked before it was made: the archive may come from elsewhere.
 pub(super) fn check_way_back(options: &RestoreOptions, dumps: &Dumps, engine: &dyn Engine) -> Result<(), RestoreError> {
     let pod = match options.pod {
         Some(_) => None,

@@ -1,4 +1,4 @@
-//! `devshm-checkpoint.tar`, which podman unpacks itself: by paths, and through the symbolic links that it has just made.
+//! Writes `devshm-checkpoint.tar` anew. podman unpacks it by paths, and follows symbolic links that it has just made.
 //!
 //! podman 5.4.2 refuses `..` in it, but takes a link `esc -> /` and writes a member `esc/etc/passwd` to the host. It is
 //! given an archive that was written here, of members that stay below /dev/shm.

@@ -27,7 +27,7 @@ pub enum RestoreError {
     /// podman failed.
     #[error(transparent)]
     Podman(#[from] EngineError),
-    /// The storage is of no use.
+    /// The container storage cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// The storage cannot be understood.
@@ -58,7 +58,7 @@ pub enum RestoreError {
     /// A /dev/shm of more files than a container has memory for.
     #[error("devshm-checkpoint.tar in the archive has more files, or longer names, than any /dev/shm: it is refused")]
     LargeShm,
-    /// The archive would have podman or CRIU act on the host, beside the container.
+    /// The archive would have podman or CRIU act on the host, outside of the container.
     #[error(
         "{} in the archive has {} with the container: {:?}. If that is well, restore it with --trust (`ckpt inspect` \
          shows all that it may)",
@@ -92,7 +92,7 @@ pub enum RestoreError {
     /// It cannot be restored here, or nowhere.
     #[error("the container cannot be restored")]
     NoWayBack(#[source] Obstacle),
-    /// Whether it can be could not be found out.
+    /// It could not be found out whether it can be restored here.
     #[error(transparent)]
     Look(#[from] LookError),
     /// A name that the caller gave, and podman would not take.
@@ -148,7 +148,7 @@ pub enum RestoreError {
         /// Why not.
         reason: String,
     },
-    /// No file can be made beside the storage.
+    /// No file can be made in the storage's folder.
     #[error("create a file in {}", folder.display())]
     Stage {
         /// The folder.
@@ -157,7 +157,7 @@ pub enum RestoreError {
         #[source]
         source: io::Error,
     },
-    /// There is no chance to be had.
+    /// No random numbers can be read.
     #[error("read random numbers for an ID")]
     Random(#[source] io::Error),
     /// A file for podman could not be written.
@@ -206,13 +206,13 @@ pub enum RunError {
     /// The session's folder could not be made.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// What is begun could not be written down.
+    /// The journal could not be written.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// podman could not be started, or not be waited for.
     #[error(transparent)]
     Child(#[from] ChildError),
-    /// The caller wished it.
+    /// The caller's interrupt was raised.
     #[error("interrupted")]
     Interrupted,
     /// Somebody else made a container of that name, or ID, meanwhile.
@@ -233,7 +233,7 @@ pub enum RunError {
     /// Files could not be put in place.
     #[error(transparent)]
     Place(#[from] FilesError),
-    /// What podman did on top could not be put right.
+    /// The files that podman changed afterwards could not be put right.
     #[error(transparent)]
     Amend(#[from] RepairError),
     /// What CRIU mounts secrets on could not be made.

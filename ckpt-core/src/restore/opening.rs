@@ -20,7 +20,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// What cannot be read in place is taken in by a nameless file in `spool`.
+    /// What cannot be read in place is unpacked into a nameless file in `spool`.
     pub(super) fn open(options: &RestoreOptions, spool: &Path) -> Result<Self, RestoreError> {
         let (opened, previous) = (open(options)?, open_previous(options)?);
         let archive = CheckpointArchive::read(opened, options.import.name(), spool, options.interrupt.as_ref())?;

@@ -1,11 +1,11 @@
-//! What podman, its runtime and CRIU do to a container's files after they were put in place, put right.
+//! Puts right what podman, its runtime and CRIU do to a container's files after they were put in place.
 //!
-//! podman mounts the container's root when everything is in place, and then works on it as on that of a new container;
-//! CRIU makes files for a while, and sockets. What exactly is in `docs/what-podman-touches.md`.
+//! podman mounts the container's root when everything is in place. Then it works on it as on the root of a new
+//! container. CRIU makes sockets, and files for a while. `ckpt-core/docs/what-podman-touches.md` lists all of it.
 //!
 //! | at CRIU's moment | put right, through the mount |
 //! |---|---|
-//! | pre-restore | owner, mode and content of what podman touches; what it made, where there was nothing, goes |
+//! | pre-restore | owner, mode and content of what podman changed; what it made where there was nothing is removed |
 //! | pre-resume | times of directories and sockets |
 
 mod changed_files;

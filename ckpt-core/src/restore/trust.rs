@@ -1,4 +1,5 @@
-//! Whose archive it is: CRIU's images are as good as a root shell, so they must come from who may have one.
+//! Whether the archive comes from somebody who may have a root shell. CRIU's images are as good as one: they say with
+//! which rights processes go on.
 //!
 //! Everything is asked of the opened file, never of its path a second time. That is why the folders of the path do not
 //! matter: who may rename in them can put another file under the name, but only one of his own, which is refused.

@@ -1,12 +1,13 @@
-//! New volumes made old ones, for podman.
+//! Keeps podman from treating the volumes of a restore as new ones.
 //!
-//! podman fills an empty volume from the image when it first mounts it, and gives its root owner and mode of the
-//! directory below when a container with it is set up. That it has done so it notes, and never does it again. The
-//! volumes of a restore are new: what a container has emptied would be full again, and what it had given away would be
-//! root's, at once or at the next start.
+//! podman fills an empty volume from the image when it first mounts it. It also gives the volume's root the owner and
+//! mode of the directory below. It notes that it has done so, and never does it again. To podman the volumes of a
+//! restore are new: a volume that the container had emptied would be full again, and one that it had given away would
+//! be root's, at once or at the next start.
 //!
-//! No command of podman makes that note alone. So it is given a container that has the volumes over folders with one
-//! file each, and a runtime that is none: podman fills the volumes, notes it, cannot run the container, and removes it.
+//! No command of podman makes that note alone. So podman gets a container that mounts the volumes over folders with one
+//! file each, and whose runtime is an empty file. podman fills the volumes, notes it, cannot run the container, and
+//! removes it.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -45,8 +46,8 @@ enum UsedVolumeError {
     NotFilled { message: String },
 }
 
-/// Has podman take those of `volumes` for old ones that it would fill, or give another owner, now or at a later start;
-/// they are all empty. It is told as a warning where that fails.
+/// Has podman note as used those of the empty `volumes` that it would otherwise fill, or give another owner, now or at
+/// a later start. A failure is told as a warning.
 pub(super) fn mark_used(
     plan: &RestorePlan,
     begun: &Begun,
@@ -126,7 +127,7 @@ fn fill(engine: &dyn Engine, begun: &Begun, volumes: &[(String, PathBuf)]) -> Re
     Ok(())
 }
 
-/// A PATH that names the session: who puts right what this run leaves when it is killed waits for podman by that.
+/// A PATH that names the session. If this run is killed, recovery finds podman by it, and waits for its end.
 fn path_of(session: &Path) -> OsString {
     [session.join("bin").into_os_string(), env::var_os("PATH").unwrap_or_default()].join(OsStr::new(":"))
 }

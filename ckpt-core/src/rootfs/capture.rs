@@ -1,4 +1,4 @@
-//! Trees in: a container's changes, and whole trees, become members.
+//! Makes members of an archive of a container's changes, and of whole trees.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -33,7 +33,7 @@ pub enum CaptureError {
     /// A socket could not be read.
     #[error(transparent)]
     Socket(#[from] AccessError),
-    /// The archive would be of no use.
+    /// A restore would refuse the archive.
     #[error(transparent)]
     Oversize(#[from] Oversize),
     /// A directory could not be opened.
@@ -78,8 +78,8 @@ pub(crate) fn diff_members(layers: &Layers, visit: &mut dyn FnMut(Member)) -> Re
     })
 }
 
-/// Appends what [`capture_diff`] would, but for files of `large` bytes and more, until there are `limit` members: a trial,
-/// in which what cannot be taken is left out. Calls `took` behind each.
+/// Appends what [`capture_diff`] would, but for files of `large` bytes and more, until there are `limit` members: a
+/// trial, in which what cannot be taken is left out. Calls `took` behind each.
 pub(crate) fn capture_some(layers: &Layers, limit: usize, large: u64, writer: &mut Writer<'_>, took: &mut dyn FnMut()) {
     /// Ends the walk.
     struct Enough;
@@ -194,7 +194,7 @@ pub(crate) fn capture_file_optional(
     Ok(())
 }
 
-/// Outside of the container's own layer nothing is frozen: other containers, and conmon, go on writing.
+/// Only the container's own layer stands still. Elsewhere other containers, and conmon, go on writing.
 fn of_others() -> PackOptions<'static> {
     PackOptions { keep_xattr: &keep_plain, changes: ChangePolicy::List, ..PackOptions::default() }
 }

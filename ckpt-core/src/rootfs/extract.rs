@@ -1,4 +1,4 @@
-//! Trees out: members become an upperdir, or a plain tree.
+//! Makes an upperdir, or a plain tree, of members of an archive.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -29,7 +29,7 @@ pub enum ExtractError {
     /// A member could not be made.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
-    /// The upperdir could not be made to say it.
+    /// The overlay's own marks, such as whiteouts, could not be made in the upperdir.
     #[error(transparent)]
     Apply(#[from] ApplyError),
     /// The container's user namespace has no such user or group.

@@ -7,8 +7,8 @@ pub(super) fn keep_stored(ns: XattrNamespace) -> impl Fn(&[u8]) -> bool {
     move |name| name != b"security.selinux" && ns.merged_xattr_name(name).is_some()
 }
 
-/// As [`keep_stored`], outside of the container's own overlay: an overlay's markers are data there, as in the storage of
-/// another engine that lies in a volume.
+/// As [`keep_stored`], outside of the container's own overlay. There the marks of an overlay are data: a volume may
+/// hold the storage of another engine.
 pub(super) fn keep_plain(name: &[u8]) -> bool {
     name != b"security.selinux"
 }

@@ -7,7 +7,7 @@ use layerfs::{AccessError, ApplyError, NodeAttributes, Present, Upperdir, Xattr}
 use crate::archive::supplement::Socket;
 use crate::host::byte_path::{BytePath, from_hex, to_hex};
 
-/// Sockets on their way from a walk, hard links told from first names.
+/// Sockets as a walk finds them; the further names of one are hard links to the first.
 #[derive(Default)]
 pub(super) struct Sockets {
     sockets: Vec<Socket>,

@@ -1,4 +1,4 @@
-//! What `config.dump` grants: podman's own description of the container (`ContainerConfig` in libpod).
+//! What `config.dump`, podman's own description of the container, grants (`ContainerConfig` in libpod).
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};

@@ -1,4 +1,4 @@
-//! What `spec.dump` grants: the OCI runtime specification as podman had completed it.
+//! What `spec.dump`, the OCI runtime specification as podman had completed it, grants.
 
 mod annotations;
 mod devices;
@@ -130,7 +130,8 @@ impl Spec {
         privileges
     }
 
-    /// podman gives every container a mount namespace of its own: to pivot the root of another is to take the host's away.
+    /// podman gives every container a mount namespace of its own: to pivot the root of another is to take the host's
+    /// away.
     pub(super) fn forgery(&self) -> Option<Forgery> {
         let joined = self.linux.namespaces.iter().find(|space| space.kind == "mount" && !space.path.is_empty())?;
         Some(Forgery { member: SPEC_DUMP, field: "the path of the mount namespace", value: joined.path.clone() })

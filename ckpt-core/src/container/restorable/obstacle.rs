@@ -3,7 +3,7 @@
 /// Why a container cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
-    /// podman puts no container into a file that needs another one beside it.
+    /// podman exports no container that needs another one.
     #[error(
         "podman cannot export checkpoints of containers with dependencies, and it needs {} (--network, --ipc, --pid or --uts \
          container:…, --requires)",

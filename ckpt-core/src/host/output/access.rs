@@ -1,4 +1,4 @@
-//! Who may read and write a file stays so when a new one takes its place.
+//! Gives a new file the owner, the ACL and the mode of the one that it replaces.
 
 use std::fs::{File, Metadata, Permissions};
 use std::io;
@@ -67,7 +67,8 @@ mod tests {
         let path = folder.path().join("x.tar");
         fs::write(&path, "before").unwrap();
         std::os::unix::fs::chown(&path, Some(7), Some(8)).unwrap();
-        // Version 2; owner rw, user 9 rw, group none, mask rw, others none: the mode is 0660, and group 8 has no rights.
+        // Version 2; owner rw, user 9 rw, group none, mask rw, others none: the mode is 0660, and group 8 has no
+        // rights.
         let entry = |tag: u16, rights: u16, id: u32| {
             [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
         };

@@ -1,4 +1,4 @@
-//! Where an output goes: behind symbolic links, also those that lead to nothing yet.
+//! The file that an output's path leads to: symbolic links are followed, also those that lead to nothing yet.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
