@@ -95,6 +95,8 @@ pub struct Checkpoint {
     tasks: BTreeMap<i32, Runs>,
     processes: usize,
     pages: Vec<Image>,
+    /// What of each image of pages does not come later, by the image's name.
+    eager: BTreeMap<String, Vec<Range<u64>>>,
 }
 
 impl Checkpoint {
@@ -105,7 +107,7 @@ impl Checkpoint {
     /// # Errors
     /// [`ImageError`] names the image and what is wrong with it.
     pub fn read(images: &Images) -> Result<Self, ImageError> {
-        let mut checkpoint = Self { tasks: BTreeMap::new(), processes: 0, pages: Vec::new() };
+        let mut checkpoint = Self { tasks: BTreeMap::new(), processes: 0, pages: Vec::new(), eager: BTreeMap::new() };
         for pid in pids(images)? {
             checkpoint.processes += 1;
             let name = format!("pagemap-{pid}.img");
@@ -121,12 +123,20 @@ impl Checkpoint {
 
     #[cfg(test)]
     pub(crate) fn of_task(pid: i32, waiting: Runs) -> Self {
-        Self { tasks: BTreeMap::from([(pid, waiting)]), processes: 1, pages: Vec::new() }
+        Self { tasks: BTreeMap::from([(pid, waiting)]), processes: 1, pages: Vec::new(), eager: BTreeMap::new() }
     }
 
     /// Bytes that may come later.
     pub fn lazy_bytes(&self) -> u64 {
         self.tasks.values().map(Runs::bytes).sum()
+    }
+
+    /// What CRIU itself reads of the image of pages `name` while the rest comes later: ranges of bytes that do not touch
+    /// each other. `None` of any other image: CRIU reads all of it.
+    ///
+    /// CRIU decides by the entry of the page map (CRIU, `restore_priv_vma_content` in criu/mem.c).
+    pub fn eager_ranges(&self, name: &str) -> Option<&[Range<u64>]> {
+        self.eager.get(name).map(Vec::as_slice)
     }
 
     /// Processes, zombies among them: so many say something to the server.
@@ -151,6 +161,7 @@ impl Checkpoint {
         let pages_name = format!("pages-{pages_id}.img");
         let image = u32::try_from(self.pages.len()).map_err(|_| ImageError::TooManyProcesses)?;
         let (mut runs, mut last_end, mut offset) = (Runs::default(), 0, 0);
+        let eager = self.eager.entry(pages_name.clone()).or_default();
         while let Some(entry) = messages.next::<PagemapEntry>().map_err(framing)? {
             let range = range(&entry).filter(|range| range.start >= last_end).ok_or_else(|| ImageError::Address {
                 name: name.clone(),
@@ -168,7 +179,11 @@ impl Checkpoint {
                 insert_by_mapping(&mut runs, run, vmas).map_err(not_lazy)?;
             }
             if entry.is_in_pages_image() {
-                offset += range.end - range.start;
+                let end = offset + (range.end - range.start);
+                if !entry.is_lazy() {
+                    extend(eager, offset..end);
+                }
+                offset = end;
             }
         }
         if !runs.is_empty() {
@@ -196,6 +211,14 @@ fn insert_by_mapping(runs: &mut Runs, run: Run, vmas: &[VmaEntry]) -> Result<(),
         at = part.end;
     }
     if at == run.end { Ok(()) } else { Err(at) }
+}
+
+/// Adds a range behind the last one.
+fn extend(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
+    match ranges.last_mut().filter(|last| last.end == range.start) {
+        Some(last) => last.end = range.end,
+        None => ranges.push(range),
+    }
 }
 
 /// The addresses of an entry, if they can be.
@@ -286,10 +309,17 @@ mod tests {
 
     #[test]
     fn runs_lie_behind_the_pages_before_them() -> anyhow::Result<()> {
-        let entries = vec![entry(16, 2, PRESENT), entry(18, 3, LAZY), entry(30, 7, 1), entry(40, 1, LAZY)];
+        let entries = vec![
+            entry(16, 2, PRESENT),
+            entry(18, 3, LAZY),
+            entry(30, 7, 1),
+            entry(40, 1, LAZY),
+            entry(41, 1, PRESENT),
+            entry(50, 1, PRESENT),
+        ];
         let mut wiped = vma(20..50, ANONYMOUS);
         wiped.madv = Some(1 << 18);
-        let checkpoint = Checkpoint::read(&images(entries, vec![wiped, vma(16..20, ANONYMOUS)], 6))?;
+        let checkpoint = Checkpoint::read(&images(entries, vec![wiped, vma(16..20, ANONYMOUS)], 8))?;
         let run = |pages: Range<u64>, offset: u64, wiped_on_fork| Run {
             start: pages.start << 12,
             end: pages.end << 12,
@@ -298,6 +328,9 @@ mod tests {
         let runs: Vec<Run> = checkpoint.task(1).expect("it is there").iter().collect();
         assert_eq!(runs, [run(18..20, 2, false), run(20..21, 4, true), run(40..41, 5, true)]);
         assert_eq!(checkpoint.lazy_bytes(), 4 << 12);
+        // CRIU reads what lies around the runs; what is the parent's takes no room.
+        assert_eq!(checkpoint.eager_ranges("pages-3.img"), Some(&[0..2 << 12, 6 << 12..8 << 12][..]));
+        assert_eq!(checkpoint.eager_ranges("pages-1.img"), None);
         assert_eq!(checkpoint.processes(), 2);
         assert!(checkpoint.task(5).is_none());
         Ok(())
