@@ -9,6 +9,7 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::parent_id;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{socket_domain, socket_type};
@@ -36,7 +37,8 @@ pub(crate) fn ask_for_lazy_pages(socket: i32) {
 
 fn rewrite(socket: i32) -> Result<(), Errno> {
     let ours = pidfd_getfd(pidfd_open(getpid(), PidfdFlags::empty())?, socket, PidfdGetfdFlags::empty())?;
-    let Some(runtimes) = other_end()? else { return Ok(()) };
+    let Ok(known) = fs::read_link(format!("/proc/self/fd/{socket}")) else { return Ok(()) };
+    let Some(runtimes) = other_end(&known)? else { return Ok(()) };
     let mut request = vec![0; LONGEST];
     let (_, length) = recv(&ours, &mut request[..], RecvFlags::PEEK | RecvFlags::TRUNC)?;
     request.truncate(length);
@@ -61,17 +63,18 @@ fn behind_varint(bytes: &[u8]) -> Option<&[u8]> {
     Some(&bytes[last + 1..])
 }
 
-/// The runtime's end of the socket: the one such socket that it has.
-fn other_end() -> Result<Option<OwnedFd>, Errno> {
+/// The runtime's end of the socket, which is `ours` here: the one other such socket that it has. runc closes its own
+/// descriptor of `ours` only after it has started CRIU.
+fn other_end(ours: &Path) -> Result<Option<OwnedFd>, Errno> {
     let parent = parent_id().cast_signed();
     let Some(runtime) = Pid::from_raw(parent) else { return Ok(None) };
     let runtime = pidfd_open(runtime, PidfdFlags::empty())?;
-    let mut found: Option<(OwnedFd, String)> = None;
+    let mut found: Option<(OwnedFd, PathBuf)> = None;
     for entry in fs::read_dir(format!("/proc/{parent}/fd")).into_iter().flatten().flatten() {
-        let target = fs::read_link(entry.path()).map(|target| target.to_string_lossy().into_owned());
+        let target = fs::read_link(entry.path());
         let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
         let (Ok(target), Some(number)) = (target, number) else { continue };
-        if !target.starts_with("socket:") {
+        if target == ours || !target.as_os_str().as_encoded_bytes().starts_with(b"socket:") {
             continue;
         }
         let end = pidfd_getfd(&runtime, number, PidfdGetfdFlags::empty())?;
