@@ -9,6 +9,7 @@ mod devshm;
 mod error;
 mod files;
 mod image;
+mod late_pages;
 mod lazy;
 mod mount_points;
 mod opening;

@@ -16,6 +16,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use aligntar::Kind;
 use criu_pages::{Checkpoint, Image, ImageError, Images, State, StatusFile};
@@ -25,6 +27,10 @@ use crate::archive::{CHECKPOINT, CheckpointArchive};
 
 /// `argv[0]` of the program that starts them.
 pub(crate) const CALLED_AS: &str = "ckpt-pages";
+
+/// Until a server that CRIU has come to says so; it takes less than a millisecond where nothing else has to be done.
+const ACCEPT_LIMIT: Duration = Duration::from_secs(30);
+const PERIOD: Duration = Duration::from_micros(200);
 
 /// Nobody serves, or not to the end.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +50,9 @@ pub enum PageServerError {
         /// What it said.
         words: String,
     },
+    /// CRIU did not come to it in time.
+    #[error("CRIU did not ask for memory that comes later")]
+    NotAsked,
     /// It could not get hold of all memory that CRIU restored.
     #[error("the container was killed before it ran, for its memory could not come: {reason}")]
     NotHeld {
@@ -86,6 +95,22 @@ impl PageServer {
         }
         let status = StatusFile::open(status).map_err(failed("look at"))?;
         Ok(PageServer { starter, status })
+    }
+
+    /// Waits until CRIU has come to the server. Call it at CRIU's pre-restore: it has come by then, if it ever will.
+    ///
+    /// # Errors
+    /// [`PageServerError::NotAsked`].
+    pub(crate) fn wait_for_criu(&self) -> Result<(), PageServerError> {
+        let limit = Instant::now() + ACCEPT_LIMIT;
+        loop {
+            let status = self.status.read().map_err(failed("look at"))?;
+            match status.state {
+                State::Listening if Instant::now() < limit => thread::sleep(PERIOD),
+                State::Receiving | State::Held => return Ok(()),
+                _ => return Err(PageServerError::NotAsked),
+            }
+        }
     }
 
     /// Waits until all memory that CRIU restored is in the server's hands, which is before any of it is used. Call it when

@@ -248,6 +248,9 @@ pub enum RunError {
     /// The memory could not be served.
     #[error(transparent)]
     Memory(#[from] PageServerError),
+    /// Images of what cannot come later could not be put in place.
+    #[error("place the memory that cannot come later")]
+    Pages(#[source] io::Error),
     /// It could not be noted whose memory is on its way.
     #[error("note whose memory is on its way")]
     NoteMemory(#[source] io::Error),

@@ -10,6 +10,7 @@ use layerfs::{Container, Layers};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
+use super::late_pages::LatePages;
 use super::plan::RestorePlan;
 use super::repairs::{Repairs, Root, Times};
 use super::used_volumes::mark_used;
@@ -19,25 +20,33 @@ use crate::progress::Progress;
 use crate::recovery::journal::Begun;
 use crate::rootfs::{extract_diff, extract_tree};
 
-/// Fills the new container's bundle, layer and `volumes`: names, with the folders of their data. Gives what has to be put
-/// right when they are mounted.
+/// What was done, and what is left to be done.
+pub(crate) struct Placed {
+    pub(crate) moved: Transferred,
+    /// When all is mounted.
+    pub(crate) repairs: Repairs,
+    /// When CRIU has come to the page server.
+    pub(crate) late_pages: LatePages,
+}
+
+/// Fills the new container's bundle, layer and `volumes`: names, with the folders of their data.
 pub(crate) fn place(
     plan: &RestorePlan,
     options: &RestoreOptions,
     container: &Container,
     (begun, volumes): (&Begun, &[(String, PathBuf)]),
     progress: &mut dyn Progress,
-) -> Result<(Transferred, Repairs), FilesError> {
+) -> Result<Placed, FilesError> {
     let mut repairs = Repairs::default();
     let layers = plan.storage.layers_of_container(container)?;
-    let mut moved = place_bundle(plan, options, container, progress)?;
+    let (mut moved, late_pages) = place_bundle(plan, options, container, progress)?;
     if !options.ignore_rootfs {
         moved += place_rootfs(plan, options, &layers, &mut repairs, progress)?;
     }
     repairs.add_shm(&plan.archive, plan.storage.userdata_dir(container).join("shm"))?;
     mark_used(plan, begun, &layers, volumes, progress)?;
     moved += place_volumes(plan, options, volumes, &mut repairs, progress)?;
-    Ok((moved, repairs))
+    Ok(Placed { moved, repairs, late_pages })
 }
 
 fn place_rootfs(
@@ -63,14 +72,16 @@ fn place_bundle(
     options: &RestoreOptions,
     container: &Container,
     progress: &mut dyn Progress,
-) -> Result<Transferred, FilesError> {
+) -> Result<(Transferred, LatePages), FilesError> {
     let bundle = plan.storage.userdata_dir(container);
     let log = plan.archive.entry(LOG).into_iter().map(|entry| Ok(entry.clone()));
     let mut moved = extract_tree(&mut plan.archive.source()?, log, &bundle, options.clone_policy, progress)?;
     let image_dir = bundle.join(CHECKPOINT);
     let image_error = |source| FilesError::Images { path: image_dir.clone(), source };
     DirBuilder::new().mode(0o700).create(&image_dir).map_err(image_error)?;
-    let images = plan.archive.entries().filter_map(|entry| Some((entry, image_name(entry)?)));
+    let late_pages = LatePages::choose(plan, options, &image_dir).map_err(image_error)?;
+    let images = plan.archive.entries().filter(|entry| !late_pages.has(entry));
+    let images = images.filter_map(|entry| Some((entry, image_name(entry)?)));
     let members = images.map(|(entry, name)| {
         let mut entry = entry.clone();
         entry.member.path = name.to_vec();
@@ -78,7 +89,7 @@ fn place_bundle(
     });
     moved += extract_tree(&mut plan.archive.source()?, members, &image_dir, options.clone_policy, progress)?;
     move_to_own_cgroup(&image_dir.join(CGROUP_IMAGE), &plan.config.id, &container.id).map_err(image_error)?;
-    Ok(moved)
+    Ok((moved, late_pages))
 }
 
 /// Puts the new container's ID in place of the old one's in CRIU's image of the cgroups; there is none of it where

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use aligntar::Transferred;
 use layerfs::Container;
 
+use super::files::Placed;
+use super::late_pages::LatePages;
 use super::plan::RestorePlan;
 use super::podman_import::{Event, PodmanImport};
 use super::repairs::Repairs;
@@ -42,6 +44,7 @@ pub(super) struct Run<'r> {
     /// What the next run has to put right, should this one be killed.
     journal: Option<Journal>,
     repairs: Repairs,
+    late_pages: LatePages,
     /// Brings the memory, if that comes later.
     page_server: Option<PageServer>,
     /// Those at which all was put right.
@@ -53,9 +56,23 @@ pub(super) struct Run<'r> {
 impl<'r> Run<'r> {
     pub(super) fn new(plan: &'r RestorePlan, options: &'r RestoreOptions, progress: &'r mut dyn Progress) -> Self {
         let (moved, place) = (Transferred::default(), Duration::ZERO);
-        let (repairs, moments) = (Repairs::default(), Vec::new());
+        let (repairs, late_pages, moments) = (Repairs::default(), LatePages::default(), Vec::new());
         let (container, journal, page_server) = (None, None, None);
-        Run { plan, options, progress, first_parts: 0, container, journal, repairs, page_server, moments, moved, place }
+        let first_parts = 0;
+        Run {
+            plan,
+            options,
+            progress,
+            first_parts,
+            container,
+            journal,
+            repairs,
+            late_pages,
+            page_server,
+            moments,
+            moved,
+            place,
+        }
     }
 
     /// Gives podman's statistics once the container runs.
@@ -163,7 +180,17 @@ impl<'r> Run<'r> {
             let failed = |source| RunError::MountPoints { folder: folder.clone(), source };
             mount_points::make(&folder, &self.plan.secret_files).map_err(failed)?;
         }
+        self.place_late_pages()?;
         Ok(self.repairs.before_tasks(&self.plan.archive)?)
+    }
+
+    fn place_late_pages(&mut self) -> Result<(), RunError> {
+        if let Some(server) = self.page_server.as_ref().filter(|_| !self.late_pages.is_empty()) {
+            server.wait_for_criu()?;
+            let placed = self.late_pages.place(self.plan.archive.file(), self.options.clone_policy);
+            self.moved += placed.map_err(RunError::Pages)?;
+        }
+        Ok(())
     }
 
     /// The part that podman waits for; with the second, all else is in place.
@@ -200,8 +227,9 @@ impl<'r> Run<'r> {
         for (name, data) in &volumes {
             journal.will_fill(name, data)?;
         }
-        (self.moved, self.repairs) =
+        let Placed { moved, repairs, late_pages } =
             files::place(self.plan, self.options, container, (&journal.begun, &volumes), self.progress)?;
+        (self.moved, self.repairs, self.late_pages) = (moved, repairs, late_pages);
         self.place = started.elapsed();
         Ok(())
     }
