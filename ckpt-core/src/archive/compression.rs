@@ -107,7 +107,7 @@ mod tests {
     use std::io::Read;
 
     #[test]
-    fn what_goes_in_comes_out() {
+    fn compressed_bytes_come_back() {
         let text = b"many many many words".repeat(1000);
         let compressed = |compression: Compression| {
             let mut encoder = compression.encoder(Vec::new()).unwrap();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn names_say_how() {
+    fn the_ending_of_a_name_tells_the_compression() {
         for (name, expected) in [
             ("x.tar.zst", Compression::Zstd),
             ("x.tgz", Compression::Gzip),

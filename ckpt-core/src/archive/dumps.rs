@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_chose_is_left_to_be_judged() {
+    fn fields_that_somebody_chose_are_left_to_be_judged() {
         let config = json!({
             "conmonPidFile": "/run/my.pid", "pid_file": userdata("/x/../overlay-containers", "pidfile"),
             "mounts": [userdata("/tmp", "shm")], "cgroupParent": "/system.slice", "unknown": [1, 2.5, null]
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_a_link_is_mounted() {
+    fn a_link_is_replaced_by_what_it_leads_to() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().canonicalize().unwrap().join("file");
         fs::write(&file, "").unwrap();

@@ -87,7 +87,8 @@ pub enum ArchiveError {
     },
     /// Unpacking it would leave too little space to podman.
     #[error(
-        "{} takes more than {}, and no more may be filled in {} before it was looked at: make space there, or          decompress it to a file elsewhere, which is read in place",
+        "unpacking {} takes more than {}, and its content is checked before it may take more in {}: make space there, or \
+         decompress it to a file elsewhere, which is read in place",
         path.display(),
         gib(*space),
         folder.display()
@@ -102,7 +103,8 @@ pub enum ArchiveError {
     },
     /// A compressed stream that grows more than that of any checkpoint.
     #[error(
-        "{} unpacks to more than 200 times its length, as checkpoints do not: it is refused. If it is well, decompress          it first (zstd -d, gunzip): a file that is not compressed is read in place",
+        "{} unpacks to more than 200 times its length, which no checkpoint does: it is refused. If you trust it, \
+         decompress it first (zstd -d, gunzip): a file that is not compressed is read in place",
         path.display()
     )]
     Grows {

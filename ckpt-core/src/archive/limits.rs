@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_passed_is_what_is_read() {
+    fn a_checkpoint_makes_what_a_restore_reads() {
         let last = MEMBERS - OF_PODMAN;
         assert!(images(last, 0).is_ok() && images(last + 1, 0).is_err());
         assert!(images(1, MEMBER_PATHS).is_err());

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_worth_a_word_is_told_with_its_reasons() {
+    fn a_warning_tells_its_reasons() {
         let told = |censuses: &[Census]| {
             let (mut estimate, mut headroom) = (Estimate::default(), u64::MAX);
             for census in censuses {

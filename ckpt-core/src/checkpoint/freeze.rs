@@ -84,13 +84,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_words_are_understood() {
+    fn frozen_groups_and_traced_processes_are_recognised() {
         assert!(is_frozen("populated 1\nfrozen 1\n") && !is_frozen("populated 1\nfrozen 0\n"));
         assert!(is_traced("7 (a) t (b) t 1 7 7") && !is_traced("7 (a) t (b) S 1 7 7") && !is_traced(""));
     }
 
     #[test]
-    fn what_runs_was_never_seen_standing() {
+    fn a_running_process_is_never_seen_standing_still() {
         let watch = FreezeWatch::begin(std::process::id());
         thread::sleep(5 * PERIOD);
         assert_eq!(watch.end(), None);

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_listed_is_known() {
+    fn only_listed_images_are_members() {
         let bundle = tempfile::tempdir().unwrap();
         let folder = bundle.path().join(CHECKPOINT);
         fs::create_dir(&folder).unwrap();

@@ -37,7 +37,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn it_lives_until_it_ends() {
+    fn a_first_process_lives_until_it_ends() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let init = Init::of(child.id());
         assert!(init.is_alive());

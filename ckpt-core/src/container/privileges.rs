@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_podman_never_writes_is_found() {
+    fn fields_that_podman_never_writes_are_found() {
         let cases = [
             ("config", "/namedVolumes/0/options/0", json!("volume-opt=device=/etc")),
             ("config", "/mounts/0", json!("/home")),

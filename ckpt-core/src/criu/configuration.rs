@@ -88,12 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn what_criu_refuses_as_it_comes_is_allowed() {
+    fn what_criu_refuses_by_default_is_allowed() {
         assert_eq!(written("", ""), "\nghost-limit 1G\nlink-remap\naction-script \"/x\"\n");
     }
 
     #[test]
-    fn what_the_administrator_says_goes_before() {
+    fn the_administrators_options_come_first() {
         let cases = [
             ("ghost-limit 5M\n", "", "ghost-limit 5M\n\nlink-remap\n"),
             ("", "  ghost-limit\t5M # small\n", "\nlink-remap\n"),

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_server_is_no_yes() {
+    fn without_a_server_there_is_no_verdict() {
         let nobody = tempfile::tempdir().unwrap();
         assert!(ask(nobody.path(), Moment::PreRestore, OsStr::new("/images")).is_err());
     }

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_that_criu_gives_are_meant() {
+    fn only_names_that_criu_gives_match() {
         let place = tempfile::tempdir().unwrap();
         for name in [".criu.mntns.aB3xY9", ".criu.mntns.", ".criu.mntns.longer9", "criu.mntns.aB3xY9"] {
             fs::create_dir(place.path().join(name)).unwrap();

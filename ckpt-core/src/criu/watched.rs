@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_said_is_left_out() {
+    fn paths_that_criu_would_cut_are_left_out() {
         for path in ["/a\"b", "/a\nb", "/a\\b", "/a#b", "/a b"] {
             assert_eq!(line(Path::new(path)), None);
         }

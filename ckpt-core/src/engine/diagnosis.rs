@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_passed_on() {
+    fn an_unknown_reason_is_passed_on() {
         let (said, details) = with_log(CRUN, "(0.3) Error (criu/new.c:1): What a day\n");
         assert_eq!(said, "CRIU says \"What a day\"");
         assert_eq!(details[1], "criu: (criu/new.c:1): What a day");

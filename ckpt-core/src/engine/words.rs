@@ -94,7 +94,7 @@ mod tests {
     const ID: &str = "512da5c350cd03c0f5574131a9cd99f7a0583dbde54319867b3b65e86832390c";
 
     #[test]
-    fn the_last_line_says_why() {
+    fn the_last_line_tells_the_reason() {
         assert_eq!(
             last_words(b"time=\"x\" level=warning\nError: no such container \"x\"\n\n"),
             "no such container \"x\""
@@ -111,7 +111,7 @@ mod tests {
 
     /// podman 5.4.2 with crun 1.21 and runc 1.1.15.
     #[test]
-    fn lines_lose_what_only_fills_them() {
+    fn command_lines_log_paths_and_ids_are_shortened() {
         let cases = [
             (
                 format!(

@@ -90,7 +90,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn a_byte_raises_it_for_good() {
+    fn a_byte_raises_an_interrupt_for_good() {
         let (interrupt, mut raiser) = Interrupt::new().unwrap();
         assert!(!interrupt.is_raised());
         raiser.write_all(&[1]).unwrap();

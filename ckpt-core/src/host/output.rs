@@ -217,7 +217,7 @@ mod tests {
 
     /// As where there is no O_TMPFILE.
     #[test]
-    fn a_draft_with_a_name_becomes_the_file_or_goes() {
+    fn a_draft_with_a_name_becomes_the_file_or_is_removed() {
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let path = folder.path().join("x.tar");
         for (before, published) in [(None, false), (None, true), (Some("before"), false), (Some("before"), true)] {

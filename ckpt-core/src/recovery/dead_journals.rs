@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_was_not_written_to_its_end_goes() {
+    fn a_journal_that_was_not_written_to_its_end_is_removed() {
         let (folder, path) = left(br#"{"name":"we"#);
         assert!(dead_in(folder.path()).is_empty());
         assert!(!path.exists());

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_with_files_is_told_from_an_empty_one() {
+    fn a_folder_with_files_is_told_from_an_empty_one() {
         let layer = tempfile::tempdir().unwrap();
         fs::create_dir_all(layer.path().join("full/empty")).unwrap();
         fs::write(layer.path().join("file"), "").unwrap();

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_dirty_is_taken_off() {
+    fn dirty_bytes_are_taken_off_the_headroom() {
         let vmstat = "nr_dirty 100\nnr_writeback 20\nnr_dirty_threshold 2000\nnr_dirty_background_threshold 1000\n";
         assert_eq!(in_pages(vmstat), Some(1380));
         assert_eq!(in_pages("nr_dirty 1\n"), None);

@@ -21,7 +21,7 @@ pub enum Obstacle {
     Pod,
     /// A mount that podman made in the container's own folder, for this container alone.
     #[error(
-        "what is mounted at {destination} ends with the container, and podman does not make it again from a file: an image \
+        "the mount at {destination} ends with the container, and podman does not restore such a mount from a file: an image \
          (--mount type=image), an overlay (:O) or a folder of a volume (subpath)"
     )]
     PassingMount {
@@ -43,7 +43,7 @@ pub enum Obstacle {
         name: String,
     },
     /// An image that is gone.
-    #[error("its image {name} is not here any more: it cannot be restored without")]
+    #[error("its image {name} is not here any more: it cannot be restored without that")]
     NoImage {
         /// Its name.
         name: String,

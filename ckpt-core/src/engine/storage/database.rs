@@ -37,7 +37,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn only_the_whole_note_counts() {
+    fn podmans_note_is_found_only_as_a_whole() {
         let folder = tempfile::tempdir().unwrap();
         let (graph, run) = (folder.path(), Path::new("/run/containers/storage"));
         let write = |note: String| fs::write(graph.join(DATABASE), format!("\0\x17{note}/volumes\0")).unwrap();
