@@ -3,7 +3,6 @@
 mod lab;
 
 use std::fs;
-use std::path::Path;
 
 use lab::*;
 
@@ -13,15 +12,6 @@ const STORAGE: &str = "/var/lib/containers/storage";
 fn journals() -> Vec<String> {
     let names = fs::read_dir(STORAGE).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap());
     names.filter(|name| name.starts_with("ckpt-restore-")).collect()
-}
-
-/// The archive of a container `web`, which is not there any more.
-fn archive_of_web(folder: &Path) -> String {
-    let archive = text(&folder.join("web.tar")).to_owned();
-    let web = Container::run("web", &["--network", "none"], COUNT);
-    ckpt(&["checkpoint", "web", "-e", &archive]);
-    drop(web);
-    archive
 }
 
 /// No more than `inodes` files below /run/ckpt, until this is dropped.
@@ -44,7 +34,7 @@ impl Drop for FewFiles {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_a_restore_that_cannot_begin_for_want_of_inodes_leaves_nothing() {
     let folder = folder();
-    let archive = archive_of_web(folder.path());
+    let archive = archive_of_web(folder.path(), &["--network", "none"], &[], ":");
     let before = World::at_rest(folder.path());
     let mut failures = Vec::new();
     let few = (3..30).find_map(|inodes| {
@@ -73,7 +63,7 @@ fn btrfs_a_restore_that_cannot_begin_for_want_of_inodes_leaves_nothing() {
 #[ignore = "needs podman, CRIU and strace: cargo xtask test"]
 fn btrfs_what_a_restore_is_about_to_make_is_on_the_disk_before_podman_starts() {
     let folder = folder();
-    let archive = archive_of_web(folder.path());
+    let archive = archive_of_web(folder.path(), &["--network", "none"], &[], ":");
     let trace = folder.path().join("trace");
     // With its threads, but without the programs that it starts: CRIU traces processes itself.
     let options = ["--follow-forks", "--detach-on=execve", "--decode-fds=path", "--trace=write,fsync,fdatasync,execve"];

@@ -5,7 +5,6 @@ mod lab;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 use std::process::Child;
 
 use lab::*;
@@ -78,17 +77,6 @@ fn btrfs_an_interrupt_ends_the_search_for_a_reason() {
 /// Of a container `web`: one with a file, and one that is empty.
 const VOLUMES: [&str; 2] = ["data", "empty"];
 
-/// The archive of a container `web` with volumes, none of which is there any more.
-fn archive_of_web(folder: &Path, options: &[&str]) -> String {
-    let archive = text(&folder.join("web.tar")).to_owned();
-    let volumes = VOLUMES.map(Volume::named);
-    let web = Container::run("web", &[&["-v", "data:/data", "-v", "empty:/empty"], options].concat(), COUNT);
-    web.exec("echo ours > /data/file");
-    ckpt(&["checkpoint", "web", "-e", &archive]);
-    drop((web, volumes));
-    archive
-}
-
 fn assert_restores(archive: &str) {
     ckpt(&["restore", "-i", archive]);
     let (web, _volumes) = (Container::named("web"), VOLUMES.map(Volume::named));
@@ -101,7 +89,7 @@ fn assert_restores(archive: &str) {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_an_interrupt_ends_the_making_of_volumes() {
     let folder = folder();
-    let archive = archive_of_web(folder.path(), &[]);
+    let archive = archive_of_web(folder.path(), &[], &VOLUMES, "echo ours > /data/file");
     let before = World::at_rest(folder.path());
     // They are made, and used for the first time.
     for what in ["volume create", "run --rm"] {
@@ -116,7 +104,7 @@ fn btrfs_an_interrupt_ends_the_making_of_volumes() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_an_end_that_takes_long_is_told_of() {
     let folder = folder();
-    let archive = archive_of_web(folder.path(), &[]);
+    let archive = archive_of_web(folder.path(), &[], &VOLUMES, "echo ours > /data/file");
     let before = World::at_rest(folder.path());
     let held = Held::at("podman", "volume inspect '*|*' rm --force");
     let mut ckpt = held.start(&["restore", "-i", &archive]);
@@ -146,7 +134,7 @@ fn kill_at_criu(archive: &str) -> HeldCriu {
 fn btrfs_an_interrupt_ends_a_runtimes_delete_and_the_next_run_does_it() {
     let folder = folder();
     for runtime in RUNTIMES {
-        let archive = archive_of_web(folder.path(), &["--runtime", runtime]);
+        let archive = archive_of_web(folder.path(), &["--runtime", runtime], &VOLUMES, "echo ours > /data/file");
         let before = World::at_rest(folder.path());
         let criu = kill_at_criu(&archive);
         assert_interrupted_at(runtime, "delete --force", &["restore", "-i", "/nonexistent"]);

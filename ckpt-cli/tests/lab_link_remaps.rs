@@ -73,6 +73,16 @@ fn container_with_own(runtime: &str) -> (Container, Places) {
     (container, places)
 }
 
+/// A checkpoint of a new container, in which `kill` kills CRIU when that has made its names.
+fn cut_short(runtime: &str, archive: &Path, kill: impl FnOnce(&mut Child)) -> (Container, Volume, Child) {
+    let volume = Volume::named("held");
+    let (container, places) = container_with_own(runtime);
+    let mut running = checkpoint_at_a_halt(&places, archive);
+    kill(&mut running);
+    assert_eq!(places.names_of_criu().len(), 2, "{runtime}: nobody else removes them");
+    (container, volume, running)
+}
+
 fn assert_own_are_there(container: &Container) {
     let names = container.exec("ls /srv/other-name-left /data");
     assert_eq!(names, "/data:\nb\n\n/srv/other-name-left:\nb\nlink_remap.5\nlink_remap.6");
@@ -85,11 +95,7 @@ fn btrfs_names_that_a_killed_criu_left_are_removed_and_no_others() {
     let folder = folder();
     let archive = folder.path().join("x.tar");
     for runtime in RUNTIMES {
-        let volume = Volume::named("held");
-        let (container, places) = container_with_own(runtime);
-        let running = checkpoint_at_a_halt(&places, &archive);
-        kill_criu();
-        assert_eq!(places.names_of_criu().len(), 2, "{runtime}: nobody else removes them");
+        let (container, volume, running) = cut_short(runtime, &archive, |_| kill_criu());
         signal(running.id().cast_signed(), Signal::CONT);
         let output = running.wait_with_output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
@@ -107,13 +113,11 @@ fn btrfs_the_next_run_removes_them_when_ckpt_was_killed_too() {
     let folder = folder();
     let archive = folder.path().join("x.tar");
     for runtime in RUNTIMES {
-        let volume = Volume::named("held");
-        let (container, places) = container_with_own(runtime);
-        let mut running = checkpoint_at_a_halt(&places, &archive);
-        signal(running.id().cast_signed(), Signal::KILL);
-        kill_criu();
-        running.wait().unwrap();
-        assert_eq!(places.names_of_criu().len(), 2, "{runtime}: nobody else removes them");
+        let (container, volume, _) = cut_short(runtime, &archive, |ckpt| {
+            signal(ckpt.id().cast_signed(), Signal::KILL);
+            kill_criu();
+            ckpt.wait().unwrap();
+        });
         ckpt_fails(&["restore", "-i", "/nonexistent"]);
         assert_own_are_there(&container);
         ckpt(&["checkpoint", "holding", "-e", text(&archive)]);

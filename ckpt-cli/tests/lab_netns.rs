@@ -4,22 +4,12 @@ mod lab;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use lab::*;
 use rustix::process::{Pid, Signal, kill_process};
-
-/// The archive of a container `web` with a volume `data`, neither of which is there any more.
-fn archive_of_web(folder: &Path) -> String {
-    let archive = text(&folder.join("web.tar")).to_owned();
-    let data = Volume::named("data");
-    let web = Container::run("web", &["--network", "podman", "-v", "data:/data"], COUNT);
-    ckpt(&["checkpoint", "web", "-e", &archive]);
-    drop((web, data));
-    archive
-}
 
 /// Kills a restore that was at work when `make` made something.
 fn killed_restore<T>(archive: &str, make: impl FnOnce() -> T) -> T {
@@ -55,7 +45,7 @@ fn kill_all_of(container: &Container) {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_a_podman_that_does_not_answer_costs_no_network_namespace() {
     let folder = folder();
-    let archive = archive_of_web(folder.path());
+    let archive = archive_of_web(folder.path(), &["--network", "podman"], &["data"], ":");
     let bystander = killed_restore(&archive, || Container::run("bystander", &["--network", "podman"], COUNT));
     let [namespace] = &network_namespaces()[..] else { panic!("{:?}", network_namespaces()) };
     kill_all_of(&bystander);
@@ -106,7 +96,7 @@ impl Drop for Store {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_another_stores_network_namespace_is_left_to_it() {
     let folder = folder();
-    let archive = archive_of_web(folder.path());
+    let archive = archive_of_web(folder.path(), &["--network", "podman"], &["data"], ":");
     let store = Store { folder: lab::folder() };
     let image = folder.path().join("image.tar");
     podman(&["save", "--quiet", "--output", text(&image), IMAGE]);

@@ -11,17 +11,6 @@ use std::process::{Child, Command, Stdio};
 
 use lab::*;
 
-/// The archive of a container `web` with a volume `data`, neither of which is there any more.
-fn archive_of_web(folder: &Path, options: &[&str]) -> String {
-    let archive = text(&folder.join("web.tar")).to_owned();
-    let data = Volume::named("data");
-    let web = Container::run("web", &[&["-v", "data:/data"], options].concat(), COUNT);
-    web.exec("echo ours > /data/file");
-    ckpt(&["checkpoint", "web", "-e", &archive]);
-    drop((web, data));
-    archive
-}
-
 fn assert_nothing_is_there() {
     assert_eq!(podman(&["ps", "--all", "--external", "--format", "{{.Names}}"]), "");
     assert_eq!(podman(&["volume", "ls", "--format", "{{.Name}}"]), "");
@@ -32,7 +21,8 @@ fn assert_nothing_is_there() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_a_restore_whose_host_port_is_taken_leaves_nothing() {
     let folder = folder();
-    let archive = archive_of_web(folder.path(), &["--network", "podman", "-p", "8081:80"]);
+    let archive =
+        archive_of_web(folder.path(), &["--network", "podman", "-p", "8081:80"], &["data"], "echo ours > /data/file");
     let before = World::at_rest(folder.path());
     let arguments = ["restore", "-i", &archive, "-n", "w2", "-p", "8080:80"];
     let taken = TcpListener::bind("0.0.0.0:8080").unwrap();
@@ -62,7 +52,7 @@ fn file_in(volume: &Volume) -> std::path::PathBuf {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_what_is_made_by_hand_after_a_kill_stays() {
     let folder = folder();
-    let archive = archive_of_web(folder.path(), &["--network", "none"]);
+    let archive = archive_of_web(folder.path(), &["--network", "none"], &["data"], "echo ours > /data/file");
     for options in [&[][..], &["--name", "web"]] {
         let arguments = [&["restore", "-i", &archive], options].concat();
         let held = Held::at("podman", "volume create");
@@ -85,7 +75,7 @@ fn btrfs_what_is_made_by_hand_after_a_kill_stays() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_a_volume_that_podman_made_for_a_killed_run_goes() {
     let folder = folder();
-    let archive = archive_of_web(folder.path(), &["--network", "none"]);
+    let archive = archive_of_web(folder.path(), &["--network", "none"], &["data"], "echo ours > /data/file");
     let held = Held::at("podman", "volume create");
     let mut ckpt = held.start(&["restore", "-i", &archive]);
     held.reached();
@@ -105,7 +95,7 @@ fn btrfs_a_volume_that_podman_made_for_a_killed_run_goes() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_what_is_made_by_hand_meanwhile_stays() {
     let folder = folder();
-    let archive = archive_of_web(folder.path(), &["--network", "none"]);
+    let archive = archive_of_web(folder.path(), &["--network", "none"], &["data"], "echo ours > /data/file");
     for options in [&[][..], &["--name", "web"]] {
         let held = Held::at("podman", "volume create");
         let mut ckpt = held.start(&[&["restore", "-i", &archive], options].concat());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{IMAGE, ckpt, describe, describe_tree, podman, run, shell_in, text, wait_for};
+use super::{COUNT, IMAGE, ckpt, describe, describe_tree, podman, run, shell_in, text, wait_for};
 
 /// A container that is removed with this value.
 pub(crate) struct Container {
@@ -127,4 +127,18 @@ impl Drop for Volume {
     fn drop(&mut self) {
         run("podman", &["volume", "rm", "--force", &self.name]);
     }
+}
+
+/// Makes the archive `web.tar` in `folder`: of a counting container `web`, run with `options` and each of `volumes` mounted
+/// at the folder of its name, in which the script `fill` ran. Container and volumes are removed.
+pub(crate) fn archive_of_web(folder: &Path, options: &[&str], volumes: &[&str], fill: &str) -> String {
+    let archive = text(&folder.join("web.tar")).to_owned();
+    let mounts: Vec<String> = volumes.iter().map(|name| format!("--volume={name}:/{name}")).collect();
+    let volumes: Vec<Volume> = volumes.iter().copied().map(Volume::named).collect();
+    let options: Vec<&str> = options.iter().copied().chain(mounts.iter().map(String::as_str)).collect();
+    let web = Container::run("web", &options, COUNT);
+    web.exec(fill);
+    ckpt(&["checkpoint", "web", "-e", &archive]);
+    drop((web, volumes));
+    archive
 }

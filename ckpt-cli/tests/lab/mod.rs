@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 #[allow(unused_imports)] // see above
-pub(crate) use container::{Container, Volume};
+pub(crate) use container::{Container, Volume, archive_of_web};
 #[allow(unused_imports)] // see above
 pub(crate) use edited::edited;
 #[allow(unused_imports)] // see above
