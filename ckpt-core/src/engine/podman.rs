@@ -1,5 +1,6 @@
 //! The commands of podman; podman stays as it is.
 
+mod flags;
 mod info;
 
 use std::collections::BTreeMap;
@@ -259,7 +260,7 @@ impl Engine for Podman {
     }
 
     fn restore_in_place(&self, id: &str, along: TakenAlong) -> Result<(), EngineError> {
-        let flags: Vec<&str> = flags_of_along(along).collect();
+        let flags: Vec<&str> = flags::of_along(along).collect();
         self.run(&[&["container", "restore"], &flags[..], &["--", id]].concat()).map(drop)
     }
 
@@ -273,7 +274,7 @@ impl Engine for Podman {
         let mut arguments: Vec<OsString> = ["container", "checkpoint", "--print-stats", "--ignore-rootfs"]
             .into_iter()
             .chain(["--ignore-volumes", "--compress", "none"])
-            .chain(flags_of_dump(request))
+            .chain(flags::of_dump(request))
             .map(OsString::from)
             .collect();
         arguments.extend(["--export".into(), export.into(), "--".into(), id.into()]);
@@ -288,43 +289,11 @@ impl Engine for Podman {
         path: OsString,
     ) -> Result<Child, ChildError> {
         let mut arguments: Vec<OsString> = ["container", "restore", "--print-stats"].map(OsString::from).to_vec();
-        arguments.extend(flags_of_restore(request));
+        arguments.extend(flags::of_restore(request));
         if let Some(previous) = previous {
             arguments.extend(["--import-previous".into(), previous.into()]);
         }
         arguments.extend(["--import".into(), import.into()]);
         Child::start(&self.program, &arguments, Some(path))
     }
-}
-
-fn flags_of_dump(request: &DumpRequest) -> impl Iterator<Item = &'static str> {
-    let flags = [
-        (request.leave_running, "--leave-running"),
-        (request.keep_logs, "--keep"),
-        (request.with_previous, "--with-previous"),
-    ];
-    given(flags).chain(flags_of_along(request.along))
-}
-
-fn flags_of_along(along: TakenAlong) -> impl Iterator<Item = &'static str> {
-    given([(along.tcp_established, "--tcp-established"), (along.file_locks, "--file-locks")])
-}
-
-fn flags_of_restore(request: &RestoreRequest) -> Vec<OsString> {
-    let switches = [
-        // Their making and filling is ours.
-        (true, "--ignore-volumes"),
-        (request.ignore_rootfs, "--ignore-rootfs"),
-        (request.ignore_static_ip, "--ignore-static-ip"),
-        (request.ignore_static_mac, "--ignore-static-mac"),
-        (request.keep_logs, "--keep"),
-    ];
-    let switches = given(switches).chain(flags_of_along(request.along)).map(OsString::from);
-    let pod = request.pod.iter().map(|pod| format!("--pod={pod}").into());
-    let ports = request.publish.iter().map(|port| format!("--publish={port}").into());
-    switches.chain(pod).chain(ports).collect()
-}
-
-fn given<const N: usize>(flags: [(bool, &'static str); N]) -> impl Iterator<Item = &'static str> {
-    flags.into_iter().filter_map(|(given, flag)| given.then_some(flag))
 }
