@@ -152,7 +152,7 @@ fn xfs_a_killed_export_can_be_restored_in_place_crun() {
 
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
-fn xfs_the_next_checkpoint_puts_back_what_a_killed_one_set_aside() {
+fn xfs_the_next_checkpoint_puts_back_what_a_killed_one_moved() {
     let folder = folder();
     let archive = folder.path().join("x.tar.zst");
     let container = remembering("unfinished", "runc");

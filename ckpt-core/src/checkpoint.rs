@@ -4,6 +4,15 @@
 //! plan ─ writeback ─ podman dumps ─┬─ frozen: clone the files ─┬─ images ─ podman exports ─ manifest ─ deliver ─ name
 //!                                  └── anything wrong: undo ───┘
 //! ```
+//!
+//! | step | modules |
+//! |---|---|
+//! | decide | `options`, `plan`, `destination`; `precheck`: whether a restore would bring it back; `estimate`: how long it will be frozen |
+//! | before the freeze | `writeback`; `previous`: whether the kernel can tell which memory changed |
+//! | podman dumps | `run` drives `dump`; `freeze` measures how long the container stands still |
+//! | frozen | `capture`, `volume` |
+//! | afterwards | `images` of CRIU, `export` of podman, then `deliver` or `stream` |
+//! | failed | `failure` has the container run again; `rescue` keeps an archive that nothing else replaces |
 
 mod capture;
 mod deliver;

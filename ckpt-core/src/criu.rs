@@ -1,5 +1,13 @@
 //! CRIU: how it is configured, how it calls back, what it leaves behind when it is killed, and what its logs mean.
 //! Nothing here knows an engine.
+//!
+//! | | modules |
+//! |---|---|
+//! | configure | `configuration`, `watched`: paths that CRIU cannot find itself, `lazy_request` |
+//! | call back | `hook`; `prefreeze` freezes the container's cgroup before CRIU does, and thaws it whatever dies |
+//! | left by a killed CRIU | `orphans`, `link_remaps`, `mount_points`; `processes` tells whose a process is |
+//! | memory that comes later | `page_server`, `arrival` |
+//! | explain | `diagnosis` |
 
 pub(crate) mod arrival;
 pub(crate) mod configuration;

@@ -1,4 +1,11 @@
 //! The machine: processes, cgroups, programs, files, a run's own folder. It knows neither containers nor archives.
+//!
+//! | | modules |
+//! |---|---|
+//! | run programs | `programs` to their end, `child` at work; `processes` of others |
+//! | wait | `interrupt` ends waits, `waiting` tells of long ones, `pipe` |
+//! | files | `output`: a file that gets its name when it is whole; `session`: a run's own folder; `byte_path` in JSON |
+//! | freeze | `freezer` of cgroups |
 
 pub(crate) mod byte_path;
 pub(crate) mod child;

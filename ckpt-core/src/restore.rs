@@ -3,6 +3,14 @@
 //! ```text
 //! plan ─ podman starts ─ reads config.dump ─ makes the container ─ waits ─ everything is put in place ─ goes on ─ CRIU
 //! ```
+//!
+//! | step | modules |
+//! |---|---|
+//! | decide | `opening`, `trust`; `checks`; `image`; `lazy`: whether the memory comes later; `plan` |
+//! | podman imports | `run` drives `podman_import`; `parts` and `devshm` are what podman reads |
+//! | meanwhile | `volumes` has podman make them; `used_volumes` keeps podman from filling them |
+//! | put in place | `files`, `mount_points` |
+//! | CRIU restores | `repairs` puts right what podman and CRIU changed |
 
 mod checks;
 mod devshm;
