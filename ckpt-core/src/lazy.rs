@@ -1,4 +1,4 @@
-//! `lazy`: whose memory is on its way, and the wait for it.
+//! `lazy`: tells whose memory is on its way, and waits for it.
 //!
 //! A container that was restored with [`Lazy::IfPossible`](crate::restore::Lazy) runs before its memory is there. Two
 //! processes bring it, which outlive whoever restored the container.

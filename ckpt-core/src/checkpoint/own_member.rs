@@ -1,4 +1,4 @@
-//! Members that this program makes up.
+//! Members that this program makes itself.
 
 use aligntar::{Kind, Member, Timestamp};
 

@@ -20,8 +20,8 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// A new name comes with a new ID. podman would choose one at random; chosen here, it tells beforehand which container
-    /// is this run's.
+    /// A new name comes with a new ID. podman would choose one at random; chosen here, it tells beforehand which
+    /// container is this run's.
     pub(super) fn of(options: &RestoreOptions, config: &ContainerConfig) -> Result<Self, RestoreError> {
         Ok(match &options.name {
             Some(name) => Identity { name: name.clone(), id: random_id().map_err(RestoreError::Random)?, is_new: true },
@@ -29,7 +29,7 @@ impl Identity {
         })
     }
 
-    /// Has podman's configuration name it.
+    /// Writes its name and ID into podman's configuration.
     pub(super) fn put_into(&self, dumps: &mut Dumps) {
         if self.is_new {
             dumps.set("id", &self.id);
@@ -38,8 +38,8 @@ impl Identity {
     }
 }
 
-/// 64 hexadecimal digits, of which the first 12 are no number: podman takes those for none of its IDs (containers/storage,
-/// `stringid.GenerateRandomID`).
+/// 64 hexadecimal digits, of which the first 12 are no number: podman takes those for none of its IDs
+/// (containers/storage, `stringid.GenerateRandomID`).
 fn random_id() -> io::Result<String> {
     let mut bytes = [0; 32];
     loop {
