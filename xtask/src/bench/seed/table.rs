@@ -78,7 +78,7 @@ fn without_freezing(results: &SeedResults) -> String {
     )
 }
 
-/// What the files alone cost, beside what they cost at least.
+/// What the files alone cost, compared with the least that they can cost.
 fn limits(results: &SeedResults, files: u32) -> String {
     let parts = [
         (
