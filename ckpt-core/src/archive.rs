@@ -24,7 +24,7 @@ mod opened;
 mod spool;
 pub(crate) mod supplement;
 
-pub use container_config::{ContainerConfig, NamedVolume};
+pub use container_config::{ContainerConfig, NamedVolume, PortMapping};
 pub use error::ArchiveError;
 pub use input::Import;
 pub use limits::Oversize;

@@ -36,6 +36,8 @@ mod stream;
 mod volume;
 mod writeback;
 
+use std::fs::File;
+use std::io;
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
@@ -94,6 +96,26 @@ pub fn checkpoint(
     options: &CheckpointOptions,
     progress: &mut dyn Progress,
 ) -> Result<CheckpointReport, CheckpointError> {
+    make(options, progress).map(|(report, _archive)| report)
+}
+
+/// As [`checkpoint`], and gives the archive, uncompressed and open: the file itself, or the one beside the container's
+/// storage in which it was made for a place that is far from there.
+///
+/// # Errors
+/// As [`checkpoint`]; [`CheckpointError::Reopen`] if the archive is in its place, but cannot be held on to.
+pub fn checkpoint_open(
+    options: &CheckpointOptions,
+    progress: &mut dyn Progress,
+) -> Result<(CheckpointReport, File), CheckpointError> {
+    let (report, archive) = make(options, progress)?;
+    Ok((report, archive.map_err(CheckpointError::Reopen)?))
+}
+
+fn make(
+    options: &CheckpointOptions,
+    progress: &mut dyn Progress,
+) -> Result<(CheckpointReport, io::Result<File>), CheckpointError> {
     let started = Instant::now();
     let podman = podman_at_rest(options, progress)?;
     let plan = plan(podman, options, progress)?;
@@ -116,7 +138,7 @@ pub fn checkpoint(
         let error = after_failure(&*plan.engine, (&plan.facts.id, &plan.init), options, true, source.into());
         return Err(rescue(error, plan.stage, whole, &plan.rescue, progress));
     }
-    Ok(CheckpointReport {
+    let report = CheckpointReport {
         id,
         elapsed: started.elapsed(),
         frozen: frozen_time(&podman_stats),
@@ -127,7 +149,8 @@ pub fn checkpoint(
         members: written.members,
         moved: written.moved,
         podman_stats,
-    })
+    };
+    Ok((report, whole))
 }
 
 /// podman, once what killed runs left is put right.

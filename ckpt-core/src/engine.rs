@@ -21,7 +21,7 @@ pub(crate) mod versions;
 pub(crate) mod words;
 
 pub use error::EngineError;
-pub(crate) use facts::{ContainerFacts, Mount, SecretFacts, StoreFacts, bundle};
+pub(crate) use facts::{ContainerFacts, HostPort, Mount, SecretFacts, StoreFacts, bundle};
 pub(crate) use interface::Engine;
 pub(crate) use podman::Podman;
 pub(crate) use requests::{DumpRequest, RestoreRequest, TakenAlong};

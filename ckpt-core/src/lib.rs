@@ -39,6 +39,7 @@ mod criu;
 pub mod diff;
 pub mod doctor;
 mod engine;
+pub mod fork;
 mod host;
 pub mod inspect;
 pub mod lazy;

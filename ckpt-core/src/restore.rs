@@ -13,18 +13,23 @@
 //! | CRIU restores | `repairs` puts right what podman and CRIU changed |
 
 mod checks;
+pub mod copies;
 mod devshm;
 mod error;
 mod files;
+mod identity;
 mod image;
 mod late_pages;
 mod lazy;
 mod mount_points;
+mod nearby;
 mod opening;
 mod options;
 mod parts;
 mod plan;
+mod planned_volumes;
 mod podman_import;
+mod prepared;
 mod repairs;
 mod run;
 mod trust;
@@ -42,6 +47,8 @@ use crate::progress::Progress;
 pub use error::{FilesError, RestoreError, RunError};
 pub use options::{Import, Lazy, RestoreOptions};
 use plan::RestorePlan;
+pub use planned_volumes::VolumeRule;
+use prepared::{Prepared, Purpose};
 pub use repairs::RepairError;
 use run::Run;
 pub use trust::TrustError;
@@ -78,7 +85,10 @@ pub struct RestoreReport {
 /// [`RestoreError`]; a container or volume that a failed restore had made is removed again.
 pub fn restore(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<RestoreReport, RestoreError> {
     let started = Instant::now();
-    let plan = RestorePlan::make(options, progress)?;
+    checks::check_name(options)?;
+    let prepared = Prepared::look(options, Purpose::One, progress)?;
+    let volumes = planned_volumes::as_before(options, &prepared.config);
+    let plan = RestorePlan::make(&prepared, options, volumes, progress)?;
     let mut run = Run::new(&plan, options, progress);
     match run.run() {
         Ok(podman_stats) => {

@@ -133,6 +133,7 @@ impl Arguments {
             keep: self.keep,
             keep_stopped: self.keep_stopped,
             tcp_established: self.tcp_established,
+            tcp_close: false,
             file_locks: self.file_locks,
             with_previous: self.with_previous,
             force: self.force,

@@ -23,6 +23,25 @@ pub struct ContainerConfig {
     /// Volumes with a name; those of `podman run -v /data` have one as well.
     #[serde(rename = "namedVolumes", default)]
     pub volumes: Option<Vec<NamedVolume>>,
+    /// Ports of it that the host publishes.
+    #[serde(rename = "newPortMappings", default)]
+    pub ports: Option<Vec<PortMapping>>,
+}
+
+/// One of `newPortMappings`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PortMapping {
+    /// The host's address; empty for all.
+    #[serde(default)]
+    pub host_ip: String,
+    /// The first port in the container.
+    pub container_port: u16,
+    /// How many there are; 0 is one.
+    #[serde(default)]
+    pub range: u16,
+    /// `tcp`, `udp` or `sctp`; empty for the first.
+    #[serde(default)]
+    pub protocol: String,
 }
 
 /// One of `namedVolumes`.

@@ -140,6 +140,16 @@ impl Dumps {
         }
     }
 
+    /// Has each named volume be the one that `name_of` gives instead, with whether that goes with its container.
+    pub(crate) fn rename_volumes(&mut self, name_of: impl Fn(&str) -> Option<(String, bool)>) {
+        for volume in self.config.items_mut("namedVolumes").into_iter().flatten() {
+            if let Some((name, is_anonymous)) = volume.text("volumeName").and_then(&name_of) {
+                volume.set("volumeName", Json::Text(name));
+                volume.set("setAnonymous", Json::Bool(is_anonymous));
+            }
+        }
+    }
+
     /// Both members' names with their bytes.
     pub(crate) fn members(&self) -> [(&'static str, Vec<u8>); 2] {
         let bytes = |json| serde_json::to_vec(json).expect("it was JSON, and its keys are strings");
@@ -287,6 +297,21 @@ mod tests {
         let mut dumps = adapted(&json!({}), &json!({"mounts": [bind(&link), bind("/none".as_ref()), odd]}));
         dumps.follow_links();
         assert_eq!(values(&dumps)[1], json!({"mounts": [bind(&file), bind("/none".as_ref()), odd]}));
+    }
+
+    #[test]
+    fn volumes_of_other_names_are_mounted_where_the_old_ones_were() {
+        let config = json!({"namedVolumes": [{"volumeName": "v", "dest": "/data"}, {"volumeName": "w", "dest": "/w"}]});
+        let bind = |at: &str, source: &str| json!({"destination": at, "type": "bind", "source": source});
+        let spec = json!({"mounts": [bind("/data", "/old/volumes/v/_data"), bind("/w", "/old/volumes/w/_data")]});
+        let mut dumps = adapted(&config, &spec);
+        dumps.rename_volumes(|name| (name == "v").then(|| ("v-web-1".to_owned(), true)));
+        dumps.move_volumes(Path::new("/graph/volumes"));
+        let [config, spec] = values(&dumps);
+        let renamed = json!({"volumeName": "v-web-1", "setAnonymous": true, "dest": "/data"});
+        assert_eq!(config, json!({"namedVolumes": [renamed, {"volumeName": "w", "dest": "/w"}]}));
+        let mounts = [bind("/data", "/graph/volumes/v-web-1/_data"), bind("/w", "/graph/volumes/w/_data")];
+        assert_eq!(spec, json!({"mounts": mounts}));
     }
 
     #[test]

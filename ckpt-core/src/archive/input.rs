@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags, open};
@@ -11,12 +12,19 @@ use rustix::fs::{Mode, OFlags, open};
 use crate::host::interrupt::{Interrupt, ready};
 
 /// Where an archive comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Import {
     /// This file; a FIFO is read to its end, as a shell's `<(…)` is.
     File(PathBuf),
     /// Standard input: a pipe is read to its end, a file in place.
     Stdin,
+    /// A file that is open, whether or not it has a name of its own; it is read from its beginning.
+    Opened {
+        /// The file.
+        file: Arc<File>,
+        /// What messages call it.
+        name: PathBuf,
+    },
 }
 
 impl Default for Import {
@@ -38,6 +46,7 @@ impl Import {
         match self {
             Import::File(path) => path,
             Import::Stdin => Path::new("standard input"),
+            Import::Opened { name, .. } => name,
         }
     }
 
@@ -49,6 +58,8 @@ impl Import {
                 Ok(open(path, flags, Mode::empty())?.into())
             }
             Import::Stdin => Ok(io::stdin().as_fd().try_clone_to_owned()?.into()),
+            // Not a duplicate, which would share its position.
+            Import::Opened { file, .. } => File::open(format!("/proc/self/fd/{}", file.as_raw_fd())),
         }
     }
 }
@@ -82,6 +93,16 @@ mod tests {
         let path = folder.path().join("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         (folder, path)
+    }
+
+    #[test]
+    fn an_open_file_without_a_name_is_read_from_its_beginning_each_time() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"archive").unwrap();
+        let import = Import::Opened { file: file.into(), name: "web".into() };
+        for _ in 0..2 {
+            assert_eq!(io::read_to_string(import.open().unwrap()).unwrap(), "archive");
+        }
     }
 
     #[test]

@@ -91,6 +91,11 @@ impl CheckpointArchive {
         FileSource::new(&self.file).map_err(|source| ArchiveError::Io { call: "stat", path: self.path.clone(), source })
     }
 
+    /// The same bytes in another file.
+    pub(crate) fn moved_to(self, file: File) -> Self {
+        CheckpointArchive { file, ..self }
+    }
+
     /// Whether the file at the path was compressed.
     pub fn is_compressed(&self) -> bool {
         self.compressed

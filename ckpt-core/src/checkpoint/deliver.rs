@@ -27,8 +27,10 @@ pub enum DeliverError {
 /// Writes what is in `stage` to `target`, where nothing is yet.
 pub(crate) fn deliver(stage: &File, target: &Destination, compression: Compression) -> Result<(), DeliverError> {
     match (target, compression) {
-        (Destination::File(target), Compression::None) => copy(stage, target.file()),
-        (Destination::File(target), compression) => Ok(compress(stage, target.file(), compression)?),
+        (Destination::File(target) | Destination::Nameless(target), Compression::None) => copy(stage, target.file()),
+        (Destination::File(target) | Destination::Nameless(target), compression) => {
+            Ok(compress(stage, target.file(), compression)?)
+        }
         (Destination::Stdout(stream), Compression::None) => stream.send(stage).map_err(DeliverError::Stream),
         (Destination::Stdout(stream), _) => compress(stage, stream, compression).map_err(DeliverError::Stream),
     }

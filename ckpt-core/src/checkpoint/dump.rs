@@ -69,7 +69,8 @@ impl Dump {
             .note(session.path())
             .map_err(|source| SessionError::new("note open files in", session.path(), source))?;
         let watched = watched::scan_paths(plan.facts.state.pid, in_cgroup_of(&plan.facts.id));
-        let hook = HookServer::install(&session, &watched)?;
+        let connections = if options.tcp_close { "tcp-close\n" } else { "" };
+        let hook = HookServer::install(&session, &format!("{watched}{connections}"))?;
         if let Some(group) = freeze_group::of(&plan.facts.id) {
             prefreeze::plan(&session, &group)?;
         }

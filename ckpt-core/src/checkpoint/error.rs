@@ -100,6 +100,9 @@ pub enum CheckpointError {
         #[source]
         source: io::Error,
     },
+    /// The archive is whole, but could not be held on to.
+    #[error("open the archive once more")]
+    Reopen(#[source] io::Error),
     /// The dump did not come to be, or its files could not be taken. The container runs on.
     #[error("checkpoint of {name:?} failed, the container keeps running")]
     Dump {

@@ -29,6 +29,9 @@ pub struct CheckpointOptions {
     pub keep_stopped: bool,
     /// Checkpoint established TCP connections.
     pub tcp_established: bool,
+    /// Leave established TCP connections out: they stay with the container, and are closed in what is restored. For a
+    /// container that is left running.
+    pub tcp_close: bool,
     /// Checkpoint file locks.
     pub file_locks: bool,
     /// Dump only the memory that changed since `podman container checkpoint --pre-checkpoint`.
@@ -50,6 +53,8 @@ pub enum Export {
     Folder(PathBuf),
     /// Standard output, once the tasks run again or are gone.
     Stdout,
+    /// A file beside the container's storage that gets no name: for [`checkpoint_open`](super::checkpoint_open).
+    Nameless,
 }
 
 impl Default for Export {

@@ -59,7 +59,13 @@ impl CheckpointPlan {
         }
         let (store, layers) = storage::of_container(&podman, &facts)?;
         precheck::check_image(&facts, &store, options)?;
-        let output = Destination::open(&options.export, &facts.name, options.compress, options.interrupt.as_ref())?;
+        let output = Destination::open(
+            &options.export,
+            &facts.name,
+            store.graph_root(),
+            options.compress,
+            options.interrupt.as_ref(),
+        )?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
         let (stage, can_clone) = open_stage(&layers, &rescue, &output, options.compress)?;
         let file = draft(stage.as_ref(), &output);
@@ -118,7 +124,7 @@ fn check_facts(facts: &ContainerFacts, name: &str) -> Result<(), CheckpointError
 /// The file that the archive is made in: the stage if there is one, else the output itself.
 fn draft<'p>(stage: Option<&'p Output>, output: &'p Destination) -> &'p File {
     match (stage, output) {
-        (Some(draft), _) | (None, Destination::File(draft)) => draft.file(),
+        (Some(draft), _) | (None, Destination::File(draft) | Destination::Nameless(draft)) => draft.file(),
         (None, Destination::Stdout(stream)) => stream.file(),
     }
 }
@@ -132,7 +138,7 @@ fn open_stage(
     output: &Destination,
     compress: Compression,
 ) -> Result<(Option<Output>, bool), CheckpointError> {
-    if let (Compression::None, Destination::File(output)) = (compress, output)
+    if let (Compression::None, Destination::File(output) | Destination::Nameless(output)) = (compress, output)
         && storage::can_clone(&layers.upperdir, output.file())?
     {
         return Ok((None, true));

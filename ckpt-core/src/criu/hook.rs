@@ -134,8 +134,8 @@ pub(crate) fn ask_for_verdict(session: &Path) -> u8 {
         prefreeze::freeze(session);
     }
     let Some(moment) = Moment::of_action(action.as_bytes()) else { return 0 };
-    let image_dir = env::var_os("CRTOOLS_IMAGE_DIR").unwrap_or_default();
-    match ask(session, moment, &image_dir) {
+    let words = ["CRTOOLS_IMAGE_DIR", "CRTOOLS_INIT_PID"].map(|name| env::var_os(name).unwrap_or_default());
+    match ask(session, moment, &words) {
         Ok(true) => 0,
         Ok(false) => 1,
         Err(error) => {
@@ -145,10 +145,11 @@ pub(crate) fn ask_for_verdict(session: &Path) -> u8 {
     }
 }
 
-fn ask(session: &Path, moment: Moment, image_dir: &OsStr) -> io::Result<bool> {
+/// `words` are CRIU's image directory and the number of the container's first process on the host, once that is there.
+fn ask(session: &Path, moment: Moment, [image_dir, init]: &[OsString; 2]) -> io::Result<bool> {
     let mut server = UnixStream::connect(session.join(SOCKET))?;
     server.set_read_timeout(Some(PATIENCE))?;
-    server.write_all(&[moment.action().as_bytes(), image_dir.as_bytes()].join(&0))?;
+    server.write_all(&[moment.action().as_bytes(), image_dir.as_bytes(), init.as_bytes()].join(&0))?;
     server.shutdown(Shutdown::Write)?;
     loop {
         let mut word = [0];
@@ -190,9 +191,11 @@ impl HookServer {
         script.set_read_timeout(Some(PATIENCE))?;
         let mut said = Vec::new();
         script.read_to_end(&mut said)?;
-        let mut words = said.splitn(2, |&byte| byte == 0);
+        let mut words = said.split(|&byte| byte == 0);
         let moment = words.next().and_then(Moment::of_action).ok_or(io::ErrorKind::InvalidData)?;
-        HookCall::new(script, moment, OsStr::from_bytes(words.next().unwrap_or_default()).into())
+        let image_dir = OsStr::from_bytes(words.next().unwrap_or_default()).into();
+        let init = words.next().and_then(|init| str::from_utf8(init).ok()?.parse().ok());
+        HookCall::new(script, moment, image_dir, init)
     }
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -235,12 +238,13 @@ fn own_program() -> PathBuf {
 pub(crate) struct HookCall {
     moment: Moment,
     image_dir: PathBuf,
+    init: Option<u32>,
     script: UnixStream,
     heart: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
 impl HookCall {
-    fn new(script: UnixStream, moment: Moment, image_dir: PathBuf) -> io::Result<Self> {
+    fn new(script: UnixStream, moment: Moment, image_dir: PathBuf, init: Option<u32>) -> io::Result<Self> {
         let mut beats = script.try_clone()?;
         let (stop, stopped) = mpsc::channel();
         let heart = thread::spawn(move || {
@@ -248,7 +252,7 @@ impl HookCall {
                 && beats.write_all(&[ALIVE]).is_ok()
             {}
         });
-        Ok(HookCall { moment, image_dir, script, heart: Some((stop, heart)) })
+        Ok(HookCall { moment, image_dir, init, script, heart: Some((stop, heart)) })
     }
 
     pub(crate) fn moment(&self) -> Moment {
@@ -258,6 +262,11 @@ impl HookCall {
     /// Where CRIU has put its images.
     pub(crate) fn image_dir(&self) -> &Path {
         &self.image_dir
+    }
+
+    /// The container's first process, as the host numbers it; none before it is restored.
+    pub(crate) fn init(&self) -> Option<u32> {
+        self.init
     }
 
     /// Lets CRIU carry on: after a dump, the tasks end, or run on with `--leave-running`.
@@ -290,7 +299,7 @@ mod tests {
         let server = HookServer { listener, path: OsString::new() };
         thread::scope(|scope| {
             scope.spawn(|| serve(server.accept().unwrap()));
-            ask(folder.path(), Moment::PostDump, OsStr::new("/images"))
+            ask(folder.path(), Moment::PostDump, &["/images".into(), "7".into()])
         })
     }
 
@@ -300,6 +309,7 @@ mod tests {
         assert!(!in_session(|call| call.abort().unwrap()).unwrap());
         in_session(|call| {
             assert_eq!((call.moment(), call.image_dir()), (Moment::PostDump, Path::new("/images")));
+            assert_eq!(call.init(), Some(7));
             call.carry_on().unwrap();
         })
         .unwrap();
@@ -308,7 +318,7 @@ mod tests {
     #[test]
     fn without_a_server_there_is_no_verdict() {
         let nobody = tempfile::tempdir().unwrap();
-        assert!(ask(nobody.path(), Moment::PreRestore, OsStr::new("/images")).is_err());
+        assert!(ask(nobody.path(), Moment::PreRestore, &["/images".into(), OsString::new()]).is_err());
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) struct ContainerFacts {
 impl ContainerFacts {
     /// Whether podman knows of an address of it.
     pub(crate) fn has_address(&self) -> bool {
-        let NetworkSettings { networks } = &self.network_settings;
+        let NetworkSettings { networks, .. } = &self.network_settings;
         networks.iter().flatten().any(|(_, endpoint)| !endpoint.ip_address.is_empty())
     }
 }
@@ -75,6 +75,19 @@ pub(crate) struct SecretFacts {
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct NetworkSettings {
     networks: Option<BTreeMap<String, Endpoint>>,
+    /// By ports of the container, as `80/tcp`.
+    pub(crate) ports: Option<BTreeMap<String, Option<Vec<HostPort>>>>,
+}
+
+/// Where the host publishes a port.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct HostPort {
+    /// Empty, or 0.0.0.0, for all addresses.
+    #[serde(default)]
+    pub(crate) host_ip: String,
+    #[serde(default)]
+    pub(crate) host_port: String,
 }
 
 /// One of its `Networks`.

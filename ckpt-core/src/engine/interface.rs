@@ -77,6 +77,10 @@ pub(crate) trait Engine: fmt::Debug {
     /// Removes a container that a failed restore left behind, running or not, with its anonymous volumes or without.
     fn remove(&self, id: &str, anonymous_volumes: bool) -> Result<(), EngineError>;
 
+    /// Runs `command` in a running container, by the shell there and with these variables; a command that fails is an
+    /// error with its last words.
+    fn exec(&self, id: &str, environment: &[(&str, String)], command: &str) -> Result<(), EngineError>;
+
     /// Restores a container from the checkpoint in its own bundle.
     fn restore_in_place(&self, id: &str, along: TakenAlong) -> Result<(), EngineError>;
 

@@ -259,6 +259,16 @@ impl Engine for Podman {
         self.run(&[&["rm", "--force", "--time", "0"], volumes, &["--", id]].concat()).map(drop)
     }
 
+    fn exec(&self, id: &str, environment: &[(&str, String)], command: &str) -> Result<(), EngineError> {
+        let mut podman = self.command();
+        podman.arg("exec");
+        for (name, value) in environment {
+            podman.arg(format!("--env={name}={value}"));
+        }
+        podman.args(["--", id, "sh", "-c", command]);
+        answer("exec", self.output(&mut podman)?).map(drop)
+    }
+
     fn restore_in_place(&self, id: &str, along: TakenAlong) -> Result<(), EngineError> {
         let flags: Vec<&str> = flags::of_along(along).collect();
         self.run(&[&["container", "restore"], &flags[..], &["--", id]].concat()).map(drop)

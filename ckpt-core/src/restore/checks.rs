@@ -7,7 +7,7 @@ use layerfs::ContainersStorage;
 
 use super::error::RestoreError;
 use super::options::RestoreOptions;
-use super::volumes::PlannedVolume;
+use super::planned_volumes::PlannedVolume;
 use crate::archive::dumps::Dumps;
 use crate::archive::{CheckpointArchive, ContainerConfig, PARENT, VOLUMES};
 use crate::container::privileges::{self, Forgery, Host};
@@ -91,12 +91,18 @@ pub(super) fn check_volumes(
     archive: &CheckpointArchive,
     engine: &dyn Engine,
 ) -> Result<(), RestoreError> {
-    for PlannedVolume { name, .. } in volumes {
-        if archive.entry(&format!("{VOLUMES}{name}.tar")).is_none() {
-            return Err(RestoreError::NoVolumeData { name: name.clone() });
+    for PlannedVolume { origin, name, is_anonymous, is_filled } in volumes {
+        if *is_filled && archive.entry(&format!("{VOLUMES}{origin}.tar")).is_none() {
+            return Err(RestoreError::NoVolumeData { name: origin.clone() });
         }
-        if engine.has_volume(name)? {
-            return Err(RestoreError::VolumeExists { name: name.clone() });
+        // A name that was made up just now nobody has.
+        let is_new = *is_anonymous && name != origin;
+        if !is_new && engine.has_volume(name)? {
+            let name = name.clone();
+            return Err(match name == *origin {
+                true => RestoreError::VolumeExists { name },
+                false => RestoreError::CopysVolumeExists { name },
+            });
         }
     }
     Ok(())

@@ -3,9 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use aligntar::WriteError;
+use aligntar::{TransferError, WriteError};
 use layerfs::ContainersStorageError;
 
+use super::copies::announcement::ANNOUNCEMENT;
 use super::repairs::RepairError;
 use super::trust::TrustError;
 use super::volumes::VolumeError;
@@ -109,6 +110,22 @@ pub enum RestoreError {
         /// The name.
         name: String,
     },
+    /// Several copies would have one name.
+    #[error("{name:?} names one container, not {count}: put \"{{n}}\" in it, for the number of the copy")]
+    OneName {
+        /// The name.
+        name: String,
+        /// How many there are to be.
+        count: u32,
+    },
+    /// What the caller wants published is no port of the host.
+    #[error("{publish:?} would publish port {port}, and there are none above 65535")]
+    NoPort {
+        /// What was given, for one copy.
+        publish: String,
+        /// The sum.
+        port: u64,
+    },
     /// The name could not be locked against other restores, or what killed runs left not be looked at.
     #[error(transparent)]
     Lock(#[from] SessionError),
@@ -130,6 +147,12 @@ pub enum RestoreError {
     /// A volume of that name is there; podman would refuse as well.
     #[error("the volume {name:?} already exists: remove it, or keep its files with --ignore-volumes")]
     VolumeExists {
+        /// Its name.
+        name: String,
+    },
+    /// The volume that a copy would get is there.
+    #[error("the volume {name:?} already exists: remove it, or give the copies other names")]
+    CopysVolumeExists {
         /// Its name.
         name: String,
     },
@@ -157,6 +180,9 @@ pub enum RestoreError {
         #[source]
         source: io::Error,
     },
+    /// The archive is far from the storage, and could not be brought there.
+    #[error("copy the archive to the storage")]
+    Bring(#[source] TransferError),
     /// No random numbers can be read.
     #[error("read random numbers for an ID")]
     Random(#[source] io::Error),
@@ -254,6 +280,12 @@ pub enum RunError {
     /// It could not be noted whose memory is on its way.
     #[error("note whose memory is on its way")]
     NoteMemory(#[source] io::Error),
+    /// The container could not be told what it is.
+    #[error("write {ANNOUNCEMENT} in the container")]
+    Announce(#[source] io::Error),
+    /// The caller's command failed in the container.
+    #[error("the command failed in the container")]
+    Exec(#[source] EngineError),
     /// podman failed.
     #[error(transparent)]
     Podman(#[from] Complaint),

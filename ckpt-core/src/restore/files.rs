@@ -31,32 +31,32 @@ pub(crate) struct Placed {
 
 /// Fills the new container's bundle, layer and `volumes`: names, with the folders of their data.
 pub(crate) fn place(
-    plan: &RestorePlan,
+    plan: &RestorePlan<'_>,
     options: &RestoreOptions,
     container: &Container,
     (begun, volumes): (&Begun, &[(String, PathBuf)]),
     progress: &mut dyn Progress,
 ) -> Result<Placed, FilesError> {
     let mut repairs = Repairs::default();
-    let layers = plan.storage.layers_of_container(container)?;
+    let layers = plan.prepared.storage.layers_of_container(container)?;
     let (mut moved, late_pages) = place_bundle(plan, options, container, progress)?;
     if !options.ignore_rootfs {
         moved += place_rootfs(plan, options, &layers, &mut repairs, progress)?;
     }
-    repairs.add_shm(&plan.archive, plan.storage.userdata_dir(container).join("shm"))?;
+    repairs.add_shm(&plan.prepared.archive, plan.prepared.storage.userdata_dir(container).join("shm"))?;
     mark_used(plan, begun, &layers, volumes, progress)?;
     moved += place_volumes(plan, options, volumes, &mut repairs, progress)?;
     Ok(Placed { moved, repairs, late_pages })
 }
 
 fn place_rootfs(
-    plan: &RestorePlan,
+    plan: &RestorePlan<'_>,
     options: &RestoreOptions,
     layers: &Layers,
     repairs: &mut Repairs,
     progress: &mut dyn Progress,
 ) -> Result<Transferred, FilesError> {
-    let archive = &plan.archive;
+    let archive = &plan.prepared.archive;
     let members = archive.entry(ROOTFS_DIFF).map(|diff| archive.nested(diff)).transpose()?;
     let supplement = archive.supplement()?;
     let mut root = Root::new(layers);
@@ -68,27 +68,27 @@ fn place_rootfs(
 }
 
 fn place_bundle(
-    plan: &RestorePlan,
+    plan: &RestorePlan<'_>,
     options: &RestoreOptions,
     container: &Container,
     progress: &mut dyn Progress,
 ) -> Result<(Transferred, LatePages), FilesError> {
-    let bundle = plan.storage.userdata_dir(container);
-    let log = plan.archive.entry(LOG).into_iter().map(|entry| Ok(entry.clone()));
-    let mut moved = extract_tree(&mut plan.archive.source()?, log, &bundle, options.clone_policy, progress)?;
+    let bundle = plan.prepared.storage.userdata_dir(container);
+    let log = plan.prepared.archive.entry(LOG).into_iter().map(|entry| Ok(entry.clone()));
+    let mut moved = extract_tree(&mut plan.prepared.archive.source()?, log, &bundle, options.clone_policy, progress)?;
     let image_dir = bundle.join(CHECKPOINT);
     let image_error = |source| FilesError::Images { path: image_dir.clone(), source };
     DirBuilder::new().mode(0o700).create(&image_dir).map_err(image_error)?;
     let late_pages = LatePages::choose(plan, options, &image_dir).map_err(image_error)?;
-    let images = plan.archive.entries().filter(|entry| !late_pages.has(entry));
+    let images = plan.prepared.archive.entries().filter(|entry| !late_pages.has(entry));
     let images = images.filter_map(|entry| Some((entry, image_name(entry)?)));
     let members = images.map(|(entry, name)| {
         let mut entry = entry.clone();
         entry.member.path = name.to_vec();
         Ok::<_, ArchiveError>(entry)
     });
-    moved += extract_tree(&mut plan.archive.source()?, members, &image_dir, options.clone_policy, progress)?;
-    move_to_own_cgroup(&image_dir.join(CGROUP_IMAGE), &plan.config.id, &container.id).map_err(image_error)?;
+    moved += extract_tree(&mut plan.prepared.archive.source()?, members, &image_dir, options.clone_policy, progress)?;
+    move_to_own_cgroup(&image_dir.join(CGROUP_IMAGE), &plan.prepared.config.id, &container.id).map_err(image_error)?;
     Ok((moved, late_pages))
 }
 
@@ -132,7 +132,7 @@ fn rename_cgroups(image: &mut [u8], old: &str, new: &str) {
 }
 
 fn place_volumes(
-    plan: &RestorePlan,
+    plan: &RestorePlan<'_>,
     options: &RestoreOptions,
     volumes: &[(String, PathBuf)],
     repairs: &mut Repairs,
@@ -140,11 +140,11 @@ fn place_volumes(
 ) -> Result<Transferred, FilesError> {
     let mut moved = Transferred::default();
     for (name, data) in volumes {
-        let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{name}.tar")) else { continue };
+        let Some(entry) = plan.prepared.archive.entry(&format!("{VOLUMES}{}.tar", plan.origin(name))) else { continue };
         let mut times = Times::below(data.clone());
-        let members = plan.archive.nested(entry)?;
+        let members = plan.prepared.archive.nested(entry)?;
         let members = members.inspect(|entry| entry.iter().for_each(|entry| times.note(&entry.member)));
-        moved += extract_tree(&mut plan.archive.source()?, members, data, options.clone_policy, progress)?;
+        moved += extract_tree(&mut plan.prepared.archive.source()?, members, data, options.clone_policy, progress)?;
         repairs.add_tree(times);
     }
     Ok(moved)

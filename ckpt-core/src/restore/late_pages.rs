@@ -36,23 +36,23 @@ struct PagesImage {
 
 impl LatePages {
     /// Those that come to `image_dir` late; none where all of their bytes have to stay there.
-    pub(super) fn choose(plan: &RestorePlan, options: &RestoreOptions, image_dir: &Path) -> io::Result<Self> {
+    pub(super) fn choose(plan: &RestorePlan<'_>, options: &RestoreOptions, image_dir: &Path) -> io::Result<Self> {
         let mut late = Self::default();
         // podman could restore once more from what is kept, and without a server.
-        if !plan.is_lazy || options.keep || options.clone_policy == ClonePolicy::Required {
+        if !plan.prepared.is_lazy || options.keep || options.clone_policy == ClonePolicy::Required {
             return Ok(late);
         }
         let is_copied = |entry| match options.clone_policy {
             ClonePolicy::Never => Ok(true),
-            _ => can_be_cloned(plan.archive.file(), entry, image_dir).map(|can| !can),
+            _ => can_be_cloned(plan.prepared.archive.file(), entry, image_dir).map(|can| !can),
         };
         let mut checkpoint = None;
-        for (entry, name) in pages(&plan.archive) {
+        for (entry, name) in pages(&plan.prepared.archive) {
             if !is_copied(entry)? {
                 continue;
             }
             if checkpoint.is_none() {
-                checkpoint = Some(checkpoint_in(&plan.archive).map_err(io::Error::other)?);
+                checkpoint = Some(checkpoint_in(&plan.prepared.archive).map_err(io::Error::other)?);
             }
             if let Some(eager) = checkpoint.as_ref().and_then(|checkpoint| checkpoint.eager_ranges(name)) {
                 late.images.push(PagesImage {

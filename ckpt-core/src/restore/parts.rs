@@ -1,55 +1,13 @@
 //! The two archives that podman imports, made of the members of the one to restore.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use aligntar::{Entry, Kind, Member, WriteOptions, Writer};
 
-use super::{RestoreError, RestoreOptions, devshm};
+use super::{RestoreError, devshm};
 use crate::archive::dumps::Dumps;
-use crate::archive::{ARTIFACTS, CheckpointArchive, ContainerConfig, NETWORK_STATUS, STATS_DUMP};
-
-/// Who the new container is.
-#[derive(Debug)]
-pub(super) struct Identity {
-    pub(super) name: String,
-    pub(super) id: String,
-    /// Whether both are other ones than before.
-    pub(super) is_new: bool,
-}
-
-impl Identity {
-    /// A new name comes with a new ID. podman would choose one at random; chosen here, it tells beforehand which
-    /// container is this run's.
-    pub(super) fn of(options: &RestoreOptions, config: &ContainerConfig) -> Result<Self, RestoreError> {
-        Ok(match &options.name {
-            Some(name) => Identity { name: name.clone(), id: random_id().map_err(RestoreError::Random)?, is_new: true },
-            None => Identity { name: config.name.clone(), id: config.id.clone(), is_new: false },
-        })
-    }
-
-    /// Writes its name and ID into podman's configuration.
-    pub(super) fn put_into(&self, dumps: &mut Dumps) {
-        if self.is_new {
-            dumps.set("id", &self.id);
-            dumps.set("name", &self.name);
-        }
-    }
-}
-
-/// 64 hexadecimal digits, of which the first 12 are no number: podman takes those for none of its IDs
-/// (containers/storage, `stringid.GenerateRandomID`).
-fn random_id() -> io::Result<String> {
-    let mut bytes = [0; 32];
-    loop {
-        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        if !id.bytes().take(12).all(|digit| digit.is_ascii_digit()) {
-            return Ok(id);
-        }
-    }
-}
+use crate::archive::{ARTIFACTS, CheckpointArchive, NETWORK_STATUS, STATS_DUMP};
 
 /// What podman reads before it makes the container.
 pub(super) fn first(dumps: &Dumps, folder: &Path) -> Result<File, RestoreError> {
@@ -62,12 +20,12 @@ pub(super) fn first(dumps: &Dumps, folder: &Path) -> Result<File, RestoreError> 
     Ok(part)
 }
 
-/// What podman itself puts in place afterwards. A container with a new name gets other addresses than before, as with
+/// What podman itself puts in place afterwards. A container that is a new one gets other addresses than before, as with
 /// podman's `--name`: from what says which it had.
-pub(super) fn second(archive: &CheckpointArchive, folder: &Path, identity: &Identity) -> Result<File, RestoreError> {
+pub(super) fn second(archive: &CheckpointArchive, folder: &Path, is_new: bool) -> Result<File, RestoreError> {
     let part = nameless_file(folder)?;
     let mut writer = Writer::new(&part, WriteOptions::default())?;
-    append(&mut writer, archive, |path| is_second(path) && !(identity.is_new && path == NETWORK_STATUS.as_bytes()))?;
+    append(&mut writer, archive, |path| is_second(path) && !(is_new && path == NETWORK_STATUS.as_bytes()))?;
     devshm::append(&mut writer, archive)?;
     writer.finish()?;
     Ok(part)

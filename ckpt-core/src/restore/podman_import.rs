@@ -62,15 +62,28 @@ pub(crate) struct PodmanImport<'r> {
 }
 
 impl<'r> PodmanImport<'r> {
-    pub(crate) fn open(plan: &'r RestorePlan, options: &'r RestoreOptions, session: Session) -> Result<Self, RunError> {
+    pub(crate) fn open(
+        plan: &'r RestorePlan<'r>,
+        options: &'r RestoreOptions,
+        session: Session,
+    ) -> Result<Self, RunError> {
         let fifo = session.fifo(IMPORT)?;
         // The file that was looked at, whatever its path leads to by now.
         let descriptor = |file: &File| PathBuf::from(format!("/proc/{}/fd/{}", process::id(), file.as_raw_fd()));
-        let previous = plan.previous.as_ref().map(descriptor);
+        let previous = plan.prepared.previous.as_ref().map(descriptor);
         let hook = HookServer::install(&session, &plan.criu_configuration(options))?;
-        let podman = plan.engine.start_restore(&fifo, previous.as_deref(), &options.request(), hook.path())?;
+        let podman = plan.prepared.engine.start_restore(&fifo, previous.as_deref(), &options.request(), hook.path())?;
         let orphans = Orphans::default();
-        Ok(PodmanImport { podman, hook, session, orphans, fifo, storage: &plan.storage, options, unfinished: None })
+        Ok(PodmanImport {
+            podman,
+            hook,
+            session,
+            orphans,
+            fifo,
+            storage: &plan.prepared.storage,
+            options,
+            unfinished: None,
+        })
     }
 
     /// Waits until podman reads, CRIU waits, or podman ended. The next one to open the FIFO gets another.

@@ -1,15 +1,18 @@
 //! A restore on its way from podman's start to the running container.
 
 use std::fs::File;
+use std::io;
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
 use layerfs::Container;
 
+use super::copies::announcement;
 use super::files::Placed;
 use super::late_pages::LatePages;
 use super::plan::RestorePlan;
 use super::podman_import::{Event, PodmanImport};
+use super::prepared::Prepared;
 use super::repairs::Repairs;
 use super::volumes::Volumes;
 use super::{FilesError, RestoreOptions, RunError, files, mount_points};
@@ -34,7 +37,7 @@ const MOMENTS: [Moment; 2] = [Moment::PreRestore, Moment::PreResume];
 
 /// A restore on its way.
 pub(super) struct Run<'r> {
-    plan: &'r RestorePlan,
+    plan: &'r RestorePlan<'r>,
     options: &'r RestoreOptions,
     progress: &'r mut dyn Progress,
     /// How often podman was given the first part.
@@ -54,7 +57,7 @@ pub(super) struct Run<'r> {
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(plan: &'r RestorePlan, options: &'r RestoreOptions, progress: &'r mut dyn Progress) -> Self {
+    pub(super) fn new(plan: &'r RestorePlan<'r>, options: &'r RestoreOptions, progress: &'r mut dyn Progress) -> Self {
         let (moved, place) = (Transferred::default(), Duration::ZERO);
         let (repairs, late_pages, moments) = (Repairs::default(), LatePages::default(), Vec::new());
         let (container, journal, page_server) = (None, None, None);
@@ -80,7 +83,7 @@ impl<'r> Run<'r> {
         self.progress.phase(Phase::Create);
         let waiting = &mut Waiting::new(self.options.interrupt.as_ref(), self.progress);
         let session = Session::begin(waiting)?;
-        let graph_root = self.plan.storage.graph_root();
+        let graph_root = self.plan.prepared.storage.graph_root();
         let mut journal = Journal::begin(graph_root, self.plan.begun(session.path()), waiting)?;
         let said = self.work(session, &mut journal);
         self.journal = Some(journal);
@@ -102,7 +105,7 @@ impl<'r> Run<'r> {
     /// Runs podman to its end, and the volumes' podmans; gives what it said of success.
     fn work(&mut self, session: Session, journal: &mut Journal) -> Result<Said, RunError> {
         let mut podman = PodmanImport::open(self.plan, self.options, session)?;
-        let mut volumes = Volumes::begin(&*self.plan.engine, &self.plan.volumes, journal);
+        let mut volumes = Volumes::begin(&*self.plan.prepared.engine, &self.plan.volumes, journal);
         let served = self.serve(&mut podman, &mut volumes, journal);
         if let Err(error) = &served {
             podman.abandon(!matches!(error, RunError::Interrupted));
@@ -160,34 +163,43 @@ impl<'r> Run<'r> {
         self.moments.push(call.moment());
         let put_right = match call.moment() {
             Moment::PreRestore => self.before_tasks(),
-            Moment::PreResume => {
+            Moment::PreResume => self.announce(&call).and_then(|()| {
                 // For a time, the container is not thrown away, and cannot be.
                 if let Err(error) = self.repairs.after_tasks() {
                     self.progress.warning(&format!("some directories may have the time of the restore: {error}"));
                 }
                 self.wait_for_page_server()
-            }
+            }),
             Moment::PostDump => Ok(()),
         };
         drop(if put_right.is_ok() { call.carry_on() } else { call.abort() });
         put_right
     }
 
+    /// Through the first process, as other file systems may be mounted below the container's root.
+    fn announce(&self, call: &HookCall) -> Result<(), RunError> {
+        let Some(announcement) = &self.plan.announcement else { return Ok(()) };
+        let init = call.init().ok_or(io::ErrorKind::NotFound);
+        init.map_err(io::Error::from)
+            .and_then(|init| announcement::write(init, announcement))
+            .map_err(RunError::Announce)
+    }
+
     fn before_tasks(&mut self) -> Result<(), RunError> {
         if let Some(Container { id, .. }) = &self.container {
-            let bundle = self.plan.storage.run_root().join("overlay-containers").join(id).join("userdata");
+            let bundle = self.plan.prepared.storage.run_root().join("overlay-containers").join(id).join("userdata");
             let folder = bundle.join("run/secrets");
             let failed = |source| RunError::MountPoints { folder: folder.clone(), source };
-            mount_points::make(&folder, &self.plan.secret_files).map_err(failed)?;
+            mount_points::make(&folder, &self.plan.prepared.secret_files).map_err(failed)?;
         }
         self.place_late_pages()?;
-        Ok(self.repairs.before_tasks(&self.plan.archive)?)
+        Ok(self.repairs.before_tasks(&self.plan.prepared.archive)?)
     }
 
     fn place_late_pages(&mut self) -> Result<(), RunError> {
         if let Some(server) = self.page_server.as_ref().filter(|_| !self.late_pages.is_empty()) {
             server.wait_for_criu()?;
-            let placed = self.late_pages.place(self.plan.archive.file(), self.options.clone_policy);
+            let placed = self.late_pages.place(self.plan.prepared.archive.file(), self.options.clone_policy);
             self.moved += placed.map_err(RunError::Pages)?;
         }
         Ok(())
@@ -195,7 +207,7 @@ impl<'r> Run<'r> {
 
     /// The part that podman waits for; with the second, all else is in place.
     fn prepare_part(&mut self, volumes: &mut Volumes<'_>, journal: &mut Journal) -> Result<&File, RunError> {
-        let Some(container) = self.plan.storage.container(&self.plan.id)? else {
+        let Some(container) = self.plan.prepared.storage.container(&self.plan.id)? else {
             self.first_parts += 1;
             if self.first_parts == FIRST_PARTS {
                 // It would make those that are not there itself, and nothing would tell whose they are.
@@ -212,18 +224,19 @@ impl<'r> Run<'r> {
             self.place(&container, journal)?;
             // Not to be interrupted from now on.
             self.go_on()?;
-            if self.plan.is_lazy {
+            if self.plan.prepared.is_lazy {
                 self.page_server = Some(self.start_page_server(&container)?);
             }
             self.progress.phase(Phase::Resume);
         }
-        Ok(&self.plan.second_part)
+        Ok(&self.plan.prepared.second_part)
     }
 
     fn place(&mut self, container: &Container, journal: &mut Journal) -> Result<(), RunError> {
         self.progress.phase(Phase::Place);
         let started = Instant::now();
-        let volumes = self.plan.engine.volume_mountpoints(&self.plan.volume_names()).map_err(FilesError::from)?;
+        let volumes =
+            self.plan.prepared.engine.volume_mountpoints(&self.plan.filled_volumes()).map_err(FilesError::from)?;
         for (name, data) in &volumes {
             journal.will_fill(name, data)?;
         }
@@ -237,8 +250,8 @@ impl<'r> Run<'r> {
     /// CRIU works in the bundle, where its log is.
     fn start_page_server(&self, container: &Container) -> Result<PageServer, RunError> {
         let status = arrival::begin(&container.id).map_err(RunError::NoteMemory)?;
-        let bundle = self.plan.storage.userdata_dir(container);
-        Ok(PageServer::start(&self.plan.archive, &bundle, &status, None)?)
+        let bundle = self.plan.prepared.storage.userdata_dir(container);
+        Ok(PageServer::start(&self.plan.prepared.archive, &bundle, &status, None)?)
     }
 
     /// CRIU heeds no verdict any more: where not all memory is held, the server has killed the processes.
@@ -252,7 +265,7 @@ impl<'r> Run<'r> {
     }
 
     fn podman_failed(&self, said: &Said) -> RunError {
-        let bundle = self.container.as_ref().map(|container| self.plan.storage.userdata_dir(container));
+        let bundle = self.container.as_ref().map(|container| self.plan.prepared.storage.userdata_dir(container));
         let words = why_it_failed(said);
         RunError::Podman(diagnosis::of_restore(&words, bundle.as_deref(), self.options.interrupt.as_ref()))
     }
@@ -270,7 +283,7 @@ impl<'r> Run<'r> {
     }
 
     fn remove(&mut self, journal: &Journal) -> Result<Removed, HalfMadeError> {
-        let RestorePlan { undoing_engine: engine, storage, .. } = self.plan;
+        let Prepared { undoing_engine: engine, storage, .. } = self.plan.prepared;
         let waiting = &mut Waiting::new(None, self.progress);
         let left = HalfMade::find(&**engine, storage, journal)?;
         match self.container {

@@ -49,7 +49,7 @@ enum UsedVolumeError {
 /// Has podman note as used those of the empty `volumes` that it would otherwise fill, or give another owner, now or at
 /// a later start. A failure is told as a warning.
 pub(super) fn mark_used(
-    plan: &RestorePlan,
+    plan: &RestorePlan<'_>,
     begun: &Begun,
     layers: &Layers,
     volumes: &[(String, PathBuf)],
@@ -62,7 +62,7 @@ pub(super) fn mark_used(
         }
     }
     if !doubtful.is_empty()
-        && let Err(error) = fill(&*plan.engine, begun, &doubtful)
+        && let Err(error) = fill(&*plan.prepared.engine, begun, &doubtful)
     {
         let names = doubtful.iter().map(|(name, _)| &name[..]).collect::<Vec<_>>().join(", ");
         progress.warning(&format!(
@@ -74,17 +74,19 @@ pub(super) fn mark_used(
 }
 
 /// podman would fill it, or give it another owner, at once.
-fn will_be_empty(plan: &RestorePlan, name: &str) -> Result<bool, ArchiveError> {
-    let Some(entry) = plan.archive.entry(&format!("{VOLUMES}{name}.tar")) else { return Ok(false) };
-    let mut members = plan.archive.nested(entry)?;
+fn will_be_empty(plan: &RestorePlan<'_>, name: &str) -> Result<bool, ArchiveError> {
+    let Some(entry) = plan.prepared.archive.entry(&format!("{VOLUMES}{}.tar", plan.origin(name))) else {
+        return Ok(false);
+    };
+    let mut members = plan.prepared.archive.nested(entry)?;
     let first = members.find(|member| member.as_ref().map_or(true, |entry| entry.member.path != b"."));
     Ok(first.transpose()?.is_none())
 }
 
 /// podman would fill it when the container has emptied it.
-fn is_over_files(plan: &RestorePlan, name: &str, layers: &Layers) -> bool {
-    let volumes = plan.config.volumes.iter().flatten();
-    let mut places = volumes.filter(|volume| volume.name == name).map(|volume| volume.dest.as_path());
+fn is_over_files(plan: &RestorePlan<'_>, name: &str, layers: &Layers) -> bool {
+    let volumes = plan.prepared.config.volumes.iter().flatten();
+    let mut places = volumes.filter(|volume| volume.name == plan.origin(name)).map(|volume| volume.dest.as_path());
     places.any(|place| {
         let layers = std::iter::once(&layers.upperdir).chain(&layers.lowerdirs);
         // What cannot be looked at in a layer, podman finds another way, and not empty.

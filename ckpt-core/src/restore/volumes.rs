@@ -6,17 +6,10 @@
 use std::collections::BTreeMap;
 use std::process::Child;
 
+use super::planned_volumes::PlannedVolume;
 use crate::engine::{Engine, EngineError};
 use crate::host::interrupt::Interrupt;
 use crate::recovery::{Journal, JournalError};
-
-/// A volume to make and fill.
-#[derive(Debug)]
-pub(super) struct PlannedVolume {
-    pub(super) name: String,
-    /// Whether it goes with its container; those podman makes with the container alone.
-    pub(super) is_anonymous: bool,
-}
 
 /// A volume was not made.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,101 @@
+//! `fork`: running copies of a running container, out of one moment of it.
+//!
+//! ```text
+//! checkpoint, left running ─ an archive without a name, beside the storage ─ copies ─ the archive is gone
+//! ```
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aligntar::ClonePolicy;
+
+use crate::checkpoint::{CheckpointError, CheckpointOptions, CheckpointReport, Compression, Export, checkpoint_open};
+use crate::host::interrupt::Interrupt;
+use crate::restore::copies::{CopiesOptions, CopiesProgress, CopiesReport, restore_copies};
+use crate::restore::{Import, Lazy, RestoreError, RestoreOptions};
+
+/// What to fork, and into what.
+#[derive(Clone, Debug)]
+pub struct ForkOptions {
+    /// Name or ID of a running container.
+    pub container: String,
+    /// Where the archive is kept; by default it gets no name, and is gone with the last copy that reads it. It is one that
+    /// podman restores as well, so a container with established TCP connections is refused then.
+    pub keep: Option<PathBuf>,
+    /// The copies.
+    pub copies: CopiesOptions,
+    /// Whether they run before their memory is there.
+    pub lazy: Lazy,
+    /// Take file locks along.
+    pub file_locks: bool,
+    /// Go on with a podman that was never tried.
+    pub force: bool,
+    /// Whether data may, or must, be cloned.
+    pub clone_policy: ClonePolicy,
+    /// Stops the work: copies that are ready stay, the others are removed.
+    pub interrupt: Option<Interrupt>,
+}
+
+/// What a fork did.
+#[derive(Clone, Debug)]
+pub struct ForkReport {
+    /// Of the one moment.
+    pub checkpoint: CheckpointReport,
+    /// Of the copies.
+    pub copies: CopiesReport,
+}
+
+/// Why there are no copies.
+#[derive(Debug, thiserror::Error)]
+pub enum ForkError {
+    /// The moment could not be taken; it says whether the container runs.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// It was taken, and the container runs on, but no copy could be begun.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+}
+
+/// Makes running copies of a running container, which runs on.
+///
+/// Established TCP connections stay with the container; in the copies they are closed.
+///
+/// # Errors
+/// [`ForkError`]; of single copies `progress` is told.
+pub fn fork(options: &ForkOptions, progress: &mut dyn CopiesProgress) -> Result<ForkReport, ForkError> {
+    let (checkpoint, archive) = checkpoint_open(&checkpoint_options(options), progress)?;
+    let name = options.keep.clone().unwrap_or_else(|| PathBuf::from(&options.container));
+    let import = Import::Opened { file: Arc::new(archive), name };
+    let copies = restore_copies(&restore_options(options, import), &options.copies, progress)?;
+    Ok(ForkReport { checkpoint, copies })
+}
+
+fn checkpoint_options(options: &ForkOptions) -> CheckpointOptions {
+    CheckpointOptions {
+        container: options.container.clone(),
+        export: options.keep.clone().map_or(Export::Nameless, Export::File),
+        leave_running: true,
+        compress: options.keep.as_deref().map_or(Compression::None, Compression::of_name),
+        // It is noted in the images, and podman 5.4 restores none of these.
+        tcp_close: options.keep.is_none(),
+        file_locks: options.file_locks,
+        force: options.force,
+        clone_policy: options.clone_policy,
+        interrupt: options.interrupt.clone(),
+        ..CheckpointOptions::default()
+    }
+}
+
+fn restore_options(options: &ForkOptions, import: Import) -> RestoreOptions {
+    RestoreOptions {
+        import,
+        lazy: options.lazy,
+        file_locks: options.file_locks,
+        // It was made here and now.
+        trust: true,
+        force: options.force,
+        clone_policy: options.clone_policy,
+        interrupt: options.interrupt.clone(),
+        ..RestoreOptions::default()
+    }
+}

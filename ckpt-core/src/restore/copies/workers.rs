@@ -1,0 +1,116 @@
+//! Threads that each make one copy after the other.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use super::one;
+use super::options::CopiesOptions;
+use super::progress::{CopiesProgress, ReadyCopy};
+use super::requests::Request;
+use crate::host::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::restore::error::RestoreError;
+use crate::restore::prepared::Prepared;
+
+/// What a thread tells.
+enum Event {
+    Warning(String),
+    /// One copy is ready, or failed; by its place among the requests.
+    Done(usize, Result<ReadyCopy, Box<RestoreError>>),
+}
+
+/// Makes all that is asked for, unless interrupted; gives how many run in the end.
+pub(super) fn run(
+    prepared: &Prepared,
+    copies: &CopiesOptions,
+    requests: &[Request],
+    progress: &mut dyn CopiesProgress,
+) -> u32 {
+    let work = Work { prepared, copies, requests, next: AtomicUsize::new(0), is_over: AtomicBool::new(false) };
+    let mut ready = Vec::new();
+    let mut is_one_missing = false;
+    thread::scope(|scope| {
+        let (events, told) = mpsc::channel();
+        for _ in 0..copies.jobs() {
+            let (work, events) = (&work, events.clone());
+            scope.spawn(move || work.on(&events));
+        }
+        drop(events);
+        for event in told {
+            match event {
+                Event::Warning(text) => progress.warning(&text),
+                Event::Done(at, Ok(copy)) => {
+                    progress.ready(&copy);
+                    ready.push(at);
+                }
+                Event::Done(at, Err(error)) => {
+                    is_one_missing = true;
+                    progress.failed(&requests[at].name, *error);
+                }
+            }
+        }
+    });
+    is_one_missing |= ready.len() < requests.len();
+    if copies.all_or_none && is_one_missing {
+        ready.retain(|&at| !remove(prepared, &requests[at], progress));
+    }
+    ready.len() as u32
+}
+
+/// What the threads share.
+struct Work<'w> {
+    prepared: &'w Prepared,
+    copies: &'w CopiesOptions,
+    requests: &'w [Request],
+    /// The place of the next request.
+    next: AtomicUsize,
+    /// Whether no other is to be begun.
+    is_over: AtomicBool,
+}
+
+impl Work<'_> {
+    fn on(&self, events: &Sender<Event>) {
+        while let Some(at) = self.next() {
+            let request = &self.requests[at];
+            let mut told = Told { name: &request.name, events };
+            let done = one::make(self.prepared, self.copies, request, &mut told).map_err(Box::new);
+            if done.is_err() && self.copies.all_or_none {
+                self.is_over.store(true, Ordering::Relaxed);
+            }
+            // Who does not listen any more has panicked.
+            let _ = events.send(Event::Done(at, done));
+        }
+    }
+
+    fn next(&self) -> Option<usize> {
+        let at = self.next.fetch_add(1, Ordering::Relaxed);
+        let request = self.requests.get(at)?;
+        let is_raised = request.options.interrupt.as_ref().is_some_and(Interrupt::is_raised);
+        (!is_raised && !self.is_over.load(Ordering::Relaxed)).then_some(at)
+    }
+}
+
+/// Hands on what one copy's restore has to say.
+struct Told<'t> {
+    name: &'t str,
+    events: &'t Sender<Event>,
+}
+
+impl Progress for Told<'_> {
+    fn warning(&mut self, text: &str) {
+        let _ = self.events.send(Event::Warning(format!("{}: {text}", self.name)));
+    }
+}
+
+/// Removes a copy that is ready, with its volumes; gives whether it is gone.
+fn remove(prepared: &Prepared, request: &Request, progress: &mut dyn CopiesProgress) -> bool {
+    let removed = prepared.undoing_engine.remove(&request.name, true).and_then(|()| {
+        let mut named = request.volumes.iter().filter(|volume| !volume.is_anonymous);
+        named.try_for_each(|volume| prepared.undoing_engine.remove_volume(&volume.name))
+    });
+    if let Err(error) = &removed {
+        progress.warning(&format!("{} cannot be removed again: {error}", request.name));
+    }
+    removed.is_ok()
+}
