@@ -4,6 +4,7 @@ mod align;
 mod checkpoint;
 mod diff;
 mod doctor;
+mod fork;
 mod inspect;
 mod layers;
 mod lazy;
@@ -25,6 +26,7 @@ use crate::messages::Verbosity;
 pub(crate) enum Command {
     Checkpoint(checkpoint::Arguments),
     Restore(restore::Arguments),
+    Fork(fork::Arguments),
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
     Layers(layers::Arguments),
@@ -43,6 +45,7 @@ impl Command {
         match self {
             Command::Checkpoint(arguments) => checkpoint::run(&arguments, verbosity),
             Command::Restore(arguments) => restore::run(&arguments, verbosity),
+            Command::Fork(arguments) => fork::run(&arguments, verbosity),
             Command::Inspect(arguments) => done(inspect::run(&arguments)),
             Command::Diff(arguments) => done(diff::run(&arguments)),
             Command::Layers(arguments) => done(layers::run(&arguments)),

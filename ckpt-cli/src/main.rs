@@ -11,6 +11,7 @@
 mod archive;
 mod arguments;
 mod commands;
+mod copies;
 mod messages;
 mod names;
 mod podman;

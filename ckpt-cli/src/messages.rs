@@ -33,6 +33,16 @@ pub(crate) fn eprint_line(line: impl fmt::Display) {
 /// Says why something failed, in one line. The lines below it, indented, are what other programs said.
 pub(crate) fn complain(error: &anyhow::Error) {
     eprint_line(format_args!("Error: {error:#}"));
+    print_details(error);
+}
+
+/// The same of one of several containers.
+pub(crate) fn complain_of(container: &str, error: &anyhow::Error) {
+    eprint_line(format_args!("Error: {container}: {error:#}"));
+    print_details(error);
+}
+
+fn print_details(error: &anyhow::Error) {
     let of_checkpoint = error.downcast_ref().map(CheckpointError::details);
     let of_restore = error.downcast_ref().map(RestoreError::details);
     for line in of_checkpoint.or(of_restore).unwrap_or_default() {

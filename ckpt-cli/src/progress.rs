@@ -48,6 +48,11 @@ impl ProgressLine {
         }
     }
 
+    /// Says how many of all copies are ready.
+    pub(crate) fn copies(&self, ready: u32, count: u32) {
+        self.bar.set_message(format!("{ready} of {count} copies run"));
+    }
+
     fn draw(&mut self) {
         self.drawn = Instant::now();
         let members = match self.members {
@@ -64,7 +69,12 @@ pub(crate) struct Lines(ProgressBar);
 
 impl Lines {
     pub(crate) fn print(&self, line: &str) {
-        self.0.suspend(|| eprint_line(line));
+        self.suspend(|| eprint_line(line));
+    }
+
+    /// Takes the progress off the screen while `print` is at work.
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
     }
 }
 

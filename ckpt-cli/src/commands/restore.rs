@@ -1,17 +1,21 @@
 //! `ckpt restore`.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use ckpt_core::interrupt::Interrupt;
 use ckpt_core::lazy;
+use ckpt_core::restore::copies::{CopiesReport, Template, restore_copies};
 use ckpt_core::restore::{Import, Lazy, RestoreError, RestoreOptions, RestoreReport, import_file, restore};
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
 use crate::archive::input;
-use crate::arguments::ReflinkArgument;
+use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument};
+use crate::copies::CopiesLine;
 use crate::messages::{Verbosity, print_line};
 use crate::podman::{self, CommandLine, FALLBACK_HINT};
 use crate::progress::{ProgressLine, Summary};
@@ -42,9 +46,13 @@ pub(crate) struct Arguments {
     /// The archive of the pre-checkpoint that --with-previous built on
     #[arg(long, value_name = "FILE")]
     import_previous: Option<PathBuf>,
-    /// Give the container this name, and a new ID; by default it gets its name, ID, IP and MAC back
+    /// Give the container this name, and a new ID; by default it gets its name, ID, IP and MAC back. With --count, see `ckpt fork --help`
     #[arg(short, long)]
     name: Option<String>,
+    /// Make so many copies, each a container of its own
+    #[arg(short, long, value_name = "N", requires = "import")]
+    #[arg(conflicts_with_all = ["pod", "tcp_established", "ignore_volumes", "wait_memory", "print_stats", "fallback"])]
+    count: Option<NonZeroU32>,
     /// Do not restore the files that the container changed
     #[arg(long)]
     ignore_rootfs: bool,
@@ -79,7 +87,7 @@ pub(crate) struct Arguments {
     /// Return only when all memory is there
     #[arg(long, requires = "lazy")]
     wait_memory: bool,
-    /// Publish a port, as `podman run -p` does
+    /// Publish a port, as `podman run -p` does. With --count, see `ckpt fork --help`
     #[arg(short, long)]
     publish: Vec<String>,
     /// Restore an archive that is neither root's nor yours, or that others may write
@@ -98,25 +106,9 @@ pub(crate) struct Arguments {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    copies: CopiesArguments,
+    #[command(flatten)]
     reflink: ReflinkArgument,
-}
-
-/// When the memory may come later.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LazyArgument {
-    /// Where it can be
-    Auto,
-    /// Always, or the restore fails
-    Always,
-}
-
-impl From<LazyArgument> for Lazy {
-    fn from(argument: LazyArgument) -> Self {
-        match argument {
-            LazyArgument::Auto => Lazy::IfPossible,
-            LazyArgument::Always => Lazy::Always,
-        }
-    }
 }
 
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
@@ -126,6 +118,9 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCod
         return podman::hand_over(why, &arguments.for_podman_in_place(), &interrupt, verbosity);
     };
     let options = arguments.options(import, interrupt);
+    if let Some(count) = arguments.count {
+        return make_copies(arguments, &options, count, verbosity);
+    }
     let mut progress = ProgressLine::new("restore");
     let done = restore(&options, &mut progress);
     progress.finish();
@@ -144,6 +139,22 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCod
         Err(error) if error.is_podmans_alone() => bail!("{:#}: {FALLBACK_HINT}", anyhow::Error::new(error)),
         Err(error) => Err(error.into()),
     }
+}
+
+fn make_copies(
+    arguments: &Arguments,
+    options: &RestoreOptions,
+    count: NonZeroU32,
+    verbosity: Verbosity,
+) -> Result<ExitCode> {
+    let name = arguments.name.as_deref().map(Template::from_str).transpose()?;
+    let publish = arguments.publish.iter().map(|publish| publish.parse()).collect::<Result<_, _>>()?;
+    let mut line = CopiesLine::new("restore", count, arguments.copies.format);
+    let done = restore_copies(options, &arguments.copies.options(count, name, publish), &mut line);
+    line.finish()?;
+    let CopiesReport { running, elapsed, .. } = done?;
+    verbosity.note(format_args!("{running} of {count} copies run: {:.3} s", elapsed.as_secs_f64()));
+    Ok(if running == count.get() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Arguments {
@@ -176,10 +187,15 @@ impl Arguments {
             trust: self.trust,
             allow_image_mismatch: self.allow_image_mismatch,
             force: self.force,
-            lazy: self.lazy.map(Lazy::from).unwrap_or_default(),
+            lazy: self.lazy.map_or(self.default_lazy(), Lazy::from),
             clone_policy: self.reflink.policy(),
             interrupt: Some(interrupt),
         }
+    }
+
+    /// Copies are wanted soon, and read one archive.
+    fn default_lazy(&self) -> Lazy {
+        if self.count.is_some() { Lazy::IfPossible } else { Lazy::No }
     }
 
     /// podman's command line, without the archive and the containers.

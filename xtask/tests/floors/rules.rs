@@ -33,7 +33,18 @@ pub(crate) const LAYERFS: Rules = Rules {
 pub(crate) const CKPT_CORE: Rules = Rules {
     root: "ckpt-core/src/lib.rs",
     floors: &[
-        &["checkpoint", "restore", "inspect", "diff", "doctor", "containers", "passthrough", "lazy", "callback"],
+        &[
+            "checkpoint",
+            "restore",
+            "fork",
+            "inspect",
+            "diff",
+            "doctor",
+            "containers",
+            "passthrough",
+            "lazy",
+            "callback",
+        ],
         &["recovery"],
         &["container", "operand"],
         &["engine"],
@@ -48,7 +59,7 @@ pub(crate) const CKPT_CLI: Rules = Rules {
     root: "ckpt-cli/src/main.rs",
     floors: &[
         &["commands"],
-        &["archive", "podman", "progress", "statistics"],
+        &["archive", "copies", "podman", "progress", "statistics"],
         &["arguments", "messages", "names", "signals", "spool"],
     ],
 };

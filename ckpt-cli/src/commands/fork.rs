@@ -1,0 +1,78 @@
+//! `ckpt fork`.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use ckpt_core::fork::{ForkOptions, fork};
+use ckpt_core::restore::Lazy;
+use ckpt_core::restore::copies::Template;
+use clap::Args;
+
+use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument};
+use crate::copies::CopiesLine;
+use crate::messages::Verbosity;
+use crate::podman;
+use crate::progress::Summary;
+use crate::signals;
+
+/// Make running copies of a running container
+///
+/// The container is checkpointed once and runs on. Each copy goes on from that moment, as a container of its own: with a name,
+/// an ID, a network address and volumes of its own. TCP connections stay with the original; copies find them closed.
+///
+/// A line is printed for each copy as it becomes ready. Ctrl-C removes the copies that are not ready yet.
+#[derive(Args)]
+#[command(after_help = podman::EXIT_STATUS)]
+pub(crate) struct Arguments {
+    /// The running container
+    container: String,
+    /// How many copies
+    #[arg(short, long, value_name = "N")]
+    count: NonZeroU32,
+    /// Their names: the number of the copy, from 1, stands in place of n and its braces, and {n:02} makes it 01. By default, the name of the container, then - and the number
+    // The help would break its line at what stands in the values' names.
+    #[arg(short, long, value_name = "NAME-{n}")]
+    name: Option<Template>,
+    /// Publish a port of each copy, as `podman run -p` does, at a sum with the copy's number or with that number as a digit. By default, the ports that the container publishes get free ones
+    #[arg(short, long, value_name = "8080+{n}:80")]
+    publish: Vec<Template>,
+    /// Keep the archive in this file, if no TCP connection is established; by default none is left
+    #[arg(long, value_name = "FILE")]
+    keep: Option<PathBuf>,
+    /// Whether copies run before their memory is there, which follows while they work
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    lazy: LazyArgument,
+    /// Take file locks along
+    #[arg(long)]
+    file_locks: bool,
+    /// Go on with a version of podman that was never tried
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    copies: CopiesArguments,
+    #[command(flatten)]
+    reflink: ReflinkArgument,
+}
+
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
+    let options = ForkOptions {
+        container: arguments.container.clone(),
+        keep: arguments.keep.clone(),
+        copies: arguments.copies.options(arguments.count, arguments.name.clone(), arguments.publish.clone()),
+        lazy: Lazy::from(arguments.lazy),
+        file_locks: arguments.file_locks,
+        force: arguments.force,
+        clone_policy: arguments.reflink.policy(),
+        interrupt: Some(signals::interrupt()?),
+    };
+    let mut line = CopiesLine::new("fork", arguments.count, arguments.copies.format);
+    let done = fork(&options, &mut line);
+    line.finish()?;
+    let report = done?;
+    let frozen = report.checkpoint.observed_frozen.or(report.checkpoint.frozen);
+    let elapsed = report.checkpoint.elapsed + report.copies.elapsed;
+    Summary { elapsed, frozen, moved: report.checkpoint.moved }.print(&arguments.container, verbosity);
+    Ok(if report.copies.running == arguments.count.get() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,314 @@
+//! Copies of a container: each goes on from one moment, alone.
+
+mod lab;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use lab::*;
+use serde_json::Value;
+
+/// The copies `NAME-1` to `NAME-COUNT`.
+fn copies_of(name: &str, count: u32) -> Vec<Container> {
+    (1..=count).map(|number| Container::named(&format!("{name}-{number}"))).collect()
+}
+
+fn distinct<T: Ord>(all: impl IntoIterator<Item = T>) -> usize {
+    all.into_iter().collect::<BTreeSet<T>>().len()
+}
+
+/// Runs `ckpt`, which must fail; gives what it prints and what it says.
+fn partly_fails(arguments: &[&str]) -> (String, String) {
+    let output = run(env!("CARGO_BIN_EXE_ckpt"), arguments);
+    assert_eq!(output.status.code(), Some(1));
+    (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn exists(container: &Container) -> bool {
+    run("podman", &["container", "exists", &container.name]).status.success()
+}
+
+/// What a server at this port of the host says.
+fn fetch(port: &str) -> String {
+    let mut connection = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    connection.write_all(b"GET /index.html HTTP/1.0\r\n\r\n").unwrap();
+    let answer = io::read_to_string(connection).unwrap();
+    answer.rsplit("\r\n\r\n").next().unwrap().trim().to_owned()
+}
+
+fn each_goes_on_alone(runtime: &str) {
+    let folder = folder();
+    let original = Container::run("one", &["--runtime", runtime], COUNT);
+    original.exec("echo before > /srv/file");
+    let at_fork = original.wait_for_numbers(20).len();
+    let world = World::at_rest(folder.path());
+    let printed = ckpt(&["fork", "one", "--count", "3"]);
+    let copies = copies_of("one", 3);
+
+    let mut lines: Vec<_> = printed.lines().map(str::to_owned).collect();
+    lines.sort();
+    let expected: Vec<_> = copies.iter().map(|copy| format!("{} {}", copy.name, copy.inspect("{{.Id}}"))).collect();
+    assert_eq!(lines, expected);
+    let all: Vec<&Container> = std::iter::once(&original).chain(&copies).collect();
+    for template in
+        ["{{.NetworkSettings.IPAddress}}", "{{.NetworkSettings.MacAddress}}", "{{.NetworkSettings.SandboxKey}}"]
+    {
+        assert_eq!(distinct(all.iter().map(|container| container.inspect(template))), 4, "{template}");
+    }
+    assert_eq!(distinct(all.iter().map(|container| container.cgroup())), 4);
+    for container in &all {
+        assert_consecutive(&container.wait_for_numbers(at_fork + 20));
+        assert_eq!(container.exec("cat /srv/file"), "before");
+    }
+    for (number, container) in all.iter().enumerate() {
+        container.exec(&format!("echo {number} > /srv/file"));
+    }
+    for (number, container) in all.iter().enumerate() {
+        assert_eq!(container.exec("cat /srv/file"), number.to_string());
+    }
+
+    // A copy is a container as any other.
+    let archive = folder.path().join("copy.tar");
+    copies[0].checkpoint_and_remove(&archive);
+    ckpt(&["restore", "-i", text(&archive)]);
+    ckpt(&["fork", "one-1", "--count", "1", "--name", "again"]);
+    let again = Container::named("again");
+    assert_eq!(again.exec("cat /srv/file"), "1");
+    podman(&["stop", "--time", "0", "one-2"]);
+    for container in [&original, &copies[0], &copies[2], &again] {
+        assert!(container.goes_on());
+    }
+    std::fs::remove_file(&archive).unwrap();
+    drop((copies, again));
+    world.assert_same(folder.path());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_each_copy_goes_on_alone_crun() {
+    each_goes_on_alone("crun");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn xfs_each_copy_goes_on_alone_runc() {
+    each_goes_on_alone("runc");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_sixteen_copies_take_next_to_no_space() {
+    let folder = folder();
+    let original = Container::run("many", &[], COUNT);
+    original.exec("head -c 400000000 /dev/urandom > /srv/large");
+    let sum = original.exec("md5sum < /srv/large");
+    let before = used_bytes(folder.path());
+    let printed = ckpt(&["fork", "many", "--count", "16", "--name", "many{n:02}", "--format", "json"]);
+    let names =
+        printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["name"].as_str().unwrap().to_owned());
+    let copies: Vec<_> = names.map(|name| Container::named(&name)).collect();
+    assert_eq!(distinct(copies.iter().map(|copy| &copy.name)), 16);
+    // Of a copy's own are its log, CRIU's images, and the metadata of a file.
+    let grown = used_bytes(folder.path()).saturating_sub(before);
+    assert!(grown < 16 * 4_000_000, "16 copies of 400 MB took {grown} bytes");
+    for copy in &copies {
+        assert!(copy.goes_on());
+    }
+    assert_eq!(copies[15].exec("md5sum < /srv/large"), sum);
+    assert!(original.goes_on());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn xfs_volumes_are_copied_shared_or_new() {
+    let volume = Volume::named("kept");
+    let image = ["-v", "kept:/data", "-v", "/own", "--volume", "kept:/again"];
+    let original = Container::run("voluminous", &image, COUNT);
+    original.exec("echo original > /data/file; echo original > /own/file");
+    for (rule, seen) in [("copy", "original"), ("share", "original"), ("skip", "")] {
+        let name = format!("v-{rule}");
+        ckpt(&["fork", "voluminous", "--count", "2", "--name", &format!("{name}-{{n}}"), "--volumes", rule]);
+        let copies = copies_of(&name, 2);
+        let volumes: Vec<_> = copies.iter().map(|copy| Volume::named(&format!("kept-{}", copy.name))).collect();
+        for copy in &copies {
+            assert_eq!(copy.exec("cat /data/file || true"), seen, "{rule}");
+            assert_eq!(copy.exec("cat /own/file"), "original", "{rule}");
+            copy.exec(&format!("echo {} > /own/file; echo {} > /data/new", copy.name, copy.name));
+            assert_eq!(copy.exec("cat /again/new"), copy.name);
+        }
+        assert_eq!(original.exec("cat /own/file"), "original", "{rule}");
+        let is_shared = original.exec("cat /data/new 2> /dev/null || true") == copies[1].name;
+        assert_eq!(is_shared, rule == "share", "{rule}");
+        let named = podman(&["volume", "ls", "--format", "{{.Name}}"]);
+        for volume in &volumes {
+            assert_eq!(named.lines().any(|name| name == volume.name), rule != "share", "{rule}");
+        }
+        let count = named.lines().count();
+        copies.iter().for_each(|copy| drop(podman(&["rm", "--force", "--time", "0", "--volumes", &copy.name])));
+        assert_eq!(podman(&["volume", "ls", "--format", "{{.Name}}"]).lines().count(), count - 2, "anonymous ones go");
+    }
+    drop((original, volume));
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_each_copy_has_ports_of_its_own() {
+    let original = Container::run("ports", &["-p", "8091:80"], COUNT);
+    let serve = "echo $CKPT_NAME > /srv/index.html; httpd -p 80 -h /srv";
+    let given = ckpt(&["fork", "ports", "--count", "2", "--name", "given-{n}", "-p", "8100+{n}:80", "--exec", serve]);
+    for (number, copy) in copies_of("given", 2).iter().enumerate() {
+        let port = format!("810{}", number + 1);
+        assert!(given.lines().any(|line| line.starts_with(&copy.name) && line.ends_with(&format!(" {port}->80/tcp"))));
+        assert_eq!(fetch(&port), copy.name);
+    }
+    let free = ckpt(&["fork", "ports", "--count", "2", "--name", "free-{n}", "--exec", serve, "--format", "json"]);
+    let copies = copies_of("free", 2);
+    for line in free.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let port = line.pointer("/ports/0/host_port").unwrap().as_str().unwrap();
+        assert_eq!(fetch(port), line["name"].as_str().unwrap());
+    }
+    assert!(copies.iter().all(Container::goes_on) && original.goes_on());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_copy_is_told_what_it_is_if_asked() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    // It looks for itself, so that it is seen what is there when its own processes go on.
+    let script = "while :; do cat /run/ckpt/clone.json >> /srv/seen 2> /dev/null; sleep 0.05; done";
+    let options = ["--tmpfs", "/run"];
+    let original = Container::run("told", &options, script);
+    ckpt(&["checkpoint", "told", "-R", "-e", text(&archive)]);
+    ckpt(&["restore", "-i", text(&archive), "--count", "2", "--announce"]);
+    for (number, copy) in copies_of("told", 2).iter().enumerate() {
+        let told: Value = serde_json::from_str(&copy.exec("cat /run/ckpt/clone.json")).unwrap();
+        assert_eq!(told["name"], copy.name);
+        assert_eq!(told["number"], number + 1);
+        assert_eq!(told["id"], copy.inspect("{{.Id}}"));
+        assert_eq!(told["archive"], text(&archive));
+        assert!(told["time"].as_str().unwrap().ends_with('Z'));
+    }
+    ckpt(&["fork", "told", "--count", "1", "--name", "untold"]);
+    assert_eq!(Container::named("untold").exec("ls /run/ckpt 2> /dev/null || true"), "");
+    assert_eq!(original.exec("cat /srv/seen"), "");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_one_that_fails_leaves_the_others_unless_all_are_wanted() {
+    let folder = folder();
+    let original = Container::run("some", &["-v", "some-data:/data"], COUNT);
+    let _volume = Volume::named("some-data");
+    let world = World::at_rest(folder.path());
+    let failing = ["fork", "some", "--count", "3", "--exec", "echo ouch >&2; [ $CKPT_NUMBER != 2 ]"];
+    let copies = copies_of("some", 3);
+    let (printed, said) = partly_fails(&failing);
+    assert_eq!(printed.lines().count(), 2);
+    assert!(said.starts_with("Error: some-2: ") && said.contains("ouch"), "{said}");
+    assert_eq!(copies.iter().map(exists).collect::<Vec<_>>(), [true, false, true]);
+    for copy in [&copies[0], &copies[2]] {
+        copy.remove();
+        podman(&["volume", "rm", &format!("some-data-{}", copy.name)]);
+    }
+    world.assert_same(folder.path());
+
+    let (_, said) = partly_fails(&[&failing[..], &["--all-or-none"]].concat());
+    assert!(said.contains("some-2"), "{said}");
+    world.assert_same(folder.path());
+    assert!(original.goes_on());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn xfs_the_seventh_whose_name_is_taken_fails_alone() {
+    let original = Container::run("seven", &[], COUNT);
+    let rival = Container::run("seven-7", &[], COUNT);
+    let id = rival.inspect("{{.Id}}");
+    let (printed, said) = partly_fails(&["fork", "seven", "--count", "8"]);
+    assert_eq!(printed.lines().count(), 7);
+    assert!(said.starts_with("Error: seven-7: ") && said.contains(&id[..12]), "{said}");
+    let copies = copies_of("seven", 8);
+    assert!(copies.iter().all(Container::goes_on) && original.goes_on());
+    assert_eq!(rival.inspect("{{.Id}}"), id);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_an_interrupt_removes_those_that_are_not_ready() {
+    let folder = folder();
+    let original = Container::run("stopped", &[], COUNT);
+    let world = World::at_rest(folder.path());
+    let arguments = ["fork", "stopped", "--count", "4", "--jobs", "2", "--exec", "[ $CKPT_NUMBER = 1 ] || sleep 1000"];
+    let mut ckpt = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(ckpt.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("stopped-1 "), "{line}");
+    let copies = copies_of("stopped", 4);
+    wait_for("the others to be at it", || copies[1..3].iter().all(sleeps).then_some(()));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&ckpt), rustix::process::Signal::INT).unwrap();
+    let output = ckpt.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(copies.iter().map(exists).collect::<Vec<_>>(), [true, false, false, false]);
+    assert!(copies[0].goes_on() && original.goes_on());
+    copies[0].remove();
+    world.assert_same(folder.path());
+}
+
+fn sleeps(container: &Container) -> bool {
+    let listed = run("podman", &["exec", &container.name, "ps"]).stdout;
+    String::from_utf8_lossy(&listed).contains("sleep 1000")
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_an_archive_from_elsewhere_is_copied_once() {
+    let (folder, elsewhere) = (folder(), tempfile::tempdir_in("/mnt/ext4").unwrap());
+    let archive = elsewhere.path().join("x.tar");
+    let original = Container::run("far", &[], COUNT);
+    original.exec("head -c 60000000 /dev/urandom > /srv/large");
+    let sum = original.exec("md5sum < /srv/large");
+    original.checkpoint_and_remove(&archive);
+    let before = used_bytes(folder.path());
+    ckpt(&["restore", "-i", text(&archive), "--count", "4"]);
+    let copies = copies_of("far", 4);
+    let grown = used_bytes(folder.path()).saturating_sub(before);
+    assert!((60_000_000..90_000_000).contains(&grown), "{grown}");
+    for copy in &copies {
+        assert_eq!(copy.exec("md5sum < /srv/large"), sum);
+        assert!(copy.goes_on());
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_kept_archive_is_whole_and_its_memory_comes_to_each_copy() {
+    let folder = folder();
+    let archive = folder.path().join("kept.tar");
+    let remember = "remembered=$(head -c 15000000 /dev/urandom | base64)
+        while :; do echo \"$remembered\" | md5sum > /srv/sum.new; mv /srv/sum.new /srv/sum; sleep 0.1; done";
+    let original = Container::run("rich", &[], remember);
+    let sum = |container: &Container| {
+        container.exec("rm -f /srv/sum");
+        wait_for("a sum", || Some(container.exec("cat /srv/sum 2> /dev/null || :")).filter(|sum| !sum.is_empty()))
+    };
+    let before = sum(&original);
+    ckpt(&["fork", "rich", "--count", "2", "--lazy", "always", "--keep", text(&archive)]);
+    for container in copies_of("rich", 2).iter().chain([&original]) {
+        assert_eq!(sum(container), before, "{}", container.name);
+    }
+    ckpt(&["verify", text(&archive)]);
+    original.remove();
+    podman(&["container", "restore", "--import", text(&archive)]);
+    assert_eq!(sum(&original), before);
+    assert!(File::open(Path::new(&archive)).is_ok());
+}
