@@ -55,6 +55,7 @@ fn all_is_well_in_the_lab() {
         ("cgroups", &["v2"]),
         ("criu", &["Version: "]),
         ("criu check", &["Looks good"]),
+        ("lazy restore", &["possible, tried"]),
         ("podman", &["podman version "]),
         ("crun", &["crun version "]),
         ("runc", &["runc version "]),
@@ -126,6 +127,7 @@ fn btrfs_missing_and_old_programs_are_named() {
     assert_finding(&checkup, "criu", "problem", &["Version: 3.10", "too old", "3.11"]);
     assert_finding(&checkup, "criu check", "problem", &["Error: no vdso"]);
     assert_finding(&checkup, "dirty page tracking", "warning", &["pre-checkpoints"]);
+    assert_finding(&checkup, "lazy restore", "warning", &["not possible, tried", "--lazy"]);
     assert_finding(&checkup, "podman", "problem", &["3.4.4", "too old", "4.0"]);
     assert_finding(&checkup, "storage driver", "problem", &["podman info"]);
 }
@@ -169,6 +171,7 @@ fn btrfs_without_root_it_says_what_it_cannot_find_out() {
     assert_eq!(output.status.code(), Some(1));
     assert_finding(&checkup, "root", "problem", &["user 1000", "sudo"]);
     assert_finding(&checkup, "criu check", "unknown", &["only root"]);
+    assert_finding(&checkup, "lazy restore", "unknown", &["only root"]);
     assert_finding(&checkup, "storage driver", "unknown", &["sudo"]);
     assert_finding(&checkup, "criu", "ok", &["Version"]);
     assert_ne!(finding(&checkup, "podman").0, "problem", "{checkup:#}");

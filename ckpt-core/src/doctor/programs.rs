@@ -21,6 +21,7 @@ pub(super) fn examine(is_root: bool, interrupt: Option<&Interrupt>) -> Vec<Findi
         }
         findings.push(criu_check(criu, is_root, interrupt));
         findings.push(dirty_tracking(criu, is_root, interrupt));
+        findings.push(lazy_restore(criu, is_root, interrupt));
     }
     findings.push(podman(is_root, interrupt));
     findings.extend(runtimes(interrupt));
@@ -97,17 +98,40 @@ fn criu_check(criu: &Path, is_root: bool, interrupt: Option<&Interrupt>) -> Find
 
 /// What pre-checkpoints need: the kernel says which pages were written since.
 fn dirty_tracking(criu: &Path, is_root: bool, interrupt: Option<&Interrupt>) -> Finding {
-    let check = "dirty page tracking";
+    let advice = "pre-checkpoints are not possible: use a kernel with CONFIG_MEM_SOFT_DIRTY=y for them";
+    let found = Found { yes: "in the kernel", no: "not in the kernel", advice };
+    feature(criu, ("dirty page tracking", "mem_dirty_track"), &found, is_root, interrupt)
+}
+
+/// What `restore --lazy` needs: CRIU opens a userfaultfd and asks for all events of it.
+fn lazy_restore(criu: &Path, is_root: bool, interrupt: Option<&Interrupt>) -> Finding {
+    let advice = "--lazy brings the memory first: use a kernel with CONFIG_USERFAULTFD=y, and allow userfaultfd(2)";
+    let found = Found { yes: "possible, tried", no: "not possible, tried", advice };
+    feature(criu, ("lazy restore", "uffd-noncoop"), &found, is_root, interrupt)
+}
+
+/// What is said of a feature.
+struct Found {
+    yes: &'static str,
+    no: &'static str,
+    advice: &'static str,
+}
+
+/// Has CRIU try one of its features, by the name that `criu check` has for it.
+fn feature(
+    criu: &Path,
+    (check, name): (&'static str, &str),
+    found: &Found,
+    is_root: bool,
+    interrupt: Option<&Interrupt>,
+) -> Finding {
     if !is_root {
         return Finding::unknown(check, "only root can find out", "try again with sudo");
     }
-    let tried = programs::run(Command::new(criu).args(["check", "--feature", "mem_dirty_track"]), interrupt);
+    let tried = programs::run(Command::new(criu).args(["check", "--feature", name]), interrupt);
     match tried.is_ok_and(|output| output.status.success()) {
-        true => Finding::ok(check, "in the kernel"),
-        false => {
-            let advice = "pre-checkpoints are not possible: use a kernel with CONFIG_MEM_SOFT_DIRTY=y for them";
-            Finding::warning(check, "not in the kernel", advice)
-        }
+        true => Finding::ok(check, found.yes),
+        false => Finding::warning(check, found.no, found.advice),
     }
 }
 
