@@ -10,6 +10,7 @@
 
 mod archive;
 mod arguments;
+mod arrived;
 mod commands;
 mod copies;
 mod messages;

@@ -6,6 +6,7 @@ use aligntar::Transferred;
 use ckpt_core::progress::{Phase, Progress};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
+use crate::arrived::Arrived;
 use crate::messages::{Verbosity, eprint_line};
 
 /// Members can come by the hundred thousand a second; nobody reads faster than this.
@@ -18,6 +19,8 @@ pub(crate) struct ProgressLine {
     members: u64,
     moved: Transferred,
     drawn: Instant,
+    /// When memory was first told of, and how much was there.
+    memory_told: Option<(Instant, u64)>,
 }
 
 impl ProgressLine {
@@ -26,7 +29,14 @@ impl ProgressLine {
         let bar = ProgressBar::new_spinner().with_prefix(verb);
         bar.set_style(style.expect("the template is a constant"));
         bar.enable_steady_tick(Duration::from_millis(100));
-        ProgressLine { bar, phase: "", members: 0, moved: Transferred::default(), drawn: Instant::now() }
+        ProgressLine {
+            bar,
+            phase: "",
+            members: 0,
+            moved: Transferred::default(),
+            drawn: Instant::now(),
+            memory_told: None,
+        }
     }
 
     /// Takes the line away.
@@ -102,7 +112,12 @@ impl Progress for ProgressLine {
     }
 
     fn memory(&mut self, arrived: u64, total: u64) {
-        self.bar.set_message(format!("{}: {} of {}", self.phase, HumanBytes(arrived), HumanBytes(total)));
+        let (since, before) = *self.memory_told.get_or_insert((Instant::now(), arrived));
+        let elapsed = since.elapsed();
+        let rate = arrived.saturating_sub(before) as f64 / elapsed.as_secs_f64();
+        let bytes_per_second = (elapsed > REDRAW).then_some(rate as u64);
+        let arrived = Arrived { bytes: arrived, total, bytes_per_second };
+        self.bar.set_message(format!("{}: {arrived}", self.phase));
     }
 
     fn member(&mut self, _path: &[u8], moved: Transferred) {

@@ -1,14 +1,16 @@
 //! `ckpt lazy`.
 
+use std::time::{Duration, SystemTime};
+
 use anyhow::{Result, ensure};
 use ckpt_core::lazy::{Arrival, ArrivalState, all};
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use indicatif::HumanBytes;
-use jiff::Timestamp;
+use indicatif::{HumanBytes, HumanDuration};
 
 use crate::arguments::TableFormat;
+use crate::arrived::Arrived;
 use crate::messages::print_line;
 use crate::names::printable;
 use crate::signals;
@@ -33,28 +35,43 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     match arguments.format {
         TableFormat::Json => print_line(serde_json::to_string_pretty(&arrivals)?),
+        TableFormat::Table if arrivals.is_empty() => print_line("no memory is on its way"),
         TableFormat::Table => print_line(table(&arrivals)),
     }
 }
 
 fn table(arrivals: &[Arrival]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(["container", "name", "memory", "rate", "since"]);
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["container", "name", "memory", "rate", "left", "began"]);
     for arrival in arrivals {
         let id = arrival.id.get(..12).unwrap_or(&arrival.id);
         let name = printable(arrival.name.as_deref().unwrap_or_default().as_bytes());
-        let rate = arrival.bytes_per_second.map(|rate| format!("{}/s", HumanBytes(rate))).unwrap_or_default();
-        let since = arrival.since.and_then(|since| Timestamp::from_second(since.cast_signed()).ok());
-        table.add_row([id, &name, &memory(arrival), &rate, &since.map(|since| since.to_string()).unwrap_or_default()]);
+        let far = arrived(arrival);
+        let (rate, left) = match arrival.state {
+            ArrivalState::Comes => (far.rate(), far.left()),
+            _ => (None, None),
+        };
+        let [rate, left, began] = [rate, left, ago(arrival.since)].map(Option::unwrap_or_default);
+        table.add_row([id, &name, &memory(arrival), &rate, &left, &began]);
     }
     table
 }
 
+fn arrived(arrival: &Arrival) -> Arrived {
+    let Arrival { arrived_bytes: bytes, total_bytes: total, bytes_per_second, .. } = *arrival;
+    Arrived { bytes, total, bytes_per_second }
+}
+
+/// `3 seconds ago`, of seconds since 1970.
+fn ago(since: Option<u64>) -> Option<String> {
+    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + Duration::from_secs(since?)).ok()?;
+    Some(format!("{} ago", HumanDuration(elapsed)))
+}
+
 fn memory(arrival: &Arrival) -> String {
-    let Arrival { arrived_bytes, total_bytes, .. } = *arrival;
     match arrival.state {
-        ArrivalState::Begins => format!("{} to come", HumanBytes(total_bytes)),
-        ArrivalState::Comes => format!("{} of {}", HumanBytes(arrived_bytes), HumanBytes(total_bytes)),
+        ArrivalState::Begins => format!("{} to come", HumanBytes(arrival.total_bytes)),
+        ArrivalState::Comes => arrived(arrival).memory(),
         ArrivalState::Lost => format!("lost: {}", printable(arrival.reason.as_deref().unwrap_or_default().as_bytes())),
     }
 }

@@ -60,7 +60,7 @@ pub(crate) const CKPT_CLI: Rules = Rules {
     floors: &[
         &["commands"],
         &["archive", "copies", "podman", "progress", "statistics"],
-        &["arguments", "messages", "names", "signals", "spool"],
+        &["arguments", "arrived", "messages", "names", "signals", "spool"],
     ],
 };
 
