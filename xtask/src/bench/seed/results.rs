@@ -18,6 +18,8 @@ pub(super) struct Sample {
     pub(super) freezing_us: Option<u64>,
     /// How long CRIU held the tasks; of a checkpoint.
     pub(super) frozen_us: Option<u64>,
+    /// How long the container was seen standing, from outside; of a checkpoint of `ckpt`.
+    pub(super) observed_frozen_us: Option<u64>,
     pub(super) peak_memory_bytes: u64,
     /// Growth of the file system's used space.
     pub(super) grown_bytes: i64,
@@ -75,6 +77,11 @@ impl SeedResults {
         Spread::of(samples.filter_map(|sample| sample.elapsed_us.checked_sub(sample.freezing_us?)))
     }
 
+    /// Of checkpoints; `None` where nobody measured it.
+    pub(super) fn dumped(&self, contender: Contender, field: impl Fn(&Sample) -> Option<u64>) -> Option<Spread> {
+        Spread::of(self.samples(contender, Verb::Checkpoint).filter_map(field))
+    }
+
     pub(super) fn files(&self, verb: Verb) -> Option<Spread> {
         Spread::of(self.samples(Contender::Ckpt, verb).filter_map(|sample| sample.files_us))
     }
@@ -101,7 +108,8 @@ pub(super) mod tests {
             elapsed_us,
             files_us: Some(2000),
             freezing_us: Some(100_000),
-            frozen_us: None,
+            frozen_us: Some(60_000),
+            observed_frozen_us: Some(65_000),
             peak_memory_bytes: 8 << 20,
             grown_bytes: 5000,
             cloned_bytes: None,

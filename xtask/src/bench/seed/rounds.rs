@@ -109,6 +109,7 @@ impl<'w> Bench<'w> {
                 .or_else(|| number("/container_statistics/0/ckpt/place_us")),
             freezing_us: number("/container_statistics/0/criu_statistics/freezing_time"),
             frozen_us: number("/container_statistics/0/criu_statistics/frozen_time"),
+            observed_frozen_us: number("/container_statistics/0/ckpt/observed_frozen_us"),
             peak_memory_bytes: measured.peak_memory_bytes,
             grown_bytes: after.cast_signed().wrapping_sub(before.cast_signed()),
             cloned_bytes: number("/container_statistics/0/ckpt/cloned_bytes"),

@@ -3,7 +3,7 @@
 use comfy_table::Table;
 
 use super::contender::Contender;
-use super::results::{SeedResults, Verb};
+use super::results::{Sample, SeedResults, Verb};
 use super::summary::SeedReport;
 use crate::bench::cells::{mebibytes, milliseconds, new_table, seconds, targets};
 use crate::bench::spread::Spread;
@@ -22,6 +22,7 @@ pub(super) fn render(report: &SeedReport) -> String {
             workload.podman_rounds,
             speedups(results)
         ),
+        standstill(results).to_string(),
         without_freezing(results),
         limits(results, workload.files),
         targets(verdicts).to_string(),
@@ -51,6 +52,25 @@ fn contender_row(results: &SeedResults, contender: Contender, data_bytes: u64) -
     }
     row.extend(results.peak_memory_bytes(contender).map(mebibytes));
     row
+}
+
+/// How long a container stands still for its checkpoint.
+fn standstill(results: &SeedResults) -> Table {
+    let mut table = new_table(&["", "CRIU's freezing_time", "CRIU's frozen_time", "seen from outside"]);
+    for contender in Contender::ALL {
+        table.add_row_if(|_, row: &Vec<String>| row.len() > 1, standstill_row(results, contender));
+    }
+    table
+}
+
+/// Only the title if the contender was left out.
+fn standstill_row(results: &SeedResults, contender: Contender) -> Vec<String> {
+    let fields: [fn(&Sample) -> Option<u64>; 3] =
+        [|sample| sample.freezing_us, |sample| sample.frozen_us, |sample| sample.observed_frozen_us];
+    let cells = fields.map(|field| results.dumped(contender, field).map(|spread| milliseconds(&spread)));
+    let is_there = cells.iter().any(Option::is_some);
+    let cells = cells.into_iter().filter(|_| is_there).map(Option::unwrap_or_default);
+    [contender.title().to_owned()].into_iter().chain(cells).collect()
 }
 
 /// How many times longer podman takes; of each kind that took part.
@@ -103,6 +123,12 @@ mod tests {
         let expected = ["podman", "30.000", "150.00", "0.50 %", "30.000", "150.00", "0.50 %", "8.0 MiB"];
         assert_eq!(row, expected);
         assert_eq!(contender_row(&results(), Contender::PodmanUncompressed, 1).len(), 1);
+    }
+
+    #[test]
+    fn the_standstill_is_told_by_criu_and_from_outside() {
+        assert_eq!(standstill_row(&results(), Contender::Ckpt), ["ckpt", "100.0 ms", "60.0 ms", "65.0 ms"]);
+        assert_eq!(standstill_row(&results(), Contender::PodmanUncompressed).len(), 1);
     }
 
     #[test]
