@@ -42,25 +42,16 @@ impl Container {
 
     /// Starts it; the runtime is podman's default unless one is given.
     pub(crate) fn start(&self, runtime: Option<&str>) -> Result<()> {
-        self.start_script(runtime, COUNT)
+        let runtime = runtime.map(|runtime| format!("--runtime={runtime}"));
+        let options: Vec<&str> = runtime.iter().map(String::as_str).collect();
+        self.start_script(&options, COUNT)
     }
 
-    /// As [`Container::start`], with another script than the counter.
-    pub(crate) fn start_script(&self, runtime: Option<&str>, script: &str) -> Result<()> {
-        let runtime = runtime.map(|runtime| format!("--runtime={runtime}"));
+    /// Starts it with options of `podman run`, and another script than the counter.
+    pub(crate) fn start_script(&self, options: &[&str], script: &str) -> Result<()> {
         let mut podman = Command::new("podman");
-        podman.args(runtime).args([
-            "run",
-            "--detach",
-            "--network=none",
-            "--name",
-            &self.name,
-            IMAGE,
-            "sh",
-            "-c",
-            script,
-        ]);
-        program::run(&mut podman).map(drop)
+        podman.args(["run", "--detach", "--network=none", "--name", &self.name]).args(options);
+        program::run(podman.args([IMAGE, "sh", "-c", script])).map(drop)
     }
 
     /// Writes `count` files of `bytes` each, from inside.

@@ -7,11 +7,16 @@
 //!     ── table, verdicts, target/bench/memory-<fs>.json
 //! ```
 
+mod answer;
 mod contender;
+mod crius_server;
 mod large_container;
+mod processes;
 mod results;
 mod rounds;
+mod summary;
 mod table;
+mod verdict;
 mod workload;
 
 use std::process::ExitCode;
@@ -21,7 +26,7 @@ use clap::Args;
 
 use super::report::{self, Bench};
 use crate::lab::FileSystem;
-use results::MemoryReport;
+use summary::MemoryReport;
 pub(crate) use workload::Workload;
 
 #[derive(Args)]
@@ -42,7 +47,7 @@ pub(super) fn run(options: &MemoryOptions) -> Result<ExitCode> {
         file_systems: &options.fs,
         no_build: options.no_build,
         workload: &options.workload,
-        title: format!("A process with {} MiB of memory", options.workload.mebibytes),
+        title: format!("Processes with {:?} MiB of memory", options.workload.mebibytes),
     };
     let report = |fs, commit, results| MemoryReport::new(fs, commit, options.workload.clone(), results);
     bench.run(report, table::render)

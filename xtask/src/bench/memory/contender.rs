@@ -9,23 +9,25 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub(super) enum Contender {
     Ckpt,
+    /// `ckpt`, whose container runs before its memory is there.
+    Lazy,
     /// podman without an archive: the images stay where CRIU wrote them, nothing is synced.
     Local,
-    /// The same, with clones in place of the images once they are written: what comes back from an archive without a copy
-    /// is a clone, of which nothing is in the page cache.
-    Cloned,
+    /// The same, with CRIU's own server of pages that come later.
+    CriusServer,
     /// podman with an uncompressed archive.
     Podman,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 4] = [Self::Ckpt, Self::Local, Self::Cloned, Self::Podman];
+    pub(super) const ALL: [Self; 5] = [Self::Ckpt, Self::Lazy, Self::Local, Self::CriusServer, Self::Podman];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Ckpt => "ckpt",
+            Self::Lazy => "ckpt restore --lazy",
             Self::Local => "podman without an archive",
-            Self::Cloned => "limit: the same, images cloned",
+            Self::CriusServer => "the same, criu lazy-pages",
             Self::Podman => "podman --export --compress none",
         }
     }
@@ -33,33 +35,49 @@ impl Contender {
     pub(super) fn checkpoint(self, container: &str, archive: &Path) -> Command {
         let mut command = self.verb("checkpoint");
         match self {
-            Self::Ckpt => command.arg("--export").arg(archive),
-            Self::Local | Self::Cloned => &mut command,
+            Self::Ckpt | Self::Lazy => command.arg("--export").arg(archive),
+            Self::Local | Self::CriusServer => &mut command,
             Self::Podman => command.args(["--compress", "none", "--export"]).arg(archive),
         };
         command.arg(container);
         command
     }
 
-    /// Under the old name. The images stay for a second time, with all: removing them takes as long as ever.
+    /// Under the old name. The images stay for a second time, with all but the one that never needs them: removing them
+    /// takes as long as ever.
     pub(super) fn restore(self, container: &str, archive: &Path) -> Command {
         let mut command = self.verb("restore");
-        command.arg("--keep");
-        match self {
-            Self::Local | Self::Cloned => command.arg(container),
-            Self::Ckpt | Self::Podman => command.arg("--import").arg(archive),
+        command.arg(if self == Self::Lazy { "--lazy=always" } else { "--keep" });
+        match self.restores_anew() {
+            true => command.arg("--import").arg(archive),
+            false => command.arg(container),
         };
         command
     }
 
     /// Whether the container has to be gone before it is restored.
     pub(super) fn restores_anew(self) -> bool {
-        matches!(self, Self::Ckpt | Self::Podman)
+        matches!(self, Self::Ckpt | Self::Lazy | Self::Podman)
+    }
+
+    /// Who has memory come later: a name in /proc/PID/comm.
+    pub(super) fn server(self) -> Option<&'static str> {
+        match self {
+            Self::Lazy => Some("criu-pages"),
+            Self::CriusServer => Some("criu"),
+            _ => None,
+        }
+    }
+
+    /// runc tells CRIU that no memory comes later, whatever the configuration says.
+    pub(super) fn works_with(self, runtime: &str) -> bool {
+        self != Self::CriusServer || runtime == "crun"
     }
 
     fn verb(self, verb: &str) -> Command {
-        let mut command = Command::new(if self == Self::Ckpt { "ckpt" } else { "podman" });
-        if self != Self::Ckpt {
+        let is_ckpt = matches!(self, Self::Ckpt | Self::Lazy);
+        let mut command = Command::new(if is_ckpt { "ckpt" } else { "podman" });
+        if !is_ckpt {
             command.arg("container");
         }
         command.args([verb, "--print-stats"]);

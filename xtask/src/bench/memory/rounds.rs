@@ -3,14 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::contender::Contender;
+use super::crius_server::CriusServer;
 use super::large_container::LargeContainer;
-use super::results::{MemoryResults, Round, Sample};
+use super::processes;
+use super::results::{Cache, Dumped, FLOOR_MEBIBYTES, Group, MemoryResults, Restored, Round};
 use super::workload::Workload;
 use crate::bench::machine::Machine;
 use crate::bench::{Disk, Interrupt, measure, run_program};
@@ -22,47 +26,53 @@ const NAME: &str = "bench-memory";
 
 /// All rounds; leaves no container and no archive, whatever happens.
 pub(super) fn run(workload: &Workload) -> Result<MemoryResults> {
-    let bench = Bench::new(workload)?;
-    let results = bench.results();
-    let removed = bench.remove();
-    let results = results?;
-    removed?;
-    Ok(results)
+    let (machine, interrupt) = (Machine::look()?, Interrupt::listen()?);
+    let mut groups = Vec::new();
+    for runtime in &workload.runtime {
+        for &mebibytes in [FLOOR_MEBIBYTES].iter().chain(&workload.mebibytes) {
+            let bench = Bench::new(workload, runtime, mebibytes, &interrupt)?;
+            let rounds = bench.rounds();
+            let removed = bench.remove();
+            groups.push(Group { mebibytes, runtime: runtime.clone(), rounds: rounds? });
+            removed?;
+        }
+    }
+    Ok(MemoryResults { machine, groups })
 }
 
 struct Bench<'w> {
     workload: &'w Workload,
-    folder: PathBuf,
+    runtime: &'w str,
+    mebibytes: u64,
+    archive: PathBuf,
     disk: Disk,
     large: LargeContainer,
-    interrupt: Interrupt,
+    interrupt: &'w Interrupt,
 }
 
 impl<'w> Bench<'w> {
-    fn new(workload: &'w Workload) -> Result<Self> {
-        fs::create_dir_all(FOLDER).with_context(|| format!("cannot make {FOLDER}"))?;
-        let large = LargeContainer::new(NAME, workload.mebibytes);
-        let disk = Disk::of(Path::new(FOLDER))?;
-        Ok(Self { workload, folder: FOLDER.into(), disk, large, interrupt: Interrupt::listen()? })
+    fn new(workload: &'w Workload, runtime: &'w str, mebibytes: u64, interrupt: &'w Interrupt) -> Result<Self> {
+        let folder = Path::new(FOLDER);
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {FOLDER}"))?;
+        let large = LargeContainer::new(NAME, mebibytes, &folder.join("answers"));
+        let (disk, archive) = (Disk::of(folder)?, folder.join("archive.tar"));
+        Ok(Self { workload, runtime, mebibytes, archive, disk, large, interrupt })
     }
 
-    fn results(&self) -> Result<MemoryResults> {
-        let machine = Machine::look()?;
-        self.large.start(self.workload.runtime.as_deref())?;
-        let runtime = self.large.container.inspect("OCIRuntime")?;
+    fn rounds(&self) -> Result<Vec<Round>> {
+        self.large.start(self.runtime)?;
         // The first dump makes a sparse image file grow; no contender should pay for that.
         self.write()?;
-        let (mut rounds, mut write_us) = (Vec::new(), Vec::new());
+        let mut rounds = Vec::new();
         for number in 0..self.workload.rounds.max(self.workload.podman_rounds) {
             for contender in self.contenders(number) {
                 self.interrupt.check()?;
                 let round = self.round(contender).with_context(|| format!("round {number} of {contender:?}"))?;
-                show(number, &round);
+                self.show(number, &round);
                 rounds.push(round);
             }
-            write_us.push(self.write()?);
         }
-        Ok(MemoryResults { machine, runtime, rounds, write_us })
+        Ok(rounds)
     }
 
     /// Who takes part in this round, each time beginning with another.
@@ -70,77 +80,110 @@ impl<'w> Bench<'w> {
         let mut contenders = Contender::ALL;
         contenders.rotate_left(number as usize % Contender::ALL.len());
         let rounds = |contender| match contender {
+            Contender::CriusServer => self.workload.criu_rounds,
             Contender::Podman => self.workload.podman_rounds,
             _ => self.workload.rounds,
         };
-        contenders.into_iter().filter(|&contender| number < rounds(contender)).collect()
+        let takes_part = |contender: &Contender| number < rounds(*contender) && contender.works_with(self.runtime);
+        contenders.into_iter().filter(takes_part).collect()
     }
 
-    /// Warm is what the checkpoint leaves in the page cache, cold is an empty one.
     fn round(&self, contender: Contender) -> Result<Round> {
-        let archive = self.folder.join("archive.tar");
         self.disk.used_when_idle()?;
-        let checkpoint = sample(&mut contender.checkpoint(NAME, &archive))?;
-        if contender == Contender::Cloned {
-            self.clone_images()?;
+        let checkpoint = dumped(&mut contender.checkpoint(NAME, &self.archive))?;
+        let warm = self.restored(contender, Cache::Warm)?;
+        if !contender.restores_anew() {
+            run_program(Command::new("podman").args(["stop", "--time=0", NAME]))?;
         }
-        let restore = |is_cold| {
-            if contender.restores_anew() {
-                self.large.container.remove()?;
-            }
-            self.disk.used_when_idle()?;
-            if is_cold {
-                drop_caches()?;
-            }
-            let restored = sample(&mut contender.restore(NAME, &archive))?;
-            self.large.check()?;
-            Ok::<_, anyhow::Error>(restored)
-        };
-        let warm = restore(false)?;
-        run_program(Command::new("podman").args(["stop", "--time=0", NAME]))?;
-        let cold = restore(true)?;
-        let mut read_us = None;
+        let cold = self.restored(contender, Cache::Cold)?;
         if contender.restores_anew() {
-            read_us = Some(self.read(&archive)?);
-            fs::remove_file(&archive).context("cannot remove the archive")?;
+            fs::remove_file(&self.archive).context("cannot remove the archive")?;
         }
-        Ok(Round { contender, checkpoint, warm, cold, read_us })
+        Ok(Round { contender, checkpoint, warm, cold })
     }
 
-    fn clone_images(&self) -> Result<()> {
-        let configuration = PathBuf::from(self.large.container.inspect("OCIConfigPath")?);
-        let folder = configuration.with_file_name("checkpoint");
-        for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
-            let image = entry?.path();
-            let clone = image.with_extension("clone");
-            run_program(Command::new("cp").arg("--reflink=always").args([&image, &clone]))?;
-            fs::rename(&clone, &image).with_context(|| format!("cannot rename {}", clone.display()))?;
+    fn restored(&self, contender: Contender, cache: Cache) -> Result<Restored> {
+        let images = match contender.restores_anew() {
+            true => self.archive.clone(),
+            false => self.large.images()?,
+        };
+        if contender.restores_anew() {
+            self.large.container.remove()?;
         }
-        Ok(())
+        self.disk.used_when_idle()?;
+        let prepare = || match cache {
+            Cache::Warm => read(&images).map(drop),
+            Cache::Cold => drop_caches(),
+        };
+        let mut read_us = None;
+        if contender == Contender::Lazy {
+            prepare()?;
+            read_us = Some(read(&images)?);
+        }
+        prepare()?;
+        let server = (contender == Contender::CriusServer).then(|| CriusServer::start(&images)).transpose()?;
+        let mut restored = self.timed_restore(contender)?;
+        server.map_or(Ok(()), CriusServer::end)?;
+        restored.read_us = read_us;
+        Ok(restored)
     }
 
-    /// The archive read from the disk, the least that a restore from it can take.
-    fn read(&self, archive: &Path) -> Result<u64> {
-        self.disk.used_when_idle()?;
-        drop_caches()?;
-        timed(Command::new("dd").args(["of=/dev/null", "bs=1M"]).arg(format!("if={}", archive.display())))
+    fn timed_restore(&self, contender: Contender) -> Result<Restored> {
+        let (listener, ended) = (self.large.listen()?, AtomicBool::new(false));
+        let mut command = contender.restore(NAME, &self.archive);
+        let started = Instant::now();
+        let since_started = |at: Instant| u64::try_from((at - started).as_micros()).unwrap_or(u64::MAX);
+        thread::scope(|scope| {
+            let answered = scope.spawn(|| listener.answered());
+            let memory = contender.server().map(|name| scope.spawn(|| processes::peak(name, &ended)));
+            let measured = measure(&mut command);
+            let complete =
+                measured.and_then(|measured| self.large.wait_for_memory().map(|()| (measured, Instant::now())));
+            let answered = answered.join().expect("the listener does not panic");
+            ended.store(true, Ordering::SeqCst);
+            let server_memory_bytes = memory.map_or(0, |peak| peak.join().expect("the sampler does not panic"));
+            let (measured, complete) = complete?;
+            Ok(Restored {
+                returned_us: measured.elapsed_us(),
+                answered_us: since_started(answered?),
+                complete_us: since_started(complete),
+                peak_memory_bytes: measured.peak_memory_bytes,
+                server_memory_bytes,
+                read_us: None,
+            })
+        })
     }
 
-    /// As many bytes written to the same file system and synced, the least that a durable archive can take.
-    fn write(&self) -> Result<u64> {
-        self.disk.used_when_idle()?;
-        let path = self.folder.join("written");
+    /// As many bytes written to the same file system and synced.
+    fn write(&self) -> Result<()> {
+        let path = self.archive.with_file_name("written");
         let mut dd = Command::new("dd");
-        dd.args(["if=/dev/zero", "bs=1M", "conv=fsync"]).arg(format!("count={}", self.workload.mebibytes));
-        dd.arg(format!("of={}", path.display()));
-        let elapsed_us = timed(&mut dd)?;
-        fs::remove_file(&path).context("cannot remove what was written")?;
-        Ok(elapsed_us)
+        dd.args(["if=/dev/zero", "bs=1M", "conv=fsync"]).arg(format!("count={}", self.mebibytes));
+        run_program(dd.arg(format!("of={}", path.display())))?;
+        fs::remove_file(&path).context("cannot remove what was written")
+    }
+
+    fn show(&self, number: u32, round: &Round) {
+        let seconds = |us: u64| us as f64 / 1e6;
+        let restored = |restored: &Restored| {
+            let Restored { returned_us, answered_us, complete_us, .. } = *restored;
+            format!("{:.3} {:.3} {:.3}", seconds(returned_us), seconds(answered_us), seconds(complete_us))
+        };
+        eprintln!(
+            "  {} MiB, {}, round {}, {:31} {:.3} s, restore warm {} cold {}",
+            self.mebibytes,
+            self.runtime,
+            number + 1,
+            round.contender.title(),
+            seconds(round.checkpoint.elapsed_us),
+            restored(&round.warm),
+            restored(&round.cold)
+        );
     }
 
     fn remove(&self) -> Result<()> {
-        self.large.container.remove()?;
-        fs::remove_dir_all(&self.folder).context("cannot remove the benchmark's folder")
+        self.large.remove()?;
+        fs::remove_dir_all(FOLDER).context("cannot remove the benchmark's folder")
     }
 }
 
@@ -148,29 +191,26 @@ fn drop_caches() -> Result<()> {
     fs::write("/proc/sys/vm/drop_caches", "3").context("cannot drop the caches")
 }
 
-/// Whole process, in µs.
-fn timed(command: &mut Command) -> Result<u64> {
+/// By dd, a file or all files of a folder; the whole process, in µs.
+fn read(images: &Path) -> Result<u64> {
+    let mut files = vec![images.to_owned()];
+    if images.is_dir() {
+        let entries = fs::read_dir(images).with_context(|| format!("cannot read {}", images.display()))?;
+        files = entries.flatten().map(|entry| entry.path()).collect();
+    }
     let started = Instant::now();
-    run_program(command)?;
+    for file in files {
+        run_program(Command::new("dd").args(["of=/dev/null", "bs=1M"]).arg(format!("if={}", file.display())))?;
+    }
     Ok(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 
-fn sample(command: &mut Command) -> Result<Sample> {
+fn dumped(command: &mut Command) -> Result<Dumped> {
     let measured = measure(command)?;
     let stats: Value = serde_json::from_str(&measured.stdout).context("the statistics are no JSON")?;
-    let number = |pointer: &str| stats.pointer(pointer).and_then(Value::as_u64);
-    let criu = |field: &str| number(&format!("/container_statistics/0/criu_statistics/{field}"));
-    Ok(Sample {
+    Ok(Dumped {
         elapsed_us: measured.elapsed_us(),
-        criu_us: criu("memdump_time").or_else(|| criu("restore_time")),
-        frozen_us: criu("frozen_time"),
+        criu_us: stats.pointer("/container_statistics/0/criu_statistics/memdump_time").and_then(Value::as_u64),
         peak_memory_bytes: measured.peak_memory_bytes,
     })
-}
-
-fn show(number: u32, round: &Round) {
-    let seconds = |sample: &Sample| sample.elapsed_us as f64 / 1e6;
-    let (checkpoint, warm, cold) = (seconds(&round.checkpoint), seconds(&round.warm), seconds(&round.cold));
-    let title = round.contender.title();
-    eprintln!("  round {}, {title:32} {checkpoint:8.3} s, restore {warm:8.3} s warm {cold:8.3} s cold", number + 1);
 }

@@ -1,58 +1,59 @@
 //! The report as people read it.
 
 use super::contender::Contender;
-use super::results::{Job, MemoryReport, MemoryResults};
+use super::results::{Cache, Group, Restored};
+use super::summary::MemoryReport;
+use super::verdict::arriving_us;
 use crate::bench::cells::{mebibytes, new_table, seconds, targets};
-use crate::bench::spread::Spread;
 
 pub(super) fn render(report: &MemoryReport) -> String {
     let MemoryReport { fs, commit, workload, verdicts, results } = report;
-    let mut table = new_table(&["seconds", "checkpoint", "×", "restore, warm", "×", "restore, cold", "×", "memory"]);
-    for contender in Contender::ALL {
-        table.add_row_if(|_, row: &Vec<String>| row.len() > 1, row(results, contender));
+    let mut lines =
+        vec![format!("\nProcesses with much random memory on {fs}: {}, commit {commit}", results.machine.line())];
+    for group in &results.groups {
+        lines.push(format!("\n{} MiB, {}", group.mebibytes, group.runtime));
+        lines.push(table(group));
     }
-    let lines = [
-        format!("\nA process with {} MiB of random memory on {fs}, {}", workload.mebibytes, results.runtime),
-        format!("{}, commit {commit}", results.machine.line()),
-        table.to_string(),
-        format!(
-            "Whole process, wall clock: median (range) of {} rounds, of podman with an archive {}, alternating.\n\
-             × is against podman without an archive. Everything was written back before each command; warm is the page\n\
-             cache as the checkpoint left it, cold an empty one. Memory: highest of the process itself.",
-            workload.rounds, workload.podman_rounds
-        ),
-        limits(results, workload.bytes()),
-        targets(verdicts).to_string(),
-    ];
+    lines.push(format!(
+        "Seconds of wall clock, median (range) of {} rounds, of podman with an archive {}, alternating. Everything was\n\
+         written back before each command. Warm: all of it in the page cache, cold: nothing. Returns: the command has\n\
+         ended. Answers: the process has given a byte of its memory. Complete: all of its memory is there. Memory: most of\n\
+         the command, and of those that bring pages later, together. Floor: podman without an archive, 1 MiB.",
+        workload.rounds, workload.podman_rounds
+    ));
+    lines.push(targets(verdicts).to_string());
     lines.join("\n")
 }
 
-/// Only the title if the contender was left out.
-fn row(results: &MemoryResults, contender: Contender) -> Vec<String> {
-    let mut row = vec![contender.title().to_owned()];
-    for job in Job::ALL {
-        let (Some(elapsed), Some(ratio)) = (results.elapsed(contender, job), results.ratio(contender, job)) else {
-            return row;
-        };
-        row.extend([seconds(&elapsed), format!("{ratio:.2}")]);
+fn table(group: &Group) -> String {
+    let header =
+        ["", "checkpoint", "cache", "returns", "answers", "complete", "of it arriving", "dd", "memory", "server"];
+    let mut table = new_table(&header);
+    for contender in Contender::ALL {
+        for cache in Cache::ALL {
+            if let Some(row) = row(group, contender, cache) {
+                table.add_row(row);
+            }
+        }
     }
-    row.extend(results.peak_memory_bytes(contender).map(mebibytes));
-    row
+    table.to_string()
 }
 
-/// What the parts cost that nobody can leave out.
-fn limits(results: &MemoryResults, bytes: u64) -> String {
-    let local = |job| results.criu(Contender::Local, job);
-    let parts = [
-        (Spread::of(results.write_us.iter().copied()), format!("{} written and synced by dd", mebibytes(bytes))),
-        (results.read(), "the archive read from the disk by dd, into nothing".to_owned()),
-        (local(Job::Checkpoint), "podman without an archive: CRIU's dump of the memory".to_owned()),
-        (results.criu(Contender::Ckpt, Job::Checkpoint), "ckpt: CRIU's dump of the memory".to_owned()),
-        (local(Job::Warm), "podman without an archive: CRIU's restore, warm".to_owned()),
-        (results.criu(Contender::Ckpt, Job::Warm), "ckpt: CRIU's restore, warm".to_owned()),
-    ];
-    let parts = parts.into_iter().filter_map(|(spread, what)| Some(format!("{what}: {} s", seconds(&spread?))));
-    parts.collect::<Vec<_>>().join("\n")
+/// `None` if the contender was left out.
+fn row(group: &Group, contender: Contender, cache: Cache) -> Option<Vec<String>> {
+    let spread = |field: fn(&Restored) -> Option<u64>| group.restored((contender, cache), field);
+    let mut row = vec![contender.title().to_owned(), seconds(&group.dumped(contender, |dumped| dumped.elapsed_us)?)];
+    row.push(cache.title().to_owned());
+    row.push(seconds(&spread(|restored| Some(restored.returned_us))?));
+    row.push(seconds(&spread(|restored| Some(restored.answered_us))?));
+    row.push(seconds(&spread(|restored| Some(restored.complete_us))?));
+    let arriving = spread(|restored| Some(arriving_us(restored)));
+    row.push(arriving.filter(|_| contender.server().is_some()).map(|spread| seconds(&spread)).unwrap_or_default());
+    row.push(spread(|restored| restored.read_us).map(|spread| seconds(&spread)).unwrap_or_default());
+    row.push(mebibytes(group.highest(contender, |restored| restored.peak_memory_bytes)?));
+    let server = group.highest(contender, |restored| restored.server_memory_bytes);
+    row.push(server.filter(|_| contender.server().is_some()).map(mebibytes).unwrap_or_default());
+    Some(row)
 }
 
 #[cfg(test)]
@@ -61,16 +62,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_has_times_and_ratios() {
-        let expected = ["ckpt", "11.000", "1.10", "12.000", "1.20", "13.000", "1.30", "8.0 MiB"];
-        assert_eq!(row(&results(), Contender::Ckpt), expected);
-        assert_eq!(row(&results(), Contender::Podman).len(), 1);
-    }
-
-    #[test]
-    fn limits_are_told() {
-        let text = limits(&results(), 4 << 30);
-        assert!(text.starts_with("4096.0 MiB written and synced by dd: 4.000 s\n"), "{text}");
-        assert_eq!(text.lines().count(), 6, "{text}");
+    fn a_row_has_times_and_memory() {
+        let group = &results().groups[1];
+        let expected =
+            ["ckpt restore --lazy", "3.000", "cold", "0.360", "0.330", "0.830", "0.500", "0.400", "8.0 MiB", "5.0 MiB"];
+        assert_eq!(row(group, Contender::Lazy, Cache::Cold).unwrap(), expected);
+        assert_eq!(row(group, Contender::Ckpt, Cache::Warm).unwrap()[6], "");
+        assert_eq!(row(group, Contender::Podman, Cache::Warm), None);
     }
 }
