@@ -11,7 +11,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use crate::criu::{hook, page_server, prefreeze};
+use crate::criu::{hook, page_server, prefreeze, real_criu};
 use crate::host::child;
 
 /// Does what this program was called for, if it is one of these calls; gives the exit status then.
@@ -20,7 +20,7 @@ use crate::host::child;
 pub fn run_callback() -> Option<u8> {
     let program = PathBuf::from(env::args_os().next()?);
     match program.file_name()?.to_str()? {
-        "criu" => Some(hook::run_criu()),
+        "criu" => Some(real_criu::execute()),
         hook::HOOK => Some(hook::ask_for_verdict(program.parent()?)),
         page_server::CALLED_AS => Some(page_server::serve()),
         prefreeze::GUARD => Some(prefreeze::guard()),

@@ -4,7 +4,7 @@
 //! | | modules |
 //! |---|---|
 //! | configure | `configuration`, `watched`: paths that CRIU cannot find itself, `lazy_request` |
-//! | call back | `hook`; `prefreeze` freezes the container's cgroup before CRIU does, and thaws it whatever dies |
+//! | call back | `real_criu` is executed with our configuration; `hook` hears its script; `prefreeze` freezes the container's cgroup before CRIU does, and thaws it whatever dies |
 //! | left by a killed CRIU | `orphans`, `link_remaps`, `mount_points`; `processes` tells whose a process is |
 //! | memory that comes later | `page_server`, `arrival` |
 //! | explain | `diagnosis` |
@@ -20,4 +20,5 @@ pub(crate) mod orphans;
 pub(crate) mod page_server;
 pub(crate) mod prefreeze;
 pub(crate) mod processes;
+pub(crate) mod real_criu;
 pub(crate) mod watched;

@@ -1,9 +1,9 @@
 //! The moments of a dump or restore at which CRIU waits for a script's verdict.
 //!
-//! podman's runtime finds a `criu` of ours first in PATH. It is this very program under another name. It points
-//! CRIU_CONFIG_FILE at a configuration with an `action-script`, and executes the real criu. The script is this program
-//! again: it asks the waiting `HookServer` over a socket, and exits with its verdict. Exit status 1 makes CRIU undo a
-//! dump, after which the container runs on, or a restore (CRIU, `Documentation/criu.txt`, "--action-script").
+//! podman's runtime finds a `criu` of ours first in PATH. It is this very program under another name (`real_criu`). It
+//! points CRIU_CONFIG_FILE at a configuration with an `action-script`, and executes the real criu. The script is this
+//! program again: it asks the waiting `HookServer` over a socket, and exits with its verdict. Exit status 1 makes CRIU
+//! undo a dump, after which the container runs on, or a restore (CRIU, `Documentation/criu.txt`, "--action-script").
 //!
 //! ```text
 //! podman ── runtime ── SESSION/bin/criu ══exec══ criu ── SESSION/ckpt-hook
@@ -20,26 +20,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
-
-use super::configuration::{self, Administrators};
-use super::{lazy_request, prefreeze};
-use crate::host::programs;
+use super::configuration::Administrators;
+use super::prefreeze;
+use super::real_criu::mark;
 use crate::host::session::{Session, SessionError};
 
 /// Name of the link that is CRIU's action script.
 pub(crate) const HOOK: &str = "ckpt-hook";
 /// Name of the socket in the session folder.
 const SOCKET: &str = "hook.sock";
-/// Name of CRIU's configuration in the session folder.
-const CONFIG: &str = "criu.conf";
 
 /// How often a working server says so.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -49,54 +43,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const ALIVE: u8 = b'.';
 const CARRY_ON: u8 = b'y';
 const ABORT: u8 = b'n';
-
-/// Executes the real criu with our configuration; returns only if that fails.
-pub(crate) fn run_criu() -> u8 {
-    let is_ours = |folder: &PathBuf| folder.join("criu").exists() && folder.with_file_name(CONFIG).exists();
-    let path = env::var_os("PATH").unwrap_or_default();
-    let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = env::split_paths(&path).partition(is_ours);
-    let Some(folder) = ours.first() else {
-        eprintln!("ckpt: called as criu, but PATH holds no session of ckpt");
-        return 127;
-    };
-    let others = env::join_paths(others).unwrap_or_default();
-    leave_mark(folder);
-    let Some(criu) = programs::candidates_in(&others, "criu").next() else {
-        eprintln!("ckpt: criu is not in PATH");
-        return 127;
-    };
-    let config = folder.with_file_name(CONFIG);
-    if let Some(socket) = socket_of_swrk()
-        && fs::read_to_string(&config).is_ok_and(|lines| lines.contains(configuration::LAZY_PAGES))
-    {
-        lazy_request::ask_for_lazy_pages(socket);
-    }
-    let error = Command::new(&criu)
-        .args(env::args_os().skip(1))
-        .env("PATH", others)
-        .env(configuration::VARIABLE, config)
-        .exec();
-    eprintln!("ckpt: cannot execute {}: {error}", criu.display());
-    127
-}
-
-/// The socket that a runtime talks to CRIU through: it starts `criu swrk FD`.
-fn socket_of_swrk() -> Option<i32> {
-    let mut arguments = env::args().skip(1);
-    (arguments.next()? == "swrk").then(|| arguments.next()?.parse().ok())?
-}
-
-/// What CRIU has open that was started for `session`, and all that it forks.
-pub(crate) fn mark(session: &Path) -> PathBuf {
-    session.join(CONFIG)
-}
-
-/// Opens the mark of the session whose programs are in `bin`, for what this process becomes.
-fn leave_mark(bin: &Path) {
-    let opened = rustix::fs::open(bin.with_file_name(CONFIG), OFlags::RDONLY, Mode::empty());
-    // Without the mark, less is known to be ours: nothing of others is harmed.
-    let _ = opened.map(std::os::fd::IntoRawFd::into_raw_fd);
-}
 
 /// A point at which CRIU waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::hook;
+use super::real_criu;
 use crate::host::processes::{contains_path, read};
 
 /// Started by a runtime: `criu swrk FD`. At work it calls itself `criu: restore --rpc -D IMAGES`, since CRIU 4.2 without
@@ -40,7 +40,7 @@ pub(crate) fn is_criu_in(pid: i32, bundle: &Path) -> bool {
 /// Whether it has open what our `criu` opens before it becomes CRIU. Its environment is no mark: CRIU writes its title
 /// over that.
 pub(crate) fn has_mark_of(pid: i32, session: &Path) -> bool {
-    let mark = hook::mark(session);
+    let mark = real_criu::mark(session);
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     entries.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|file| file == mark)
 }

@@ -72,16 +72,16 @@ mod tests {
     use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
     use super::*;
-    use crate::criu::hook;
     use crate::criu::orphans::kill;
+    use crate::criu::real_criu;
     use crate::host::processes::Stat;
     use crate::progress::Silent;
 
     /// CRIU for the session `folder` as it forks a child, which `does` something else; gives both. They print their
     /// numbers.
     fn criu(folder: &Path, title: &str, does: &str) -> (Child, Pid) {
-        fs::write(hook::mark(folder), "").unwrap();
-        let mark = File::open(hook::mark(folder)).unwrap();
+        fs::write(real_criu::mark(folder), "").unwrap();
+        let mark = File::open(real_criu::mark(folder)).unwrap();
         let script = format!(
             r#"$| = 1; if (!($child = fork)) {{ {does} }} print "$child\n"; $0 = "{title}"; sleep 1000 while 1"#
         );
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn the_orphans_of_another_session_are_left_to_it() {
         let [ours, theirs] = [(), ()].map(|()| tempfile::tempdir().unwrap());
-        fs::write(hook::mark(ours.path()), "").unwrap();
+        fs::write(real_criu::mark(ours.path()), "").unwrap();
         let (mut criu, child) = criu(theirs.path(), DUMP, SLEEP);
         end(&mut criu);
         assert!(!kill(|pid| Work::Dump(ours.path()).has_criu(pid, None)));
