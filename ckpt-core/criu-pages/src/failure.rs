@@ -11,6 +11,8 @@ use rustix::io::Errno;
 pub(crate) enum Failure {
     #[error("cannot read the pages at byte {offset} of an image: {source}")]
     Read { offset: u64, source: Errno },
+    #[error("cannot read the pages: an image was written to after the restore began")]
+    Changed,
     #[error("cannot put a page at {address:#x}: {source}")]
     Put { address: u64, source: Errno },
     #[error("there is no memory for the pages")]

@@ -8,24 +8,25 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::{Advice, fadvise, fstat};
 use rustix::io::{Errno, pread};
 
 /// One image of CRIU: a file, or a piece of one, as of a tar archive.
 ///
 /// It is read from the open descriptor alone: what happens to the file's name changes nothing. Whoever can write to the
-/// file changes what the processes get.
+/// file has the processes killed: pages are given only while the file's size and time of modification are those of when
+/// this value was made. (Its time of change is another when it is renamed, or loses its name.)
 #[derive(Clone, Debug)]
 pub struct Image {
     file: Arc<File>,
-    offset: u64,
-    length: u64,
+    piece: Piece,
 }
 
 impl Image {
     /// `length` bytes of `file` from `offset` on.
     pub fn new(file: Arc<File>, offset: u64, length: u64) -> Self {
-        Self { file, offset, length }
+        let version = Version::of(&*file).ok();
+        Self { file, piece: Piece { offset, length, version } }
     }
 
     /// All of a file.
@@ -43,7 +44,7 @@ impl Image {
 
     /// Bytes.
     pub fn length(&self) -> u64 {
-        self.length
+        self.piece.length
     }
 
     pub(crate) fn file(&self) -> &Arc<File> {
@@ -51,13 +52,13 @@ impl Image {
     }
 
     pub(crate) fn piece(&self) -> Piece {
-        Piece { offset: self.offset, length: self.length }
+        self.piece
     }
 
     /// All of it, unless it is longer than `limit` bytes.
     pub(crate) fn read_all(&self, limit: u64) -> Result<Vec<u8>, Errno> {
-        let length = usize::try_from(self.length.min(limit.saturating_add(1))).map_err(|_| Errno::FBIG)?;
-        if self.length > limit {
+        let length = usize::try_from(self.length().min(limit.saturating_add(1))).map_err(|_| Errno::FBIG)?;
+        if self.length() > limit {
             return Err(Errno::FBIG);
         }
         let mut bytes = vec![0; length];
@@ -71,9 +72,27 @@ impl Image {
 pub(crate) struct Piece {
     offset: u64,
     length: u64,
+    /// None if the kernel did not tell: then no page is given.
+    version: Option<Version>,
+}
+
+/// What is another after a file was written to: its size in bytes, and the seconds and nanoseconds of its modification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version(i64, i64, u64);
+
+impl Version {
+    fn of(file: impl AsFd) -> Result<Self, Errno> {
+        let stat = fstat(file)?;
+        Ok(Self(stat.st_size, stat.st_mtime, stat.st_mtime_nsec))
+    }
 }
 
 impl Piece {
+    /// Whether nobody has written to the file: what was read before is the image's then.
+    pub(crate) fn is_unchanged(self, file: impl AsFd) -> Result<bool, Errno> {
+        Ok(self.version == Some(Version::of(file)?))
+    }
+
     /// Asks the disk for `length` bytes from `offset` of the image; that it does is not sure.
     pub(crate) fn read_ahead(self, file: impl AsFd, offset: u64, length: u64) {
         let length = NonZeroU64::new(length.min(self.length.saturating_sub(offset)));
@@ -160,6 +179,24 @@ mod tests {
         assert_eq!(&bytes, b"age");
         assert_eq!(image.piece().read_at(image.file(), &mut bytes, 3), Err(Errno::NODATA));
         assert_eq!(image.piece().read_at(image.file(), &mut bytes, u64::MAX), Err(Errno::NODATA));
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_was_written_to_is_told_from_one_that_lost_its_name() -> anyhow::Result<()> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(b"image")?;
+        let image = Image::open(file.path())?;
+        let is_unchanged = || image.piece().is_unchanged(image.file());
+        let mut writer = file.reopen()?;
+        fs::rename(file.path(), file.path().with_extension("renamed"))?;
+        fs::remove_file(file.path().with_extension("renamed"))?;
+        assert!(is_unchanged()?);
+        // The clock of modifications may have stood still since.
+        while is_unchanged()? {
+            io::Seek::rewind(&mut writer)?;
+            writer.write_all(b"IMAGE")?;
+        }
         Ok(())
     }
 

@@ -77,10 +77,15 @@ fn read_ahead(setup: &Setup, piece: &Piece) {
     image.read_ahead(file, source.offset + AHEAD, piece.run.len());
 }
 
-/// Reads what belongs to a piece; an image that cannot be read is an end, never a page of zeros.
+/// Reads what belongs to a piece; an image that cannot be read, or was written to, is an end, never a page of zeros.
 pub(crate) fn read(setup: &Setup, piece: &Piece, bytes: &mut [u8]) -> Result<(), Failure> {
     let source = piece.run.source;
     let (file, image) = setup.pages[source.image as usize];
     let failed = |error| Failure::Read { offset: source.offset, source: error };
-    image.read_at(file, bytes, source.offset).map_err(failed)
+    image.read_at(file, bytes, source.offset).map_err(failed)?;
+    match image.is_unchanged(file) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::Changed),
+        Err(error) => Err(failed(error)),
+    }
 }
