@@ -59,6 +59,7 @@ pub struct PageServer {
     socket: PathBuf,
     status: PathBuf,
     cgroup: Option<PathBuf>,
+    occupied: Option<PathBuf>,
 }
 
 impl PageServer {
@@ -66,7 +67,7 @@ impl PageServer {
     /// be, on a file system that stays as long as the processes.
     pub fn new(checkpoint: Checkpoint, working_directory: &Path, status: &Path) -> Self {
         let socket = working_directory.join(SOCKET_NAME);
-        Self { checkpoint, socket, status: status.to_owned(), cgroup: None }
+        Self { checkpoint, socket, status: status.to_owned(), cgroup: None, occupied: None }
     }
 
     /// The directory of the cgroup whose processes, and those of groups below, are killed when their memory is lost.
@@ -76,6 +77,16 @@ impl PageServer {
     #[must_use]
     pub fn cgroup(mut self, directory: &Path) -> Self {
         self.cgroup = Some(directory.to_owned());
+        self
+    }
+
+    /// A path at which a file stands while memory is to come, from when there is nothing else.
+    ///
+    /// A dump of the processes meanwhile would take pages that are still to come for pages that never were: whoever begins
+    /// dumps by making a directory there is held back.
+    #[must_use]
+    pub fn occupy(mut self, path: &Path) -> Self {
+        self.occupied = Some(path.to_owned());
         self
     }
 
@@ -142,6 +153,7 @@ impl PageServer {
             status_path: self.status.clone(),
             socket_path: self.socket.clone(),
             cgroup: self.cgroup.clone(),
+            occupied: self.occupied.clone(),
         }));
         let _ = rustix::io::write(&started, &[1]);
         drop(started);

@@ -168,6 +168,7 @@ impl<'a> Server<'a> {
             // Where a doubt was open, see `Memory::close_if_done`.
             self.shared.write().close_all_done()?;
             self.setup.publish(&self.journal, None);
+            self.setup.occupy();
         }
         Ok(())
     }

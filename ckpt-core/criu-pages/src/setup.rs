@@ -1,8 +1,9 @@
 //! What server and keeper have in common, made before they begin.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +15,9 @@ use crate::kill::{end_within, kill_all};
 use crate::restorer;
 use crate::status::{State, Status};
 use crate::sys;
+
+/// What a reader finds who wonders about a file that is in the way.
+const OCCUPIED: &[u8] = b"The memory of these processes is still on its way. A checkpoint now would not have it.\n";
 
 /// CRIU undoes a restore when a process has died. It waits for one forever that dies at the very end, when it has
 /// stopped looking (`ignore_kids`, CRIU, `criu/cr-restore.c`).
@@ -29,6 +33,7 @@ pub(crate) struct Setup {
     pub(crate) status_path: PathBuf,
     pub(crate) socket_path: PathBuf,
     pub(crate) cgroup: Option<PathBuf>,
+    pub(crate) occupied: Option<PathBuf>,
 }
 
 impl Setup {
@@ -58,11 +63,27 @@ impl Setup {
 
     pub(crate) fn remove_files(&self) {
         self.remove_socket();
+        self.make_room();
         let ours = self.status.metadata().ok();
         let there = fs::metadata(&self.status_path).ok();
         // Another restore may have a file of that name by now.
         if ours.zip(there).is_some_and(|(ours, there)| (ours.dev(), ours.ino()) == (there.dev(), there.ino())) {
             let _ = fs::remove_file(&self.status_path);
+        }
+    }
+
+    /// See [`PageServer::occupy`](crate::PageServer::occupy).
+    pub(crate) fn occupy(&self) {
+        if let Some(path) = &self.occupied {
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            let _ = made.and_then(|mut file| file.write_all(OCCUPIED));
+        }
+    }
+
+    /// Others make no files there, but directories, which stay.
+    fn make_room(&self) {
+        if let Some(path) = &self.occupied {
+            let _ = fs::remove_file(path);
         }
     }
 
@@ -89,6 +110,7 @@ impl Setup {
         }
         failure::log(&reason);
         self.remove_socket();
+        self.make_room();
         journal.set(Field::State, State::Failed as u64);
         self.publish(journal, Some(reason));
         sys::exit(1)
