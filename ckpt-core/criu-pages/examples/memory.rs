@@ -1,13 +1,17 @@
 //! Fills memory by a rule, waits for a file `go` in its working directory, checks every page, and says so in `result`.
 //!
-//! Usage: memory check|change MEBIBYTES THREADS
+//! Usage: memory check|change|fork MEBIBYTES THREADS
 //!
 //! With `change`, threads also do to their memory what programs do: fork, mremap, munmap, MADV_DONTNEED, mprotect,
-//! mlock, writing, starting threads. The tests checkpoint it while it waits, and restore it with pages that come later.
+//! mlock, writing, starting threads. With `fork`, each leaves the checking to children, one of which is nobody's. The tests
+//! checkpoint it while it waits, and restore it with pages that come later.
+//!
+//! Whoever finds a wrong page says so at once in `wrong.PID`: it may be killed the next moment.
 #![allow(unsafe_code)]
 
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 use std::ptr;
 use std::thread;
 use std::time::Duration;
@@ -21,12 +25,16 @@ const STEPS: usize = 1500;
 /// What a page is to hold: zeros, or the page of this number.
 type Expected = Option<u64>;
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, what, mebibytes, threads] = &arguments[..] else { panic!("memory check|change MEBIBYTES THREADS") };
+    let [_, what, mebibytes, threads] = &arguments[..] else { panic!("memory check|change|fork MEBIBYTES THREADS") };
     let (mebibytes, threads): (usize, usize) =
         (mebibytes.parse().expect("a number"), threads.parse().expect("a number"));
-    let changes = what == "change";
+    let work = match &what[..] {
+        "change" => Region::change_and_check,
+        "fork" => Region::check_in_children,
+        _ => Region::check_all,
+    };
     let pages = mebibytes * 256 / threads;
     let workers: Vec<_> = (0..threads)
         .map(|thread| {
@@ -34,16 +42,18 @@ fn main() {
             fs::write(format!("ready.{thread}"), "").expect("room");
             thread::spawn(move || {
                 wait_for(Path::new("go"));
-                region.work(changes)
+                work(&mut region)
             })
         })
         .collect();
     let results: Vec<Result<(), String>> =
         workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err("a thread panicked".into()))).collect();
     let result = results.into_iter().collect::<Result<Vec<()>, String>>();
+    let is_right = result.is_ok();
     let text = result.map_or_else(|error| error, |_| "ok".into());
     fs::write("result.new", text).expect("room");
     fs::rename("result.new", "result").expect("it was just written");
+    ExitCode::from(u8::from(!is_right))
 }
 
 fn wait_for(path: &Path) {
@@ -164,13 +174,39 @@ impl Region {
         self.next_number
     }
 
-    fn work(&mut self, changes: bool) -> Result<(), String> {
-        if changes {
-            for _ in 0..STEPS {
-                self.change()?;
-            }
+    fn change_and_check(&mut self) -> Result<(), String> {
+        for _ in 0..STEPS {
+            self.change()?;
         }
         self.check_all()
+    }
+
+    /// In a child of this process, in one that has lost its parent, and in one with a session of its own.
+    fn check_in_children(&mut self) -> Result<(), String> {
+        let orphan = self.in_child(|region| region.in_child(Self::check_all).map(drop))?;
+        let others = [self.in_child(Self::check_all)?, self.in_child(Self::check_in_session)?];
+        self.check_all()?;
+        [&[orphan], &others[..]].concat().into_iter().try_for_each(succeeded)
+    }
+
+    fn check_in_session(&mut self) -> Result<(), String> {
+        // SAFETY: it changes no memory.
+        unsafe { libc::setsid() };
+        self.check_all()
+    }
+
+    /// Forks a child that does this `work` alone; gives its number.
+    fn in_child(&mut self, work: impl FnOnce(&mut Self) -> Result<(), String>) -> Result<libc::pid_t, String> {
+        // SAFETY: the child uses its own memory alone, and ends by _exit.
+        match unsafe { libc::fork() } {
+            0 => {
+                let worked = work(self);
+                // SAFETY: it runs nothing of the parent's.
+                unsafe { libc::_exit(i32::from(worked.is_err())) }
+            }
+            -1 => Err("it cannot fork".into()),
+            child => Ok(child),
+        }
     }
 
     fn check_all(&mut self) -> Result<(), String> {
@@ -199,6 +235,7 @@ impl Region {
         }
         let number = |bytes: &[u8]| bytes[..8].iter().rev().fold(0u64, |all, &byte| all << 8 | u64::from(byte));
         let address = mapping.at(page);
+        let _ = fs::write(format!("wrong.{}", std::process::id()), format!("{address:?}"));
         Err(format!("wrong page at {address:?}: {:#x} instead of {:#x}", number(found), number(&expected)))
     }
 
@@ -273,9 +310,6 @@ impl Region {
                 self.mappings[0].resize(pages + 70);
                 self.check_some(100)
             });
-            if let Err(error) = &checked {
-                let _ = fs::write("child", error);
-            }
             // SAFETY: it runs nothing of the parent's.
             unsafe {
                 if checked.is_ok() && self.random.below(2) == 0 {
@@ -285,9 +319,14 @@ impl Region {
             };
         }
         self.check_some(20)?;
-        let mut status = 0;
-        // SAFETY: `status` is an integer of ours.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        if status == 0 { Ok(()) } else { Err(format!("a child ended with {status:#x}")) }
+        succeeded(child)
     }
+}
+
+/// Waits for the end of a child.
+fn succeeded(child: libc::pid_t) -> Result<(), String> {
+    let mut status = 0;
+    // SAFETY: `status` is an integer of ours.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    if status == 0 { Ok(()) } else { Err(format!("a child ended with {status:#x}")) }
 }
