@@ -1,4 +1,4 @@
-//! `inspect`: tells what is in an archive, and how much of it other files share.
+//! `inspect`: what is in an archive, and how much of it other files share.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `lazy`: tells whose memory is on its way, and waits for it.
+//! `lazy`: whose memory is on its way, and the wait for it.
 //!
 //! A container that was restored with [`Lazy::IfPossible`](crate::restore::Lazy) runs before its memory is there. Two
 //! processes bring it, which outlive whoever restored the container.
@@ -9,9 +9,9 @@ use std::time::SystemTime;
 use criu_pages::State;
 use serde::Serialize;
 
-use crate::containers;
 use crate::criu::arrival;
 pub use crate::criu::arrival::ArrivalError;
+use crate::engine::{Engine, Podman};
 use crate::host::interrupt::Interrupt;
 use crate::progress::Progress;
 
@@ -53,16 +53,23 @@ pub enum ArrivalState {
 /// # Errors
 /// If the notes on them cannot be read.
 pub fn all(interrupt: Option<&Interrupt>) -> io::Result<Vec<Arrival>> {
+    let podman = Podman::anyones().map(|podman| podman.until(interrupt)).ok();
     let arrivals = arrival::all()?.into_iter().filter_map(|(id, status)| {
+        let facts = podman.as_ref().and_then(|podman| podman.inspect(&id).ok());
         let state = match status.state {
             State::Complete | State::Abandoned => return None,
+            // It was begun anew.
+            State::Failed | State::Lost if facts.as_ref().is_some_and(|facts| facts.state.status == "running") => {
+                arrival::forget(|other| other == id);
+                return None;
+            }
             State::Failing | State::Failed | State::Lost => ArrivalState::Lost,
             State::Arriving => ArrivalState::Comes,
             State::Listening | State::Receiving | State::Held => ArrivalState::Begins,
         };
         let since = status.since.and_then(|since| since.duration_since(SystemTime::UNIX_EPOCH).ok());
         Some(Arrival {
-            name: containers::named(&id, interrupt).ok().map(|listed| listed.name),
+            name: facts.map(|facts| facts.name),
             id,
             state,
             total_bytes: status.lazy_bytes,

@@ -18,7 +18,7 @@ pub(crate) mod journal;
 pub(crate) mod leases;
 mod netns;
 mod runtime;
-mod stray_container;
+pub(crate) mod stray_container;
 pub(crate) mod work;
 
 use std::io;

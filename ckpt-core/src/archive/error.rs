@@ -74,7 +74,7 @@ pub enum ArchiveError {
         /// The member.
         member: String,
     },
-    /// The archive could not be unpacked into the storage's folder.
+    /// The archive could not be unpacked beside the storage.
     #[error("unpack {} into a file in {}", path.display(), folder.display())]
     Spool {
         /// The file.

@@ -1,11 +1,11 @@
 //! How much memory JSON of an archive may take.
 
-/// Values in one member. A list of a million deleted paths is legitimate; a value takes some 200 bytes in addition to
-/// its text, so a member of 64 MiB takes less than 300 MiB.
+/// Values in one member. A list of a million deleted paths is legitimate; a value takes some 200 bytes beside its text, so
+/// a member of 64 MiB takes less than 300 MiB.
 const VALUE_LIMIT: usize = 1 << 20;
 
-/// How many values `json` has, and how many it may have, if it has more than any member needs. Told by the commas
-/// outside of strings: whatever has many values has nearly as many of them.
+/// How many values `json` has, and how many it may have, if it has more than any member needs. Told by the commas outside
+/// of strings: whatever has many values has nearly as many of them.
 pub(super) fn too_many_values(json: &[u8]) -> Option<(u64, u64)> {
     let (mut commas, mut in_string, mut escaped) = (0, false, false);
     for byte in json {

@@ -18,7 +18,7 @@ pub(super) const MEMBERS: usize = 1 << 18;
 /// most.
 pub(super) const MEMBER_PATHS: usize = 16 << 20;
 
-/// Members that podman adds to the images: a dozen. They are known only when the container has ended.
+/// What comes from podman beside the images: a dozen members. They are known only when the container has ended.
 const OF_PODMAN: usize = 1 << 10;
 
 /// CRIU's image of the cgroups, bytes: it names each cgroup with its properties, some KiB.
@@ -27,7 +27,7 @@ const CGROUP_IMAGE: u64 = 16 << 20;
 /// Paths below /dev/shm that are kept in memory, bytes; a file there has 30 or so, and takes a page of memory itself.
 const SHM_PATHS: usize = 64 << 20;
 
-/// What one more path takes in addition to its bytes.
+/// What one more path takes beside its bytes.
 const PATH: usize = 64;
 
 /// Directories of one tree that wait for their attributes, bytes: about four million of them.

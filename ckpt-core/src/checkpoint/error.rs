@@ -174,7 +174,7 @@ pub enum AfterDumpState {
         /// The container's ID.
         id: String,
     },
-    /// It could not be, but the archive was whole and is kept in the storage's folder.
+    /// It could not be, but the archive was whole and is kept beside the storage.
     Rescued {
         /// The archive.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! Members that this program makes itself.
+//! Members that this program makes up.
 
 use aligntar::{Kind, Member, Timestamp};
 

@@ -1,4 +1,4 @@
-//! Decides what a checkpoint will do, before anything is touched.
+//! What a checkpoint will do, decided before anything is touched.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -30,8 +30,8 @@ pub(crate) struct CheckpointPlan {
     /// The memory at the container's /dev/shm, on the host; none where it is not podman's.
     pub(crate) shm: Option<PathBuf>,
     pub(crate) output: Destination,
-    /// On the storage's file system: the archive is made in it if `output` is on another one, or compressed. It gets a
-    /// name only if the archive does not arrive and the container cannot be brought back.
+    /// Beside the storage, where the archive is made if `output` is too far away, or compressed. It gets its name only
+    /// if the archive does not arrive and the container cannot be brought back.
     pub(crate) stage: Option<Output>,
     /// Where an archive is kept that could not get to `output`.
     pub(crate) rescue: PathBuf,
@@ -47,8 +47,11 @@ impl CheckpointPlan {
         let facts = podman.inspect(&options.container)?;
         if facts.state.status != "running" {
             let (name, status) = (options.container.clone(), facts.state.status);
-            return Err(CheckpointError::NotRunning { name, status });
+            let why = arrival::lost(&facts.id).map(CheckpointError::Memory);
+            return Err(why.unwrap_or(CheckpointError::NotRunning { name, status }));
         }
+        // One that was killed and runs was begun anew.
+        arrival::forget(|id| id == facts.id);
         // CRIU cannot dump memory that is still to come.
         arrival::wait(&facts.id, options.interrupt.as_ref(), progress)?;
         let init = Init::of(facts.state.pid);
@@ -67,7 +70,7 @@ impl CheckpointPlan {
             options.interrupt.as_ref(),
         )?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
-        let (stage, can_clone) = open_stage(&layers, &rescue, &output, options.compress)?;
+        let (stage, can_clone) = place(&layers, &rescue, &output, options.compress)?;
         let file = draft(stage.as_ref(), &output);
         let storage_device = layers
             .upperdir
@@ -102,9 +105,8 @@ impl CheckpointPlan {
     }
 }
 
-/// Refuses, as [`checkpoint`](super::checkpoint) does, a container whose cgroup holds others than its own processes.
-/// CRIU freezes the whole cgroup, also when podman starts CRIU. A container that podman does not know is passed: podman
-/// says so itself.
+/// Refuses, as [`checkpoint`](super::checkpoint) does, a container whose cgroup holds others than its own processes: CRIU
+/// freezes it, also where podman has it do so. What podman knows nothing of it says itself.
 ///
 /// # Errors
 /// [`CheckpointError::Cgroup`]; that the `interrupt` was raised.
@@ -121,7 +123,7 @@ fn check_facts(facts: &ContainerFacts, name: &str) -> Result<(), CheckpointError
     checked.map_err(|source| CheckpointError::Cgroup { name: name.to_owned(), source })
 }
 
-/// The file that the archive is made in: the stage if there is one, else the output itself.
+/// The file beside the storage if there is one, else the last one itself.
 fn draft<'p>(stage: Option<&'p Output>, output: &'p Destination) -> &'p File {
     match (stage, output) {
         (Some(draft), _) | (None, Destination::File(draft) | Destination::Nameless(draft)) => draft.file(),
@@ -129,10 +131,9 @@ fn draft<'p>(stage: Option<&'p Output>, output: &'p Destination) -> &'p File {
     }
 }
 
-/// Opens a stage on the storage's file system if the archive is to be made there, and tells whether it can be made by
-/// clones. It is made in the output itself where that can have clones. A stage lets the container run on while data is
-/// compressed, copied, or waits for a reader.
-fn open_stage(
+/// Where the archive is made, and whether it can be by clones: in the output itself if nothing speaks against it, else
+/// beside the storage, so that the container does not stand still while data is compressed, copied, or waits for a reader.
+fn place(
     layers: &Layers,
     rescue: &Path,
     output: &Destination,
@@ -145,13 +146,13 @@ fn open_stage(
     }
     let stage = Output::create(rescue)?;
     let can_clone = storage::can_clone(&layers.upperdir, stage.file())?;
-    // Without clones a stage would only be one copy more. Compressing and streams need it all the same.
+    // Without clones a copy beside the storage would only be one copy more; compressing and streams need it all the same.
     let needed = can_clone || compress != Compression::None || matches!(output, Destination::Stdout(_));
     Ok((needed.then_some(stage), can_clone))
 }
 
-/// The memory at /dev/shm that podman made, for the container or for its pod: `userdata/shm` of one of podman's
-/// bundles. The host's, or what the user mounted there, is not the container's to take along.
+/// The memory at /dev/shm that podman made, for the container or for its pod: `userdata/shm` of one of podman's bundles.
+/// The host's, or what the user mounted there, is not the container's to take along.
 fn podmans_shm(bundle: &Path) -> Result<Option<PathBuf>, CheckpointError> {
     #[derive(Deserialize)]
     struct Config {

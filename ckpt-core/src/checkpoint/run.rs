@@ -1,4 +1,4 @@
-//! Runs a checkpoint, from the running container to an archive that has no name yet.
+//! A checkpoint on its way from the running container to the archive without a name.
 
 use std::fs::File;
 use std::io;
@@ -33,13 +33,13 @@ use crate::host::pipe::Incoming;
 use crate::progress::{Phase, Progress};
 use crate::recovery;
 
-/// Runs a checkpoint, from the running container to an archive that has no name yet.
+/// A checkpoint on its way from the running container to the archive without a name.
 pub(super) struct Run<'r> {
     plan: &'r CheckpointPlan,
     options: &'r CheckpointOptions,
     versions: Versions,
     progress: &'r mut dyn Progress,
-    /// Names that CRIU may leave in the container if it is killed.
+    /// What CRIU may leave in the container if it is killed.
     remaps: Option<LinkRemaps>,
     /// Whether CRIU was told to carry on, and podman did.
     dumped: bool,

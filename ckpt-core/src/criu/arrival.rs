@@ -8,6 +8,7 @@ use criu_pages::{State, Status, StatusFile};
 
 use crate::host::interrupt::{Interrupt, is_interrupted, pause};
 use crate::host::session::{self, memory_folder};
+use crate::host::waiting::Waiting;
 use crate::progress::{Phase, Progress};
 
 /// Between two looks at how far it is.
@@ -37,12 +38,16 @@ pub(crate) fn file_of(id: &str) -> PathBuf {
 
 /// IDs of containers whose memory is on its way, or did not come, with how far it is.
 pub(crate) fn all() -> io::Result<Vec<(String, Status)>> {
-    let entries = match memory_folder().read_dir() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let ids = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let ids = noted()?.into_iter();
     Ok(ids.filter_map(|id| of(&id).ok().flatten().map(|status| (id, status))).collect())
+}
+
+/// IDs of containers with a note.
+fn noted() -> io::Result<Vec<String>> {
+    match memory_folder().read_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => Ok(entries?.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()),
+    }
 }
 
 /// How far the memory of the container `id` is; `None` where none is on its way.
@@ -79,22 +84,43 @@ pub(crate) fn wait(id: &str, interrupt: Option<&Interrupt>, progress: &mut dyn P
     }
 }
 
-/// Removes the notes on memory that did not come to containers that are gone.
-pub(crate) fn forget(is_gone: impl Fn(&str) -> bool) {
-    for (id, status) in all().unwrap_or_default() {
-        if status.state.is_final() && is_gone(&id) {
+/// Why the memory of the container `id` did not come, if that is known.
+pub(crate) fn lost(id: &str) -> Option<ArrivalError> {
+    let status = of(id).ok()??;
+    let is_lost = matches!(status.state, State::Failed | State::Lost);
+    is_lost.then(|| ArrivalError::Lost { reason: status.reason.unwrap_or_default() })
+}
+
+/// Removes the notes that nobody writes any more on containers that are `over`: gone, or begun anew.
+pub(crate) fn forget(is_over: impl Fn(&str) -> bool) {
+    for id in noted().unwrap_or_default() {
+        if is_over(&id) {
             // The next run tries again.
-            let _ = std::fs::remove_file(file_of(&id));
+            let _ = remove_if_final(&id);
         }
     }
 }
 
-/// Makes room for the note on the container `id`, in place of one on an earlier container of that ID.
-pub(crate) fn begin(id: &str) -> io::Result<PathBuf> {
+/// Makes room for the note on the container `id`, in place of one on an earlier container of that ID. The servers of one
+/// that was just removed may still be at their end.
+pub(crate) fn begin(id: &str, waiting: &mut Waiting<'_>) -> io::Result<PathBuf> {
     session::make_memory_folder().map_err(io::Error::other)?;
-    match of(id)? {
-        Some(status) if !status.state.is_final() => Err(io::ErrorKind::AlreadyExists.into()),
-        Some(_) => std::fs::remove_file(file_of(id)).map(|()| file_of(id)),
-        None => Ok(file_of(id)),
+    let told = || format!("the memory of an earlier container {id} is still on its way: waiting for its end");
+    waiting.until(told, || remove_if_final(id))?;
+    Ok(file_of(id))
+}
+
+/// Whether there is no note on the container `id` then.
+fn remove_if_final(id: &str) -> io::Result<bool> {
+    match of(id) {
+        Ok(None) => return Ok(true),
+        Ok(Some(status)) if !status.state.is_final() => return Ok(false),
+        // Its first writer was killed.
+        Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
+        _ => {}
+    }
+    match std::fs::remove_file(file_of(id)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(true),
     }
 }

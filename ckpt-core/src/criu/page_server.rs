@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use aligntar::Kind;
 use criu_pages::{Checkpoint, Image, ImageError, Images, State, StatusFile};
@@ -53,6 +53,9 @@ pub enum PageServerError {
     /// CRIU did not come to it in time.
     #[error("CRIU did not ask for memory that comes later")]
     NotAsked,
+    /// Another archive lies at the same place.
+    #[error("the archive was written to after the restore began")]
+    Changed,
     /// It could not get hold of all memory that CRIU restored.
     #[error("the container was killed before it ran, for its memory could not come: {reason}")]
     NotHeld {
@@ -65,6 +68,20 @@ fn failed(call: &'static str) -> impl Fn(io::Error) -> PageServerError {
     move |source| PageServerError::Call { call, source }
 }
 
+/// What is another after a file was written to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    bytes: u64,
+    modified: SystemTime,
+}
+
+impl Version {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Version { bytes: metadata.len(), modified: metadata.modified()? })
+    }
+}
+
 /// A page server that was started; one that CRIU has not come to ends with this value.
 #[derive(Debug)]
 pub(crate) struct PageServer {
@@ -74,16 +91,19 @@ pub(crate) struct PageServer {
 
 impl PageServer {
     /// Begins to serve the memory in `archive` to the CRIU that is going to work in `working_directory`, and notes how far
-    /// it is in `status`. If the memory is lost, all in the folder `cgroup` is killed, beside what CRIU restored.
+    /// it is in `status`.
+    ///
+    /// # Errors
+    /// [`PageServerError`], also if the archive is not of this `version` any more.
     pub(crate) fn start(
         archive: &CheckpointArchive,
+        version: &Version,
         working_directory: &Path,
         status: &Path,
-        cgroup: Option<&Path>,
     ) -> Result<Self, PageServerError> {
         let file = archive.file().try_clone().map_err(failed("start"))?;
         let mut command = Command::new("/proc/self/exe");
-        command.arg0(CALLED_AS).args([working_directory, status]).args(cgroup);
+        command.arg0(CALLED_AS).args([working_directory, status]);
         command.process_group(0).stdin(file).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut starter = command.spawn().map_err(failed("start"))?;
         let mut ready = [0];
@@ -94,7 +114,12 @@ impl PageServer {
             return Err(PageServerError::NotStarted { words });
         }
         let status = StatusFile::open(status).map_err(failed("look at"))?;
-        Ok(PageServer { starter, status })
+        let server = PageServer { starter, status };
+        // From here on, the server itself looks.
+        match Version::of(archive.file()).map_err(failed("look at the archive of"))? == *version {
+            true => Ok(server),
+            false => Err(PageServerError::Changed),
+        }
     }
 
     /// Waits until CRIU has come to the server. Call it at CRIU's pre-restore: it has come by then, if it ever will.
@@ -180,10 +205,9 @@ fn serve_as_told() -> Result<(), Box<dyn Error>> {
     let archive = File::open("/proc/self/fd/0")?;
     // It is not compressed: nothing is unpacked anywhere.
     let archive = CheckpointArchive::read(archive, Path::new("the archive"), Path::new("/"), None)?;
-    let mut server = criu_pages::PageServer::new(checkpoint_in(&archive)?, &working_directory, &status);
-    if let Ok(cgroup) = next() {
-        server = server.cgroup(&cgroup);
-    }
+    let server = criu_pages::PageServer::new(checkpoint_in(&archive)?, &working_directory, &status);
+    // A checkpoint by podman alone begins with this folder. What podman restored from it removes.
+    let server = server.occupy(&working_directory.join(CHECKPOINT));
     let _serving = server.start()?;
     let mut stdout = io::stdout();
     stdout.write_all(b"y")?;

@@ -75,7 +75,7 @@ fn cgroups() -> Finding {
         Ok(stat) if stat.f_type == CGROUP2 => Finding::ok("cgroups", "v2"),
         Ok(_) => {
             let advice = "CRIU dumps every hierarchy of v1: boot with systemd.unified_cgroup_hierarchy=1";
-            Finding::warning("cgroups", "v1, or both v1 and v2", advice)
+            Finding::warning("cgroups", "v1, or v1 beside v2", advice)
         }
         Err(errno) => unreadable("cgroups", "/sys/fs/cgroup", &errno.into()),
     }

@@ -9,7 +9,7 @@ pub(crate) struct TakenAlong {
     pub(crate) file_locks: bool,
 }
 
-/// How a container is to be dumped. The engine does not take its files.
+/// How a container is to be dumped. Its files are not the engine's to take.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct DumpRequest {
     pub(crate) leave_running: bool,
@@ -20,7 +20,7 @@ pub(crate) struct DumpRequest {
     pub(crate) along: TakenAlong,
 }
 
-/// How a container is to be made of an archive. The engine does not fill its volumes.
+/// How a container is to be made of an archive. Its volumes are not the engine's to fill.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RestoreRequest {
     /// Do not apply changed files.

@@ -12,7 +12,7 @@ use layerfs::{ContainersStorage, ContainersStorageError, LayerDirError, Layers, 
 
 use crate::engine::{ContainerFacts, Engine, EngineError, StoreFacts, bundle};
 
-/// Why the container storage cannot be used here.
+/// Why the container storage is of no use here.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// Another storage driver than overlay.

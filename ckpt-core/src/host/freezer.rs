@@ -3,7 +3,7 @@
 //! | cgroups are mounted as | runtimes have CRIU freeze by |
 //! |---|---|
 //! | v2 alone | `cgroup.freeze` of the container's group |
-//! | v1, alone or together with v2 | `freezer.state` of its group in the freezer's hierarchy |
+//! | v1, also with v2 beside it | `freezer.state` of its group in the freezer's hierarchy |
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -51,7 +51,7 @@ impl Stat {
     }
 }
 
-/// Nothing of a process that is gone.
+/// Of a process that is gone, nothing.
 pub(crate) fn read(pid: i32, file: &str) -> Vec<u8> {
     fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default()
 }
@@ -71,8 +71,7 @@ pub(crate) fn network_namespaces() -> BTreeSet<u64> {
     all().filter_map(|pid| Some(fs::metadata(format!("/proc/{pid}/ns/net")).ok()?.ino())).collect()
 }
 
-/// Kills the process if it still `is_meant` once a descriptor holds it: its number may have been used again before
-/// that.
+/// Numbers of processes get used again: the descriptor holds on to one, which is looked at once more before it is hit.
 pub(crate) fn kill(pid: i32, is_meant: impl Fn(i32) -> bool) {
     if let Some(pid) = Pid::from_raw(pid)
         && let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty())
@@ -83,8 +82,7 @@ pub(crate) fn kill(pid: i32, is_meant: impl Fn(i32) -> bool) {
     }
 }
 
-/// Waits until it is `done`, but for no longer than [`LIMIT`], and tells the user that `who` is waited for. Gives
-/// whether it is done.
+/// Whether it comes about before patience is lost; `who` is waited for.
 ///
 /// # Errors
 /// That the interrupt was raised.

@@ -27,7 +27,7 @@ pub(crate) enum HalfMadeError {
     Wait(#[from] io::Error),
 }
 
-/// What was removed.
+/// How much of it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removed {
     All,
@@ -47,7 +47,7 @@ pub(crate) struct HalfMade<'j> {
 }
 
 impl<'j> HalfMade<'j> {
-    /// Finds out which of the things that the restore of `journal` was to make are there.
+    /// What is there of what the restore of `journal` was to make.
     pub(crate) fn find(
         engine: &dyn Engine,
         storage: &ContainersStorage,
@@ -113,14 +113,14 @@ impl<'j> HalfMade<'j> {
         }
         mount_points::remove_unused();
         if !self.volumes.is_empty() {
-            // It fails where there is none, which is the rule.
+            // Mostly there is none.
             let _ = engine.remove(&self.journal.begun.helper(), false);
         }
         for name in self.volumes {
             engine.remove_volume(&name)?;
         }
         for folder in self.folders {
-            // Before it notes the volume, podman has made the folder, or that and `_data` in it.
+            // podman has made one in the other before it notes the volume, or just the one.
             let _ = fs::remove_dir(folder.join("_data"));
             let _ = fs::remove_dir(folder);
         }
@@ -128,7 +128,7 @@ impl<'j> HalfMade<'j> {
         if unused_networks()?.is_empty() {
             return Ok(Removed::All);
         }
-        // A podman may have just made one, and be about to put a container into it.
+        // One may be a podman's that has just made it and is about to have a container in it.
         if !is_podman_at_rest(waiting)? {
             return Ok(Removed::ButNetworks);
         }
@@ -146,8 +146,8 @@ fn is_half_made(engine: &dyn Engine, container: &Container) -> Result<bool, Engi
     }
 }
 
-/// Waits for a moment in which no podman is at work: one could be about to use what nobody uses yet. Gives whether the
-/// moment came.
+/// Waits for a moment in which no podman is at work, which could be about to use what nobody uses; gives whether it
+/// came.
 fn is_podman_at_rest(waiting: &mut Waiting<'_>) -> io::Result<bool> {
     let podman = || all().find(|&pid| Stat::of(pid).is_some_and(|stat| stat.name == "podman" && !stat.is_dead));
     until(waiting, || format!("{} may be about to use a network namespace", named(podman())), || podman().is_none())

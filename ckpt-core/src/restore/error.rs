@@ -61,8 +61,8 @@ pub enum RestoreError {
     LargeShm,
     /// The archive would have podman or CRIU act on the host, outside of the container.
     #[error(
-        "{} in the archive has {} with the container: {:?}. If you trust the archive, restore it with --trust \
-         (`ckpt inspect` shows all that it may)",
+        "{} in the archive has {} with the container: {:?}. If that is well, restore it with --trust (`ckpt inspect` \
+         shows all that it may)",
         .0.by,
         match .0.privilege {
             Privilege::HostProgram { .. } => "a program run as root on this host",

@@ -1,4 +1,4 @@
-//! Finds the image to restore on, as podman will find it.
+//! The image to restore on, as podman will find it.
 
 use layerfs::ContainersStorage;
 
@@ -77,7 +77,7 @@ fn warning_of_another(config: &ContainerConfig, found: &str) -> String {
     )
 }
 
-/// Fails now if the image's layers cannot be used, not when podman has made a container of them.
+/// What the image's layers are like shows now, not when podman has made a container of them.
 fn check_layers(image: &str, storage: &ContainersStorage) -> Result<(), RestoreError> {
     if let Some(layer) = storage.image(image)?.and_then(|image| image.layer) {
         storage.layers_of(&layer).map_err(StorageError::from)?;

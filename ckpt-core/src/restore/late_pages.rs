@@ -38,8 +38,7 @@ impl LatePages {
     /// Those that come to `image_dir` late; none where all of their bytes have to stay there.
     pub(super) fn choose(plan: &RestorePlan<'_>, options: &RestoreOptions, image_dir: &Path) -> io::Result<Self> {
         let mut late = Self::default();
-        // podman could restore once more from what is kept, and without a server.
-        if !plan.prepared.is_lazy || options.keep || options.clone_policy == ClonePolicy::Required {
+        if plan.prepared.lazy_from.is_none() || options.clone_policy == ClonePolicy::Required {
             return Ok(late);
         }
         let is_copied = |entry| match options.clone_policy {

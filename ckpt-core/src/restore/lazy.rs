@@ -3,12 +3,12 @@
 use super::error::RestoreError;
 use super::options::{Lazy, RestoreOptions};
 use super::trust;
-use crate::archive::CheckpointArchive;
-use crate::criu::page_server::checkpoint_in;
+use crate::archive::{ArchiveError, CheckpointArchive};
+use crate::criu::page_server::{Version, checkpoint_in};
 use crate::engine::{EngineError, versions};
 use crate::progress::Progress;
 
-/// Whether the memory in `archive` comes later, as the options ask. Where it cannot, a warning says why.
+/// The archive as it is now if the memory in it comes later, as the options ask. Where it cannot, a warning says why.
 ///
 /// # Errors
 /// [`RestoreError::NotLazy`] where it must come later, and cannot.
@@ -16,13 +16,15 @@ pub(super) fn decide(
     options: &RestoreOptions,
     archive: &CheckpointArchive,
     progress: &mut dyn Progress,
-) -> Result<bool, RestoreError> {
+) -> Result<Option<Version>, RestoreError> {
+    let failed = |source| ArchiveError::Io { call: "stat", path: archive.path().to_owned(), source };
+    let version = Version::of(archive.file()).map_err(failed)?;
     match (options.lazy, obstacle(options, archive)?) {
-        (Lazy::No, _) => Ok(false),
-        (_, None) => Ok(true),
+        (Lazy::No, _) => Ok(None),
+        (_, None) => Ok(Some(version)),
         (Lazy::IfPossible, Some(reason)) => {
             progress.warning(&format!("the memory comes before the container runs: {reason}"));
-            Ok(false)
+            Ok(None)
         }
         (Lazy::Always, Some(reason)) => Err(RestoreError::NotLazy { reason }),
     }
@@ -41,6 +43,9 @@ fn obstacle(options: &RestoreOptions, archive: &CheckpointArchive) -> Result<Opt
     }
     if options.import_previous.is_some() {
         return plain("a part of it is in the archive of the pre-checkpoint");
+    }
+    if options.keep {
+        return plain("with --keep, podman could checkpoint the container before its memory is there");
     }
     if trust::check(archive.file(), archive.path()).is_err() {
         return plain("somebody else could write to the archive meanwhile");

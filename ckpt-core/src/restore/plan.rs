@@ -99,7 +99,7 @@ impl<'p> RestorePlan<'p> {
             (options.tcp_close, "tcp-close\n"),
             // Storage drivers do not agree on the mode of an image's root, which is the directory of most tasks.
             (!self.prepared.is_of_overlay, "skip-file-rwx-check\n"),
-            (self.prepared.is_lazy, LAZY_PAGES),
+            (self.prepared.lazy_from.is_some(), LAZY_PAGES),
         ];
         lines.into_iter().filter(|(is_said, _)| *is_said).map(|(_, line)| line).collect()
     }

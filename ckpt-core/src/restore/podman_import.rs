@@ -1,4 +1,4 @@
-//! Drives a podman that imports: gives it what it reads from a FIFO, which it opens three times, and CRIU its verdicts.
+//! What podman and its CRIU wait for: the FIFO that podman imports from, which it opens three times, and CRIU's moments.
 //!
 //! | podman opens the FIFO | the container | it gets |
 //! |---|---|---|
@@ -56,8 +56,7 @@ pub(crate) struct PodmanImport<'r> {
     fifo: PathBuf,
     storage: &'r ContainersStorage,
     options: &'r RestoreOptions,
-    /// The FIFO that podman has read a part of. Closed, it would be the archive's end to podman, so it stays open until
-    /// podman ends.
+    /// What podman has got a part of. Its end would be the archive's end to podman, so it stays open until podman ends.
     unfinished: Option<File>,
 }
 
@@ -166,8 +165,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Sends bytes that are no archive, so that podman fails. It would take an empty pipe for an archive without
-    /// members.
+    /// Sends what is no archive, so that podman fails; an empty pipe it would take for an archive without members.
     pub(crate) fn refuse(mut self) {
         // If podman is gone already, it has failed already.
         let _ = self.pipe.write_all(&[b'!'; 1024]);

@@ -11,6 +11,7 @@ use super::options::RestoreOptions;
 use super::{checks, image, lazy, nearby, parts};
 use crate::archive::dumps::Dumps;
 use crate::archive::{CheckpointArchive, ContainerConfig};
+use crate::criu::page_server::Version;
 use crate::engine::{Engine, Podman, storage};
 use crate::progress::{Phase, Progress};
 use crate::recovery::{leases, recover};
@@ -45,8 +46,8 @@ pub(super) struct Prepared {
     pub(super) secret_files: Vec<String>,
     /// Networks in which the container leases addresses.
     pub(super) networks: Vec<String>,
-    /// Whether its memory follows when it runs.
-    pub(super) is_lazy: bool,
+    /// The archive that its memory comes from when it runs; none where that comes before.
+    pub(super) lazy_from: Option<Version>,
     /// An archive with what podman itself puts in place once the container is made.
     pub(super) second_part: File,
 }
@@ -83,7 +84,7 @@ impl Prepared {
             undoing_engine: Box::new(podman.until(None)),
             networks: networks(options, &archive)?,
             second_part: parts::second(&archive, storage.graph_root(), has_new_id)?,
-            is_lazy: lazy::decide(options, &archive, progress)?,
+            lazy_from: lazy::decide(options, &archive, progress)?,
             is_of_overlay: dumps.is_of_overlay(),
             secret_files: dumps.secret_files().to_vec(),
             engine: Box::new(podman),

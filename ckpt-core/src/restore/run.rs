@@ -18,16 +18,16 @@ use super::volumes::Volumes;
 use super::{FilesError, RestoreOptions, RunError, files, mount_points};
 use crate::criu::arrival;
 use crate::criu::hook::{HookCall, Moment};
-use crate::criu::page_server::PageServer;
+use crate::criu::page_server::{PageServer, Version};
 use crate::engine::diagnosis;
 use crate::engine::words::why_it_failed;
 use crate::host::child::Said;
-use crate::host::interrupt::Interrupt;
+use crate::host::interrupt::{Interrupt, is_interrupted};
 use crate::host::session::Session;
 use crate::host::waiting::Waiting;
 use crate::progress::{Phase, Progress};
-use crate::recovery::Journal;
 use crate::recovery::half_made::{HalfMade, HalfMadeError, Removed};
+use crate::recovery::{Journal, stray_container};
 
 /// podman reads the configuration twice before it makes the container.
 const FIRST_PARTS: u32 = 2;
@@ -224,8 +224,8 @@ impl<'r> Run<'r> {
             self.place(&container, journal)?;
             // Not to be interrupted from now on.
             self.go_on()?;
-            if self.plan.prepared.is_lazy {
-                self.page_server = Some(self.start_page_server(&container)?);
+            if let Some(version) = &self.plan.prepared.lazy_from {
+                self.page_server = Some(self.start_page_server(version, &container)?);
             }
             self.progress.phase(Phase::Resume);
         }
@@ -248,18 +248,33 @@ impl<'r> Run<'r> {
     }
 
     /// CRIU works in the bundle, where its log is.
-    fn start_page_server(&self, container: &Container) -> Result<PageServer, RunError> {
-        let status = arrival::begin(&container.id).map_err(RunError::NoteMemory)?;
+    fn start_page_server(&mut self, version: &Version, container: &Container) -> Result<PageServer, RunError> {
+        let waiting = &mut Waiting::new(self.options.interrupt.as_ref(), self.progress);
+        let status = arrival::begin(&container.id, waiting).map_err(|error| match is_interrupted(&error) {
+            true => RunError::Interrupted,
+            false => RunError::NoteMemory(error),
+        })?;
         let bundle = self.plan.prepared.storage.userdata_dir(container);
-        Ok(PageServer::start(&self.plan.prepared.archive, &bundle, &status, None)?)
+        Ok(PageServer::start(&self.plan.prepared.archive, version, &bundle, &status)?)
     }
 
-    /// CRIU heeds no verdict any more: where not all memory is held, the server has killed the processes.
+    /// CRIU heeds no verdict any more: where not all memory is held, the processes are killed before they run. The server
+    /// does that, unless it was killed itself.
     fn wait_for_page_server(&mut self) -> Result<(), RunError> {
-        if let Some(server) = self.page_server.take()
-            && !server.wait_until_held()?
-        {
-            self.progress.warning("CRIU brought the memory before the container ran, though it could have come later");
+        let Some(server) = self.page_server.take() else { return Ok(()) };
+        match server.wait_until_held() {
+            Ok(true) => {}
+            Ok(false) => self
+                .progress
+                .warning("CRIU brought the memory before the container ran, though it could have come later"),
+            Err(error) => {
+                if let Some(container) = &self.container {
+                    let bundle = self.plan.prepared.storage.userdata_dir(container);
+                    // Without an interrupt, nothing ends it before its end.
+                    let _ = stray_container::kill(&container.id, &bundle, &mut Waiting::new(None, self.progress));
+                }
+                return Err(error.into());
+            }
         }
         Ok(())
     }
@@ -273,7 +288,13 @@ impl<'r> Run<'r> {
     /// Removes what this restore made.
     pub(super) fn undo(&mut self) {
         let Some(journal) = self.journal.take() else { return };
-        match self.remove(&journal) {
+        // It ends if CRIU has not come to it.
+        drop(self.page_server.take());
+        let removed = self.remove(&journal);
+        if let (Ok(_), Some(container)) = (&removed, &self.container) {
+            arrival::forget(|id| id == container.id);
+        }
+        match removed {
             Ok(Removed::All) => journal.end(),
             Ok(Removed::ButNetworks) => {}
             Err(error) => self.progress.warning(&format!(

@@ -25,8 +25,8 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 pub enum TrustError {
     /// It belongs to somebody else.
     #[error(
-        "{} belongs to user {uid}, neither to root nor to you: whoever wrote it could run anything as root here. If you \
-         trust it, restore it with --trust",
+        "{} belongs to user {uid}, neither to root nor to you: whoever wrote it could run anything as root here. If that \
+         is well, restore it with --trust",
         path.display()
     )]
     Owner {
@@ -37,8 +37,8 @@ pub enum TrustError {
     },
     /// Others may have written it, and may still.
     #[error(
-        "{} can be written by others (mode {:03o}): whoever did could run anything as root here. If nobody \
-         changed it, `chmod go-w` it, or restore it with --trust",
+        "{} can be written by others (mode {:03o}): whoever did could run anything as root here. If it is as you left \
+         it, `chmod go-w` it, or restore it with --trust",
         path.display(),
         mode & 0o777
     )]

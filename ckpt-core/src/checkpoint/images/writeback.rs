@@ -1,7 +1,7 @@
-//! Has the kernel bring CRIU's images to the disk while CRIU still writes them.
+//! CRIU's images on their way to the disk while CRIU still writes them.
 //!
 //! The kernel begins by itself only when a tenth of the memory is dirty, and a clone waits until all of the file is
-//! written. Begun early, most of the writing is done when the dump ends.
+//! written. Begun early, most of that is done when the dump is.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

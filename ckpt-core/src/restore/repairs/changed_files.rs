@@ -19,14 +19,14 @@ use crate::rootfs::{ExtractError, extract_tree, shift_ids};
 /// Relative to the root; the root itself as well.
 const CHANGED: [&str; 6] = ["", "etc", "etc/group", "etc/localtime", "etc/mtab", "etc/passwd"];
 
-/// What podman makes where there is nothing, those below first: symbolic links, and the directory for them. A file in
-/// the place of such a link is none of podman's, but the runtime's, which mounts something there.
+/// What podman makes where there is nothing, those below first: symbolic links, and the directory for them. A file in the
+/// place of such a link is none of podman's, but the runtime's, which mounts something there.
 const MADE: [&str; 3] = ["etc/localtime", "etc/mtab", "etc"];
 
 /// `OVERLAYFS_SUPER_MAGIC`, linux/magic.h.
 const OVERLAY: i64 = 0x794c_7630;
 
-/// The files as the archive has them.
+/// How the archive has them.
 #[derive(Debug)]
 pub(super) struct ChangedFiles {
     /// Where the container's root will be mounted.
@@ -49,7 +49,7 @@ impl ChangedFiles {
         }
     }
 
-    /// Translates the IDs of what was noted to the host's, and notes which of the files are missing.
+    /// Turns what was noted into what the host sees, and looks what is not there.
     pub(super) fn placed(&mut self, layers: &Layers, is_complete: bool) -> Result<(), ExtractError> {
         self.there.iter_mut().try_for_each(|entry| shift_ids(&mut entry.member, layers))?;
         let upperdir = Upperdir::open(layers)?;

@@ -1,4 +1,4 @@
-//! Puts the root of /dev/shm right: podman unpacks the files in it, but leaves its root as it has mounted it.
+//! The memory at /dev/shm: podman mounts it and unpacks the files in it, but leaves its root as it has mounted that.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

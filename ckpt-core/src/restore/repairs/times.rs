@@ -1,4 +1,4 @@
-//! Sets the times of a tree's directories and sockets again.
+//! Times of the directories of a tree, and of its sockets, set again.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::error::RepairError;
 use crate::rootfs::Socket;
 
-/// By path. The unpacker has limited how many directories there are (`UnpackOptions::pending_bytes`).
+/// By path. As many directories as the unpacker before has put up with (`UnpackOptions::pending_bytes`).
 #[derive(Debug)]
 pub(in crate::restore) struct Times {
     root: PathBuf,
