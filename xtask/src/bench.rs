@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast `ckpt` is, compared with others and with the least that its work costs.
+//! `cargo xtask bench`: how fast `ckpt` is, beside others and beside the least that its work costs.
 
 mod cells;
 mod container;

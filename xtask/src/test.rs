@@ -3,7 +3,7 @@
 //! ```text
 //! cargo test --workspace          what runs anywhere, doc tests included
 //! every fuzz target               some thousand inputs, see `fuzz`
-//! every program --ignored --list  what needs the lab, see `plan`
+//! every program --ignored --list  what needs the lab, see `plan`; without --long, not what takes long
 //! one lab for each file system    runs those, new file systems each time
 //! ```
 //!
@@ -34,15 +34,21 @@ const LIMIT_SECONDS: &str = "1800";
 pub(crate) struct TestOptions {
     /// Run only tests whose name contains this
     filter: Option<String>,
+    /// Run also those tests that take minutes each, whose names begin with `long_`
+    #[arg(long)]
+    long: bool,
 }
 
 pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     let filter = options.filter.as_deref();
     let workspace = Workspace::locate()?;
     let programs = programs::build(&workspace)?;
-    let plan = Plan::new(programs::ignored_tests(&programs, filter)?);
+    let tests = programs::ignored_tests(&programs, filter)?;
+    let (long, short): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| test.is_long() && !options.long);
+    let (left_out, plan) = (Plan::new(long), Plan::new(short));
     let mut tally = Tally::default();
-    unprivileged(&workspace, filter, &plan, &mut tally)?;
+    unprivileged(&workspace, filter, plan.len() + left_out.len(), &mut tally)?;
+    tally.skip(left_out.names(), "takes long: run `cargo xtask test --long`");
     fuzz_shortly(&workspace, filter, &mut tally);
     if lab::is_root() {
         privileged(&workspace, &plan, filter, &mut tally);
@@ -53,12 +59,12 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     Ok(tally.report())
 }
 
-fn unprivileged(workspace: &Workspace, filter: Option<&str>, plan: &Plan, tally: &mut Tally) -> Result<()> {
+fn unprivileged(workspace: &Workspace, filter: Option<&str>, ignored: usize, tally: &mut Tally) -> Result<()> {
     let mut command = cargo::command();
     command.args(["test", "--workspace", "--no-fail-fast"]).args(filter).current_dir(&workspace.root);
     let (counts, status) = tally::count(&mut command)?;
     let failed_without_test = !status.success() && !counts.has_failures();
-    tally.add(counts, plan.len());
+    tally.add(counts, ignored);
     if failed_without_test {
         tally.fail(format!("cargo test: {status}"));
     }

@@ -18,7 +18,7 @@ pub(super) struct Cost {
 pub(super) struct Outcome {
     /// Making the archive.
     pub(super) save: Cost,
-    /// Making what was saved again, next to the original.
+    /// Making what was saved again, beside the original.
     pub(super) copy: Cost,
     /// The container's counter at the checkpoint and after the restore.
     pub(super) counter: Option<(u64, u64)>,

@@ -18,7 +18,7 @@ const BIG_FILES: u64 = 5;
 const BIG_FILE_BYTES: u64 = 50_000_000;
 const SMALL_FILES: usize = 500;
 
-/// All in a folder of its own next to the build, which is removed at the end.
+/// All in a folder of its own beside the build, which is removed at the end.
 pub(super) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let folder = tempfile::Builder::new()
         .prefix("demo-")

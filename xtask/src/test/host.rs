@@ -84,8 +84,7 @@ impl Traces {
     }
 }
 
-/// Whether a group is named after another process that lives: a lab with a cache folder of its own, at work at the same
-/// time.
+/// Whether a group is named after another process that lives: a lab with a cache folder of its own, at work beside us.
 fn is_of_another_lab(group: &str) -> bool {
     let digits = group.rsplit_once("ckpt-lab-").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
     digits.parse::<u32>().is_ok_and(|pid| pid != std::process::id() && Path::new(&format!("/proc/{pid}")).exists())

@@ -19,6 +19,18 @@ pub(super) struct IgnoredTest {
     pub(super) name: String,
 }
 
+impl IgnoredTest {
+    /// Whether it takes minutes alone, by its name.
+    pub(super) fn is_long(&self) -> bool {
+        self.name().starts_with("long_")
+    }
+
+    /// Without its modules.
+    fn name(&self) -> &str {
+        self.name.rsplit("::").next().unwrap_or(&self.name)
+    }
+}
+
 /// Some tests of one program.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Run {
@@ -103,8 +115,7 @@ fn file_systems(test: &IgnoredTest) -> &'static [FileSystem] {
     if !(test.integration && test.target.starts_with("lab")) {
         return &[FileSystem::Btrfs];
     }
-    let name = test.name.rsplit("::").next().unwrap_or(&test.name);
-    match name.split('_').next() {
+    match test.name().trim_start_matches("long_").split('_').next() {
         Some("btrfs") => &[FileSystem::Btrfs],
         Some("xfs") => &[FileSystem::Xfs],
         Some("ext4") => &[FileSystem::Ext4],
@@ -129,10 +140,11 @@ mod tests {
     #[test]
     fn a_name_chooses_its_file_systems() {
         use FileSystem::{Btrfs, Ext4, Xfs};
-        let cases: [(IgnoredTest, &[FileSystem]); 7] = [
+        let cases: [(IgnoredTest, &[FileSystem]); 8] = [
             (test("lab_smoke", true, "restore"), &[Btrfs, Xfs]),
             (test("lab_smoke", true, "module::xfs_only"), &[Xfs]),
             (test("lab", true, "btrfs_only"), &[Btrfs]),
+            (test("lab", true, "long_btrfs_only"), &[Btrfs]),
             (test("lab", true, "ext4_copies"), &[Ext4]),
             (test("lab", false, "ext4_copies"), &[Btrfs]),
             (test("clone", true, "privileged_xfs_clone"), &[Btrfs]),

@@ -98,7 +98,7 @@ fn without_freezing(results: &SeedResults) -> String {
     )
 }
 
-/// What the files alone cost, compared with the least that they can cost.
+/// What the files alone cost, beside what they cost at least.
 fn limits(results: &SeedResults, files: u32) -> String {
     let parts = [
         (

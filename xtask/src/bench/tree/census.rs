@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::grow::Plot;
 use super::plan::Tree;
 
-/// Files whose data and attributes are compared, in addition to what is counted of all of them.
+/// Files whose data and attributes are compared, beside what is counted of all of them.
 const SAMPLES: usize = 1000;
 const SAMPLE_BYTES: u64 = 4096;
 

@@ -16,7 +16,7 @@ use crate::lab::FileSystem;
 const TOP_FOLDERS: u32 = 31;
 const FOLDERS: u32 = 997;
 
-/// Every so often a file has a symbolic link and a hard link next to it.
+/// Every so often a file has a symbolic link and a hard link beside it.
 const LINK_EVERY: u32 = 1000;
 
 /// Size of the sparse file, and of each piece of data in it.
