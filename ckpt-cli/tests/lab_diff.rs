@@ -4,12 +4,11 @@ mod lab;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use lab::*;
 use serde_json::Value;
-use tempfile::TempDir;
 
 const CHANGE: &str = "
     echo more >> /etc/group; rm /etc/passwd; chmod 700 /home; rm -r /srv/tree/folder1
@@ -21,9 +20,7 @@ const CHANGE: &str = "
 const LOG: &str = "/var/log/app.log";
 
 /// Letter and sizes of each path, which all are UTF-8.
-type Differences = BTreeMap<String, (String, Value, Value)>;
-
-fn differences(arguments: &[&str]) -> Differences {
+fn differences(arguments: &[&str]) -> BTreeMap<String, (String, Value, Value)> {
     let mut command = vec!["diff", "--format", "json"];
     command.extend(arguments);
     let list: Vec<Value> = serde_json::from_str(&ckpt(&command)).unwrap();
@@ -38,7 +35,7 @@ fn differences(arguments: &[&str]) -> Differences {
     map
 }
 
-fn letter(differences: &Differences, path: &str) -> String {
+fn letter(differences: &BTreeMap<String, (String, Value, Value)>, path: &str) -> String {
     differences.get(path).map(|(letter, ..)| letter.clone()).unwrap_or_default()
 }
 
@@ -124,104 +121,59 @@ fn paths_and_processes_mean_their_layers() {
     assert!(ckpt_fails(&["layers", "/srv"]).contains("nothing is mounted on /srv"));
 }
 
-/// Those below the folder `part`, as they are seen where only that is mounted.
-fn below(whole: &Differences, part: &str) -> Differences {
-    let below = |path: &String| path.strip_prefix(part).filter(|rest| rest.starts_with('/')).map(str::to_owned);
-    whole.iter().filter_map(|(path, line)| Some((below(path)?, line.clone()))).collect()
-}
-
-fn layers_at(path: &Path) -> Value {
-    serde_json::from_str(&ckpt(&["layers", text(path), "--format", "json"])).unwrap()
-}
-
-/// A bind mount, unmounted with this value.
-struct Bind(PathBuf);
-
-impl Bind {
-    fn new(from: &str, to: &Path) -> Self {
-        succeed("mount", &["--bind", from, text(to)]);
-        Bind(to.to_owned())
-    }
-}
-
-impl Drop for Bind {
-    fn drop(&mut self) {
-        run("umount", &[text(&self.0)]);
-    }
-}
-
-/// A changed container, and two folders of the host: `srv` shows its /srv, and `nested` shows `srv/tree`.
-struct Bound {
-    // Unmounted before the folders are removed, the nested one first.
-    _mounts: [Bind; 2],
-    srv: PathBuf,
-    nested: PathBuf,
-    merged: String,
-    container: Container,
-    _folder: TempDir,
-}
-
-impl Bound {
-    fn new() -> Self {
-        let container = Container::run("bound", &[], COUNT);
-        container.exec(CHANGE);
-        container.exec("mkdir -p /srv/etc; echo a name like podmans own > /srv/etc/hosts");
-        let merged = container.inspect("{{.GraphDriver.Data.MergedDir}}");
-        let folder = folder();
-        let [srv, nested] = ["srv", "nested"].map(|name| folder.path().join(name));
-        fs::create_dir(&srv).unwrap();
-        fs::create_dir(&nested).unwrap();
-        let of_srv = Bind::new(&format!("{merged}/srv"), &srv);
-        let of_tree = Bind::new(text(&srv.join("tree")), &nested);
-        Bound { _mounts: [of_tree, of_srv], srv, nested, merged, container, _folder: folder }
-    }
-}
-
-/// In the host's tree and in the container's, and of another bind mount.
+/// A bind mount shows a part of an overlay: in the host's tree and in the container's, of a file, and of another bind mount.
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn bind_mounts_mean_the_part_that_they_show() {
-    let bound = Bound::new();
-    let (srv, nested, whole) = (text(&bound.srv), text(&bound.nested), differences(&["bound"]));
-    assert_eq!(letter(&below(&whole, "/srv"), "/etc/hosts"), "A");
-    assert_eq!(differences(&[srv]), below(&whole, "/srv"));
-    assert_eq!(letter(&below(&whole, "/srv/tree"), "/folder1"), "D");
-    assert_eq!(differences(&[nested]), below(&whole, "/srv/tree"));
-    assert_eq!(differences(&[srv, srv]), BTreeMap::new());
-    assert!(ckpt_fails(&["diff", srv, "bound"]).contains("different parts"));
-
-    let pid = bound.container.inspect("{{.State.Pid}}");
-    succeed("nsenter", &["--target", &pid, "--mount", "/bin/busybox", "mount", "--bind", "/srv/tree", "/home"]);
-    assert_eq!(differences(&["--pid", &pid, "/home"]), below(&whole, "/srv/tree"));
-}
-
-#[test]
-#[ignore = "needs podman and CRIU: cargo xtask test"]
-fn layers_of_a_bind_mount_are_those_of_its_part() {
-    let bound = Bound::new();
-    let upper = bound.container.inspect("{{.GraphDriver.Data.UpperDir}}");
-    let layers = layers_at(&bound.nested);
-    assert_eq!(layers["part"], "srv/tree");
-    assert_eq!(layers["upperdir"], format!("{upper}/srv/tree"));
-    assert_eq!(layers["lowerdirs"].as_array().unwrap().len(), 1);
-    // Made anew, so that nothing of the image shows.
-    let _made_anew = Bind::new(&format!("{}/srv/tree/folder2", bound.merged), &bound.nested);
-    assert_eq!(layers_at(&bound.nested)["lowerdirs"], Value::Array(Vec::new()));
-    assert_eq!(differences(&[text(&bound.nested)]), below(&differences(&["bound"]), "/srv/tree/folder2"));
-}
-
-/// A file is an archive, unless its mount is asked for.
-#[test]
-#[ignore = "needs podman and CRIU: cargo xtask test"]
-fn a_bind_mount_of_a_file_has_a_diff_if_its_mount_is_asked_for() {
     let container = Container::run("bound", &[], COUNT);
     container.exec(CHANGE);
-    let (folder, own) = (folder(), std::process::id().to_string());
-    let file = folder.path().join("file");
+    container.exec("mkdir -p /srv/etc; echo a name like podmans own > /srv/etc/hosts");
+    let merged = container.inspect("{{.GraphDriver.Data.MergedDir}}");
+    let folder = folder();
+    let bind = |from: &str, to: &Path| succeed("mount", &["--bind", from, text(to)]);
+    let (srv, nested, file) = (folder.path().join("srv"), folder.path().join("nested"), folder.path().join("file"));
+    fs::create_dir(&srv).unwrap();
+    fs::create_dir(&nested).unwrap();
     fs::write(&file, "").unwrap();
-    let _mount = Bind::new(&format!("{}/etc/group", container.inspect("{{.GraphDriver.Data.MergedDir}}")), &file);
-    let list = ckpt(&["diff", "--format", "json", "--pid", &own, text(&file)]);
-    let of_file: Vec<Value> = serde_json::from_str(&list).unwrap();
+    bind(&format!("{merged}/srv"), &srv);
+    bind(text(&srv.join("tree")), &nested);
+    bind(&format!("{merged}/etc/group"), &file);
+
+    let whole = differences(&["bound"]);
+    let below = |part: &str| -> BTreeMap<_, _> {
+        let below = |path: &String| path.strip_prefix(part).filter(|rest| rest.starts_with('/')).map(str::to_owned);
+        whole.iter().filter_map(|(path, line)| Some((below(path)?, line.clone()))).collect()
+    };
+    assert_eq!(letter(&below("/srv"), "/etc/hosts"), "A");
+    assert_eq!(differences(&[text(&srv)]), below("/srv"));
+    assert_eq!(letter(&below("/srv/tree"), "/folder1"), "D");
+    assert_eq!(differences(&[text(&nested)]), below("/srv/tree"));
+    assert_eq!(differences(&[text(&srv), text(&srv)]), BTreeMap::new());
+    assert!(ckpt_fails(&["diff", text(&srv), "bound"]).contains("different parts"));
+
+    let pid = container.inspect("{{.State.Pid}}");
+    succeed("nsenter", &["--target", &pid, "--mount", "/bin/busybox", "mount", "--bind", "/srv/tree", "/home"]);
+    assert_eq!(differences(&["--pid", &pid, "/home"]), below("/srv/tree"));
+
+    let layers =
+        |path: &Path| -> Value { serde_json::from_str(&ckpt(&["layers", text(path), "--format", "json"])).unwrap() };
+    let upper = container.inspect("{{.GraphDriver.Data.UpperDir}}");
+    assert_eq!(layers(&nested)["part"], "srv/tree");
+    assert_eq!(layers(&nested)["upperdir"], format!("{upper}/srv/tree"));
+    assert_eq!(layers(&nested)["lowerdirs"].as_array().unwrap().len(), 1);
+    // Made anew, so that nothing of the image shows.
+    bind(&format!("{merged}/srv/tree/folder2"), &nested);
+    assert_eq!(layers(&nested)["lowerdirs"], Value::Array(Vec::new()));
+    assert_eq!(differences(&[text(&nested)]), below("/srv/tree/folder2"));
+    for mounted in [&nested, &nested, &srv] {
+        succeed("umount", &[text(mounted)]);
+    }
+
+    // A file is an archive, unless its mount is asked for.
+    let own = std::process::id().to_string();
+    let of_file: Vec<Value> =
+        serde_json::from_str(&ckpt(&["diff", "--format", "json", "--pid", &own, text(&file)])).unwrap_or_default();
+    succeed("umount", &[text(&file)]);
     assert_eq!((of_file.len(), &of_file[0]["path"], &of_file[0]["change"]), (1, &"/".into(), &"C".into()));
 }
 

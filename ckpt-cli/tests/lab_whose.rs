@@ -6,7 +6,7 @@ mod lab;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use lab::*;
@@ -115,63 +115,6 @@ fn criu_by_hand(arguments: &[&str]) -> Child {
     criu.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// A page server of CRIU in the folder `images`, which has forked itself into the background as what a dead CRIU leaves is a
-/// fork. Gives its process number.
-fn page_server_by_hand(folder: &Path, images: &str) -> String {
-    let pid = folder.join("pid");
-    fs::create_dir(images).unwrap();
-    let mut server =
-        criu_by_hand(&["page-server", "--daemon", "--pidfile", text(&pid), "--port", "12999", "-D", images]);
-    assert!(server.wait().unwrap().success());
-    fs::read_to_string(&pid).unwrap().trim().to_owned()
-}
-
-/// A dump of a `sleep`, which waits at its post-dump script.
-struct DumpByHand {
-    criu: Child,
-    dumped: Child,
-    go: PathBuf,
-}
-
-impl DumpByHand {
-    fn waiting(folder: &Path) -> Self {
-        let [images, script, reached, go] = ["images", "script", "reached", "go"].map(|name| folder.join(name));
-        fs::create_dir(&images).unwrap();
-        let wait = format!("touch {}; until [ -e {} ]; do sleep 0.01; done", text(&reached), text(&go));
-        fs::write(&script, format!("#!/bin/sh\n[ $CRTOOLS_SCRIPT_ACTION != post-dump ] || {{ {wait}; }}\n")).unwrap();
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-        let mut dumped = Command::new("setsid");
-        dumped.args(["sleep", "1000"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let dumped = dumped.spawn().unwrap();
-        let target = dumped.id().to_string();
-        let where_to = ["-t", &target, "-D", text(&images), "-o", "dump.log"];
-        let mut criu = criu_by_hand(&[&["dump"], &where_to[..], &["-v4", "--action-script", text(&script)]].concat());
-        wait_for("the dump by hand", || {
-            let log = || fs::read_to_string(images.join("dump.log"));
-            assert!(criu.try_wait().unwrap().is_none(), "{:?}", log());
-            reached.exists().then_some(())
-        });
-        DumpByHand { criu, dumped, go }
-    }
-
-    fn finish(mut self) {
-        fs::write(&self.go, "").unwrap();
-        assert!(self.criu.wait().unwrap().success());
-        self.dumped.wait().unwrap();
-    }
-}
-
-/// Kills a checkpoint of the container `name` when podman is at work on it.
-fn kill_a_checkpoint(name: &str, archive: &Path) {
-    let mut ckpt = Command::new(env!("CARGO_BIN_EXE_ckpt"))
-        .args(["checkpoint", name, "-e", text(archive)])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for("podman", || run("pgrep", &["-f", "podman container checkpoint"]).status.success().then_some(()));
-    kill(&mut ckpt, &[]);
-}
-
 /// A page server in the container's own bundle, and a dump of another process, while a killed checkpoint of the container
 /// is put right.
 #[test]
@@ -180,14 +123,44 @@ fn btrfs_an_administrators_criu_is_left_alone() {
     let folder = folder();
     let container = Container::run("served", &[], COUNT);
     let bundle = container.inspect("{{.OCIConfigPath}}").replace("config.json", "byhand");
-    let server = page_server_by_hand(folder.path(), &bundle);
-    let dump = DumpByHand::waiting(folder.path());
+    let [pid, images, script, reached, go] =
+        ["pid", "images", "script", "reached", "go"].map(|name| folder.path().join(name).display().to_string());
+    fs::create_dir(&bundle).unwrap();
+    // It forks itself into the background, as what a dead CRIU leaves is a fork.
+    let mut server = criu_by_hand(&["page-server", "--daemon", "--pidfile", &pid, "--port", "12999", "-D", &bundle]);
+    assert!(server.wait().unwrap().success());
+    let server = fs::read_to_string(&pid).unwrap().trim().to_owned();
 
-    kill_a_checkpoint("served", &folder.path().join("x.tar"));
+    fs::create_dir(&images).unwrap();
+    let wait = format!("touch {reached}; until [ -e {go} ]; do sleep 0.01; done");
+    fs::write(&script, format!("#!/bin/sh\n[ $CRTOOLS_SCRIPT_ACTION != post-dump ] || {{ {wait}; }}\n")).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut dumped = Command::new("setsid");
+    dumped.args(["sleep", "1000"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut dumped = dumped.spawn().unwrap();
+    let target = dumped.id().to_string();
+    let mut dump =
+        criu_by_hand(&["dump", "-t", &target, "-D", &images, "-o", "dump.log", "-v4", "--action-script", &script]);
+    wait_for("the dump by hand", || {
+        let log = || fs::read_to_string(format!("{images}/dump.log"));
+        assert!(dump.try_wait().unwrap().is_none(), "{:?}", log());
+        Path::new(&reached).exists().then_some(())
+    });
+
+    let archive = folder.path().join("x.tar");
+    let mut ckpt = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(["checkpoint", "served", "-e", text(&archive)])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("podman", || run("pgrep", &["-f", "podman container checkpoint"]).status.success().then_some(()));
+    kill(&mut ckpt, &[]);
     ckpt_fails(&["restore", "-i", "/nonexistent"]);
     assert!(run("kill", &["-0", &server]).status.success());
     succeed("kill", &["-KILL", &server]);
-    dump.finish();
+    fs::write(&go, "").unwrap();
+    assert!(dump.wait().unwrap().success());
+    dumped.wait().unwrap();
     if !container.goes_on() {
         podman(&["container", "restore", "served"]);
     }

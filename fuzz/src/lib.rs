@@ -6,7 +6,6 @@
 //! | `pax` | a pax header's body | records lie one behind the other, written again they read the same |
 //! | `unpack` | an archive | nothing outside the target folder changes |
 //! | `round_trip` | members | written, they read the same, data aligned |
-//! | `page_maps` | CRIU's images of processes | read or refused; memory and pages stay in bounds |
 //!
 //! `cargo xtask fuzz` builds and runs them on any toolchain; `cargo fuzz run TARGET` does where it is installed.
 

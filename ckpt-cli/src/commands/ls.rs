@@ -120,22 +120,17 @@ fn time(time: Timestamp) -> String {
     }
 }
 
-/// The word for a kind, and what else JSON tells of it.
-fn kind_in_json(kind: &Kind) -> (&'static str, Option<(&'static str, Value)>) {
-    match kind {
-        Kind::Regular { .. } => ("file", None),
-        Kind::HardLink { target } => ("link", Some(("target", json_bytes(target)))),
-        Kind::Symlink { target } => ("symlink", Some(("target", json_bytes(target)))),
-        Kind::CharDevice { major, minor } => ("char", Some(("device", json!([major, minor])))),
-        Kind::BlockDevice { major, minor } => ("block", Some(("device", json!([major, minor])))),
-        Kind::Directory => ("directory", None),
-        Kind::Fifo => ("fifo", None),
-    }
-}
-
 fn as_json(entry: &Entry) -> Value {
     let member = &entry.member;
-    let (kind, detail) = kind_in_json(&member.kind);
+    let (kind, detail) = match &member.kind {
+        Kind::Regular { .. } => ("file", Value::Null),
+        Kind::HardLink { target } => ("link", json_bytes(target)),
+        Kind::Symlink { target } => ("symlink", json_bytes(target)),
+        Kind::CharDevice { major, minor } => ("char", json!([major, minor])),
+        Kind::BlockDevice { major, minor } => ("block", json!([major, minor])),
+        Kind::Directory => ("directory", Value::Null),
+        Kind::Fifo => ("fifo", Value::Null),
+    };
     let mut line = json!({
         "path": json_bytes(&member.path),
         "type": kind,
@@ -149,8 +144,10 @@ fn as_json(entry: &Entry) -> Value {
         "stored": entry.stored_len,
     });
     let mut add = |key: &str, value: Value| drop(line.as_object_mut().expect("an object").insert(key.into(), value));
-    if let Some((key, value)) = detail {
-        add(key, value);
+    match kind {
+        "link" | "symlink" => add("target", detail),
+        "char" | "block" => add("device", detail),
+        _ => {}
     }
     for (key, name) in [("user", &member.uname), ("group", &member.gname)] {
         if !name.is_empty() {

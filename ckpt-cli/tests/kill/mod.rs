@@ -1,4 +1,6 @@
-//! Strikes: who is killed, and in which phase.
+//! Strikes: who is killed, and in which phase. Each test file uses a part of this.
+
+#![allow(dead_code)]
 
 mod phase;
 

@@ -8,6 +8,7 @@ mod edited;
 mod held_criu;
 mod held_program;
 mod image;
+mod little_memory;
 mod mounted;
 mod programs;
 mod world;
@@ -32,6 +33,8 @@ pub(crate) use held_criu::{HeldCriu, wait_for_criu_to_end};
 pub(crate) use held_program::{Held, interrupt, kill, podmans_of_ckpt};
 #[allow(unused_imports)] // see above
 pub(crate) use image::{add_busybox, import_image};
+#[allow(unused_imports)] // see above
+pub(crate) use little_memory::LittleMemory;
 #[allow(unused_imports)] // see above
 pub(crate) use mounted::Mounted;
 #[allow(unused_imports)] // see above

@@ -22,7 +22,16 @@ impl World {
             |kind: &str, names: Vec<String>| things.extend(names.into_iter().map(|name| format!("{kind} {name}")));
         add("mount", mount_points());
         add("cgroup", cgroups(Path::new("/sys/fs/cgroup")));
-        for place in ["/run/netns", "/run/ckpt", "/run/ckpt/tmp", "/run/crun", "/run/runc", "/tmp", "/var/tmp"] {
+        for place in [
+            "/run/netns",
+            "/run/ckpt",
+            "/run/ckpt/tmp",
+            "/run/ckpt/memory",
+            "/run/crun",
+            "/run/runc",
+            "/tmp",
+            "/var/tmp",
+        ] {
             add("file", names_in(Path::new(place)));
         }
         add("file", names_in(folder));
@@ -78,13 +87,15 @@ fn cgroups(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Locks of names stay, as do the versions of programs, and the folder for podman's temporary files.
+/// Locks of names stay, as do the versions of programs, and the folders for podman's temporary files and for notes on
+/// memory that comes later.
 fn names_in(folder: &Path) -> Vec<String> {
     let is_netns = folder.ends_with("netns");
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let kept = names.filter(|name| {
-        !name.ends_with(".lock") && name != "versions.json" && name != "tmp" && !is_podmans_own(folder, name)
+        let stays = name.ends_with(".lock") || matches!(&name[..], "versions.json" | "tmp" | "memory");
+        !stays && !is_podmans_own(folder, name)
     });
     // A restored container has another network namespace than before: only their number tells.
     kept.enumerate()
@@ -117,7 +128,9 @@ fn processes() -> Vec<String> {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         match fs::read_to_string(entry.path().join("comm")).unwrap_or_default().trim() {
             "conmon" => conmons += 1,
-            name @ ("criu" | "podman" | "ckpt" | "runc" | "crun" | "ckpt-hook") => taking_part.push(name.to_owned()),
+            name @ ("criu" | "podman" | "ckpt" | "runc" | "crun" | "ckpt-hook" | "criu-pages") => {
+                taking_part.push(name.to_owned())
+            }
             _ => {}
         }
     }

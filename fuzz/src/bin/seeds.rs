@@ -26,27 +26,12 @@ fn main() {
         }
     }
     fs::write(made(&folder, "pax").join("records"), records().as_bytes()).unwrap();
-    fs::write(made(&folder, "page_maps").join("one-page"), page_map()).unwrap();
     // Members are taken from any bytes; long inputs give many of them.
     let folder = made(&folder, "round_trip");
     for factor in [3u32, 101, 40_503] {
         let bytes: Vec<u8> = (0..3000u32).map(|at| (at.wrapping_mul(at).wrapping_mul(factor) >> 7) as u8).collect();
         fs::write(folder.join(format!("any-{factor}")), bytes).unwrap();
     }
-}
-
-/// One process with a page that comes later, as `arbitrary` reads three strings of bytes: those behind each other, and at
-/// the end the lengths of the first two.
-fn page_map() -> Vec<u8> {
-    fn message(bytes: &[u8]) -> Vec<u8> {
-        [&(bytes.len() as u32).to_le_bytes()[..], bytes].concat()
-    }
-    // Fields as in CRIU's images/{pstree,pagemap,mm,vma}.proto: number and type, then the value.
-    let pstree = message(&[0x08, 1]);
-    let pagemap = [message(&[0x08, 1]), message(&[0x08, 0x80, 0x80, 0x04, 0x10, 2, 0x20, 6])].concat();
-    let vma = [0x08, 0x80, 0x80, 0x04, 0x10, 0x80, 0xc0, 0x04, 0x30, 0x22, 0x38, 0];
-    let mm = message(&[&[0x72, vma.len() as u8][..], &vma].concat());
-    [&pstree[..], &pagemap, &mm, &[pagemap.len() as u8, pstree.len() as u8]].concat()
 }
 
 fn made(folder: &Path, target: &str) -> PathBuf {
