@@ -64,7 +64,8 @@ impl<'w> Bench<'w> {
         // The first dump makes a sparse image file grow; no contender should pay for that.
         self.write()?;
         let mut rounds = Vec::new();
-        for number in 0..self.workload.rounds.max(self.workload.podman_rounds) {
+        let Workload { rounds: most, criu_rounds, podman_rounds, .. } = *self.workload;
+        for number in 0..most.max(criu_rounds).max(podman_rounds) {
             for contender in self.contenders(number) {
                 self.interrupt.check()?;
                 let round = self.round(contender).with_context(|| format!("round {number} of {contender:?}"))?;
@@ -81,6 +82,8 @@ impl<'w> Bench<'w> {
         contenders.rotate_left(number as usize % Contender::ALL.len());
         let rounds = |contender| match contender {
             Contender::CriusServer => self.workload.criu_rounds,
+            // It takes part in the floor.
+            Contender::Podman if self.mebibytes == FLOOR_MEBIBYTES => self.workload.rounds,
             Contender::Podman => self.workload.podman_rounds,
             _ => self.workload.rounds,
         };

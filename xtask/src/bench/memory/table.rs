@@ -18,7 +18,7 @@ pub(super) fn render(report: &MemoryReport) -> String {
         "Seconds of wall clock, median (range) of {} rounds, of podman with an archive {}, alternating. Everything was\n\
          written back before each command. Warm: all of it in the page cache, cold: nothing. Returns: the command has\n\
          ended. Answers: the process has given a byte of its memory. Complete: all of its memory is there. Memory: most of\n\
-         the command, and of those that bring pages later, together. Floor: podman without an archive, 1 MiB.",
+         the command, and of those that bring pages later, together. The floors have 1 MiB.",
         workload.rounds, workload.podman_rounds
     ));
     lines.push(targets(verdicts).to_string());
