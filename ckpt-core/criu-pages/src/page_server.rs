@@ -213,7 +213,8 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// A server that was started.
 ///
-/// Dropped before CRIU has come, the server ends; afterwards it goes on.
+/// Dropped before CRIU has come, the server ends; afterwards it goes on. For half a second at most, while this value is
+/// there, it brings no more than what threads wait for: keep it for as long as you are in a hurry yourself.
 #[derive(Debug)]
 pub struct Serving {
     /// Its end tells the server that nobody will start CRIU any more.

@@ -143,8 +143,11 @@ impl PageServer {
     ///
     /// # Errors
     /// [`PageServerError::NotHeld`]: the restored processes are dead then.
-    pub(crate) fn wait_until_held(mut self) -> Result<bool, PageServerError> {
-        self.let_go();
+    pub(crate) fn wait_until_held(&mut self) -> Result<bool, PageServerError> {
+        // A CRIU that has not come by now never will.
+        if self.status.read().map_err(failed("look at"))?.state == State::Listening {
+            self.let_go();
+        }
         let status = self.status.wait_until(|status| status.state >= State::Held).map_err(failed("look at"))?;
         match status.state {
             State::Held | State::Arriving | State::Complete => Ok(true),

@@ -48,7 +48,7 @@ pub(super) struct Run<'r> {
     journal: Option<Journal>,
     repairs: Repairs,
     late_pages: LatePages,
-    /// Brings the memory, if that comes later.
+    /// Brings the memory, if that comes later; in a hurry only when this is let go, as podman still works until then.
     page_server: Option<PageServer>,
     /// Those at which all was put right.
     moments: Vec<Moment>,
@@ -261,7 +261,7 @@ impl<'r> Run<'r> {
     /// CRIU heeds no verdict any more: where not all memory is held, the processes are killed before they run. The server
     /// does that, unless it was killed itself.
     fn wait_for_page_server(&mut self) -> Result<(), RunError> {
-        let Some(server) = self.page_server.take() else { return Ok(()) };
+        let Some(server) = &mut self.page_server else { return Ok(()) };
         match server.wait_until_held() {
             Ok(true) => {}
             Ok(false) => self
