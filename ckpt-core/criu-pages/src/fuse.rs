@@ -7,6 +7,10 @@
 //! from the lowest number up, which puts off the work that releases them, and does that work last in, first out
 //! (`close_files`, fs/file.c; `task_work_run`, kernel/task_work.c, since Linux 4.4). The pipe's end is thus released
 //! first: the kernel kills the processes before it gives up their memory.
+//!
+//! It does not kill the first process of a pid namespace, as a container's is: that one heeds a SIGKILL only if its sender
+//! is told as well (`sig_task_ignored`, kernel/signal.c), and a file's event has none. Nor does it kill children that were
+//! forked since the restore. Both read zeros if server and keeper are killed before either could replace the other.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
