@@ -19,7 +19,7 @@ pub(crate) struct CopiesArguments {
     /// Run this in each copy, by its sh, before the copy counts as ready; where it fails, the copy has failed. It finds CKPT_NAME and CKPT_NUMBER in its environment
     #[arg(long, value_name = "COMMAND", requires = "count")]
     exec: Option<String>,
-    /// How many copies are made at a time; one for each core by default
+    /// How many copies are made at a time; two for each core by default
     #[arg(short, long, value_name = "N", requires = "count")]
     jobs: Option<NonZeroUsize>,
     /// If one copy fails, remove the others as well

@@ -6,6 +6,9 @@ use std::thread;
 use super::template::Template;
 use crate::restore::planned_volumes::VolumeRule;
 
+/// podman waits as long as it works: 16 copies at four a time took 0.65 of the time that they take at two, on 2 cores.
+const JOBS_PER_CORE: usize = 2;
+
 /// How many copies, and what each of them is.
 #[derive(Clone, Debug)]
 pub struct CopiesOptions {
@@ -23,7 +26,7 @@ pub struct CopiesOptions {
     /// What the shell in each is to do before it is ready; where that fails, the copy has failed. It finds the copy's
     /// name in `CKPT_NAME` and its number in `CKPT_NUMBER`.
     pub exec: Option<String>,
-    /// How many are made at a time; as many as there are cores by default.
+    /// How many are made at a time; two for each core by default.
     pub jobs: Option<NonZeroUsize>,
     /// Whether those that are ready are removed again where one fails.
     pub all_or_none: bool,
@@ -46,7 +49,7 @@ impl CopiesOptions {
 
     /// How many are made at a time.
     pub(super) fn jobs(&self) -> usize {
-        let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.jobs.unwrap_or_else(cores).get().min(self.count.get() as usize)
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(self.count.get() as usize)
     }
 }
