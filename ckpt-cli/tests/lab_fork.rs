@@ -312,3 +312,68 @@ fn btrfs_a_kept_archive_is_whole_and_its_memory_comes_to_each_copy() {
     assert_eq!(sum(&original), before);
     assert!(File::open(Path::new(&archive)).is_ok());
 }
+
+fn connections_stay_with_the_original(runtime: &str) {
+    let server = Container::run("hears", &["--runtime", runtime], "sleep 1000 | nc -l -p 5000 > /srv/heard");
+    wait_for("the listener", || server.exec("netstat -ltn").contains(":5000 ").then_some(()));
+    let address = server.inspect("{{.NetworkSettings.IPAddress}}");
+    let count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done";
+    let script = format!("({count}) | nc {address} 5000; echo closed > /srv/closed; while :; do sleep 1; done");
+    let client = Container::run("says", &["--runtime", runtime], &script);
+    let heard = || server.exec("cat /srv/heard; true").lines().count();
+    wait_for("the connection", || (heard() > 3).then_some(()));
+    if !criu_knows_sockets() {
+        let said = ckpt_fails(&["fork", "says", "--count", "2"]);
+        assert!(said.contains("4.2 or newer") && said.contains("keeps running"), "{said}");
+        return assert!(client.is_running());
+    }
+    ckpt(&["fork", "says", "--count", "2"]);
+    let copies = copies_of("says", 2);
+    for copy in &copies {
+        wait_for("the end of nc", || (copy.exec("cat /srv/closed 2> /dev/null; true") == "closed").then_some(()));
+    }
+    let before = heard();
+    wait_for("more numbers", || (heard() > before + 5).then_some(()));
+    let numbers: Vec<u64> = server.exec("cat /srv/heard").lines().map(|line| line.parse().unwrap()).collect();
+    assert_consecutive(&numbers);
+    assert_eq!(client.exec("ls /srv/closed 2> /dev/null; true"), "");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_connections_stay_with_the_original_crun() {
+    connections_stay_with_the_original("crun");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn xfs_connections_stay_with_the_original_runc() {
+    connections_stay_with_the_original("runc");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_the_run_after_a_killed_fork_leaves_no_copy_half_made() {
+    let folder = folder();
+    let original = Container::run("killed", &["-v", "killed-data:/data"], COUNT);
+    let _volume = Volume::named("killed-data");
+    let archive = folder.path().join("x.tar");
+    ckpt(&["checkpoint", "killed", "-R", "-e", text(&archive)]);
+    for round in 0..5 {
+        let mut fork = start_ckpt(&["fork", "killed", "--count", "4"]);
+        // At another point of the work each time.
+        std::thread::sleep(std::time::Duration::from_millis(200 + 300 * round));
+        kill(&mut fork, &[]);
+        ckpt(&["restore", "-i", text(&archive), "--count", "1", "--name", "next"]);
+        let there: Vec<_> =
+            copies_of("killed", 4).into_iter().filter(exists).chain([Container::named("next")]).collect();
+        let mut volumes = vec!["killed-data".to_owned()];
+        volumes.extend(there.iter().map(|copy| format!("killed-data-{}", copy.name)));
+        volumes.sort();
+        assert_eq!(podman(&["volume", "ls", "--format", "{{.Name}}"]).lines().collect::<Vec<_>>(), volumes);
+        assert!(there.iter().all(Container::goes_on) && original.goes_on());
+        there.iter().for_each(Container::remove);
+        let made: Vec<_> = volumes.iter().map(String::as_str).filter(|name| *name != "killed-data").collect();
+        podman(&[&["volume", "rm"], &made[..]].concat());
+    }
+}

@@ -11,6 +11,7 @@ mod image;
 mod little_memory;
 mod mounted;
 mod programs;
+mod sockets;
 mod world;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub(crate) use little_memory::LittleMemory;
 pub(crate) use mounted::Mounted;
 #[allow(unused_imports)] // see above
 pub(crate) use programs::{broken_criu, folder_of, installed, make_script, path_with};
+#[allow(unused_imports)] // see above
+pub(crate) use sockets::criu_knows_sockets;
 #[allow(unused_imports)] // see above
 pub(crate) use world::{World, frozen_tasks};
 
