@@ -51,19 +51,21 @@ pub(crate) enum Moment {
     PostDump,
     /// All is mounted, and CRIU has not begun.
     PreRestore,
-    /// All tasks are there again, none has run, and CRIU has removed its own files. It does not heed the verdict any
-    /// more.
+    /// All tasks are there again, and none has run.
+    PostRestore,
+    /// The same, and CRIU has removed its own files. It does not heed the verdict any more.
     PreResume,
 }
 
 impl Moment {
-    const ALL: [Moment; 3] = [Moment::PostDump, Moment::PreRestore, Moment::PreResume];
+    const ALL: [Moment; 4] = [Moment::PostDump, Moment::PreRestore, Moment::PostRestore, Moment::PreResume];
 
     /// CRIU's name for it.
     fn action(self) -> &'static str {
         match self {
             Moment::PostDump => "post-dump",
             Moment::PreRestore => "pre-restore",
+            Moment::PostRestore => "post-restore",
             Moment::PreResume => "pre-resume",
         }
     }

@@ -148,11 +148,22 @@ impl PageServer {
         if self.status.read().map_err(failed("look at"))?.state == State::Listening {
             self.let_go();
         }
-        let status = self.status.wait_until(|status| status.state >= State::Held).map_err(failed("look at"))?;
+        self.status.wait_until(|status| status.state >= State::Held).map_err(failed("look at"))?;
+        self.check()
+    }
+
+    /// Gives whether CRIU has come, or may still come.
+    ///
+    /// # Errors
+    /// As [`PageServer::wait_until_held`].
+    pub(crate) fn check(&self) -> Result<bool, PageServerError> {
+        let status = self.status.read().map_err(failed("look at"))?;
         match status.state {
-            State::Held | State::Arriving | State::Complete => Ok(true),
             State::Abandoned => Ok(false),
-            _ => Err(PageServerError::NotHeld { reason: status.reason.unwrap_or_default() }),
+            State::Failing | State::Failed | State::Lost => {
+                Err(PageServerError::NotHeld { reason: status.reason.unwrap_or_default() })
+            }
+            _ => Ok(true),
         }
     }
 

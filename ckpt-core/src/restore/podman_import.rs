@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process;
+use std::time::{Duration, Instant};
 
 use layerfs::{Container, ContainersStorage};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -34,6 +35,9 @@ const IMPORT: &str = "import";
 /// How often the FIFO is tried while podman is on its way to it: there is no event for "somebody waits to read".
 const RETRY: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000 };
 
+/// How long nothing happens before that is told.
+const SOME_TIME: Duration = Duration::from_millis(100);
+
 /// How long podman may take to notice a broken archive and to clean up.
 const GRACE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
@@ -43,6 +47,8 @@ pub(crate) enum Event {
     Reads(Reader),
     /// CRIU waits.
     Moment(HookCall),
+    /// Nothing, for some time.
+    Nothing,
     /// podman ended.
     Ended,
 }
@@ -91,6 +97,7 @@ impl<'r> PodmanImport<'r> {
     /// runtime with a container that podman does not know.
     pub(crate) fn next_event(&mut self, container: Option<&Container>, journal: &Journal) -> Result<Event, RunError> {
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let begun = Instant::now();
         loop {
             journal.alive();
             if let Some(container) = container {
@@ -113,6 +120,9 @@ impl<'r> PodmanImport<'r> {
             }
             if ended {
                 return Ok(Event::Ended);
+            }
+            if begun.elapsed() >= SOME_TIME {
+                return Ok(Event::Nothing);
             }
         }
     }

@@ -18,7 +18,7 @@ use super::volumes::Volumes;
 use super::{FilesError, RestoreOptions, RunError, files, mount_points};
 use crate::criu::arrival;
 use crate::criu::hook::{HookCall, Moment};
-use crate::criu::page_server::{PageServer, Version};
+use crate::criu::page_server::{PageServer, PageServerError, Version};
 use crate::engine::diagnosis;
 use crate::engine::words::why_it_failed;
 use crate::host::child::Said;
@@ -153,6 +153,7 @@ impl<'r> Run<'r> {
                     }
                 },
                 Event::Moment(call) => self.put_right(call)?,
+                Event::Nothing => self.check_page_server()?,
                 Event::Ended => return Ok(()),
             }
         }
@@ -168,8 +169,9 @@ impl<'r> Run<'r> {
                 if let Err(error) = self.repairs.after_tasks() {
                     self.progress.warning(&format!("some directories may have the time of the restore: {error}"));
                 }
-                self.wait_for_page_server()
+                self.check_page_server()
             }),
+            Moment::PostRestore => self.wait_for_page_server(),
             Moment::PostDump => Ok(()),
         };
         drop(if put_right.is_ok() { call.carry_on() } else { call.abort() });
@@ -258,25 +260,32 @@ impl<'r> Run<'r> {
         Ok(PageServer::start(&self.plan.prepared.archive, version, &bundle, &status)?)
     }
 
-    /// CRIU heeds no verdict any more: where not all memory is held, the processes are killed before they run. The server
-    /// does that, unless it was killed itself.
+    /// Before any task runs, and while CRIU still heeds a verdict: all memory that it restored is in the server's hands.
     fn wait_for_page_server(&mut self) -> Result<(), RunError> {
-        let Some(server) = &mut self.page_server else { return Ok(()) };
-        match server.wait_until_held() {
-            Ok(true) => {}
-            Ok(false) => self
-                .progress
-                .warning("CRIU brought the memory before the container ran, though it could have come later"),
-            Err(error) => {
-                if let Some(container) = &self.container {
-                    let bundle = self.plan.prepared.storage.userdata_dir(container);
-                    // Without an interrupt, nothing ends it before its end.
-                    let _ = stray_container::kill(&container.id, &bundle, &mut Waiting::new(None, self.progress));
-                }
-                return Err(error.into());
-            }
+        let held = self.page_server.as_mut().map_or(Ok(true), PageServer::wait_until_held);
+        if !self.unless_lost(held)? {
+            drop(self.page_server.take());
+            self.progress.warning("CRIU brought the memory before the container ran, though it could have come later");
         }
         Ok(())
+    }
+
+    /// A CRIU whose tasks were killed for want of their memory may wait for them for ever.
+    fn check_page_server(&mut self) -> Result<(), RunError> {
+        let comes = self.page_server.as_ref().map_or(Ok(true), PageServer::check);
+        self.unless_lost(comes).map(drop)
+    }
+
+    /// Kills what CRIU restored, and CRIU, if the memory is lost. The server does that, unless it was killed itself.
+    fn unless_lost(&mut self, held: Result<bool, PageServerError>) -> Result<bool, RunError> {
+        if held.is_err()
+            && let Some(container) = &self.container
+        {
+            let bundle = self.plan.prepared.storage.userdata_dir(container);
+            // Without an interrupt, nothing ends it before its end.
+            let _ = stray_container::kill(&container.id, &bundle, &mut Waiting::new(None, self.progress));
+        }
+        Ok(held?)
     }
 
     fn podman_failed(&self, said: &Said) -> RunError {
