@@ -370,7 +370,10 @@ fn btrfs_the_run_after_a_killed_fork_leaves_no_copy_half_made() {
         let mut volumes = vec!["killed-data".to_owned()];
         volumes.extend(there.iter().map(|copy| format!("killed-data-{}", copy.name)));
         volumes.sort();
-        assert_eq!(podman(&["volume", "ls", "--format", "{{.Name}}"]).lines().collect::<Vec<_>>(), volumes);
+        let listed = podman(&["volume", "ls", "--format", "{{.Name}}"]);
+        let mut listed: Vec<_> = listed.lines().collect();
+        listed.sort_unstable();
+        assert_eq!(listed, volumes);
         assert!(there.iter().all(Container::goes_on) && original.goes_on());
         there.iter().for_each(Container::remove);
         let made: Vec<_> = volumes.iter().map(String::as_str).filter(|name| *name != "killed-data").collect();

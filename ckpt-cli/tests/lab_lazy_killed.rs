@@ -17,11 +17,16 @@ use rustix::process::{Pid, Signal, kill_process};
 /// After the servers have begun, a container runs after some 200 ms and has all memory 100 ms later.
 const LONGEST: u64 = 350_000;
 
-/// Who is killed, one after the other. Of server and keeper, one makes the other anew.
-const STRIKES: [&[Victim]; 5] = [
+/// Who is killed, one after the other or at once. Of server and keeper one makes the other anew, and where both are
+/// dead, the one in reserve makes them.
+const STRIKES: [&[Victim]; 9] = [
     &[Victim::Server],
     &[Victim::Keeper],
     &[Victim::Ckpt],
+    &[Victim::Server, Victim::Keeper],
+    &[Victim::Keeper, Victim::Server],
+    &[Victim::Ckpt, Victim::Server, Victim::Keeper],
+    &[Victim::Server, Victim::Ckpt, Victim::Keeper],
     &[Victim::Ckpt, Victim::Server],
     &[Victim::Keeper, Victim::Ckpt],
 ];

@@ -128,7 +128,7 @@ fn processes() -> Vec<String> {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         match fs::read_to_string(entry.path().join("comm")).unwrap_or_default().trim() {
             "conmon" => conmons += 1,
-            name @ ("criu" | "podman" | "ckpt" | "runc" | "crun" | "ckpt-hook" | "criu-pages") => {
+            name @ ("criu" | "podman" | "ckpt" | "runc" | "crun" | "ckpt-hook" | "criu-pages" | "uffd-reserve") => {
                 taking_part.push(name.to_owned())
             }
             _ => {}

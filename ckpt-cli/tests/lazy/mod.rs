@@ -157,7 +157,7 @@ pub(crate) fn server_of(id: &str, who: &str) -> Option<Pid> {
 
 fn is_server(pid: Pid) -> bool {
     let comm = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).unwrap_or_default();
-    comm.trim() == "criu-pages"
+    matches!(comm.trim(), "criu-pages" | "uffd-reserve")
 }
 
 /// Waits until no server is left, and fails if one leaves anything but a note on memory that was `lost`.

@@ -1,8 +1,8 @@
 //! Kills the processes when the last descriptor of their memory is closed and nobody has said that it may be.
 //!
 //! The kernel closes all descriptors of a process that is killed, and gives processes zeros for pages that are missing
-//! then. Server and keeper share one table of descriptors, so that this happens only when both are dead, and happens
-//! once. A pipe is in that table: its writing end has the highest number of all, and each process to be killed owns a
+//! then. The server's three processes share one table of descriptors, so that this happens only when all are dead, and
+//! happens once. A pipe is in that table: its writing end has the highest number of all, and each process to be killed owns a
 //! reading end with O_ASYNC and SIGKILL as the signal (F_SETOWN, F_SETSIG, fcntl(2)). A process that ends closes files
 //! from the lowest number up, which puts off the work that releases them, and does that work last in, first out
 //! (`close_files`, fs/file.c; `task_work_run`, kernel/task_work.c, since Linux 4.4). The pipe's end is thus released
@@ -10,7 +10,7 @@
 //!
 //! It does not kill the first process of a pid namespace, as a container's is: that one heeds a SIGKILL only if its sender
 //! is told as well (`sig_task_ignored`, kernel/signal.c), and a file's event has none. Nor does it kill children that were
-//! forked since the restore. Both read zeros if server and keeper are killed before either could replace the other.
+//! forked since the restore. Both read zeros if all three are killed before one could replace another.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 

@@ -52,6 +52,8 @@ pub(crate) enum Field {
     Server,
     /// ID of the keeper.
     Keeper,
+    /// ID of the process in reserve.
+    Reserve,
     /// Servers that were started since a page came.
     Attempts,
     /// Processes in the table.

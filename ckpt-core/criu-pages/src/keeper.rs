@@ -19,12 +19,11 @@ use crate::sys::{self, Fork};
 const MAX_ATTEMPTS: u64 = 200;
 
 /// Makes a server, and another whenever it is killed.
-pub(crate) fn run_first(setup: &'static Setup, journal: &mut Journal) -> ! {
+pub(crate) fn take_over(setup: &'static Setup, journal: &mut Journal) -> ! {
+    let _ = rustix::thread::set_name(c"criu-pages");
     journal.set(Field::Keeper, u64::from(std::process::id()));
-    match start_server(setup, journal) {
-        Ok(server) => run(setup, journal, server),
-        Err(source) => setup.give_up(journal, &Failure::System { operation: "cannot make a server", source }),
-    }
+    let server = next_server(setup, journal);
+    run(setup, journal, server)
 }
 
 /// Waits for the end of `server`, whoever made it.
@@ -34,25 +33,29 @@ pub(crate) fn run(setup: &'static Setup, journal: &mut Journal, mut server: Borr
         wait_for_end(server);
         reap(server);
         sys::close(server.as_raw_fd());
-        match State::from_number(journal.get(Field::State)) {
-            Some(State::Complete | State::Abandoned) => {
-                setup.remove_files();
-                sys::exit(0)
-            }
-            Some(State::Failed) => sys::exit(1),
-            Some(State::Failing) => setup.give_up_because(journal, setup.reason()),
-            Some(State::Receiving) => setup.give_up(journal, &Failure::KilledEarly),
-            _ => {}
-        }
-        let attempts = journal.get(Field::Attempts) + 1;
-        journal.set(Field::Attempts, attempts);
-        if attempts > MAX_ATTEMPTS {
-            setup.give_up(journal, &Failure::NoProgress(attempts));
-        }
-        server = start_server(setup, journal).unwrap_or_else(|source| {
-            setup.give_up(journal, &Failure::System { operation: "cannot make another server", source })
-        });
+        server = next_server(setup, journal);
     }
+}
+
+/// Makes a server that goes on where the one before has ended, if there is anything to go on with.
+fn next_server(setup: &'static Setup, journal: &mut Journal) -> BorrowedFd<'static> {
+    match State::from_number(journal.get(Field::State)) {
+        Some(State::Complete | State::Abandoned) => {
+            setup.remove_files();
+            sys::exit(0)
+        }
+        Some(State::Failed) => sys::exit(1),
+        Some(State::Failing) => setup.give_up_because(journal, setup.reason()),
+        Some(State::Receiving) => setup.give_up(journal, &Failure::KilledEarly),
+        _ => {}
+    }
+    let attempts = journal.get(Field::Attempts) + 1;
+    journal.set(Field::Attempts, attempts);
+    if attempts > MAX_ATTEMPTS {
+        setup.give_up(journal, &Failure::NoProgress(attempts));
+    }
+    start_server(setup, journal)
+        .unwrap_or_else(|source| setup.give_up(journal, &Failure::System { operation: "cannot make a server", source }))
 }
 
 fn start_server(setup: &'static Setup, journal: &mut Journal) -> Result<BorrowedFd<'static>, Errno> {

@@ -43,15 +43,16 @@
 //! When the last descriptor of a userfaultfd is closed, the kernel gives its process zeros for pages that have not come,
 //! and tells nobody. So:
 //!
-//! - Two processes, server and keeper, share one table of descriptors: what one holds, both hold. Each waits for the
-//!   other's end and makes another at once.
+//! - Three processes, server, keeper and one in reserve, share one table of descriptors: what one holds, all hold. Server
+//!   and keeper each wait for the other's end and make another at once. The one in reserve makes both anew when both are
+//!   dead: they can be killed at once, or one right after the other.
 //! - The kernel writes what processes do to their mappings into memory that both see. The next server goes on from there;
 //!   for pages that came before, the kernel answers that they are there.
 //! - What cannot be put right (an image that cannot be read, no memory, a protocol that is not CRIU's) first kills the
 //!   processes, waits until they are dead, and only then lets go of their memory. The reason is in the status file and
 //!   in the system's log.
-//! - If both are killed at once, the kernel kills the restored processes in the same moment, before it gives up their
-//!   memory: they own the end of a pipe, with SIGKILL as its signal (see `src/fuse.rs`). Processes that were forked
+//! - If all three are killed at once, the kernel kills the restored processes in the same moment, before it gives up
+//!   their memory: they own the end of a pipe, with SIGKILL as its signal (see `src/fuse.rs`). Processes that were forked
 //!   since are killed with the first process of their PID namespace, as those of containers are, but some microseconds
 //!   later; without such a namespace, they are not. CRIU, if it is not done yet, may wait forever for a process that was
 //!   killed so: whoever started it must end it when the status is [`State::Lost`].
@@ -81,6 +82,7 @@ mod kill;
 mod memory;
 mod messages;
 mod page_server;
+mod reserve;
 mod restorer;
 mod runs;
 mod server;

@@ -17,7 +17,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use crate::checkpoint::Checkpoint;
 use crate::image::Image;
 use crate::journal::Journal;
-use crate::keeper;
+use crate::reserve;
 use crate::setup::Setup;
 use crate::status::{State, Status, StatusFile};
 use crate::sys::{self, Fork};
@@ -157,7 +157,7 @@ impl PageServer {
         }));
         let _ = rustix::io::write(&started, &[1]);
         drop(started);
-        keeper::run_first(setup, &mut journal)
+        reserve::run(setup, &mut journal)
     }
 }
 
@@ -194,7 +194,7 @@ fn lock_status(path: &Path) -> io::Result<File> {
         lazy_bytes: 0,
         arrived_bytes: 0,
         since: None,
-        processes: [0; 2],
+        processes: [0; 3],
         reason: None,
     };
     status.write(&file)?;

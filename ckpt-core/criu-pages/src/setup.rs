@@ -46,7 +46,7 @@ impl Setup {
             lazy_bytes: lazy,
             arrived_bytes: lazy.saturating_sub(waiting),
             since: (since > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(since)),
-            processes: [pid(Field::Server), pid(Field::Keeper)],
+            processes: [pid(Field::Server), pid(Field::Keeper), pid(Field::Reserve)],
             reason,
         };
         // A full disk loses the progress; the file's blocks were there from the beginning.

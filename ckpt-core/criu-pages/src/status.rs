@@ -24,7 +24,7 @@ pub enum State {
     Listening,
     /// CRIU hands over the processes' memory.
     Receiving,
-    /// Both processes hold all of it. A restore must not go on before this.
+    /// The server's processes hold all of it. A restore must not go on before this.
     Held,
     /// CRIU is done; the processes run, and pages come.
     Arriving,
@@ -36,7 +36,7 @@ pub enum State {
     Failing,
     /// The processes are dead.
     Failed,
-    /// Server and keeper were killed at once, and the kernel killed the processes.
+    /// All three of the server's processes were killed at once, and the kernel killed the restored ones.
     Lost,
 }
 
@@ -79,7 +79,7 @@ pub struct Status {
     /// When they began to come.
     pub since: Option<SystemTime>,
     /// IDs of server and keeper.
-    pub processes: [u32; 2],
+    pub processes: [u32; 3],
     /// Why it failed.
     pub reason: Option<String>,
 }
@@ -95,11 +95,11 @@ impl Status {
         let mut text = String::new();
         let since = self.since.and_then(|since| since.duration_since(SystemTime::UNIX_EPOCH).ok());
         let since = since.map_or(0, |since| since.as_millis());
-        let [server, keeper] = self.processes;
+        let [server, keeper, reserve] = self.processes;
         let (state, lazy, arrived) = (self.state.name(), self.lazy_bytes, self.arrived_bytes);
         let _ = write!(
             text,
-            "state {state}\nlazy_bytes {lazy}\narrived_bytes {arrived}\nsince_ms {since}\nserver {server}\nkeeper {keeper}\n"
+            "state {state}\nlazy_bytes {lazy}\narrived_bytes {arrived}\nsince_ms {since}\nserver {server}\nkeeper {keeper}\nreserve {reserve}\n"
         );
         if let Some(reason) = &self.reason {
             let _ = writeln!(text, "reason {}", reason.replace('\n', " "));
@@ -118,7 +118,7 @@ impl Status {
             lazy_bytes: number("lazy_bytes")?,
             arrived_bytes: number("arrived_bytes")?,
             since: (since > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(since)),
-            processes: [pid("server")?, pid("keeper")?],
+            processes: [pid("server")?, pid("keeper")?, pid("reserve")?],
             reason: value("reason").map(str::to_owned),
         })
     }
@@ -162,7 +162,7 @@ impl StatusFile {
         let mut status = Status::parse(&text).ok_or(io::ErrorKind::InvalidData)?;
         if !served && !status.state.is_final() {
             status.state = State::Lost;
-            status.reason.get_or_insert_with(|| "server and keeper were killed, and all processes with them".into());
+            status.reason.get_or_insert_with(|| "the page server was killed, and all processes with it".into());
         }
         Ok(status)
     }
@@ -193,7 +193,7 @@ impl StatusFile {
         }
     }
 
-    /// Waits until nothing is to come any more and both processes have ended.
+    /// Waits until nothing is to come any more and the server's processes have ended.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -218,7 +218,7 @@ mod tests {
             lazy_bytes: u64::MAX,
             arrived_bytes: 7,
             since: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123)),
-            processes: [3, 4],
+            processes: [3, 4, 5],
             reason: Some("x".repeat(100)),
         };
         status.write(&file)?;

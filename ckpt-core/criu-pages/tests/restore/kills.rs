@@ -1,5 +1,6 @@
 //! Server and keeper are killed at random moments: the program has right memory, or is dead.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
@@ -37,6 +38,17 @@ struct Ends {
     kills: usize,
     right: usize,
     dead: usize,
+    /// Why those are dead.
+    reasons: BTreeSet<String>,
+}
+
+impl Ends {
+    /// While nobody serves, threads wait longer, and more of them change what others wait for: where the order in which
+    /// they did cannot be known, the program is killed.
+    fn are_right_or_doubtful(&self) -> bool {
+        self.right > self.dead
+            && self.reasons.iter().all(|reason| reason.contains("threads changed the mappings there"))
+    }
 }
 
 /// Restores until there were `wanted` kills, up to four in each restore, and checks how the program ends.
@@ -56,7 +68,10 @@ fn rounds(what: &str, wanted: usize, seed: u64, choose: impl Fn(&Status, &mut Ra
         let status = restored.serving.status().wait()?;
         match (restored.result()?, status.state) {
             (Some(result), _) if result == "ok" => ends.right += 1,
-            (None, State::Failed | State::Lost) => ends.dead += 1,
+            (None, State::Failed | State::Lost) => {
+                ends.dead += 1;
+                ends.reasons.extend(status.reason.clone());
+            }
             other => bail!("{other:?} after {ends:?}: {status:?}"),
         }
         ensure!(!program_is_alive(restored.pid));
@@ -71,7 +86,7 @@ fn rounds(what: &str, wanted: usize, seed: u64, choose: impl Fn(&Status, &mut Ra
 #[ignore = "needs root and CRIU: cargo xtask test"]
 fn privileged_a_server_that_is_killed_is_replaced() -> Result<()> {
     let ends = rounds("check", 100, 1, |status, _| usize::from(kill(status.processes[0])))?;
-    ensure!(ends.dead == 0);
+    ensure!(ends.dead == 0, "{ends:?}");
     Ok(())
 }
 
@@ -79,7 +94,7 @@ fn privileged_a_server_that_is_killed_is_replaced() -> Result<()> {
 #[ignore = "needs root and CRIU: cargo xtask test"]
 fn privileged_a_keeper_that_is_killed_is_replaced() -> Result<()> {
     let ends = rounds("check", 100, 2, |status, _| usize::from(kill(status.processes[1])))?;
-    ensure!(ends.dead == 0);
+    ensure!(ends.dead == 0, "{ends:?}");
     Ok(())
 }
 
@@ -87,27 +102,50 @@ fn privileged_a_keeper_that_is_killed_is_replaced() -> Result<()> {
 #[ignore = "needs root and CRIU: cargo xtask test"]
 fn privileged_changes_are_known_after_the_server_was_killed() -> Result<()> {
     let ends = rounds("change", 100, 3, |status, _| usize::from(kill(status.processes[0])))?;
-    ensure!(ends.dead == 0);
+    ensure!(ends.are_right_or_doubtful(), "{ends:?}");
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root and CRIU: cargo xtask test"]
-fn privileged_after_both_were_killed_some_moments_apart_memory_is_right_or_the_program_dead() -> Result<()> {
+fn privileged_after_both_were_killed_some_moments_apart_they_are_replaced() -> Result<()> {
     let ends = rounds("check", 200, 4, |status, random| {
         let first = random.below(2) as usize;
         let killed = kill(status.processes[first]);
         random.pause(1500);
         usize::from(killed) + usize::from(kill(status.processes[1 - first]))
     })?;
-    ensure!(ends.right > 0);
+    ensure!(ends.dead == 0, "{ends:?}");
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root and CRIU: cargo xtask test"]
-fn privileged_when_both_are_killed_at_once_the_program_is_killed_too() -> Result<()> {
-    let ends = rounds("check", 100, 5, |status, _| status.processes.into_iter().filter(|&pid| kill(pid)).count())?;
+fn privileged_when_both_are_killed_at_once_they_are_replaced() -> Result<()> {
+    let ends = rounds("change", 100, 5, |status, _| status.processes[..2].iter().filter(|&&pid| kill(pid)).count())?;
+    ensure!(ends.are_right_or_doubtful(), "{ends:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_without_the_one_in_reserve_a_server_is_replaced() -> Result<()> {
+    let ends = rounds("check", 40, 8, |status, random| {
+        let killed = kill(status.processes[2]);
+        random.pause(1500);
+        usize::from(killed) + usize::from(kill(status.processes[0]))
+    })?;
+    ensure!(ends.dead == 0, "{ends:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and CRIU: cargo xtask test"]
+fn privileged_when_all_are_killed_at_once_the_program_is_killed_too() -> Result<()> {
+    let ends = rounds("check", 100, 7, |status, _| {
+        let reserve_first = status.processes.into_iter().rev();
+        reserve_first.filter(|&pid| kill(pid)).count()
+    })?;
     ensure!(ends.dead > 0);
     Ok(())
 }

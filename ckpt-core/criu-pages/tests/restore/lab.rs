@@ -208,7 +208,7 @@ pub(crate) fn program_is_alive(pid: u32) -> bool {
 }
 
 pub(crate) fn server_is_alive(pid: u32) -> bool {
-    is_alive(pid, "criu-pages")
+    ["criu-pages", "uffd-reserve"].into_iter().any(|name| is_alive(pid, name))
 }
 
 pub(crate) fn wait_until(what: &str, reached: impl Fn() -> bool) -> Result<()> {
