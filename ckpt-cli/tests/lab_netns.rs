@@ -61,6 +61,9 @@ fn btrfs_a_podman_that_does_not_answer_costs_no_network_namespace() {
     }
     ckpt_fails(&["restore", "-i", "/nonexistent"]);
     assert!(namespace.exists() && journal().is_none());
+    // podman finds out at the first attempt that nobody is left.
+    let removal = ["rm", "--force", "--time", "0", &bystander.name];
+    wait_for("podman to remove it", || run("podman", &removal).status.success().then_some(()));
 }
 
 /// A store of its own, for `podman --root`.
