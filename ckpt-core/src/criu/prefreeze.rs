@@ -16,9 +16,11 @@
 //! stand still.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::{CommandExt, parent_id};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
@@ -67,14 +69,15 @@ pub(crate) fn freeze(session: &Path) {
 }
 
 fn group_in(file: &Path) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStringExt;
-    Some(PathBuf::from(std::ffi::OsString::from_vec(fs::read(file).ok()?)))
+    Some(OsString::from_vec(fs::read(file).ok()?).into())
 }
 
 /// Starts the guard, and waits until it holds on to CRIU and to this process.
 fn start_guard(criu: u32, begun: &Path) -> io::Result<()> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0(GUARD).args([criu, process::id()].map(|pid| pid.to_string())).arg(begun);
+    // Who has this environment works for the run, and is waited for; the guard itself only waits.
+    command.env_clear();
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut guard = command.spawn()?;
     let mut ready = guard.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
@@ -123,7 +126,7 @@ fn freeze_within(group: &Path, limit: Duration) -> io::Result<bool> {
     let end = Instant::now() + limit;
     loop {
         let mut text = String::new();
-        io::Seek::rewind(&mut events)?;
+        events.rewind()?;
         events.read_to_string(&mut text)?;
         if text.lines().any(|line| line == "frozen 1") {
             return Ok(true);

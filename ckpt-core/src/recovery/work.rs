@@ -5,7 +5,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::criu::orphans;
-use crate::criu::prefreeze;
 use crate::criu::processes::{has_mark_of, is_criu, is_restored};
 use crate::host::processes::{Stat, all, contains, contains_path, named, read, until};
 use crate::host::waiting::Waiting;
@@ -22,10 +21,7 @@ pub(crate) enum Work<'s> {
 impl Work<'_> {
     fn is_done_by(self, pid: i32) -> bool {
         match self {
-            // The guard only waits for CRIU.
-            Work::Dump(session) => {
-                has_environment_of(pid, session) && !is_guard(pid) || is_criu(pid) && has_mark_of(pid, session)
-            }
+            Work::Dump(session) => has_environment_of(pid, session) || is_criu(pid) && has_mark_of(pid, session),
             Work::Restore(session) => {
                 has_environment_of(pid, session) && contains(&read(pid, "cmdline"), &below(session))
             }
@@ -55,10 +51,6 @@ impl Work<'_> {
 pub(crate) fn wait_for_end_of(work: Work<'_>, bundle: Option<&Path>, waiting: &mut Waiting<'_>) -> io::Result<bool> {
     let who = || format!("{} of a run that has ended is still at work", named(all().find(|&pid| work.is_done_by(pid))));
     until(waiting, who, || !orphans::kill(|pid| work.has_criu(pid, bundle)) && !all().any(|pid| work.is_done_by(pid)))
-}
-
-fn is_guard(pid: i32) -> bool {
-    read(pid, "cmdline").split(|byte| *byte == 0).next() == Some(prefreeze::GUARD.as_bytes())
 }
 
 fn has_environment_of(pid: i32, session: &Path) -> bool {
