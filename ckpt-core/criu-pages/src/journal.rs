@@ -14,7 +14,9 @@
 //! | 1 MiB, 3 MiB | two halves: descriptor of each record, then the records |
 //! | 16 MiB, 1 TiB | state at the beginning of each half |
 
-use std::collections::BTreeMap;
+mod record;
+mod spaces;
+
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -22,9 +24,10 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::io::{Errno, pread, pwrite};
 
 use crate::checkpoint::Checkpoint;
-use crate::runs::{Run, Source};
-use crate::space::{Change, Space};
 use crate::sys::{self, SharedMemory};
+use record::{CLOSED, SETTLED, TASK};
+pub(crate) use record::{Record, Spaces, apply};
+use spaces::{decode, encode};
 
 /// Records in a half.
 const CAPACITY: usize = 16384;
@@ -76,92 +79,6 @@ pub(crate) enum Field {
 
 /// No descriptor.
 pub(crate) const NONE: u64 = u64::MAX;
-
-/// One message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
-    /// A thread waits for the page at this address.
-    Fault(u64),
-    /// A child has this userfaultfd.
-    Fork(RawFd),
-    Change(Change),
-    /// The process with this ID in the images has this userfaultfd.
-    Task(i32),
-    /// All changes were told.
-    Settled,
-    /// Nothing is to come any more.
-    Closed,
-    /// A message that was not asked for.
-    Unknown(u8),
-}
-
-// Ours; below all of the kernel's.
-const TASK: u8 = 1;
-const SETTLED: u8 = 2;
-const CLOSED: u8 = 3;
-// UFFD_EVENT_*, linux/userfaultfd.h.
-const PAGEFAULT: u8 = 0x12;
-const FORK: u8 = 0x13;
-const REMAP: u8 = 0x14;
-const REMOVE: u8 = 0x15;
-const UNMAP: u8 = 0x16;
-
-impl Record {
-    /// `struct uffd_msg`: the event in the first byte, its arguments from the ninth on.
-    fn decode(words: [u64; 4]) -> Option<Self> {
-        let range = words[1]..words[2].max(words[1]);
-        Some(match words[0].to_ne_bytes()[0] {
-            0 => return None,
-            PAGEFAULT => Self::Fault(words[2]),
-            FORK => Self::Fork(low_half(words[1])),
-            REMAP => {
-                let from = words[1]..words[1].saturating_add(words[3]);
-                Self::Change(Change::Remap { from, to: words[2] })
-            }
-            REMOVE => Self::Change(Change::Remove(range)),
-            UNMAP => Self::Change(Change::Unmap(range)),
-            TASK => Self::Task(low_half(words[1])),
-            SETTLED => Self::Settled,
-            CLOSED => Self::Closed,
-            other => Self::Unknown(other),
-        })
-    }
-}
-
-/// The `__u32` that begins a word.
-fn low_half(word: u64) -> i32 {
-    let [a, b, c, d, ..] = word.to_ne_bytes();
-    i32::from_ne_bytes([a, b, c, d])
-}
-
-/// All address spaces by their userfaultfd.
-pub(crate) type Spaces = BTreeMap<RawFd, Space>;
-
-/// What a record does to the address spaces.
-pub(crate) fn apply(spaces: &mut Spaces, uffd: RawFd, record: &Record, checkpoint: &Checkpoint) {
-    match record {
-        Record::Task(pid) => {
-            let waiting = checkpoint.task(*pid).cloned().unwrap_or_default();
-            spaces.insert(uffd, Space::new(waiting));
-        }
-        Record::Closed => drop(spaces.remove(&uffd)),
-        Record::Fork(child) => {
-            let inherited = spaces.get(&uffd).map(Space::fork).unwrap_or_default();
-            spaces.insert(*child, inherited);
-        }
-        Record::Change(change) => {
-            if let Some(space) = spaces.get_mut(&uffd) {
-                space.change(change);
-            }
-        }
-        Record::Settled => {
-            if let Some(space) = spaces.get_mut(&uffd) {
-                space.settle();
-            }
-        }
-        Record::Fault(_) | Record::Unknown(_) => {}
-    }
-}
 
 #[derive(Clone)]
 pub(crate) struct Journal {
@@ -345,61 +262,6 @@ fn state_words(half: usize) -> usize {
     (Field::StateWords as usize + half) * 8
 }
 
-/// Each address space: descriptor, four lists of runs; a range is a run without source.
-fn encode(spaces: &Spaces) -> Vec<u64> {
-    let mut words = Vec::new();
-    let list = |runs: &mut dyn Iterator<Item = Run>, words: &mut Vec<u64>| {
-        let count = words.len();
-        words.push(0);
-        for run in runs {
-            let image = u64::from(run.source.image) << 1 | u64::from(run.source.wiped_on_fork);
-            words.extend([run.start, run.end, image, run.source.offset]);
-            words[count] += 1;
-        }
-    };
-    for (uffd, space) in spaces {
-        words.push(u64::from(uffd.cast_unsigned()));
-        let sourceless = |range: &std::ops::Range<u64>| Run {
-            start: range.start,
-            end: range.end,
-            source: Source { image: 0, offset: 0, wiped_on_fork: false },
-        };
-        list(&mut space.waiting.iter(), &mut words);
-        list(&mut space.unmapped.iter(), &mut words);
-        list(&mut space.doubtful.iter(), &mut words);
-        list(&mut space.vacated.iter().map(sourceless), &mut words);
-        list(&mut space.filled.iter().map(sourceless), &mut words);
-    }
-    words
-}
-
-fn decode(words: &[u64]) -> Option<Spaces> {
-    let mut words = words.iter().copied();
-    let mut spaces = Spaces::new();
-    while let Some(uffd) = words.next() {
-        let mut list = || -> Option<Vec<Run>> {
-            let count = words.next()?;
-            (0..count)
-                .map(|_| {
-                    let (start, end, image, offset) = (words.next()?, words.next()?, words.next()?, words.next()?);
-                    let source = Source { image: (image >> 1) as u32, offset, wiped_on_fork: image & 1 != 0 };
-                    Some(Run { start, end, source })
-                })
-                .collect()
-        };
-        let ranges = |runs: Vec<Run>| runs.into_iter().map(|run| run.start..run.end).collect();
-        let space = Space {
-            waiting: list()?.into_iter().collect(),
-            unmapped: list()?.into_iter().collect(),
-            doubtful: list()?.into_iter().collect(),
-            vacated: ranges(list()?),
-            filled: ranges(list()?),
-        };
-        spaces.insert(i32::try_from(uffd).ok()?, space);
-    }
-    Some(spaces)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
@@ -408,7 +270,7 @@ mod tests {
     use rustix::param::page_size;
 
     use super::*;
-    use crate::runs::Runs;
+    use crate::runs::{Run, Runs, Source};
     use crate::sys::tests::{Missing, move_to, remove, reserve, unmap};
 
     const PID: i32 = 7;

@@ -1,15 +1,14 @@
 //! The second process: it holds all descriptors by sharing their table, waits for the server's end, and then makes
 //! another.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use crate::failure::Failure;
 use crate::journal::{Field, Journal};
-use crate::server;
 use crate::setup::Setup;
 use crate::status::State;
 use crate::sys::{self, Fork};
@@ -31,7 +30,7 @@ pub(crate) fn run(setup: &'static Setup, journal: &mut Journal, mut server: Borr
     journal.set(Field::Keeper, u64::from(std::process::id()));
     loop {
         wait_for_end(server);
-        reap(server);
+        sys::reap(server);
         sys::close(server.as_raw_fd());
         server = next_server(setup, journal);
     }
@@ -61,7 +60,7 @@ fn next_server(setup: &'static Setup, journal: &mut Journal) -> BorrowedFd<'stat
 fn start_server(setup: &'static Setup, journal: &mut Journal) -> Result<BorrowedFd<'static>, Errno> {
     let keeper = sys::keep_open(pidfd_open(getpid(), PidfdFlags::empty())?);
     match sys::fork_with_shared_descriptors()? {
-        Fork::Child => server::run(setup, journal, keeper),
+        Fork::Child => (setup.server)(setup, journal, keeper),
         // It is not reaped, so the ID is its own.
         Fork::Parent(pid) => {
             journal.set(Field::Server, pid.as_raw_nonzero().get().cast_unsigned().into());
@@ -73,9 +72,4 @@ fn start_server(setup: &'static Setup, journal: &mut Journal) -> Result<Borrowed
 fn wait_for_end(pidfd: BorrowedFd<'_>) {
     let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
     while poll(&mut fds, None).is_err() {}
-}
-
-/// Leaves no zombie where the process is a child of this one.
-pub(crate) fn reap(pidfd: BorrowedFd<'_>) {
-    let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
 }

@@ -71,6 +71,7 @@
 
 mod answer;
 mod checkpoint;
+mod criu_message;
 mod deliver;
 mod failure;
 mod framing;

@@ -17,7 +17,9 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use crate::checkpoint::Checkpoint;
 use crate::image::Image;
 use crate::journal::Journal;
+use crate::keeper;
 use crate::reserve;
+use crate::server;
 use crate::setup::Setup;
 use crate::status::{State, Status, StatusFile};
 use crate::sys::{self, Fork};
@@ -145,6 +147,8 @@ impl PageServer {
         let piece = |image: &Image| (sys::borrow(image.file().as_raw_fd()), image.piece());
         // Never dropped: it is needed until the process ends.
         let setup = Box::leak(Box::new(Setup {
+            server: server::run,
+            keeper: keeper::run,
             pages: self.checkpoint.pages().iter().map(piece).collect(),
             checkpoint: self.checkpoint.clone(),
             listener: sys::keep_open(listener),

@@ -17,7 +17,6 @@ use crate::answer::Answerer;
 use crate::failure::Failure;
 use crate::fuse::Fuse;
 use crate::journal::{Field, Journal};
-use crate::keeper;
 use crate::memory::{Fault, Memory};
 use crate::restorer::Restorer;
 use crate::setup::Setup;
@@ -205,13 +204,13 @@ impl<'a> Server<'a> {
     /// No worker is inside the allocator meanwhile, as none has the memory's lock.
     fn start_keeper(&mut self) -> Result<(), Failure> {
         let failed = Failure::system("cannot make another keeper");
-        keeper::reap(self.keeper);
+        sys::reap(self.keeper);
         sys::close(self.keeper.as_raw_fd());
         let shared = self.shared;
         let memory = shared.write();
         let server = sys::keep_open(pidfd_open(getpid(), PidfdFlags::empty()).map_err(&failed)?);
         match sys::fork_with_shared_descriptors().map_err(&failed)? {
-            Fork::Child => keeper::run(self.setup, &mut self.journal, server),
+            Fork::Child => (self.setup.keeper)(self.setup, &mut self.journal, server),
             Fork::Parent(pid) => {
                 self.journal.set(Field::Keeper, pid.as_raw_nonzero().get().cast_unsigned().into());
                 self.keeper = sys::keep_open(pidfd_open(pid, PidfdFlags::empty()).map_err(&failed)?);

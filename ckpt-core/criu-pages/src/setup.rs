@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::checkpoint::Checkpoint;
+use crate::criu_message::unheard_processes;
 use crate::failure::{self, Failure};
 use crate::image::Piece;
 use crate::journal::{Field, Journal};
 use crate::kill::{end_within, kill_all};
-use crate::restorer;
 use crate::status::{State, Status};
 use crate::sys;
 
@@ -23,7 +23,13 @@ const OCCUPIED: &[u8] = b"The memory of these processes is still on its way. A c
 /// stopped looking (`ignore_kids`, CRIU, `criu/cr-restore.c`).
 const CRIU_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What a process becomes after a fork. It is given the end of the other one, which it waits for.
+pub(crate) type Role = fn(&'static Setup, &mut Journal, BorrowedFd<'static>) -> !;
+
 pub(crate) struct Setup {
+    /// Each makes the other anew.
+    pub(crate) server: Role,
+    pub(crate) keeper: Role,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) pages: Vec<(BorrowedFd<'static>, Piece)>,
     pub(crate) listener: BorrowedFd<'static>,
@@ -100,7 +106,7 @@ impl Setup {
     pub(crate) fn give_up_because(&self, journal: &Journal, reason: String) -> ! {
         journal.set(Field::State, State::Failing as u64);
         self.publish(journal, Some(reason.clone()));
-        let unheard = restorer::unheard_processes(journal);
+        let unheard = journal.descriptor(Field::Connection).map(unheard_processes).unwrap_or_default();
         let pidfds: Vec<BorrowedFd<'_>> =
             journal.tasks().map(|[pidfd, _]| pidfd).chain(unheard.iter().map(AsFd::as_fd)).collect();
         kill_all(self.cgroup.as_deref(), &pidfds);

@@ -55,6 +55,21 @@ pub(crate) const CKPT_CORE: Rules = Rules {
     ],
 };
 
+pub(crate) const CRIU_PAGES: Rules = Rules {
+    root: "ckpt-core/criu-pages/src/lib.rs",
+    floors: &[
+        &["page_server"],
+        &["reserve"],
+        &["keeper", "server"],
+        &["answer", "restorer", "worker"],
+        &["setup", "shared"],
+        &["criu_message", "kill", "memory", "status"],
+        &["deliver", "failure", "fuse", "journal"],
+        &["checkpoint", "space"],
+        &["framing", "image", "messages", "runs", "sys"],
+    ],
+};
+
 pub(crate) const CKPT_CLI: Rules = Rules {
     root: "ckpt-cli/src/main.rs",
     floors: &[
