@@ -1,8 +1,9 @@
 //! Programs whose pages come later, and restores that fail.
 
-use std::fs::{self, File, OpenOptions};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use crate::lab::{Checkpointed, criu, run, server_is_alive, succeeded, wait_until};
@@ -245,22 +246,23 @@ fn privileged_a_restore_that_never_comes_leaves_nothing() -> Result<()> {
     Ok(())
 }
 
+/// CRIU's restore in `directory`, with `command` as its action script.
+fn restore_with(checkpointed: &Checkpointed, directory: &Path, command: &str) -> Result<Output> {
+    let script = directory.join("script");
+    fs::write(&script, format!("#!/bin/sh\n{command}\n"))?;
+    fs::set_permissions(&script, Permissions::from_mode(0o755))?;
+    let mut restore = criu(&["restore", "-d", "--lazy-pages", "-o", "restore.log", "-D"]);
+    restore.arg(checkpointed.images()).arg("-W").arg(directory).arg("--action-script").arg(&script);
+    Ok(restore.output()?)
+}
+
 #[test]
 #[ignore = "needs root and CRIU: cargo xtask test"]
 fn privileged_a_restore_that_fails_leaves_no_process() -> Result<()> {
     let checkpointed = Checkpointed::of("check", 64, 1)?;
     let directory = tempfile::tempdir()?;
     let serving = checkpointed.server(directory.path())?.start()?;
-    let script = directory.path().join("refuse");
-    fs::write(&script, "#!/bin/sh\n[ \"$CRTOOLS_SCRIPT_ACTION\" != post-restore ]\n")?;
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    let restored = criu(&["restore", "-d", "--lazy-pages", "-o", "restore.log", "-D"])
-        .arg(checkpointed.images())
-        .arg("-W")
-        .arg(directory.path())
-        .arg("--action-script")
-        .arg(&script)
-        .output()?;
+    let restored = restore_with(&checkpointed, directory.path(), "[ \"$CRTOOLS_SCRIPT_ACTION\" != post-restore ]")?;
     ensure!(!restored.status.success());
     let status = serving.status().wait()?;
     ensure!(status.state == State::Failed, "{status:?}");
@@ -277,17 +279,9 @@ fn privileged_all_is_held_before_the_program_runs() -> Result<()> {
     let checkpointed = Checkpointed::of("check", 64, 1)?;
     let directory = tempfile::tempdir()?;
     let serving = checkpointed.server(directory.path())?.start()?;
-    let script = directory.path().join("look");
     // The status file as it is when CRIU asks whether to go on.
-    fs::write(&script, "#!/bin/sh\n[ \"$CRTOOLS_SCRIPT_ACTION\" != post-restore ] || cp status seen\n")?;
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    let restored = criu(&["restore", "-d", "--lazy-pages", "-o", "restore.log", "-D"])
-        .arg(checkpointed.images())
-        .arg("-W")
-        .arg(directory.path())
-        .arg("--action-script")
-        .arg(&script)
-        .output()?;
+    let look = "[ \"$CRTOOLS_SCRIPT_ACTION\" != post-restore ] || cp status seen";
+    let restored = restore_with(&checkpointed, directory.path(), look)?;
     succeeded(&restored, &directory.path().join("restore.log"))?;
     ensure!(serving.status().wait()?.state == State::Complete);
     let seen = fs::read_to_string(directory.path().join("seen"))?;
