@@ -19,7 +19,7 @@ pub(crate) const NEWEST: u32 = 5;
 /// Where the answers are kept until the next boot. Three programs that start cost some 40 ms, a fifth of a checkpoint.
 const FILE: &str = "versions.json";
 
-/// What `--version` printed, by the program's path, time and size.
+/// What programs answered, by path, time and size: first lines of `--version`, and what CRIU can.
 type Known = BTreeMap<String, String>;
 
 /// Asks, or remembers. A program that does not answer has an empty version: no checkpoint should fail over its label.
@@ -27,7 +27,8 @@ type Known = BTreeMap<String, String>;
 /// # Errors
 /// [`ProgramError::Interrupted`], and no other.
 pub(crate) fn ask(podman: &Path, runtime: &str, interrupt: Option<&Interrupt>) -> Result<Versions, ProgramError> {
-    remembering(interrupt, |ask| {
+    remembering(|known| {
+        let mut ask = |program: &str| first_line(program, known, interrupt);
         Ok(Versions {
             podman: podmans(ask(&podman.to_string_lossy())?),
             runtime: ask(runtime)?,
@@ -42,7 +43,7 @@ pub(crate) fn ask(podman: &Path, runtime: &str, interrupt: Option<&Interrupt>) -
 /// # Errors
 /// As [`ask`].
 pub(crate) fn of_podman(podman: &Path, interrupt: Option<&Interrupt>) -> Result<String, ProgramError> {
-    remembering(interrupt, |ask| ask(&podman.to_string_lossy()).map(podmans))
+    remembering(|known| first_line(&podman.to_string_lossy(), known, interrupt).map(podmans))
 }
 
 /// Whether CRIU and the kernel can have memory come later: CRIU tries.
@@ -51,18 +52,17 @@ pub(crate) fn of_podman(podman: &Path, interrupt: Option<&Interrupt>) -> Result<
 /// As [`ask`].
 pub(crate) fn has_lazy_pages(interrupt: Option<&Interrupt>) -> Result<bool, ProgramError> {
     const ANSWERS: [&str; 2] = ["no", "yes"];
-    let mut known = load().unwrap_or_default();
     let Some(key) = programs::find("criu").ok().and_then(|path| key_of(&path)) else { return Ok(false) };
     let key = format!("{key}:uffd-noncoop");
-    if let Some(answer) = known.get(&key) {
-        return Ok(answer == ANSWERS[1]);
-    }
-    let tried = programs::run(Command::new("criu").args(["check", "--feature", "uffd-noncoop"]), interrupt)?;
-    let has = tried.status.success();
-    known.insert(key, ANSWERS[usize::from(has)].to_owned());
-    // Nothing depends on it; the next run asks again.
-    let _ = store(&known);
-    Ok(has)
+    remembering(|known| {
+        if let Some(answer) = known.get(&key) {
+            return Ok(answer == ANSWERS[1]);
+        }
+        let tried = programs::run(Command::new("criu").args(["check", "--feature", "uffd-noncoop"]), interrupt)?;
+        let has = tried.status.success();
+        known.insert(key, ANSWERS[usize::from(has)].to_owned());
+        Ok(has)
+    })
 }
 
 fn podmans(first_line: String) -> String {
@@ -78,16 +78,11 @@ pub(crate) fn numbers(text: &str) -> Option<(u32, u32)> {
     })
 }
 
-/// Asks a program, by its path or name, for the first line of its `--version`.
-type Ask<'a> = dyn FnMut(&str) -> Result<String, ProgramError> + 'a;
-
-fn remembering<T>(
-    interrupt: Option<&Interrupt>,
-    work: impl FnOnce(&mut Ask<'_>) -> Result<T, ProgramError>,
-) -> Result<T, ProgramError> {
+/// Has `work` look at what is known, and keeps what it adds.
+fn remembering<T>(work: impl FnOnce(&mut Known) -> Result<T, ProgramError>) -> Result<T, ProgramError> {
     let mut known = load().unwrap_or_default();
     let before = known.len();
-    let done = work(&mut |program| first_line(program, &mut known, interrupt));
+    let done = work(&mut known);
     if known.len() > before {
         // Nothing depends on it; the next run asks again.
         let _ = store(&known);
@@ -95,6 +90,7 @@ fn remembering<T>(
     done
 }
 
+/// What the program, by its path or name, prints first of its `--version`.
 fn first_line(program: &str, known: &mut Known, interrupt: Option<&Interrupt>) -> Result<String, ProgramError> {
     let Ok(path) = programs::find(program) else { return Ok(String::new()) };
     let Some(key) = key_of(&path) else { return Ok(String::new()) };
