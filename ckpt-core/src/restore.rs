@@ -10,7 +10,7 @@
 //! | podman imports | `run` drives `podman_import`; `parts` and `devshm` are what podman reads |
 //! | meanwhile | `volumes` has podman make them; `used_volumes` keeps podman from filling them |
 //! | put in place | `files`, `mount_points` |
-//! | CRIU restores | `repairs` puts right what podman and CRIU changed |
+//! | CRIU restores | `repairs` puts right what podman and CRIU changed; `later_memory` brings the memory, `late_pages` what CRIU reads itself |
 
 mod checks;
 pub mod copies;
@@ -20,6 +20,7 @@ mod files;
 mod identity;
 mod image;
 mod late_pages;
+mod later_memory;
 mod lazy;
 mod mount_points;
 mod nearby;

@@ -9,7 +9,7 @@ use layerfs::Container;
 
 use super::copies::announcement;
 use super::files::Placed;
-use super::late_pages::LatePages;
+use super::later_memory::LaterMemory;
 use super::plan::RestorePlan;
 use super::podman_import::{Event, PodmanImport};
 use super::prepared::Prepared;
@@ -18,11 +18,11 @@ use super::volumes::Volumes;
 use super::{FilesError, RestoreOptions, RunError, files, mount_points};
 use crate::criu::arrival;
 use crate::criu::hook::{HookCall, Moment};
-use crate::criu::page_server::{PageServer, PageServerError, Version};
+use crate::criu::page_server::PageServerError;
 use crate::engine::diagnosis;
 use crate::engine::words::why_it_failed;
 use crate::host::child::Said;
-use crate::host::interrupt::{Interrupt, is_interrupted};
+use crate::host::interrupt::Interrupt;
 use crate::host::session::Session;
 use crate::host::waiting::Waiting;
 use crate::progress::{Phase, Progress};
@@ -47,9 +47,7 @@ pub(super) struct Run<'r> {
     /// What the next run has to put right, should this one be killed.
     journal: Option<Journal>,
     repairs: Repairs,
-    late_pages: LatePages,
-    /// Brings the memory, if that comes later; in a hurry only when this is let go, as podman still works until then.
-    page_server: Option<PageServer>,
+    later_memory: LaterMemory,
     /// Those at which all was put right.
     moments: Vec<Moment>,
     pub(super) moved: Transferred,
@@ -58,23 +56,18 @@ pub(super) struct Run<'r> {
 
 impl<'r> Run<'r> {
     pub(super) fn new(plan: &'r RestorePlan<'r>, options: &'r RestoreOptions, progress: &'r mut dyn Progress) -> Self {
-        let (moved, place) = (Transferred::default(), Duration::ZERO);
-        let (repairs, late_pages, moments) = (Repairs::default(), LatePages::default(), Vec::new());
-        let (container, journal, page_server) = (None, None, None);
-        let first_parts = 0;
         Run {
             plan,
             options,
             progress,
-            first_parts,
-            container,
-            journal,
-            repairs,
-            late_pages,
-            page_server,
-            moments,
-            moved,
-            place,
+            first_parts: 0,
+            container: None,
+            journal: None,
+            repairs: Repairs::default(),
+            later_memory: LaterMemory::default(),
+            moments: Vec::new(),
+            moved: Transferred::default(),
+            place: Duration::ZERO,
         }
     }
 
@@ -153,7 +146,7 @@ impl<'r> Run<'r> {
                     }
                 },
                 Event::Moment(call) => self.put_right(call)?,
-                Event::Nothing => self.check_page_server()?,
+                Event::Nothing => self.check_memory()?,
                 Event::Ended => return Ok(()),
             }
         }
@@ -169,9 +162,9 @@ impl<'r> Run<'r> {
                 if let Err(error) = self.repairs.after_tasks() {
                     self.progress.warning(&format!("some directories may have the time of the restore: {error}"));
                 }
-                self.check_page_server()
+                self.check_memory()
             }),
-            Moment::PostRestore => self.wait_for_page_server(),
+            Moment::PostRestore => self.wait_until_held(),
             Moment::PostDump => Ok(()),
         };
         drop(if put_right.is_ok() { call.carry_on() } else { call.abort() });
@@ -194,17 +187,9 @@ impl<'r> Run<'r> {
             let failed = |source| RunError::MountPoints { folder: folder.clone(), source };
             mount_points::make(&folder, &self.plan.prepared.secret_files).map_err(failed)?;
         }
-        self.place_late_pages()?;
-        Ok(self.repairs.before_tasks(&self.plan.prepared.archive)?)
-    }
-
-    fn place_late_pages(&mut self) -> Result<(), RunError> {
-        if let Some(server) = self.page_server.as_ref().filter(|_| !self.late_pages.is_empty()) {
-            server.wait_for_criu()?;
-            let placed = self.late_pages.place(self.plan.prepared.archive.file(), self.options.clone_policy);
-            self.moved += placed.map_err(RunError::Pages)?;
-        }
-        Ok(())
+        let archive = &self.plan.prepared.archive;
+        self.moved += self.later_memory.place_pages(archive, self.options.clone_policy)?;
+        Ok(self.repairs.before_tasks(archive)?)
     }
 
     /// The part that podman waits for; with the second, all else is in place.
@@ -227,7 +212,10 @@ impl<'r> Run<'r> {
             // Not to be interrupted from now on.
             self.go_on()?;
             if let Some(version) = &self.plan.prepared.lazy_from {
-                self.page_server = Some(self.start_page_server(version, &container)?);
+                let bundle = self.plan.prepared.storage.userdata_dir(&container);
+                let waiting = &mut Waiting::new(self.options.interrupt.as_ref(), self.progress);
+                let archive = &self.plan.prepared.archive;
+                self.later_memory.begin(archive, version, (&container.id, &bundle), waiting)?;
             }
             self.progress.phase(Phase::Resume);
         }
@@ -244,35 +232,23 @@ impl<'r> Run<'r> {
         }
         let Placed { moved, repairs, late_pages } =
             files::place(self.plan, self.options, container, (&journal.begun, &volumes), self.progress)?;
-        (self.moved, self.repairs, self.late_pages) = (moved, repairs, late_pages);
+        (self.moved, self.repairs, self.later_memory) = (moved, repairs, LaterMemory::of(late_pages));
         self.place = started.elapsed();
         Ok(())
     }
 
-    /// CRIU works in the bundle, where its log is.
-    fn start_page_server(&mut self, version: &Version, container: &Container) -> Result<PageServer, RunError> {
-        let waiting = &mut Waiting::new(self.options.interrupt.as_ref(), self.progress);
-        let status = arrival::begin(&container.id, waiting).map_err(|error| match is_interrupted(&error) {
-            true => RunError::Interrupted,
-            false => RunError::NoteMemory(error),
-        })?;
-        let bundle = self.plan.prepared.storage.userdata_dir(container);
-        Ok(PageServer::start(&self.plan.prepared.archive, version, &bundle, &status)?)
-    }
-
-    /// Before any task runs, and while CRIU still heeds a verdict: all memory that it restored is in the server's hands.
-    fn wait_for_page_server(&mut self) -> Result<(), RunError> {
-        let held = self.page_server.as_mut().map_or(Ok(true), PageServer::wait_until_held);
+    /// Before any task runs, and while CRIU still heeds a verdict.
+    fn wait_until_held(&mut self) -> Result<(), RunError> {
+        let held = self.later_memory.wait_until_held();
         if !self.unless_lost(held)? {
-            drop(self.page_server.take());
             self.progress.warning("CRIU brought the memory before the container ran, though it could have come later");
         }
         Ok(())
     }
 
     /// A CRIU whose tasks were killed for want of their memory may wait for them for ever.
-    fn check_page_server(&mut self) -> Result<(), RunError> {
-        let comes = self.page_server.as_ref().map_or(Ok(true), PageServer::check);
+    fn check_memory(&mut self) -> Result<(), RunError> {
+        let comes = self.later_memory.check();
         self.unless_lost(comes).map(drop)
     }
 
@@ -297,8 +273,7 @@ impl<'r> Run<'r> {
     /// Removes what this restore made.
     pub(super) fn undo(&mut self) {
         let Some(journal) = self.journal.take() else { return };
-        // It ends if CRIU has not come to it.
-        drop(self.page_server.take());
+        self.later_memory.let_go();
         let removed = self.remove(&journal);
         if let (Ok(_), Some(container)) = (&removed, &self.container) {
             arrival::forget(|id| id == container.id);
