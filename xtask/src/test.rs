@@ -10,12 +10,14 @@
 //! Without root the second half is listed by name and skipped; as root, what
 //! cannot run has failed.
 
+mod counts;
 mod host;
+mod inside;
 mod plan;
 mod programs;
 mod tally;
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
@@ -23,12 +25,11 @@ use clap::Args;
 use crate::cargo::{self, Workspace};
 use crate::fuzz::{self, Fuzzer};
 use crate::lab::{self, FileSystem, Lab, LabOptions};
+use counts::Counts;
+pub(crate) use inside::run_inside;
+use plan::Plan;
 pub(crate) use plan::Runs;
-use plan::{Plan, Run};
-use tally::{Counts, Tally};
-
-/// A test program that runs longer hangs: all of them together take minutes.
-const LIMIT_SECONDS: &str = "1800";
+use tally::Tally;
 
 #[derive(Args, Default)]
 pub(crate) struct TestOptions {
@@ -62,7 +63,7 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
 fn unprivileged(workspace: &Workspace, filter: Option<&str>, ignored: usize, tally: &mut Tally) -> Result<()> {
     let mut command = cargo::command();
     command.args(["test", "--workspace", "--no-fail-fast"]).args(filter).current_dir(&workspace.root);
-    let (counts, status) = tally::count(&mut command)?;
+    let (counts, status) = counts::count(&mut command)?;
     let failed_without_test = !status.success() && !counts.has_failures();
     tally.add(counts, ignored);
     if failed_without_test {
@@ -118,33 +119,7 @@ fn in_lab(fs: FileSystem, runs: &Runs) -> Result<Counts> {
         .arg("lab-tests")
         .arg(serde_json::to_string(runs).context("paths of test programs are UTF-8")?)
         .stdin(Stdio::null());
-    let (counts, status) = tally::count(&mut command)?;
+    let (counts, status) = counts::count(&mut command)?;
     ensure!(status.code() != Some(lab::EXIT_NOT_ENTERED.into()), "the lab on {fs} could not be entered or left");
     Ok(counts)
-}
-
-/// What runs inside the lab: one test program after the other.
-pub(crate) fn run_inside(runs: &Runs) -> Result<ExitCode> {
-    let mut all_passed = true;
-    for run in &runs.0 {
-        println!("\n     Running {}", run.title());
-        all_passed &= run_program(run)?;
-    }
-    Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn run_program(run: &Run) -> Result<bool> {
-    let status = Command::new("timeout")
-        .args(["--foreground", "--kill-after=10", LIMIT_SECONDS])
-        .arg(&run.program)
-        .args(["--ignored", "--exact", "--test-threads=1"])
-        .args(&run.tests)
-        .current_dir(&run.directory)
-        .env("CARGO_MANIFEST_DIR", &run.directory)
-        .status()
-        .with_context(|| format!("cannot start {}", run.program.display()))?;
-    if status.code() == Some(124) {
-        println!("{} hung: ended after {LIMIT_SECONDS} s", run.title());
-    }
-    Ok(status.success())
 }

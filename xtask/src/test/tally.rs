@@ -1,78 +1,12 @@
-//! What passed, failed and was skipped, read from what the test programs print.
+//! The results of all that ran, and the summary at the end.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::counts::Counts;
 use super::plan::Runs;
 use crate::lab::FileSystem;
-
-/// The results that one command printed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    passed: usize,
-    failed: usize,
-    ignored: usize,
-    failed_names: Vec<String>,
-    /// Whether the lines that come are names of failed tests.
-    in_names: bool,
-}
-
-/// Runs `command`, shows its output as it comes, and counts the results in it.
-pub(super) fn count(command: &mut Command) -> Result<(Counts, ExitStatus)> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))?;
-    let output = child.stdout.take().expect("its output was asked for");
-    let counts = echo(BufReader::new(output), &mut io::stdout().lock())
-        .with_context(|| format!("cannot pass on what {name} prints"))?;
-    let status = child.wait().with_context(|| format!("cannot wait for {name}"))?;
-    Ok((counts, status))
-}
-
-fn echo(mut input: impl BufRead, output: &mut impl Write) -> io::Result<Counts> {
-    let mut counts = Counts::default();
-    let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line)? > 0 {
-        output.write_all(&line)?;
-        output.flush()?;
-        counts.read(String::from_utf8_lossy(&line).trim_end());
-        line.clear();
-    }
-    Ok(counts)
-}
-
-impl Counts {
-    /// Whether at least one test is known to have failed.
-    pub(super) fn has_failures(&self) -> bool {
-        self.failed > 0
-    }
-
-    /// `test result: ok. 3 passed; 0 failed; 1 ignored; …` ends each program's
-    /// output, and before it comes `failures:` with an indented name a line. A
-    /// test's own line is no help: what the test prints may divide it.
-    fn read(&mut self, line: &str) {
-        match line.strip_prefix("    ") {
-            Some(name) if self.in_names => self.failed_names.push(name.to_owned()),
-            _ => self.in_names = line == "failures:",
-        }
-        let Some((_, numbers)) = line.strip_prefix("test result: ").and_then(|result| result.split_once(". ")) else {
-            return;
-        };
-        for part in numbers.split("; ") {
-            let Some((number, what)) = part.split_once(' ') else {
-                continue;
-            };
-            let count = match what {
-                "passed" => &mut self.passed,
-                "failed" => &mut self.failed,
-                "ignored" => &mut self.ignored,
-                _ => continue,
-            };
-            *count += number.parse().unwrap_or(0);
-        }
-    }
-}
 
 /// The results of everything.
 #[derive(Default)]
@@ -89,15 +23,14 @@ impl Tally {
     pub(super) fn add(&mut self, counts: Counts, planned: usize) {
         self.passed += counts.passed;
         self.skipped_examples += counts.ignored.saturating_sub(planned);
-        self.failures.extend(counts.failed_names);
+        self.failures.extend(counts.failures());
     }
 
     /// Adds the results of a lab; a test of `runs` without one has failed.
     pub(super) fn add_all_run(&mut self, counts: Counts, runs: &Runs, fs: FileSystem) {
         let finished = counts.passed + counts.failed;
         self.passed += counts.passed;
-        let names = counts.failed_names.iter();
-        self.failures.extend(names.map(|name| format!("{name} on {fs}")));
+        self.failures.extend(counts.failures().map(|failure| format!("on {fs}: {failure}")));
         for _ in finished..runs.names().count() {
             self.fail(format!("a test on {fs} whose program ended early, see above"));
         }
@@ -158,34 +91,5 @@ fn print_list(title: &str, lines: &[String]) {
     }
     for line in lines {
         println!("    {line}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_what_test_programs_print() {
-        let text = "running 4 tests\n\
-                    test a ... ok\n\
-                    test m::b ... FAILED\n\
-                    test c ... ignored, needs root\n\
-                    \n\
-                    failures:\n\
-                    \n\
-                    ---- m::b stdout ----\n    indented\n\
-                    \n\
-                    failures:\n    m::b\n\
-                    \n\
-                    test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
-                    \n\
-                    test result: ok. 5 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
-        let mut shown = Vec::new();
-        let counts = echo(text.as_bytes(), &mut shown).expect("memory does not fail");
-        let expected =
-            Counts { passed: 7, failed: 1, ignored: 3, failed_names: vec!["m::b".to_owned()], in_names: false };
-        assert_eq!(counts, expected);
-        assert_eq!(shown, text.as_bytes());
     }
 }

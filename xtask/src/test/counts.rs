@@ -1,0 +1,153 @@
+//! What passed, failed and was skipped in one command, and why, read from what test programs print.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result};
+
+/// How much of a panic's message the summary repeats: `assert_eq!` has three lines.
+const MESSAGE_LINES: usize = 3;
+const LINE_CHARACTERS: usize = 300;
+
+/// The results that one command printed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) passed: usize,
+    pub(super) failed: usize,
+    pub(super) ignored: usize,
+    failed_names: Vec<String>,
+    /// Whether the lines that come are names of failed tests.
+    in_names: bool,
+    /// Why tests failed, by their names: the first two lines of each panic.
+    reasons: BTreeMap<String, String>,
+    /// The test whose output comes, once a line has named it.
+    told: Option<String>,
+    /// How many lines of its panic are still to come.
+    panic_lines: usize,
+}
+
+/// Runs `command`, shows its output as it comes, and counts the results in it.
+pub(super) fn count(command: &mut Command) -> Result<(Counts, ExitStatus)> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))?;
+    let output = child.stdout.take().expect("its output was asked for");
+    let counts = echo(BufReader::new(output), &mut io::stdout().lock())
+        .with_context(|| format!("cannot pass on what {name} prints"))?;
+    let status = child.wait().with_context(|| format!("cannot wait for {name}"))?;
+    Ok((counts, status))
+}
+
+fn echo(mut input: impl BufRead, output: &mut impl Write) -> io::Result<Counts> {
+    let mut counts = Counts::default();
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        output.write_all(&line)?;
+        output.flush()?;
+        counts.read(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
+    Ok(counts)
+}
+
+impl Counts {
+    /// Whether at least one test is known to have failed.
+    pub(super) fn has_failures(&self) -> bool {
+        self.failed > 0
+    }
+
+    /// `test result: ok. 3 passed; 0 failed; 1 ignored; …` ends each program's
+    /// output, and before it comes `failures:` with an indented name a line. A
+    /// test's own line is no help: what the test prints may divide it.
+    fn read(&mut self, line: &str) {
+        self.read_reason(line);
+        match line.strip_prefix("    ") {
+            Some(name) if self.in_names => self.failed_names.push(name.to_owned()),
+            _ => self.in_names = line == "failures:",
+        }
+        let Some((_, numbers)) = line.strip_prefix("test result: ").and_then(|result| result.split_once(". ")) else {
+            return;
+        };
+        for part in numbers.split("; ") {
+            let Some((number, what)) = part.split_once(' ') else {
+                continue;
+            };
+            let count = match what {
+                "passed" => &mut self.passed,
+                "failed" => &mut self.failed,
+                "ignored" => &mut self.ignored,
+                _ => continue,
+            };
+            *count += number.parse().unwrap_or(0);
+        }
+    }
+
+    /// `---- name stdout ----` comes before what a failed test printed, and there
+    /// `thread 'name' (1) panicked at file.rs:1:2:` before the message.
+    fn read_reason(&mut self, line: &str) {
+        if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
+            self.told = Some(name.to_owned());
+            self.panic_lines = 0;
+        }
+        let Some(name) = &self.told else {
+            return;
+        };
+        if let Some((_, place)) = line.split_once(" panicked at ")
+            && !self.reasons.contains_key(name)
+        {
+            self.reasons.insert(name.clone(), place.to_owned());
+            self.panic_lines = MESSAGE_LINES;
+        } else if self.panic_lines > 0
+            && let Some(reason) = self.reasons.get_mut(name)
+        {
+            self.panic_lines -= 1;
+            reason.push(' ');
+            reason.extend(line.chars().take(LINE_CHARACTERS));
+        }
+    }
+
+    /// The failed tests, each with its reason if there is one.
+    pub(super) fn failures(&self) -> impl Iterator<Item = String> {
+        self.failed_names.iter().map(|name| match self.reasons.get(name) {
+            Some(reason) => format!("{name}: {}", reason.trim_end()),
+            None => name.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "running 4 tests\n\
+        test a ... ok\n\
+        test m::b ... FAILED\n\
+        test c ... ignored, needs root\n\
+        \n\
+        failures:\n\
+        \n\
+        ---- m::b stdout ----\n    indented\n\
+        thread 'm::b' (7) panicked at src/m.rs:1:2:\nassertion failed: left == right\n  left: 1\n right: 2\nstack backtrace:\n\
+        \n\
+        failures:\n    m::b\n\
+        \n\
+        test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+        \n\
+        test result: ok. 5 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+
+    #[test]
+    fn counts_what_test_programs_print() {
+        let mut shown = Vec::new();
+        let counts = echo(TEXT.as_bytes(), &mut shown).expect("memory does not fail");
+        assert_eq!((counts.passed, counts.failed, counts.ignored), (7, 1, 3));
+        assert_eq!(counts.failed_names, ["m::b"]);
+        assert_eq!(shown, TEXT.as_bytes());
+    }
+
+    #[test]
+    fn the_summary_says_why() {
+        let counts = echo(TEXT.as_bytes(), &mut Vec::new()).expect("memory does not fail");
+        let told: Vec<_> = counts.failures().collect();
+        assert_eq!(told, ["m::b: src/m.rs:1:2: assertion failed: left == right   left: 1  right: 2"]);
+    }
+}
