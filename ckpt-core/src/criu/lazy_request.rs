@@ -38,12 +38,14 @@ pub(crate) fn ask_for_lazy_pages(socket: i32) {
 fn rewrite(socket: i32) -> Result<(), Errno> {
     let ours = pidfd_getfd(pidfd_open(getpid(), PidfdFlags::empty())?, socket, PidfdGetfdFlags::empty())?;
     let Ok(known) = fs::read_link(format!("/proc/self/fd/{socket}")) else { return Ok(()) };
-    let Some(runtimes) = other_end(&known)? else { return Ok(()) };
+    // Waited for without the runtime's end: whoever holds that would never hear of the death of a runtime that has not
+    // sent it yet.
     let mut request = vec![0; LONGEST];
     let (_, length) = recv(&ours, &mut request[..], RecvFlags::PEEK | RecvFlags::TRUNC)?;
     request.truncate(length);
     let Some(word) = word_behind(&request).filter(|_| length <= LONGEST) else { return Ok(()) };
     request.extend(word);
+    let Some(runtimes) = other_end(&known)? else { return Ok(()) };
     recv(&ours, &mut [0; 1][..], RecvFlags::empty())?;
     send(&runtimes, &request, SendFlags::NOSIGNAL).map(drop)
 }
