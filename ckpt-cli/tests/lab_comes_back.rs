@@ -58,18 +58,10 @@ fn btrfs_a_container_that_needs_others_is_refused_before_anything_is_touched() {
         let container = Container::run("side", &[&["--runtime", runtime], options].concat(), COUNT);
         assert_refused(&container, folder.path(), id);
     }
-    let _pod = Pod("needy");
+    let _pod = Pod::named("needy");
     let pillar = Container::run("pillar", &["--pod", "new:needy"], "sleep 1000");
     let container = Container::run("side", &["--pod", "needy", "--requires", "pillar"], COUNT);
     assert_refused(&container, folder.path(), &pillar.inspect("{{.Id}}")[..12]);
-}
-
-struct Pod(&'static str);
-
-impl Drop for Pod {
-    fn drop(&mut self) {
-        run("podman", &["pod", "rm", "--force", "--ignore", "--time", "0", self.0]);
-    }
 }
 
 #[test]
@@ -221,7 +213,7 @@ fn btrfs_what_a_restore_will_ask_for_is_said_at_the_checkpoint() {
         assert!(container.goes_on());
         fs::remove_file(&archive).unwrap();
     }
-    let _pod = Pod("asking");
+    let _pod = Pod::named("asking");
     let member = Container::run("member", &["--pod", "new:asking"], COUNT);
     let output = tries(&["checkpoint", "member", "-e", text(&archive)]);
     assert!(said(&output).contains("Warning: member: it is in a pod: restore it with --pod"), "{}", said(&output));

@@ -79,13 +79,13 @@ fn memory_outlives_three_checkpoints_taken_at_once() {
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn a_member_of_a_pod_gets_its_memory_later() {
-    podman(&["pod", "create", "--name", "before"]);
+    let before = Pod::create("before");
     let remembered = Remembered::new(&["--pod", "before"], "check", 64, 1);
-    podman(&["pod", "rm", "--force", "before"]);
-    podman(&["pod", "create", "--name", "after"]);
+    before.remove();
+    let after = Pod::create("after");
     ckpt(&["restore", "-i", text(&remembered.archive()), "--lazy=always", "--pod", "after", "--name", "member"]);
     let ended = end_of(&Container::named("member"));
-    podman(&["pod", "rm", "--force", "after"]);
+    after.remove();
     assert_eq!(ended, End::Right);
     assert_no_server_left(&[]);
 }

@@ -130,17 +130,16 @@ fn a_pods_member_comes_back_into_another_pod() {
     for runtime in RUNTIMES {
         let folder = folder();
         let archive = folder.path().join("x.tar");
-        podman(&["pod", "create", "--name", "pod-before"]);
+        let before = Pod::create("pod-before");
         let original = Container::run("member", &["--runtime", runtime, "--pod", "pod-before"], COUNT);
         original.exec("echo shared > /dev/shm/memory; echo new > /srv/new");
         ckpt(&["checkpoint", "member", "-e", text(&archive)]);
-        podman(&["pod", "rm", "--force", "--time", "0", "pod-before"]);
-        podman(&["pod", "create", "--name", "pod-after"]);
+        before.remove();
+        let _after = Pod::create("pod-after");
         ckpt(&["restore", "-i", text(&archive), "--pod", "pod-after", "-n", "member-clone"]);
         let clone = Container::named("member-clone");
         assert_consecutive(&clone.wait_for_numbers(5));
         assert_eq!(clone.exec("cat /dev/shm/memory /srv/new"), "shared\nnew");
-        podman(&["pod", "rm", "--force", "--time", "0", "pod-after"]);
     }
 }
 

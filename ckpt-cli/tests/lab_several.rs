@@ -24,7 +24,7 @@ fn btrfs_all_that_run_go_into_a_folder() {
     let folder = folder();
     let stopped = counting("all-stopped");
     podman(&["stop", "--time", "0", "all-stopped"]);
-    podman(&["pod", "create", "--name", "all-pod"]);
+    let _pod = Pod::create("all-pod");
     let containers = [counting("all-one"), Container::run("all-two", &["--pod", "all-pod"], COUNT)];
     let target = format!("{}/", folder.path().display());
     let printed = ckpt(&["checkpoint", "--all", "-e", &target, "--leave-running", "--print-stats"]);
@@ -44,7 +44,6 @@ fn btrfs_all_that_run_go_into_a_folder() {
     }
     assert!(containers.iter().all(Container::is_running) && !stopped.is_running());
     comes_back(&containers[0], &folder.path().join("all-one.tar"));
-    podman(&["pod", "rm", "--force", "--time", "0", "all-pod"]);
 }
 
 #[test]

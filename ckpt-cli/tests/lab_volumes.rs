@@ -24,12 +24,13 @@ done
 struct Shared {
     reader: Container,
     archives: Vec<PathBuf>,
+    pod: Pod,
 }
 
 impl Shared {
     /// Twelve checkpoints of the pod's member `reader`, each of which says who writes where.
     fn checkpoint(runtime: &str, folder: &Path) -> Self {
-        podman(&["pod", "create", "--name", "shared-pod"]);
+        let pod = Pod::create("shared-pod");
         let of_pod = ["--runtime", runtime, "--pod", "shared-pod", "-v", "shared-data:/data"];
         let reader = Container::run("reader", &of_pod, COUNT);
         let writers = ["/data", "/dev/shm"].map(|place| {
@@ -50,7 +51,7 @@ impl Shared {
             assert!(said.contains(&format!("Warning: others write to {place}")), "{said}");
         }
         assert!(writers.iter().all(Container::is_running));
-        Shared { reader, archives }
+        Shared { reader, archives, pod }
     }
 
     /// Each archive has beginnings of the files; the last one is restored once all others are gone.
@@ -63,13 +64,12 @@ impl Shared {
                 assert!(numbers.starts_with(&content), "{file} in {nested} of {}", archive.display());
             }
         }
-        podman(&["pod", "rm", "--force", "--time", "0", "shared-pod"]);
+        self.pod.remove();
         podman(&["volume", "rm", "shared-data"]);
-        podman(&["pod", "create", "--name", "shared-pod"]);
+        let _pod = Pod::create("shared-pod");
         ckpt(&["restore", "-i", text(self.archives.last().unwrap()), "--pod", "shared-pod"]);
         assert!(self.reader.goes_on());
         assert!(numbers.starts_with(&self.reader.exec("cat /data/log")));
-        podman(&["pod", "rm", "--force", "--time", "0", "shared-pod"]);
     }
 }
 

@@ -100,7 +100,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        run("podman", &["rm", "--force", "--ignore", "--time", "0", &self.name]);
+        run("podman", &["rm", "--force", "--ignore", "--volumes", "--time", "0", &self.name]);
     }
 }
 
@@ -126,6 +126,51 @@ impl Volume {
 impl Drop for Volume {
     fn drop(&mut self) {
         run("podman", &["volume", "rm", "--force", &self.name]);
+    }
+}
+
+/// A network that is removed with this value.
+pub(crate) struct Network {
+    name: String,
+}
+
+impl Network {
+    pub(crate) fn create(name: &str) -> Self {
+        podman(&["network", "create", name]);
+        Network { name: name.to_owned() }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        run("podman", &["network", "rm", "--force", "--time", "0", &self.name]);
+    }
+}
+
+/// A pod that is removed with this value, and all that is in it.
+pub(crate) struct Pod {
+    name: String,
+}
+
+impl Pod {
+    pub(crate) fn create(name: &str) -> Self {
+        podman(&["pod", "create", "--name", name]);
+        Pod::named(name)
+    }
+
+    /// One that is there already, or soon will be.
+    pub(crate) fn named(name: &str) -> Self {
+        Pod { name: name.to_owned() }
+    }
+
+    pub(crate) fn remove(&self) {
+        podman(&["pod", "rm", "--force", "--time", "0", &self.name]);
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        run("podman", &["pod", "rm", "--force", "--ignore", "--time", "0", &self.name]);
     }
 }
 

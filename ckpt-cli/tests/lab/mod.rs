@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 #[allow(unused_imports)] // see above
-pub(crate) use container::{Container, Volume, archive_of_web};
+pub(crate) use container::{Container, Network, Pod, Volume, archive_of_web};
 #[allow(unused_imports)] // see above
 pub(crate) use edited::edited;
 #[allow(unused_imports)] // see above
