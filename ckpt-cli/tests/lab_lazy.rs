@@ -2,6 +2,8 @@
 
 mod lab;
 
+use std::path::Path;
+
 use lab::*;
 
 /// Keeps some 60 MB of what nobody could guess, and tells its sum again and again.
@@ -23,14 +25,34 @@ fn comes_back(runtime: &str) {
     container.remove();
     ckpt(&["restore", "-i", text(&archive), "--lazy=always"]);
     let restored = Container::named("lazy");
-    println!("{}", ckpt(&["lazy"]));
+    let id = restored.inspect("{{.Id}}");
+    println!("{}", ckpt(&["lazy", &id[..20]]));
     assert_eq!(sum(&restored), before);
     // CRIU cannot dump what is still to come, so that this waits for it.
     ckpt(&["checkpoint", "lazy", "-e", text(&archive)]);
     restored.remove();
     ckpt(&["restore", "-i", text(&archive), "--lazy=always", "--wait-memory"]);
     assert_eq!(ckpt(&["lazy", "--format", "json"]).trim(), "[]");
+    assert_eq!(ckpt(&["lazy", "lazy"]), "no memory is on its way");
+    assert_says(&ckpt_fails(&["lazy", "nobody"]), &["no such container", "nobody"]);
     assert_eq!(sum(&Container::named("lazy")), before);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_memory_comes_first_if_it_is_to() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let container = Container::run("eager", &[], REMEMBER);
+    let before = sum(&container);
+    container.checkpoint_and_remove(&archive);
+    for never in [&["--lazy=never"][..], &["--lazy", "never"]] {
+        ckpt(&[&["restore", "-i", text(&archive)], never].concat());
+        // It needs its archive no more.
+        assert!(!Path::new("/run/ckpt/memory").join(container.inspect("{{.Id}}")).exists());
+        assert_eq!(sum(&container), before);
+        container.remove();
+    }
 }
 
 #[test]

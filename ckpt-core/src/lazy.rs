@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::criu::arrival;
 pub use crate::criu::arrival::ArrivalError;
-use crate::engine::{Engine, Podman};
+use crate::engine::{Engine, EngineError, Podman};
 use crate::host::interrupt::Interrupt;
 use crate::progress::Progress;
 
@@ -48,13 +48,24 @@ pub enum ArrivalState {
     Lost,
 }
 
+/// Why it cannot be told how far a container's memory is.
+#[derive(Debug, thiserror::Error)]
+pub enum LazyError {
+    /// The notes on containers cannot be read.
+    #[error("read what is noted of memory on its way")]
+    Notes(#[source] io::Error),
+    /// podman has no answer; also that it knows no such container.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
 /// All containers of this host whose memory is on its way, or was lost.
 ///
 /// # Errors
-/// If the notes on them cannot be read.
-pub fn all(interrupt: Option<&Interrupt>) -> io::Result<Vec<Arrival>> {
+/// [`LazyError::Notes`].
+pub fn all(interrupt: Option<&Interrupt>) -> Result<Vec<Arrival>, LazyError> {
     let podman = Podman::anyones().map(|podman| podman.until(interrupt)).ok();
-    let arrivals = arrival::all()?.into_iter().filter_map(|(id, status)| {
+    let arrivals = arrival::all().map_err(LazyError::Notes)?.into_iter().filter_map(|(id, status)| {
         let facts = podman.as_ref().and_then(|podman| podman.inspect(&id).ok());
         let state = match status.state {
             State::Complete | State::Abandoned => return None,
@@ -80,6 +91,27 @@ pub fn all(interrupt: Option<&Interrupt>) -> io::Result<Vec<Arrival>> {
         })
     });
     Ok(arrivals.collect())
+}
+
+/// The same of one `container`, by its name or ID: none if its memory is there. One that podman has removed since is known
+/// by the beginning of its ID.
+///
+/// # Errors
+/// [`LazyError`], if nobody knows it.
+pub fn of(container: &str, interrupt: Option<&Interrupt>) -> Result<Vec<Arrival>, LazyError> {
+    let known = Podman::anyones()?.until(interrupt).inspect(container);
+    let mut arrivals = all(interrupt)?;
+    match known {
+        Ok(facts) => arrivals.retain(|arrival| arrival.id == facts.id),
+        Err(error @ EngineError::UnknownContainer { .. }) => {
+            arrivals.retain(|arrival| arrival.name.is_none() && arrival.id.starts_with(container));
+            if arrivals.is_empty() {
+                return Err(error.into());
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(arrivals)
 }
 
 /// Waits until all memory of the container `id` is there; at once if none is on its way.

@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
     /// Whether copies run before their memory is there, which follows while they work
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, default_missing_value = "auto", default_value = "auto")]
     lazy: LazyArgument,
     /// Take file locks along
     #[arg(long)]

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, ensure};
-use ckpt_core::lazy::{Arrival, ArrivalState, all};
+use ckpt_core::lazy::{Arrival, ArrivalState, all, of};
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -29,10 +29,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "only root can look at what is restored: try again with sudo");
-    let mut arrivals = all(Some(&signals::interrupt()?))?;
-    if let Some(container) = &arguments.container {
-        arrivals.retain(|arrival| arrival.name.as_ref() == Some(container) || arrival.id.starts_with(&container[..]));
-    }
+    let interrupt = Some(signals::interrupt()?);
+    let arrivals = match &arguments.container {
+        Some(container) => of(container, interrupt.as_ref())?,
+        None => all(interrupt.as_ref())?,
+    };
     match arguments.format {
         TableFormat::Json => print_line(serde_json::to_string_pretty(&arrivals)?),
         TableFormat::Table if arrivals.is_empty() => print_line("no memory is on its way"),

@@ -81,8 +81,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pod: Option<String>,
     /// Run the container before its memory is there: that follows out of the archive while it works. Where this cannot be, the memory comes first, and a line says why; with --lazy=always the restore fails instead
-    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "auto", requires = "import")]
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, default_missing_value = "auto", requires = "import")]
     lazy: Option<LazyArgument>,
     /// Return only when all memory is there
     #[arg(long, requires = "lazy")]
