@@ -159,6 +159,14 @@ fn xfs_volumes_are_copied_shared_or_new() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_each_copy_has_ports_of_its_own() {
     let original = Container::run("ports", &["-p", "8091:80"], COUNT);
+    // Nothing is touched for what cannot be: not the container, and no archive is read.
+    let untouched = broken_criu("exit 1");
+    for (publish, why) in [("nonsense", "no port"), ("8080:80", "twice"), ("65535+{n}:80", "above 65535")] {
+        for what in [&["fork", "ports"][..], &["restore", "-i", "/nonexistent"]] {
+            let said = ckpt_fails_with(untouched.path(), &[what, &["--count", "2", "-p", publish]].concat());
+            assert!(said.contains(why), "{said}");
+        }
+    }
     let serve = "echo $CKPT_NAME > /srv/index.html; httpd -p 80 -h /srv";
     let given = ckpt(&["fork", "ports", "--count", "2", "--name", "given-{n}", "-p", "8100+{n}:80", "--exec", serve]);
     for (number, copy) in copies_of("given", 2).iter().enumerate() {
@@ -194,8 +202,18 @@ fn btrfs_a_copy_is_told_what_it_is_if_asked() {
         assert_eq!(told["archive"], text(&archive));
         assert!(told["time"].as_str().unwrap().ends_with('Z'));
     }
+    let untold = Container::named("untold");
     ckpt(&["fork", "told", "--count", "1", "--name", "untold"]);
-    assert_eq!(Container::named("untold").exec("ls /run/ckpt 2> /dev/null || true"), "");
+    assert_eq!(untold.exec("ls /run/ckpt 2> /dev/null || true"), "");
+    let kept = folder.path().join("kept.tar");
+    for (name, keep, expected) in
+        [("kept", &["--keep", text(&kept)][..], Value::from(text(&kept))), ("gone", &[], Value::Null)]
+    {
+        let copy = Container::named(name);
+        ckpt(&[&["fork", "told", "--count", "1", "--announce", "--name", name], keep].concat());
+        let told: Value = serde_json::from_str(&copy.exec("cat /run/ckpt/clone.json")).unwrap();
+        assert_eq!(told["archive"], expected);
+    }
     assert_eq!(original.exec("cat /srv/seen"), "");
 }
 
@@ -203,8 +221,8 @@ fn btrfs_a_copy_is_told_what_it_is_if_asked() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_one_that_fails_leaves_the_others_unless_all_are_wanted() {
     let folder = folder();
+    let _volumes = ["", "-some-1", "-some-2", "-some-3"].map(|copy| Volume::named(&format!("some-data{copy}")));
     let original = Container::run("some", &["-v", "some-data:/data"], COUNT);
-    let _volume = Volume::named("some-data");
     let world = World::at_rest(folder.path());
     let failing = ["fork", "some", "--count", "3", "--exec", "echo ouch >&2; [ $CKPT_NUMBER != 2 ]"];
     let copies = copies_of("some", 3);
@@ -314,6 +332,42 @@ fn btrfs_a_kept_archive_is_whole_and_its_memory_comes_to_each_copy() {
     assert!(File::open(Path::new(&archive)).is_ok());
 }
 
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_copy_is_called_as_podman_calls_a_new_container() {
+    let _network = Network::create("called");
+    let image = ["--network", "called", "--network-alias", "database"];
+    for (name, options, is_chosen) in [
+        ("plain", &["--runtime", "crun"][..], false),
+        ("bare", &["--runtime", "runc"], false),
+        ("chosen", &["--hostname", "chosen"], true),
+    ] {
+        let original = Container::run(name, &[&image[..], options].concat(), COUNT);
+        ckpt(&["fork", name, "--count", "2"]);
+        let copies = copies_of(name, 2);
+        for container in std::iter::once(&original).chain(&copies) {
+            let id = container.inspect("{{.Id}}")[..12].to_owned();
+            let host = if is_chosen { "chosen" } else { &id };
+            assert_eq!(container.exec("hostname; cat /etc/hostname; echo $HOSTNAME"), [host; 3].join("\n"));
+            assert!(container.exec("cat /etc/hosts").contains(&format!("{host} {}", container.name)));
+            assert_eq!(container.inspect("{{.Config.Hostname}}"), host);
+            let aliases = container.inspect("{{range .NetworkSettings.Networks}}{{json .Aliases}}{{end}}");
+            let aliases: BTreeSet<String> = serde_json::from_str(&aliases).unwrap();
+            let mut expected = BTreeSet::from([id.clone(), host.to_owned()]);
+            expected.extend((container.name == name).then(|| "database".to_owned()));
+            assert_eq!(aliases, expected);
+        }
+        // A copy of a copy, and one that has begun anew.
+        let again = Container::named("again");
+        ckpt(&["fork", &copies[0].name, "--count", "1", "--name", "again"]);
+        podman(&["restart", "--time", "0", &copies[1].name]);
+        for container in [&again, &copies[1]] {
+            let id = container.inspect("{{.Id}}")[..12].to_owned();
+            assert_eq!(container.exec("hostname"), if is_chosen { "chosen" } else { &id });
+        }
+    }
+}
+
 fn connections_stay_with_the_original(runtime: &str) {
     let server = Container::run("hears", &["--runtime", runtime], "sleep 1000 | nc -l -p 5000 > /srv/heard");
     wait_for("the listener", || server.exec("netstat -ltn").contains(":5000 ").then_some(()));
@@ -350,34 +404,4 @@ fn btrfs_connections_stay_with_the_original_crun() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn xfs_connections_stay_with_the_original_runc() {
     connections_stay_with_the_original("runc");
-}
-
-#[test]
-#[ignore = "needs podman and CRIU: cargo xtask test"]
-fn btrfs_the_run_after_a_killed_fork_leaves_no_copy_half_made() {
-    let folder = folder();
-    let original = Container::run("killed", &["-v", "killed-data:/data"], COUNT);
-    let _volume = Volume::named("killed-data");
-    let archive = folder.path().join("x.tar");
-    ckpt(&["checkpoint", "killed", "-R", "-e", text(&archive)]);
-    for round in 0..5 {
-        let mut fork = start_ckpt(&["fork", "killed", "--count", "4"]);
-        // At another point of the work each time.
-        std::thread::sleep(std::time::Duration::from_millis(200 + 300 * round));
-        kill(&mut fork, &[]);
-        ckpt(&["restore", "-i", text(&archive), "--count", "1", "--name", "next"]);
-        let there: Vec<_> =
-            copies_of("killed", 4).into_iter().filter(exists).chain([Container::named("next")]).collect();
-        let mut volumes = vec!["killed-data".to_owned()];
-        volumes.extend(there.iter().map(|copy| format!("killed-data-{}", copy.name)));
-        volumes.sort();
-        let listed = podman(&["volume", "ls", "--format", "{{.Name}}"]);
-        let mut listed: Vec<_> = listed.lines().collect();
-        listed.sort_unstable();
-        assert_eq!(listed, volumes);
-        assert!(there.iter().all(Container::goes_on) && original.goes_on());
-        there.iter().for_each(Container::remove);
-        let made: Vec<_> = volumes.iter().map(String::as_str).filter(|name| *name != "killed-data").collect();
-        podman(&[&["volume", "rm"], &made[..]].concat());
-    }
 }

@@ -11,7 +11,7 @@ use aligntar::ClonePolicy;
 
 use crate::checkpoint::{CheckpointError, CheckpointOptions, CheckpointReport, Compression, Export, checkpoint_open};
 use crate::host::interrupt::Interrupt;
-use crate::restore::copies::{CopiesOptions, CopiesProgress, CopiesReport, restore_copies};
+use crate::restore::copies::{self, CopiesOptions, CopiesProgress, CopiesReport, restore_copies};
 use crate::restore::{Import, Lazy, RestoreError, RestoreOptions};
 
 /// What to fork, and into what.
@@ -51,7 +51,7 @@ pub enum ForkError {
     /// The moment could not be taken; it says whether the container runs.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// It was taken, and the container runs on, but no copy could be begun.
+    /// No copy could be begun; the container runs on.
     #[error(transparent)]
     Restore(#[from] RestoreError),
 }
@@ -63,6 +63,7 @@ pub enum ForkError {
 /// # Errors
 /// [`ForkError`]; of single copies `progress` is told.
 pub fn fork(options: &ForkOptions, progress: &mut dyn CopiesProgress) -> Result<ForkReport, ForkError> {
+    copies::check(&options.copies, &options.container)?;
     let (checkpoint, archive) = checkpoint_open(&checkpoint_options(options), progress)?;
     let name = options.keep.clone().unwrap_or_else(|| PathBuf::from(&options.container));
     let import = Import::Opened { file: Arc::new(archive), name };

@@ -86,7 +86,7 @@ pub struct RestoreReport {
 /// [`RestoreError`]; a container or volume that a failed restore had made is removed again.
 pub fn restore(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<RestoreReport, RestoreError> {
     let started = Instant::now();
-    checks::check_name(options)?;
+    checks::check_name(options.name.as_deref())?;
     let prepared = Prepared::look(options, Purpose::One, progress)?;
     let volumes = planned_volumes::as_before(options, &prepared.config);
     let plan = RestorePlan::make(&prepared, options, volumes, progress)?;

@@ -25,8 +25,8 @@ pub(super) fn check_config(config: &ContainerConfig) -> Result<(), RestoreError>
 }
 
 /// The name that the caller gave must be one that podman would take as well.
-pub(super) fn check_name(options: &RestoreOptions) -> Result<(), RestoreError> {
-    match options.name.as_deref().filter(|name| !is_name(name)) {
+pub(super) fn check_name(name: Option<&str>) -> Result<(), RestoreError> {
+    match name.filter(|name| !is_name(name)) {
         Some(name) => Err(RestoreError::NoName { name: name.to_owned() }),
         None => Ok(()),
     }

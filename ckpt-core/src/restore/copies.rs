@@ -10,6 +10,7 @@ mod one;
 mod options;
 mod ports;
 mod progress;
+mod publication;
 mod requests;
 mod template;
 mod workers;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub use options::CopiesOptions;
 pub use ports::PublishedPort;
 pub use progress::{CopiesProgress, ReadyCopy};
+pub use publication::PublicationError;
 pub use template::{Template, TemplateError};
 
 use super::error::RestoreError;
@@ -34,6 +36,11 @@ pub struct CopiesReport {
     pub elapsed: Duration,
 }
 
+/// Refuses what can be refused of the copies of the container `original` before it is touched.
+pub(crate) fn check(copies: &CopiesOptions, original: &str) -> Result<(), RestoreError> {
+    requests::check(copies, original)
+}
+
 /// Makes running copies of the container in an archive.
 ///
 /// Each is a container of its own, with a new name, ID, IP and MAC; connections that were established are closed in it.
@@ -47,6 +54,8 @@ pub fn restore_copies(
     progress: &mut dyn CopiesProgress,
 ) -> Result<CopiesReport, RestoreError> {
     let started = Instant::now();
+    // Its own name is podman's: nothing is wrong with it.
+    requests::check(copies, "original")?;
     let prepared = Prepared::look(options, Purpose::Copies, progress)?;
     let requests = requests::of(options, copies, &prepared.config)?;
     let running = workers::run(&prepared, copies, &requests, progress);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use aligntar::{TransferError, WriteError};
 use layerfs::ContainersStorageError;
 
+use super::copies::PublicationError;
 use super::copies::announcement::ANNOUNCEMENT;
 use super::repairs::RepairError;
 use super::trust::TrustError;
@@ -125,6 +126,26 @@ pub enum RestoreError {
         publish: String,
         /// The sum.
         port: u64,
+    },
+    /// What the caller wants published is nothing that podman publishes.
+    #[error("{publish:?} cannot be published")]
+    Publish {
+        /// What was given, for one copy.
+        publish: String,
+        /// Why.
+        #[source]
+        source: PublicationError,
+    },
+    /// Two copies cannot have one port of the host.
+    #[error(
+        "{publish:?} would publish port {port} twice: put \"{{n}}\" in it, for the number of the copy, or leave the port \
+         of the host away for a free one"
+    )]
+    PublishedTwice {
+        /// What was given, for one of them.
+        publish: String,
+        /// The port.
+        port: u16,
     },
     /// The name could not be locked against other restores, or what killed runs left not be looked at.
     #[error(transparent)]

@@ -53,7 +53,7 @@ fn add_up(publish: &str) -> Result<String, RestoreError> {
                 let publish = publish.to_owned();
                 u16::try_from(port).map(|port| port.to_string()).map_err(|_| RestoreError::NoPort { publish, port })
             }
-            // podman says what is wrong with it.
+            // As it is, it is no port.
             _ => Ok(part.to_owned()),
         },
         None => Ok(part.to_owned()),

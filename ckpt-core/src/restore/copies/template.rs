@@ -48,6 +48,12 @@ fn digit(text: &str) -> Option<usize> {
 }
 
 impl Template {
+    /// `web-{n}` for `web`.
+    pub(super) fn numbered(name: &str) -> Self {
+        let pieces = vec![Piece::Text(format!("{name}-")), Piece::Number { digits: 0 }];
+        Template { word: format!("{name}-{{n}}"), pieces }
+    }
+
     /// The word for the copy `number`.
     pub fn of(&self, number: u32) -> String {
         let mut word = String::new();
