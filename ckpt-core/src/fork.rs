@@ -66,7 +66,7 @@ pub fn fork(options: &ForkOptions, progress: &mut dyn CopiesProgress) -> Result<
     copies::check(&options.copies, &options.container)?;
     let (checkpoint, archive) = checkpoint_open(&checkpoint_options(options), progress)?;
     let name = options.keep.clone().unwrap_or_else(|| PathBuf::from(&options.container));
-    let import = Import::Opened { file: Arc::new(archive), name };
+    let import = Import::Opened { file: Arc::new(archive), name, has_path: options.keep.is_some() };
     let copies = restore_copies(&restore_options(options, import), &options.copies, progress)?;
     Ok(ForkReport { checkpoint, copies })
 }

@@ -22,8 +22,10 @@ pub enum Import {
     Opened {
         /// The file.
         file: Arc<File>,
-        /// What messages call it.
+        /// Its path, or what messages call it.
         name: PathBuf,
+        /// Whether that is its path.
+        has_path: bool,
     },
 }
 
@@ -47,6 +49,14 @@ impl Import {
             Import::File(path) => path,
             Import::Stdin => Path::new("standard input"),
             Import::Opened { name, .. } => name,
+        }
+    }
+
+    /// Where others find it; `None` if they cannot.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Import::File(path) | Import::Opened { name: path, has_path: true, .. } => Some(path),
+            Import::Stdin | Import::Opened { .. } => None,
         }
     }
 
@@ -99,7 +109,7 @@ mod tests {
     fn an_open_file_without_a_name_is_read_from_its_beginning_each_time() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"archive").unwrap();
-        let import = Import::Opened { file: file.into(), name: "web".into() };
+        let import = Import::Opened { file: file.into(), name: "web".into(), has_path: false };
         for _ in 0..2 {
             assert_eq!(io::read_to_string(import.open().unwrap()).unwrap(), "archive");
         }

@@ -9,7 +9,6 @@ use super::options::CopiesOptions;
 use super::ports;
 use super::progress::ReadyCopy;
 use super::requests::Request;
-use crate::archive::Import;
 use crate::engine::EngineError;
 use crate::host::programs::ProgramError;
 use crate::progress::Progress;
@@ -52,12 +51,10 @@ pub(super) fn make(
 }
 
 fn announcement(plan: &RestorePlan<'_>, Request { number, name, options, .. }: &Request) -> Vec<u8> {
-    let archive = match &options.import {
-        Import::File(path) => Some(path.as_path()),
-        Import::Stdin | Import::Opened { .. } => None,
-    };
+    // A container knows no current folder of ours.
+    let archive = options.import.path().and_then(|path| std::path::absolute(path).ok());
     let time = Timestamp::now().to_string();
-    let announcement = Announcement { name, number: *number, id: &plan.id, archive, time };
+    let announcement = Announcement { name, number: *number, id: &plan.id, archive: archive.as_deref(), time };
     serde_json::to_vec(&announcement).expect("strings and a number are JSON")
 }
 
