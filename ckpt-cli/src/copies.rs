@@ -26,7 +26,7 @@ pub(crate) struct CopiesLine {
 
 impl CopiesLine {
     pub(crate) fn new(verb: &'static str, count: NonZeroU32, format: TextFormat) -> Self {
-        CopiesLine { line: ProgressLine::new(verb), format, count, ready: 0, unprinted: Ok(()) }
+        CopiesLine { line: ProgressLine::of_copies(verb, count.get()), format, count, ready: 0, unprinted: Ok(()) }
     }
 
     /// Takes the line away; an error if a copy could not be told.

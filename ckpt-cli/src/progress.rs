@@ -58,8 +58,18 @@ impl ProgressLine {
         }
     }
 
+    /// The same with a bar, for so many copies.
+    pub(crate) fn of_copies(verb: &'static str, count: u32) -> Self {
+        let line = ProgressLine::new(verb);
+        let style = ProgressStyle::with_template("{prefix} {spinner} [{elapsed_precise}] [{bar:32}] {msg}");
+        line.bar.set_style(style.expect("the template is a constant").progress_chars("=> "));
+        line.bar.set_length(count.into());
+        line
+    }
+
     /// Says how many of all copies are ready.
     pub(crate) fn copies(&self, ready: u32, count: u32) {
+        self.bar.set_position(ready.into());
         self.bar.set_message(format!("{ready} of {count} copies run"));
     }
 
