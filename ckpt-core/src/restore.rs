@@ -9,7 +9,7 @@
 //! | decide | `opening`, `trust`; `checks`; `image`; `lazy`: whether the memory comes later; `plan` |
 //! | podman imports | `run` drives `podman_import`; `parts` and `devshm` are what podman reads |
 //! | meanwhile | `volumes` has podman make them; `used_volumes` keeps podman from filling them |
-//! | put in place | `files`, `mount_points` |
+//! | put in place | `files`, `mount_points`; `own_names` are those of the new container |
 //! | CRIU restores | `repairs` puts right what podman and CRIU changed; `later_memory` brings the memory, `late_pages` what CRIU reads itself |
 
 mod checks;
@@ -26,6 +26,7 @@ mod mount_points;
 mod nearby;
 mod opening;
 mod options;
+mod own_names;
 mod parts;
 mod plan;
 mod planned_volumes;

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::ArchiveError;
 use super::go_json::Json;
-use super::names::{CONFIG_DUMP, SPEC_DUMP};
+use super::names::{CONFIG_DUMP, SHORT_ID, SPEC_DUMP};
 use super::opened::CheckpointArchive;
 pub(crate) use userdata::is_passing;
 
@@ -96,6 +96,27 @@ impl Dumps {
     /// Secrets that were mounted below /run/secrets, by their plain paths there.
     pub(crate) fn secret_files(&self) -> &[String] {
         &self.secret_files
+    }
+
+    /// Names the host after the container of this `id`, if it was named after the `old` one.
+    pub(crate) fn name_host_after(&mut self, id: &str, old: &str) {
+        let (Some(id), Some(old)) = (id.get(..SHORT_ID), old.get(..SHORT_ID)) else { return };
+        if self.spec.text("hostname") != Some(old) {
+            return;
+        }
+        self.spec.set("hostname", Json::Text(id.to_owned()));
+        let process = self.spec.field_mut("process");
+        for variable in process.and_then(|process| process.items_mut("env")).into_iter().flatten() {
+            if *variable == Json::Text(format!("HOSTNAME={old}")) {
+                *variable = Json::Text(format!("HOSTNAME={id}"));
+            }
+        }
+    }
+
+    /// Leaves out what the container is called in networks, beside its name, its ID and its host name: these podman
+    /// knows by itself.
+    pub(crate) fn forget_aliases(&mut self) {
+        networks::forget_aliases(&mut self.config);
     }
 
     /// Puts `text` in the field `name` of `config.dump`.
@@ -283,6 +304,29 @@ mod tests {
         }
         let none = json!({"networks": null});
         assert_eq!(values(&adapted(&none, &spec))[0], none);
+    }
+
+    #[test]
+    fn a_host_that_is_named_after_its_container_is_named_after_another() {
+        let (old, new) = ("ab".repeat(32), "cd".repeat(32));
+        let spec = |name: &str| json!({"hostname": name, "process": {"env": ["PATH=/", format!("HOSTNAME={name}")]}});
+        for (name, expected) in [(&old[..12], &new[..12]), ("chosen", "chosen")] {
+            let mut dumps = adapted(&json!({}), &spec(name));
+            dumps.name_host_after(&new, &old);
+            assert_eq!(values(&dumps)[1], spec(expected));
+        }
+    }
+
+    #[test]
+    fn aliases_are_forgotten_in_both_forms() {
+        let network = json!({"aliases": ["db"], "interface_name": "eth0"});
+        let mut dumps = adapted(&json!({"newNetworks": {"net": network}}), &json!({}));
+        dumps.forget_aliases();
+        let expected = json!({
+            "newNetworks": {"net": {"interface_name": "eth0"}},
+            "orderedNetworks": [{"name": "net", "interface_name": "eth0"}]
+        });
+        assert_eq!(values(&dumps)[0], expected);
     }
 
     #[test]

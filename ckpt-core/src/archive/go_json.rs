@@ -79,11 +79,16 @@ impl Json {
 
     /// As [`Json::items`], to be changed.
     pub(crate) fn items_mut(&mut self, name: &str) -> Option<&mut Vec<Json>> {
-        let Json::Object(fields) = self else { return None };
-        match fields.iter_mut().find(|(field, _)| fold(field) == fold(name))? {
-            (_, Json::List(items)) => Some(items),
+        match self.field_mut(name)? {
+            Json::List(items) => Some(items),
             _ => None,
         }
+    }
+
+    /// What is in the field `name`, to be changed.
+    pub(crate) fn field_mut(&mut self, name: &str) -> Option<&mut Json> {
+        let Json::Object(fields) = self else { return None };
+        fields.iter_mut().find(|(field, _)| fold(field) == fold(name)).map(|(_, value)| value)
     }
 
     /// Names and values in the object in the field `name`; empty if there is none.

@@ -10,6 +10,8 @@ pub const CHECKPOINT: &str = "checkpoint";
 pub const INVENTORY: &str = "checkpoint/inventory.img";
 /// CRIU's image of the cgroups that the tasks were in, below the directory of its images.
 pub(crate) const CGROUP_IMAGE: &str = "cgroup.img";
+/// How much of a container's ID is its host name, unless another one was chosen: podman, `(*Container).Hostname`.
+pub(crate) const SHORT_ID: usize = 12;
 /// CRIU's link to the images of a pre-checkpoint, which this checkpoint builds on.
 pub const PARENT: &str = "checkpoint/parent";
 /// The files that differ from the image (nested archive).

@@ -1,21 +1,20 @@
 //! Puts the container's files where podman expects them: its log, CRIU's images, the upperdir, the volumes' data.
 
-use std::fs::{DirBuilder, File};
-use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
-use std::path::{Path, PathBuf};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 
 use aligntar::{Entry, Transferred};
 use layerfs::{Container, Layers};
-use rustix::fs::{Mode, OFlags, open};
-use rustix::io::Errno;
 
 use super::late_pages::LatePages;
+use super::own_names;
 use super::plan::RestorePlan;
+use super::prepared::Purpose;
 use super::repairs::{Repairs, Root, Times};
 use super::used_volumes::mark_used;
 use super::{FilesError, RestoreOptions};
-use crate::archive::{ArchiveError, CGROUP_IMAGE, CHECKPOINT, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES, limits};
+use crate::archive::{ArchiveError, CHECKPOINT, LOG, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::progress::Progress;
 use crate::recovery::journal::Begun;
 use crate::rootfs::{extract_diff, extract_tree};
@@ -88,47 +87,17 @@ fn place_bundle(
         Ok::<_, ArchiveError>(entry)
     });
     moved += extract_tree(&mut plan.prepared.archive.source()?, members, &image_dir, options.clone_policy, progress)?;
-    move_to_own_cgroup(&image_dir.join(CGROUP_IMAGE), &plan.prepared.config.id, &container.id).map_err(image_error)?;
+    let (old, new) = (&plan.prepared.config.id, &container.id);
+    own_names::in_cgroups(&image_dir, old, new).map_err(image_error)?;
+    if plan.prepared.purpose == Purpose::Copies {
+        own_names::in_host_names(&image_dir, old, new).map_err(image_error)?;
+    }
     Ok((moved, late_pages))
-}
-
-/// Puts the new container's ID in place of the old one's in CRIU's image of the cgroups; there is none of it where
-/// nothing of the cgroups was dumped.
-///
-/// On cgroup v2 runc does not tell CRIU the new cgroup, so a clone would join the original's.
-fn move_to_own_cgroup(path: &Path, old: &str, new: &str) -> io::Result<()> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = match open(path, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(()),
-        opened => File::from(opened?),
-    };
-    limits::cgroup_image(file.metadata()?.len()).map_err(io::Error::other)?;
-    let mut image = Vec::new();
-    (&file).read_to_end(&mut image)?;
-    rename_cgroups(&mut image, old, new);
-    file.write_all_at(&image, 0)
 }
 
 /// The path of an image below the image directory.
 fn image_name(entry: &Entry) -> Option<&[u8]> {
     entry.member.path.strip_prefix(b"checkpoint/")
-}
-
-/// IDs have one length, 64 hexadecimal digits: every length in the protobuf stays right.
-fn rename_cgroups(image: &mut [u8], old: &str, new: &str) {
-    let (old, new) = (old.as_bytes(), new.as_bytes());
-    if old.len() != new.len() || old.is_empty() {
-        return;
-    }
-    let mut at = 0;
-    while at + old.len() <= image.len() {
-        if image[at..].starts_with(old) {
-            image[at..at + new.len()].copy_from_slice(new);
-            at += new.len();
-        } else {
-            at += 1;
-        }
-    }
 }
 
 fn place_volumes(
@@ -148,24 +117,4 @@ fn place_volumes(
         repairs.add_tree(times);
     }
     Ok(moved)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_replaced_in_place() {
-        let (old, new) = ("a".repeat(64), "b".repeat(64));
-        let mut image = format!("\x08/libpod-{old}\x12x{old}{}", "a".repeat(63)).into_bytes();
-        rename_cgroups(&mut image, &old, &new);
-        assert_eq!(image, format!("\x08/libpod-{new}\x12x{new}{}", "a".repeat(63)).into_bytes());
-    }
-
-    #[test]
-    fn other_ids_are_left_alone() {
-        let mut image = b"libpod-abc".to_vec();
-        rename_cgroups(&mut image, "abc", "abcd");
-        assert_eq!(image, b"libpod-abc");
-    }
 }

@@ -9,7 +9,7 @@ use super::identity::Identity;
 use super::options::RestoreOptions;
 use super::parts;
 use super::planned_volumes::{self, PlannedVolume};
-use super::prepared::Prepared;
+use super::prepared::{Prepared, Purpose};
 use crate::criu::configuration::LAZY_PAGES;
 use crate::host::session::NameLock;
 use crate::host::waiting::Waiting;
@@ -52,6 +52,10 @@ impl<'p> RestorePlan<'p> {
         let identity = Identity::of(options, config).map_err(RestoreError::Random)?;
         let mut dumps = prepared.dumps.clone();
         identity.put_into(&mut dumps);
+        if prepared.purpose == Purpose::Copies {
+            dumps.name_host_after(&identity.id, &config.id);
+            dumps.forget_aliases();
+        }
         planned_volumes::put_into(&mut dumps, &volumes);
         if let Some(folder) = &prepared.volume_folder {
             dumps.move_volumes(folder);

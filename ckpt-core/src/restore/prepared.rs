@@ -28,6 +28,7 @@ pub(super) enum Purpose {
 /// Everything a restore needs to know of the archive and the host, whatever the new container is called.
 #[derive(Debug)]
 pub(super) struct Prepared {
+    pub(super) purpose: Purpose,
     pub(super) engine: Box<dyn Engine + Send + Sync>,
     /// The same, whose calls no interrupt ends: for what undoes.
     pub(super) undoing_engine: Box<dyn Engine + Send + Sync>,
@@ -81,6 +82,7 @@ impl Prepared {
         dumps.follow_links();
         let has_new_id = purpose == Purpose::Copies || options.name.is_some();
         Ok(Prepared {
+            purpose,
             undoing_engine: Box::new(podman.until(None)),
             networks: networks(options, &archive)?,
             second_part: parts::second(&archive, storage.graph_root(), has_new_id)?,
