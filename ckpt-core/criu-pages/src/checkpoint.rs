@@ -3,90 +3,19 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use rustix::io::Errno;
-use rustix::param::page_size;
-
-use crate::framing::{FramingError, Messages};
+use crate::framing::Messages;
 use crate::image::{Image, Images};
-use crate::messages::{MmEntry, PagemapEntry, PagemapHead, PstreeEntry, VmaEntry};
+use crate::image_error::ImageError;
+use crate::messages::{MmEntry, PstreeEntry, VmaEntry};
+use crate::page_map::{MAX_IMAGE, PageMap};
 use crate::runs::{Run, Runs, Source};
 
 // CRIU, include/magic.h.
 const PSTREE_MAGIC: u32 = 0x5027_3030;
-const PAGEMAP_MAGIC: u32 = 0x5608_4025;
 const MM_MAGIC: u32 = 0x5749_2820;
 
-/// Bytes of a `pagemap-PID.img`, `mm-PID.img` or `pstree.img`. An entry of a page map has 20 bytes or so: these are
-/// three million.
-const MAX_IMAGE: u64 = 64 << 20;
 /// Processes. Linux has no more IDs (`PID_MAX_LIMIT`, linux/threads.h).
 const MAX_PROCESSES: usize = 4 << 20;
-/// No process has addresses above (x86-64 and ARM64 with the largest page tables).
-const MAX_ADDRESS: u64 = 1 << 57;
-
-/// Why images cannot be served from.
-#[derive(Debug, thiserror::Error)]
-pub enum ImageError {
-    /// An image that belongs to the checkpoint is not there.
-    #[error("{name} is not among the images")]
-    Missing {
-        /// Its name.
-        name: String,
-    },
-    /// An image that cannot be read, or is too large to be one.
-    #[error("cannot read {name}")]
-    Read {
-        /// Its name.
-        name: String,
-        /// `FBIG` if it is too large.
-        source: Errno,
-    },
-    /// An image that is none.
-    #[error("{name} {source}")]
-    Framing {
-        /// Its name.
-        name: String,
-        /// What is wrong with it.
-        source: FramingError,
-    },
-    /// A page map without its first message.
-    #[error("{name} is empty")]
-    Empty {
-        /// Its name.
-        name: String,
-    },
-    /// Pages that lie at no possible address, or not behind those before them.
-    #[error("{name} has {pages} pages at {address:#x}, where none can be")]
-    Address {
-        /// Its name.
-        name: String,
-        /// The address.
-        address: u64,
-        /// How many there are.
-        pages: u64,
-    },
-    /// Pages marked to come later in memory for which CRIU waits for none.
-    #[error("{name} marks pages at {address:#x} that cannot come later")]
-    NotLazy {
-        /// Its name.
-        name: String,
-        /// The address.
-        address: u64,
-    },
-    /// There are fewer pages than the page map says.
-    #[error("{name} has {found} bytes, and {expected} are mapped")]
-    Short {
-        /// Its name.
-        name: String,
-        /// Its length.
-        found: u64,
-        /// What the page map needs.
-        expected: u64,
-    },
-    /// More processes than can be.
-    #[error("pstree.img has more processes than Linux")]
-    TooManyProcesses,
-}
 
 /// The memory of a checkpoint's processes that may come later, and where it lies.
 #[derive(Clone, Debug)]
@@ -153,43 +82,32 @@ impl Checkpoint {
     }
 
     fn runs(&mut self, images: &Images, name: String, vmas: &[VmaEntry]) -> Result<Runs, ImageError> {
-        let bytes = read(images, &name)?;
-        let framing = |source| ImageError::Framing { name: name.clone(), source };
-        let mut messages = Messages::new(&bytes, PAGEMAP_MAGIC).map_err(framing)?;
-        let head = messages.next::<PagemapHead>().map_err(framing)?;
-        let Some(PagemapHead { pages_id }) = head else { return Err(ImageError::Empty { name }) };
-        let pages_name = format!("pages-{pages_id}.img");
+        let map = PageMap::read(&name, find(images, &name)?)?;
+        let pages_name = map.pages_name();
         let image = u32::try_from(self.pages.len()).map_err(|_| ImageError::TooManyProcesses)?;
-        let (mut runs, mut last_end, mut offset) = (Runs::default(), 0, 0);
+        let (mut runs, mut needed) = (Runs::default(), 0);
         let eager = self.eager.entry(pages_name.clone()).or_default();
-        while let Some(entry) = messages.next::<PagemapEntry>().map_err(framing)? {
-            let range = range(&entry).filter(|range| range.start >= last_end).ok_or_else(|| ImageError::Address {
-                name: name.clone(),
-                address: entry.vaddr,
-                pages: entry.pages(),
-            })?;
-            last_end = range.end;
-            if entry.is_lazy() {
+        for pages in map.pages() {
+            let pages = pages?;
+            let addresses = pages.addresses;
+            if pages.may_come_later {
                 let not_lazy = |address| ImageError::NotLazy { name: name.clone(), address };
-                if !entry.is_in_pages_image() {
-                    return Err(not_lazy(entry.vaddr));
-                }
+                let offset = pages.offset.ok_or_else(|| not_lazy(addresses.start))?;
                 let source = Source { image, offset, wiped_on_fork: false };
-                let run = Run { start: range.start, end: range.end, source };
+                let run = Run { start: addresses.start, end: addresses.end, source };
                 insert_by_mapping(&mut runs, run, vmas).map_err(not_lazy)?;
             }
-            if entry.is_in_pages_image() {
-                let end = offset + (range.end - range.start);
-                if !entry.is_lazy() {
-                    extend(eager, offset..end);
+            if let Some(offset) = pages.offset {
+                needed = offset + (addresses.end - addresses.start);
+                if !pages.may_come_later {
+                    extend(eager, offset..needed);
                 }
-                offset = end;
             }
         }
         if !runs.is_empty() {
             let pages = find(images, &pages_name)?;
-            if pages.length() < offset {
-                return Err(ImageError::Short { name: pages_name, found: pages.length(), expected: offset });
+            if pages.length() < needed {
+                return Err(ImageError::Short { name: pages_name, found: pages.length(), expected: needed });
             }
             self.pages.push(pages.clone());
         }
@@ -219,13 +137,6 @@ fn extend(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
         Some(last) => last.end = range.end,
         None => ranges.push(range),
     }
-}
-
-/// The addresses of an entry, if they can be.
-fn range(entry: &PagemapEntry) -> Option<Range<u64>> {
-    let page = page_size() as u64;
-    let end = entry.pages().checked_mul(page)?.checked_add(entry.vaddr)?;
-    (entry.vaddr.is_multiple_of(page) && end <= MAX_ADDRESS).then_some(entry.vaddr..end)
 }
 
 fn pids(images: &Images) -> Result<Vec<i32>, ImageError> {
@@ -274,6 +185,8 @@ mod tests {
 
     use super::*;
     use crate::framing::tests::image;
+    use crate::messages::{PagemapEntry, PagemapHead};
+    use crate::page_map::PAGEMAP_MAGIC;
 
     const LAZY: u32 = 0b110;
     const PRESENT: u32 = 0b100;

@@ -57,6 +57,16 @@ impl<'a> Messages<'a> {
         Ok(Self { bytes, at: 8 })
     }
 
+    /// Those from byte `at` on, where one begins.
+    pub(crate) fn from(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    /// Where the next one begins.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
     /// The next one; none at the end.
     pub(crate) fn next<M: Message + Default>(&mut self) -> Result<Option<M>, FramingError> {
         let at = self.at;

@@ -66,6 +66,8 @@ pub(crate) const CRIU_PAGES: Rules = Rules {
         &["criu_message", "kill", "memory", "status"],
         &["deliver", "failure", "fuse", "journal"],
         &["checkpoint", "space"],
+        &["page_map"],
+        &["image_error"],
         &["framing", "image", "messages", "runs", "sys"],
     ],
 };
