@@ -118,7 +118,8 @@ fn in_member(spans: impl Iterator<Item = Span>, extents: &[Extent]) -> Vec<Exten
             let from = extent.offset.max(source_offset);
             let to = (extent.offset + extent.length).min(end);
             let offset = target_offset + (from - source_offset);
-            parts.push(Extent { offset, length: to - from, shared: extent.shared });
+            let place = extent.place.map(|place| place + (from - extent.offset));
+            parts.push(Extent { offset, length: to - from, shared: extent.shared, place });
         }
     }
     parts
@@ -130,8 +131,13 @@ mod tests {
     use crate::member::Kind;
     use std::os::unix::fs::{FileExt, MetadataExt};
 
+    /// One of an archive that lies at byte 7000 of the disk; the member's data begins at byte 1000 of the archive.
     fn extent(offset: u64, length: u64, shared: bool) -> Extent {
-        Extent { offset, length, shared }
+        part(offset, length, shared, 7000 + offset)
+    }
+
+    fn part(offset: u64, length: u64, shared: bool, place: u64) -> Extent {
+        Extent { offset, length, shared, place: Some(place) }
     }
 
     fn sparse(size: u64, spans: &[(u64, u64)]) -> Entry {
@@ -149,15 +155,15 @@ mod tests {
         let archive = [extent(0, 1020, true), extent(1020, 10, false), extent(1040, 5000, true)];
         let entry = sparse(1 << 20, &[(0, 10), (100, 15), (500, 50)]);
         let expected = [
-            extent(0, 10, true),
-            extent(100, 10, true),
-            extent(110, 5, false),
-            extent(500, 5, false),
-            extent(515, 35, true),
+            part(0, 10, true, 8000),
+            part(100, 10, true, 8010),
+            part(110, 5, false, 8020),
+            part(500, 5, false, 8025),
+            part(515, 35, true, 8040),
         ];
         assert_eq!(in_member(entry.data_spans(), &archive), expected);
         let plain = Entry { sparse: None, ..sparse(25, &[(0, 25)]) };
-        assert_eq!(in_member(plain.data_spans(), &archive), [extent(0, 20, true), extent(20, 5, false)]);
+        assert_eq!(in_member(plain.data_spans(), &archive), [part(0, 20, true, 8000), part(20, 5, false, 8020)]);
     }
 
     #[test]

@@ -60,12 +60,14 @@
 //! | unpack safely, up to the first error or all that can be unpacked | [`Unpacker`] |
 //! | move data between files | [`transfer()`], [`ClonePolicy`], [`Transferred`] |
 //! | see which blocks a file shares | [`extents`] |
+//! | have two files share what is equal in them | [`share_equal_range`] |
 //!
 //! # Kernel features
 //!
 //! | what | since Linux | without it |
 //! |---|---|---|
 //! | FICLONERANGE, ioctl_ficlonerange(2) | 4.5, on BTRFS, XFS and others | data is copied, or an error under [`ClonePolicy::Required`] |
+//! | FIDEDUPERANGE, ioctl_fideduperange(2) | 4.5, on BTRFS, XFS and others | [`share_equal_range`] says so |
 //! | copy_file_range(2) | 4.5 | read and write |
 //! | SEEK_DATA, SEEK_HOLE, lseek(2) | 3.1 | file systems without them show no holes |
 //! | openat2(2) | 5.6 | one component after the other, see [`Resolver`] |
@@ -111,7 +113,7 @@ pub use safe_path::BadPath;
 pub use shown::ShownName;
 pub use source::{FileSource, Source, StreamSource};
 pub use sparse::SparseError;
-pub use sys::{Extent, extents, start_writeback};
+pub use sys::{Extent, extents, extents_in, share_equal_range, start_writeback};
 pub use transfer::{ClonePolicy, Span, TransferError, Transferred, transfer};
 pub use unpack::{
     Parents, Permissions, PlainParents, Refusal, UnpackError, UnpackObserver, UnpackOptions, Unpacker, directory_bytes,

@@ -1,4 +1,4 @@
-//! What rustix does not have: FICLONERANGE, FIEMAP and sync_file_range. All `unsafe` of the crate is here.
+//! What rustix does not have: FICLONERANGE, FIDEDUPERANGE, FIEMAP and sync_file_range. All `unsafe` of the crate is here.
 #![allow(unsafe_code)]
 
 use std::ops::Range;
@@ -53,6 +53,82 @@ pub(crate) fn clone_range(
     unsafe { ioctl(target, Setter::<FICLONERANGE, FileCloneRange>::new(range)) }
 }
 
+/// `struct file_dedupe_range` with its one `struct file_dedupe_range_info`, linux/fs.h.
+#[repr(C)]
+struct FileDedupeRange {
+    src_offset: u64,
+    src_length: u64,
+    dest_count: u16,
+    reserved1: u16,
+    reserved2: u32,
+    dest_fd: i64,
+    dest_offset: u64,
+    bytes_deduped: u64,
+    status: i32,
+    reserved: u32,
+}
+
+/// `struct file_dedupe_range` without what follows it: its size is the one in the call's number.
+#[repr(C)]
+struct FileDedupeRangeHeader {
+    src_offset: u64,
+    src_length: u64,
+    dest_count: u16,
+    reserved1: u16,
+    reserved2: u32,
+}
+
+/// `FIDEDUPERANGE`, linux/fs.h: `_IOWR(0x94, 54, struct file_dedupe_range)`.
+const FIDEDUPERANGE: Opcode = opcode::read_write::<FileDedupeRangeHeader>(0x94, 54);
+/// What `status` is if the bytes are not the same, linux/fs.h.
+const FILE_DEDUPE_RANGE_DIFFERS: i32 = 1;
+
+/// Gives `target` at `target_offset` the blocks of `source` from `source_offset` on, if the `length` bytes there are the
+/// same in both: the kernel compares them, and no byte of either file changes. See ioctl_fideduperange(2).
+///
+/// Gives how many bytes from the first on are shared then, which may be fewer than were asked for; `None` if something
+/// differs. The offsets and `length` are multiples of the file system's block size. A `length` of zero only asks whether
+/// these two files can share blocks.
+///
+/// The target may be open for reading alone if the caller owns it or is root.
+///
+/// # Errors
+/// | errno | meaning |
+/// |---|---|
+/// | `OPNOTSUPP`, `NOTTY` | the file system cannot do this |
+/// | `XDEV` | the files lie on different file systems |
+/// | `INVAL` | unaligned, beyond the end, or not these two files |
+/// | `PERM`, `TXTBSY` | the target is somebody else's or immutable, or a swap file is involved |
+/// | `NOSPC`, `IO`, … | real failures |
+pub fn share_equal_range(
+    source: impl AsFd,
+    source_offset: u64,
+    length: u64,
+    target: impl AsFd,
+    target_offset: u64,
+) -> Result<Option<u64>, Errno> {
+    let mut range = FileDedupeRange {
+        src_offset: source_offset,
+        src_length: length,
+        dest_count: 1,
+        reserved1: 0,
+        reserved2: 0,
+        dest_fd: i64::from(target.as_fd().as_raw_fd()),
+        dest_offset: target_offset,
+        bytes_deduped: 0,
+        status: 0,
+        reserved: 0,
+    };
+    // SAFETY: the kernel reads and writes one `file_dedupe_range` and, as `dest_count` says, one `file_dedupe_range_info`
+    // behind it, which `FileDedupeRange` has with C layout; the descriptor in it stays open because `target` is borrowed.
+    unsafe { ioctl(source, Updater::<FIDEDUPERANGE, FileDedupeRange>::new(&mut range))? };
+    match range.status {
+        0 => Ok(Some(range.bytes_deduped)),
+        FILE_DEDUPE_RANGE_DIFFERS => Ok(None),
+        errno => Err(Errno::from_raw_os_error(errno.saturating_neg())),
+    }
+}
+
 /// `struct fiemap` without its extents, linux/fiemap.h.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -93,6 +169,12 @@ const FS_IOC_FIEMAP: Opcode = opcode::read_write::<FiemapHeader>(b'f', 11);
 const FIEMAP_FLAG_SYNC: u32 = 1;
 /// The last extent of the file, linux/fiemap.h.
 const FIEMAP_EXTENT_LAST: u32 = 1;
+/// The extent's place is not known, not yet chosen, or that of something else than its bytes as they are (compressed or
+/// encrypted, or in a block with other data), linux/fiemap.h: `UNKNOWN`, `DELALLOC`, `ENCODED`, `NOT_ALIGNED` (which
+/// includes `DATA_INLINE`).
+const FIEMAP_EXTENT_NO_PLACE: u32 = 2 | 4 | 8 | 0x100;
+/// Reserved, and reads as zeros, linux/fiemap.h.
+const FIEMAP_EXTENT_UNWRITTEN: u32 = 0x800;
 /// Blocks that other files, or other places of this one, refer to as well, linux/fiemap.h.
 const FIEMAP_EXTENT_SHARED: u32 = 0x2000;
 
@@ -105,6 +187,9 @@ pub struct Extent {
     pub length: u64,
     /// Whether other files, or other places of this one, use the same blocks.
     pub shared: bool,
+    /// First byte on the disk, or wherever the file system counts from: what has the same place there has the same
+    /// blocks. `None` if the bytes do not lie there as they are, as with compression.
+    pub place: Option<u64>,
 }
 
 /// Calls `visit` with each extent of `file` from the first to the last; holes are what lies between them.
@@ -118,7 +203,10 @@ pub fn extents(file: impl AsFd, visit: impl FnMut(Extent)) -> Result<(), Errno> 
 }
 
 /// As [`extents`], but only those that have bytes in `range`; the first and the last may go beyond it.
-pub(crate) fn extents_in(file: impl AsFd, range: Range<u64>, mut visit: impl FnMut(Extent)) -> Result<(), Errno> {
+///
+/// # Errors
+/// As [`extents`].
+pub fn extents_in(file: impl AsFd, range: Range<u64>, mut visit: impl FnMut(Extent)) -> Result<(), Errno> {
     let mut start = range.start;
     while start < range.end {
         let map = fiemap(&file, start..range.end)?;
@@ -128,6 +216,8 @@ pub(crate) fn extents_in(file: impl AsFd, range: Range<u64>, mut visit: impl FnM
                 offset: extent.logical,
                 length: extent.length,
                 shared: extent.flags & FIEMAP_EXTENT_SHARED != 0,
+                place: (extent.flags & (FIEMAP_EXTENT_NO_PLACE | FIEMAP_EXTENT_UNWRITTEN) == 0)
+                    .then_some(extent.physical),
             });
         }
         match found.last() {
@@ -182,11 +272,28 @@ pub fn start_writeback(file: impl AsFd, range: Range<u64>) -> Result<(), Errno> 
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::os::unix::fs::FileExt;
 
     #[test]
     fn a_clone_of_nothing_is_refused() {
         let file = tempfile::tempfile().unwrap();
         assert_eq!(clone_range(&file, 0, 0, &file, 4096), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn bytes_stay_whether_they_could_be_shared_or_not() {
+        let folder = env!("CARGO_MANIFEST_DIR");
+        let [mut source, mut target] = [(); 2].map(|()| tempfile::tempfile_in(folder).unwrap());
+        source.write_all(&[7; 8192]).unwrap();
+        target.write_all(&[[7; 4096], [8; 4096]].concat()).unwrap();
+        let [first, second] = [0, 4096].map(|offset| share_equal_range(&source, offset, 4096, &target, offset));
+        match first {
+            Ok(shared) => assert_eq!((shared, second), (Some(4096), Ok(None))),
+            Err(errno) => assert_eq!([errno, second.unwrap_err()], [Errno::OPNOTSUPP; 2]),
+        }
+        let mut bytes = [0; 8192];
+        target.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!((bytes[4095], bytes[4096]), (7, 8));
     }
 
     #[test]
