@@ -2,6 +2,7 @@
 
 mod align;
 mod checkpoint;
+mod dedup;
 mod diff;
 mod doctor;
 mod fork;
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Diff(diff::Arguments),
     Layers(layers::Arguments),
     Lazy(lazy::Arguments),
+    Dedup(dedup::Arguments),
     Doctor(doctor::Arguments),
     Pack(pack::Arguments),
     Unpack(unpack::Arguments),
@@ -50,6 +52,7 @@ impl Command {
             Command::Diff(arguments) => done(diff::run(&arguments)),
             Command::Layers(arguments) => done(layers::run(&arguments)),
             Command::Lazy(arguments) => done(lazy::run(&arguments)),
+            Command::Dedup(arguments) => done(dedup::run(&arguments)),
             Command::Doctor(arguments) => doctor::run(&arguments),
             Command::Pack(arguments) => pack::run(&arguments, verbosity),
             Command::Unpack(arguments) => done(unpack::run(&arguments, verbosity)),

@@ -130,6 +130,13 @@ impl Progress for ProgressLine {
         self.bar.set_message(format!("{}: {arrived}", self.phase));
     }
 
+    fn compared(&mut self, done: u64, total: u64) {
+        if self.drawn.elapsed() > REDRAW {
+            self.drawn = Instant::now();
+            self.bar.set_message(format!("comparing: {} of {}", HumanBytes(done), HumanBytes(total)));
+        }
+    }
+
     fn member(&mut self, _path: &[u8], moved: Transferred) {
         self.count(moved);
     }

@@ -36,6 +36,7 @@ pub mod checkpoint;
 mod container;
 pub mod containers;
 mod criu;
+pub mod dedup;
 pub mod diff;
 pub mod doctor;
 mod engine;

@@ -39,6 +39,9 @@ pub trait Progress {
     /// So much of the memory that comes later is there, in bytes.
     fn memory(&mut self, _arrived: u64, _total: u64) {}
 
+    /// So much of what may be equal in two archives was compared, in bytes.
+    fn compared(&mut self, _done: u64, _total: u64) {}
+
     /// Something the user should know, though the work goes on.
     fn warning(&mut self, _text: &str) {}
 }

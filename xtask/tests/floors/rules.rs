@@ -39,6 +39,7 @@ pub(crate) const CKPT_CORE: Rules = Rules {
             "fork",
             "inspect",
             "diff",
+            "dedup",
             "doctor",
             "containers",
             "passthrough",
