@@ -2,6 +2,7 @@
 
 mod cells;
 mod container;
+mod dedup;
 mod diff;
 mod disk;
 mod freeze;
@@ -22,6 +23,8 @@ use anyhow::Result;
 use clap::Subcommand;
 
 pub(crate) use container::Container;
+use dedup::DedupOptions;
+pub(crate) use dedup::{Workload as DedupWorkload, run_inside as run_dedup_inside};
 use diff::DiffOptions;
 pub(crate) use diff::{Workload as DiffWorkload, run_inside as run_diff_inside};
 pub(crate) use disk::Disk;
@@ -50,6 +53,8 @@ pub(crate) enum BenchTask {
     Memory(MemoryOptions),
     /// How long a container stands still, against the size of its data and the archive's place
     Freeze(FreezeOptions),
+    /// Share the memory of two checkpoints after the fact, against only reading them
+    Dedup(DedupOptions),
 }
 
 pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
@@ -59,5 +64,6 @@ pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
         BenchTask::Diff(options) => diff::run(options),
         BenchTask::Memory(options) => memory::run(options),
         BenchTask::Freeze(options) => freeze::run(options),
+        BenchTask::Dedup(options) => dedup::run(options),
     }
 }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use bench::{BenchTask, DiffWorkload, FreezeWorkload, MemoryWorkload, TreePlan, Workload};
+use bench::{BenchTask, DedupWorkload, DiffWorkload, FreezeWorkload, MemoryWorkload, TreePlan, Workload};
 use demo::DemoOptions;
 use fuzz::FuzzOptions;
 use lab::{EntrySpec, FileSystem, Lab, LabOptions};
@@ -94,6 +94,12 @@ enum Task {
         #[arg(value_parser = bench::from_json::<FreezeWorkload>)]
         workload: FreezeWorkload,
     },
+    /// Inside the lab: measures
+    #[command(hide = true)]
+    LabBenchDedup {
+        #[arg(value_parser = bench::from_json::<DedupWorkload>)]
+        workload: DedupWorkload,
+    },
     /// Inside the lab: shows
     #[command(hide = true)]
     LabDemo { gigabytes: u32, fs: FileSystem },
@@ -123,6 +129,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::LabBenchDiff { workload } => bench::run_diff_inside(&workload),
         Task::LabBenchMemory { workload } => bench::run_memory_inside(&workload),
         Task::LabBenchFreeze { workload } => bench::run_freeze_inside(&workload),
+        Task::LabBenchDedup { workload } => bench::run_dedup_inside(&workload),
         Task::LabTests { runs } => test::run_inside(&runs),
         Task::LabJoin { spec, command } => match lab::join(&spec, &command)? {},
         Task::LabInit { spec, command } => Ok(lab::init(&spec, &command)),

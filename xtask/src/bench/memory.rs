@@ -26,6 +26,7 @@ use clap::Args;
 
 use super::report::{self, Bench};
 use crate::lab::FileSystem;
+pub(super) use processes::wait_until_resident;
 use summary::MemoryReport;
 pub(crate) use workload::Workload;
 

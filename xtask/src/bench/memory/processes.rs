@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 const PERIOD: Duration = Duration::from_millis(2);
 
 /// Waits until a process called `name` has `bytes` of memory.
-pub(super) fn wait_until_resident(name: &str, bytes: u64, patience: Duration) -> Result<()> {
+pub(in crate::bench) fn wait_until_resident(name: &str, bytes: u64, patience: Duration) -> Result<()> {
     let limit = Instant::now() + patience;
     while of(name).max().unwrap_or(0) < bytes {
         ensure!(Instant::now() < limit, "{name} has not {bytes} bytes of memory after {} s", patience.as_secs());
