@@ -5,6 +5,7 @@ mod container;
 mod dedup;
 mod diff;
 mod disk;
+mod fork;
 mod freeze;
 mod interrupt;
 mod machine;
@@ -28,6 +29,8 @@ pub(crate) use dedup::{Workload as DedupWorkload, run_inside as run_dedup_inside
 use diff::DiffOptions;
 pub(crate) use diff::{Workload as DiffWorkload, run_inside as run_diff_inside};
 pub(crate) use disk::Disk;
+use fork::ForkOptions;
+pub(crate) use fork::{Workload as ForkWorkload, run_inside as run_fork_inside};
 use freeze::FreezeOptions;
 pub(crate) use freeze::{Workload as FreezeWorkload, run_inside as run_freeze_inside};
 pub(crate) use interrupt::Interrupt;
@@ -55,6 +58,8 @@ pub(crate) enum BenchTask {
     Freeze(FreezeOptions),
     /// Share the memory of two checkpoints after the fact, against only reading them
     Dedup(DedupOptions),
+    /// Make many copies of a container, against podman's restores of an empty one
+    Fork(ForkOptions),
 }
 
 pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
@@ -65,5 +70,6 @@ pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
         BenchTask::Memory(options) => memory::run(options),
         BenchTask::Freeze(options) => freeze::run(options),
         BenchTask::Dedup(options) => dedup::run(options),
+        BenchTask::Fork(options) => fork::run(options),
     }
 }

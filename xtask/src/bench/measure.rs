@@ -1,6 +1,7 @@
 //! Time and memory of one command.
 
 use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -16,6 +17,8 @@ const SAMPLE_PERIOD: Duration = Duration::from_millis(2);
 pub(crate) struct Measured {
     /// From before the start to the end of the process.
     pub(crate) elapsed: Duration,
+    /// Until it had printed its first line; `None` without one.
+    pub(crate) first_line: Option<Duration>,
     /// Highest resident memory of the process itself, without its children:
     /// that is why it is not taken from getrusage(2), which mixes them.
     pub(crate) peak_memory_bytes: u64,
@@ -41,14 +44,22 @@ pub(crate) fn measure(command: &mut Command) -> Result<Measured> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let cpu_before = cpu_of_children()?;
     let started = Instant::now();
-    let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+    let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
     let (status, ended) = (format!("/proc/{}/status", child.id()), AtomicBool::new(false));
-    let (output, elapsed, peak_memory_bytes) = thread::scope(|scope| {
+    let mut printed = BufReader::new(child.stdout.take().expect("it is a pipe"));
+    let (output, elapsed, printed, peak_memory_bytes) = thread::scope(|scope| {
         let memory = scope.spawn(|| highest_mark(&status, &ended));
+        let printed = scope.spawn(move || -> io::Result<_> {
+            let mut text = Vec::new();
+            let first_line = (printed.read_until(b'\n', &mut text)? > 0).then(|| started.elapsed());
+            printed.read_to_end(&mut text)?;
+            Ok((first_line, text))
+        });
         let output = child.wait_with_output();
         let elapsed = started.elapsed();
         ended.store(true, Ordering::SeqCst);
-        (output, elapsed, memory.join().expect("the sampler does not panic"))
+        let printed = printed.join().expect("the reader does not panic");
+        (output, elapsed, printed, memory.join().expect("the sampler does not panic"))
     });
     let output = output.with_context(|| format!("cannot wait for {name}"))?;
     ensure!(
@@ -57,9 +68,10 @@ pub(crate) fn measure(command: &mut Command) -> Result<Measured> {
         output.status,
         String::from_utf8_lossy(&output.stderr).trim_end()
     );
-    let stdout = String::from_utf8(output.stdout).with_context(|| format!("{name} printed no UTF-8"))?;
+    let (first_line, stdout) = printed.with_context(|| format!("cannot read what {name} prints"))?;
+    let stdout = String::from_utf8(stdout).with_context(|| format!("{name} printed no UTF-8"))?;
     let cpu = cpu_of_children()?.saturating_sub(cpu_before);
-    Ok(Measured { elapsed, peak_memory_bytes, cpu, stdout })
+    Ok(Measured { elapsed, first_line, peak_memory_bytes, cpu, stdout })
 }
 
 fn highest_mark(status: &str, ended: &AtomicBool) -> u64 {
@@ -116,10 +128,12 @@ mod tests {
 
     #[test]
     fn measures_a_command() {
-        let measured = measure(Command::new("sh").args(["-c", "sleep 0.05; echo done"])).expect("sh is there");
-        assert!(measured.elapsed >= Duration::from_millis(50));
+        let script = "sleep 0.05; echo begun; sleep 0.05; echo done";
+        let measured = measure(Command::new("sh").args(["-c", script])).expect("sh is there");
+        let first_line = measured.first_line.expect("it prints two");
+        assert!(first_line >= Duration::from_millis(50) && measured.elapsed >= first_line + Duration::from_millis(50));
         assert!(measured.peak_memory_bytes > 0);
-        assert_eq!(measured.stdout, "done\n");
+        assert_eq!(measured.stdout, "begun\ndone\n");
     }
 
     #[test]
