@@ -6,7 +6,8 @@ use aligntar::Alignment;
 
 /// Fewer bytes in a row stay as they are: not for the sake of the metadata, but of those who read the archive later.
 ///
-/// Measured with files of 64 MiB of which each second run is equal (Linux 6.18, a loop device on an SSD; 7 lengths):
+/// Measured with files of 64 MiB of which each second run is equal (Linux 6.18, loop devices,
+/// one run, others at work on the machine):
 ///
 /// | run | metadata, BTRFS | saved of 32 MiB, BTRFS, XFS | reads from the disk in, BTRFS, XFS | share 1 MiB in, BTRFS, XFS |
 /// |---|---|---|---|---|
