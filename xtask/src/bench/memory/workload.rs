@@ -15,8 +15,8 @@ pub(crate) struct Workload {
     /// Rounds of all but podman with an archive
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rounds: u32,
-    /// Rounds with CRIU's own server; 0 leaves it out. After it, no container may come back on hosts with cgroups v1
-    #[arg(long, default_value_t = 0)]
+    /// Rounds with CRIU's own server, by crun alone; 0 leaves it out
+    #[arg(long, default_value_t = 5)]
     pub(super) criu_rounds: u32,
     /// Rounds of podman with an archive, which takes minutes for each; 0 leaves it out
     #[arg(long, default_value_t = 0)]
