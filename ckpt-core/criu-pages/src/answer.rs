@@ -5,10 +5,11 @@ use rustix::param::page_size;
 use crate::deliver::{Stop, Zeros, deliver};
 use crate::failure::Failure;
 use crate::memory::{Fault, Piece};
+use crate::readers::Reader;
 use crate::runs::Run;
 use crate::setup::Setup;
 use crate::shared::Shared;
-use crate::{sys, worker};
+use crate::sys;
 
 /// What comes along with a page that is waited for, in bytes.
 const AROUND: u64 = 64 << 10;
@@ -69,7 +70,7 @@ impl<'a> Answerer<'a> {
     /// The page first, and then what lies before and behind it.
     fn answer_with(&mut self, fault: Fault, run: Run) -> Result<bool, Failure> {
         let length = run.len() as usize;
-        worker::read(self.setup, &Piece { uffd: fault.uffd, run }, &mut self.buffer[..length])?;
+        self.setup.readers.read(Reader::Answerer, run.source, &mut self.buffer[..length])?;
         let bytes = &self.buffer[..length];
         let page = fault.address..fault.address + self.page;
         let parts = [page.clone(), run.start..page.start, page.end..run.end];

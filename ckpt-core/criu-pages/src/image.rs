@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Advice, fadvise, fstat};
+use rustix::fs::fstat;
 use rustix::io::{Errno, pread};
 
 /// One image of CRIU: a file, or a piece of one, as of a tar archive.
@@ -91,14 +90,6 @@ impl Piece {
     /// Whether nobody has written to the file: what was read before is the image's then.
     pub(crate) fn is_unchanged(self, file: impl AsFd) -> Result<bool, Errno> {
         Ok(self.version == Some(Version::of(file)?))
-    }
-
-    /// Asks the disk for `length` bytes from `offset` of the image; that it does is not sure.
-    pub(crate) fn read_ahead(self, file: impl AsFd, offset: u64, length: u64) {
-        let length = NonZeroU64::new(length.min(self.length.saturating_sub(offset)));
-        if let Some((at, length)) = self.offset.checked_add(offset).zip(length) {
-            let _ = fadvise(file, at, Some(length), Advice::WillNeed);
-        }
     }
 
     /// Fills `bytes` from `offset` of the image.

@@ -85,6 +85,7 @@ mod memory;
 mod messages;
 mod page_map;
 mod page_server;
+mod readers;
 mod reserve;
 mod restorer;
 mod runs;

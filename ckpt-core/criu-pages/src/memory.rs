@@ -1,6 +1,7 @@
 //! The address spaces as the server's threads share them: what is to come, what is on its way, what is done.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::os::fd::{BorrowedFd, RawFd};
 
 use rustix::io::Errno;
@@ -27,6 +28,16 @@ pub(crate) enum Next {
     Nothing,
 }
 
+/// Bytes that one thread reads front to back before it goes elsewhere: the kernel reads ahead of it.
+const STRIPE: u64 = 8 << 20;
+
+/// Where a thread is at work: addresses of one process, in which others begin only when there is nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stripe {
+    uffd: RawFd,
+    range: Range<u64>,
+}
+
 /// A thread that waits for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -43,7 +54,7 @@ pub(crate) struct Memory {
     /// Changes that were heard of.
     pub(crate) changes: u64,
     on_the_way: Vec<Piece>,
-    /// Where the next piece begins, for each userfaultfd.
+    /// Where the next stripe begins, for each userfaultfd.
     cursors: BTreeMap<RawFd, u64>,
 }
 
@@ -63,31 +74,55 @@ impl Memory {
         self.journal.set(Field::WaitingBytes, self.waiting_bytes());
     }
 
-    /// The next piece of at most `length` bytes, front to back; restored processes before their children, whose
-    /// descriptors came later.
-    pub(crate) fn take(&mut self, length: u64) -> Next {
+    /// The next piece of at most `length` bytes, in this `stripe` or a new one; stripes come front to back, restored
+    /// processes before their children, whose descriptors came later.
+    pub(crate) fn take(&mut self, length: u64, stripe: &mut Option<Stripe>) -> Next {
+        if let Some(piece) = stripe.as_ref().and_then(|stripe| self.first_in(stripe, length)) {
+            return self.begin(piece);
+        }
         let mut next = Next::Nothing;
         for (&uffd, space) in &self.spaces {
             if space.waiting.is_empty() {
                 continue;
             }
             let cursor = self.cursors.get(&uffd).copied().unwrap_or(0);
-            let on_the_way = |run: &Run| {
-                self.on_the_way
-                    .iter()
-                    .any(|piece| piece.uffd == uffd && piece.run.start < run.end && run.start < piece.run.end)
-            };
-            let pieces = space.waiting.from(cursor).chain(space.waiting.iter());
-            let mut pieces = pieces.filter_map(|run| run.cut(&(run.start..run.start.saturating_add(length))));
-            if let Some(run) = pieces.find(|run| !on_the_way(run)) {
-                let piece = Piece { uffd, run };
-                self.on_the_way.push(piece);
-                self.cursors.insert(uffd, run.end);
-                return Next::Piece(piece);
+            if let Some(run) = self.first_free(uffd, space.waiting.from(cursor).chain(space.waiting.iter()), length) {
+                let range = run.start..run.start.saturating_add(STRIPE);
+                self.cursors.insert(uffd, range.end);
+                *stripe = Some(Stripe { uffd, range });
+                return self.begin(Piece { uffd, run });
             }
             next = Next::Later;
         }
         next
+    }
+
+    fn first_in(&self, stripe: &Stripe, length: u64) -> Option<Piece> {
+        let Stripe { uffd, range } = stripe;
+        let runs = self.spaces.get(uffd)?.waiting.from(range.start).map_while(|run| run.cut(range));
+        Some(Piece { uffd: *uffd, run: self.first_free(*uffd, runs, length)? })
+    }
+
+    /// The first of these runs, or a part of one, that is not on its way; at most `length` of it.
+    fn first_free(&self, uffd: RawFd, mut runs: impl Iterator<Item = Run>, length: u64) -> Option<Run> {
+        let on_the_way = |run: &Run| {
+            let is_it = |piece: &&Piece| piece.uffd == uffd && piece.run.start < run.end && run.start < piece.run.end;
+            self.on_the_way.iter().find(is_it).map(|piece| piece.run.end)
+        };
+        runs.find_map(|mut run| {
+            loop {
+                let first = run.cut(&(run.start..run.start.saturating_add(length)))?;
+                match on_the_way(&first) {
+                    None => return Some(first),
+                    Some(end) => run = run.cut(&(end..u64::MAX))?,
+                }
+            }
+        })
+    }
+
+    fn begin(&mut self, piece: Piece) -> Next {
+        self.on_the_way.push(piece);
+        Next::Piece(piece)
     }
 
     /// Whether these addresses still wait for these bytes.
@@ -262,4 +297,57 @@ fn is_any_registered(uffd: BorrowedFd<'_>, run: Run) -> Result<bool, Errno> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::Source;
+    use crate::space::Space;
+
+    const PIECE: u64 = 512 << 10;
+
+    fn run(start: u64, end: u64) -> Run {
+        Run { start, end, source: Source { image: 0, offset: start, wiped_on_fork: false } }
+    }
+
+    /// Of one process, with these runs.
+    fn memory(runs: impl IntoIterator<Item = Run>) -> anyhow::Result<Memory> {
+        let spaces = Spaces::from([(7, Space::new(runs.into_iter().collect()))]);
+        let checkpoint = Box::leak(Box::new(Checkpoint::of_task(1, Default::default())));
+        Ok(Memory::new(checkpoint, spaces, Journal::create()?))
+    }
+
+    fn take(memory: &mut Memory, stripe: &mut Option<Stripe>) -> Option<Run> {
+        match memory.take(PIECE, stripe) {
+            Next::Piece(piece) => Some(piece.run),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn threads_go_front_to_back_each_in_a_stripe_of_its_own() -> anyhow::Result<()> {
+        let mut memory = memory([run(0, 3 * STRIPE)])?;
+        let (mut one, mut other) = (None, None);
+        for piece in 0..STRIPE / PIECE {
+            assert_eq!(take(&mut memory, &mut one), Some(run(piece * PIECE, (piece + 1) * PIECE)));
+            let start = STRIPE + piece * PIECE;
+            assert_eq!(take(&mut memory, &mut other), Some(run(start, start + PIECE)));
+        }
+        assert_eq!(take(&mut memory, &mut one), Some(run(2 * STRIPE, 2 * STRIPE + PIECE)));
+        Ok(())
+    }
+
+    #[test]
+    fn who_has_nothing_left_takes_of_what_another_has_before_it() -> anyhow::Result<()> {
+        let mut memory = memory([run(0, 2 * PIECE), run(4 * PIECE, 5 * PIECE)])?;
+        let (mut one, mut other) = (None, None);
+        assert_eq!(take(&mut memory, &mut one), Some(run(0, PIECE)));
+        assert_eq!(take(&mut memory, &mut other), Some(run(PIECE, 2 * PIECE)));
+        assert_eq!(take(&mut memory, &mut one), Some(run(4 * PIECE, 5 * PIECE)));
+        assert!(matches!(memory.take(PIECE, &mut other), Next::Later));
+        memory.spaces.clear();
+        assert!(matches!(memory.take(PIECE, &mut other), Next::Nothing));
+        Ok(())
+    }
 }

@@ -18,6 +18,7 @@ use crate::checkpoint::Checkpoint;
 use crate::image::Image;
 use crate::journal::Journal;
 use crate::keeper;
+use crate::readers::Readers;
 use crate::reserve;
 use crate::server;
 use crate::setup::Setup;
@@ -149,7 +150,7 @@ impl PageServer {
         let setup = Box::leak(Box::new(Setup {
             server: server::run,
             keeper: keeper::run,
-            pages: self.checkpoint.pages().iter().map(piece).collect(),
+            readers: Readers::open(self.checkpoint.pages().iter().map(piece).collect()),
             checkpoint: self.checkpoint.clone(),
             listener: sys::keep_open(listener),
             starter: sys::keep_open(starter),
@@ -218,7 +219,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 /// A server that was started.
 ///
 /// Dropped before CRIU has come, the server ends; afterwards it goes on. For half a second at most, while this value is
-/// there, it brings no more than what threads wait for: keep it for as long as you are in a hurry yourself.
+/// there, one thread alone brings what nobody waits for: keep it for as long as you are in a hurry yourself.
 #[derive(Debug)]
 pub struct Serving {
     /// Its end tells the server that nobody will start CRIU any more.

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::fuse::Fuse;
 use crate::journal::{Field, Journal};
 use crate::memory::{Fault, Memory};
+use crate::readers::WORKERS;
 use crate::restorer::Restorer;
 use crate::setup::Setup;
 use crate::shared::Shared;
@@ -25,8 +26,6 @@ use crate::status::State;
 use crate::sys::{self, Fork};
 use crate::worker;
 
-/// More than these only wait for the disk, or for the lock on a process's memory.
-const MAX_WORKERS: usize = 4;
 /// Bytes of a worker's stack.
 const STACK: usize = 256 << 10;
 /// How long it takes at most to see that the workers are done, and how often progress is published.
@@ -50,16 +49,15 @@ fn serve(setup: &'static Setup, journal: &mut Journal, keeper: BorrowedFd<'stati
     let spaces = journal.replay(&setup.checkpoint).map_err(Failure::system("cannot read the journal"))?;
     // The server that went before may have been told of threads that wait, and have died before it answered.
     spaces.keys().for_each(|&uffd| sys::uffd_wake_all(sys::borrow(uffd)));
-    let shared = Shared::new(Memory::new(&setup.checkpoint, spaces, journal.clone()));
-    let mut server = Server::new(setup, journal, &shared, keeper)?;
+    let shared = &Shared::new(Memory::new(&setup.checkpoint, spaces, journal.clone()));
+    let mut server = Server::new(setup, journal, shared, keeper)?;
     server.work_until(|server| server.restorer.state() == State::Arriving)?;
     server.begin()?;
     thread::scope(|scope| {
-        // One reads while another puts.
-        let workers = thread::available_parallelism().map_or(2, |processors| processors.get().clamp(2, MAX_WORKERS));
-        for _ in 0..workers {
+        // Some read while others put.
+        for number in 0..WORKERS {
             let builder = thread::Builder::new().stack_size(STACK);
-            let spawned = builder.spawn_scoped(scope, || worker::work(&shared, setup));
+            let spawned = builder.spawn_scoped(scope, move || worker::work(shared, setup, number));
             if spawned.is_err() {
                 setup.give_up(journal, &Failure::NoMemory);
             }

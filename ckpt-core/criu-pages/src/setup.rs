@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 use crate::checkpoint::Checkpoint;
 use crate::criu_message::unheard_processes;
 use crate::failure::{self, Failure};
-use crate::image::Piece;
 use crate::journal::{Field, Journal};
 use crate::kill::{end_within, kill_all};
+use crate::readers::Readers;
 use crate::status::{State, Status};
 use crate::sys;
 
@@ -31,7 +31,7 @@ pub(crate) struct Setup {
     pub(crate) server: Role,
     pub(crate) keeper: Role,
     pub(crate) checkpoint: Checkpoint,
-    pub(crate) pages: Vec<(BorrowedFd<'static>, Piece)>,
+    pub(crate) readers: Readers,
     pub(crate) listener: BorrowedFd<'static>,
     /// Hangs up when who started the server ends.
     pub(crate) starter: BorrowedFd<'static>,

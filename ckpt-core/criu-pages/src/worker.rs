@@ -12,14 +12,13 @@ use rustix::param::page_size;
 use crate::deliver::{Delivered, Stop, deliver};
 use crate::failure::Failure;
 use crate::memory::{Next, Piece};
+use crate::readers::Reader;
 use crate::setup::Setup;
 use crate::shared::Shared;
 use crate::sys;
 
 /// What one thread reads and puts at a time, in bytes. It stays in the processor's second cache in between.
 const PIECE: usize = 512 << 10;
-/// How far ahead the disk is asked to read, in bytes. The kernel's own reading ahead loses its way between two threads.
-const AHEAD: u64 = 8 << 20;
 /// How long nothing comes but what somebody waits for.
 const STARTER_LIMIT: Duration = Duration::from_millis(500);
 /// When to look again for what others have on the way.
@@ -29,9 +28,9 @@ const WHILE_CHANGING: Duration = Duration::from_micros(50);
 /// When to try again where there is no memory.
 const WITHOUT_MEMORY: Duration = Duration::from_millis(5);
 
-/// Works until there is nothing to come.
-pub(crate) fn work(shared: &Shared, setup: &Setup) {
-    let worked = catch_unwind(AssertUnwindSafe(|| all_pieces(shared, setup)));
+/// Works until there is nothing to come, as the worker of this `number`.
+pub(crate) fn work(shared: &Shared, setup: &Setup, number: usize) {
+    let worked = catch_unwind(AssertUnwindSafe(|| all_pieces(shared, setup, number)));
     match worked {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => shared.fail(failure),
@@ -40,30 +39,38 @@ pub(crate) fn work(shared: &Shared, setup: &Setup) {
 }
 
 /// Waits until who started the server has ended what it began, or lets it go, and not for long. It is in a hurry for as
-/// long, and the processors are few: with two, a restore returned 20 to 30 ms later while pages came.
-fn wait_for_starter(setup: &Setup) {
+/// long, and the processors are few: with two, a restore returned 20 to 30 ms later while two workers had pages come.
+/// Only the first worker begins before, and leaves a processor to others.
+fn wait_for_starter(setup: &Setup, number: usize) {
+    if number == 0 && thread::available_parallelism().is_ok_and(|processors| processors.get() > 1) {
+        return;
+    }
     let limit = Timespec { tv_sec: 0, tv_nsec: STARTER_LIMIT.subsec_nanos().into() };
     // poll(2) tells POLLHUP of a pipe that nobody writes to, whatever was asked for.
     let _ = poll(&mut [PollFd::new(&setup.starter, PollFlags::empty())], Some(&limit));
 }
 
-fn all_pieces(shared: &Shared, setup: &Setup) -> Result<(), Failure> {
-    wait_for_starter(setup);
-    let mut buffer = vec![0; PIECE];
+fn all_pieces(shared: &Shared, setup: &Setup, number: usize) -> Result<(), Failure> {
+    wait_for_starter(setup, number);
+    let (mut buffer, mut stripe) = (vec![0; PIECE], None);
     loop {
-        let next = shared.write().take(PIECE as u64);
+        let next = shared.write().take(PIECE as u64, &mut stripe);
         match next {
             Next::Nothing => return Ok(()),
             Next::Later => thread::sleep(PAUSE),
-            Next::Piece(piece) => one_piece(shared, setup, &piece, &mut buffer)?,
+            Next::Piece(piece) => one_piece(shared, setup, (number, &piece), &mut buffer)?,
         }
     }
 }
 
-fn one_piece(shared: &Shared, setup: &Setup, piece: &Piece, buffer: &mut [u8]) -> Result<(), Failure> {
+fn one_piece(
+    shared: &Shared,
+    setup: &Setup,
+    (number, piece): (usize, &Piece),
+    buffer: &mut [u8],
+) -> Result<(), Failure> {
     let bytes = &mut buffer[..piece.run.len() as usize];
-    read_ahead(setup, piece);
-    read(setup, piece, bytes)?;
+    setup.readers.read(Reader::Worker(number), piece.run.source, bytes)?;
     let memory = shared.read();
     let changes = memory.changes;
     let delivered = if memory.is_current(piece) {
@@ -81,24 +88,4 @@ fn one_piece(shared: &Shared, setup: &Setup, piece: &Piece, buffer: &mut [u8]) -
         _ => {}
     }
     Ok(())
-}
-
-/// Has the disk read what comes some pieces later.
-fn read_ahead(setup: &Setup, piece: &Piece) {
-    let source = piece.run.source;
-    let (file, image) = setup.pages[source.image as usize];
-    image.read_ahead(file, source.offset + AHEAD, piece.run.len());
-}
-
-/// Reads what belongs to a piece; an image that cannot be read, or was written to, is an end, never a page of zeros.
-pub(crate) fn read(setup: &Setup, piece: &Piece, bytes: &mut [u8]) -> Result<(), Failure> {
-    let source = piece.run.source;
-    let (file, image) = setup.pages[source.image as usize];
-    let failed = |error| Failure::Read { offset: source.offset, source: error };
-    image.read_at(file, bytes, source.offset).map_err(failed)?;
-    match image.is_unchanged(file) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::Changed),
-        Err(error) => Err(failed(error)),
-    }
 }

@@ -64,7 +64,7 @@ pub(crate) const CRIU_PAGES: Rules = Rules {
         &["keeper", "server"],
         &["answer", "restorer", "worker"],
         &["setup", "shared"],
-        &["criu_message", "kill", "memory", "status"],
+        &["criu_message", "kill", "memory", "readers", "status"],
         &["deliver", "failure", "fuse", "journal"],
         &["checkpoint", "space"],
         &["page_map"],
