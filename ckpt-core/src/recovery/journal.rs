@@ -17,7 +17,7 @@ mod records;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use layerfs::Container;
@@ -60,10 +60,13 @@ pub(crate) struct Journal {
     /// Volumes that podman said it made.
     pub(super) volumes: Vec<String>,
     folders: Vec<Folder>,
+    /// Brings the first line to the disk.
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Journal {
-    /// Writes down what is `begun` in the storage at `graph_root`, on to the disk.
+    /// Writes down what is `begun` in the storage at `graph_root`. It is on its way to the disk then, see
+    /// [`Journal::reach_disk`].
     pub(crate) fn begin(graph_root: &Path, begun: Begun, waiting: &mut Waiting<'_>) -> Result<Self, JournalError> {
         let error = |call| move |source| JournalError { call, folder: graph_root.to_owned(), source };
         // Until it is locked, it looks like a dead run's.
@@ -79,15 +82,23 @@ impl Journal {
         named.write_all(&line(&begun))?;
         // podman writes lines of its own.
         fcntl_setfl(&named, OFlags::APPEND)?;
-        named.as_file().sync_all()?;
-        let folder = named.path().parent().map(File::open).transpose()?;
-        folder.map_or(Ok(()), |folder| folder.sync_all())?;
+        let (same, folder) = (named.as_file().try_clone()?, named.path().parent().map(File::open).transpose()?);
+        let sync = move || same.sync_all().and_then(|()| folder.map_or(Ok(()), |folder| folder.sync_all()));
+        let syncing = Some(thread::Builder::new().spawn(sync)?);
         let (file, path) = named.keep().map_err(|error| error.error)?;
-        Ok(Journal::new(file, path, begun))
+        Ok(Journal { syncing, ..Journal::new(file, path, begun) })
+    }
+
+    /// Waits until what was begun is on the disk: before anything is made that outlives a crash of the machine. Disks
+    /// take some 10 ms, in which podman can start.
+    pub(crate) fn reach_disk(&mut self) -> Result<(), JournalError> {
+        let Some(syncing) = self.syncing.take() else { return Ok(()) };
+        let synced = syncing.join().unwrap_or_else(|_| Err(io::Error::other("the thread that syncs has panicked")));
+        synced.map_err(|source| self.error("sync", source))
     }
 
     fn new(file: File, path: PathBuf, begun: Begun) -> Self {
-        Journal { file, path, begun, made: None, volumes: Vec::new(), folders: Vec::new() }
+        Journal { file, path, begun, made: None, volumes: Vec::new(), folders: Vec::new(), syncing: None }
     }
 
     /// The journal in `file`, whose `text` says what was `begun` and what became of it.

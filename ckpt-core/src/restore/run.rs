@@ -97,6 +97,9 @@ impl<'r> Run<'r> {
 
     /// Runs podman to its end, and the volumes' podmans; gives what it said of success.
     fn work(&mut self, session: Session, journal: &mut Journal) -> Result<Said, RunError> {
+        if !self.plan.volumes.is_empty() {
+            journal.reach_disk()?;
+        }
         let mut podman = PodmanImport::open(self.plan, self.options, session)?;
         let mut volumes = Volumes::begin(&*self.plan.prepared.engine, &self.plan.volumes, journal);
         let served = self.serve(&mut podman, &mut volumes, journal);
@@ -197,6 +200,8 @@ impl<'r> Run<'r> {
         let Some(container) = self.plan.prepared.storage.container(&self.plan.id)? else {
             self.first_parts += 1;
             if self.first_parts == FIRST_PARTS {
+                // It makes the container next.
+                journal.reach_disk()?;
                 // It would make those that are not there itself, and nothing would tell whose they are.
                 self.finish(volumes, journal)?;
             }
