@@ -24,5 +24,5 @@ pub enum PassthroughError {
 /// # Errors
 /// [`PassthroughError`]; that podman failed is none.
 pub fn run(arguments: &[OsString], interrupt: Option<&Interrupt>) -> Result<Said, PassthroughError> {
-    Ok(Child::start(&programs::find("podman")?, arguments, None)?.finish_until(interrupt)?)
+    Ok(Child::start(&programs::find("podman")?, arguments, None, None)?.finish_until(interrupt)?)
 }

@@ -29,6 +29,16 @@ use info::Info;
 /// Each of these makes podman its own remote client (podman(1), "ENVIRONMENT VARIABLES").
 const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
 
+/// Has Go collect garbage from 32 MiB on instead of 4, which a short podman never reaches: a fifth of its time on the
+/// processor (podman 5.4: `container inspect` 32 instead of 40 ms, a restore 80 instead of 105). conmon inherits it, for
+/// the podman that cleans up; containers do not.
+const COLLECTOR: (&str, &str) = ("GOGC", "800");
+
+/// What is to be set, unless somebody has `chosen` already.
+fn collector(chosen: Option<OsString>) -> Option<(&'static str, &'static str)> {
+    chosen.is_none().then_some(COLLECTOR)
+}
+
 /// How long an interrupted restore lets podman make a volume, which takes it a moment: ended after it was made and
 /// before podman has said so, nothing would tell whose it is.
 const VOLUME_GRACE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
@@ -79,7 +89,14 @@ impl Podman {
     }
 
     fn command(&self) -> Command {
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command.envs(collector(env::var_os(COLLECTOR.0)));
+        command
+    }
+
+    /// In a session, with a PATH of that.
+    fn start(&self, arguments: &[OsString], path: OsString) -> Result<Child, ChildError> {
+        Child::start(&self.program, arguments, Some(path), collector(env::var_os(COLLECTOR.0)))
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, EngineError> {
@@ -233,7 +250,7 @@ impl Engine for Podman {
         arguments.push("--cgroups=no-conmon".into());
         arguments.extend(volumes.iter().map(|volume| format!("--volume={volume}:/{volume}").into()));
         arguments.extend(["--rootfs".into(), root.into(), "nothing".into()]);
-        Child::start(&self.program, &arguments, Some(path))?.finish_until(self.interrupt.as_ref())
+        self.start(&arguments, path)?.finish_until(self.interrupt.as_ref())
     }
 
     fn start_volume(&self, name: &str, said: File) -> Result<process::Child, EngineError> {
@@ -288,7 +305,7 @@ impl Engine for Podman {
             .map(OsString::from)
             .collect();
         arguments.extend(["--export".into(), export.into(), "--".into(), id.into()]);
-        Child::start(&self.program, &arguments, Some(path))
+        self.start(&arguments, path)
     }
 
     fn start_restore(
@@ -304,6 +321,6 @@ impl Engine for Podman {
             arguments.extend(["--import-previous".into(), previous.into()]);
         }
         arguments.extend(["--import".into(), import.into()]);
-        Child::start(&self.program, &arguments, Some(path))
+        self.start(&arguments, path)
     }
 }

@@ -52,17 +52,23 @@ pub struct Said {
 }
 
 impl Child {
-    /// Starts `program` with `arguments`. In a session it gets a PATH of that, and has its temporary files, which are
-    /// few and small then, where the next run finds what it leaves behind if it is killed.
+    /// Starts `program` with `arguments`, and `environment` beside this program's. In a session it gets a PATH of that,
+    /// and has its temporary files, which are few and small then, where the next run finds what it leaves behind if it
+    /// is killed.
     ///
     /// It has a process group of its own, since Ctrl-C is for us to decide about, and a parent-death signal: podman
     /// would wait for ever at a FIFO whose other end is gone, with the container locked.
-    pub(crate) fn start(program: &Path, arguments: &[OsString], path: Option<OsString>) -> Result<Self, ChildError> {
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[OsString],
+        path: Option<OsString>,
+        environment: Option<(&str, &str)>,
+    ) -> Result<Self, ChildError> {
         let scratch = || programs::scratch().map_err(ChildError::Wait);
         let (stdout, stderr) = (scratch()?, scratch()?);
         let mut command = Command::new("/proc/self/exe");
         command.arg0(CALLED_AS).arg(process::id().to_string()).arg(program).args(arguments);
-        command.process_group(0).stdin(Stdio::null());
+        command.process_group(0).stdin(Stdio::null()).envs(environment);
         if let Some(path) = path {
             command.env("PATH", path).env("TMPDIR", session::scratch());
         }
