@@ -193,3 +193,19 @@ fn what_cannot_come_later_is_told_in_one_line_and_comes_before() {
         container.remove();
     }
 }
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_what_is_in_part_in_an_earlier_archive_does_not_come_later() {
+    let remembered = Remembered::new(&[], "check", 16, 1);
+    let (folder, archive) = (remembered.folder.path(), remembered.archive());
+    let later = folder.join("later.tar");
+    // As CRIU notes it where it tracks what memory changed.
+    let add = "tar -rf later.tar --transform 's|^parent$|checkpoint/parent|' --absolute-names parent";
+    let make =
+        format!("cd {} && cp {} later.tar && ln -s ../pre-checkpoint parent && {add}", text(folder), text(&archive));
+    succeed("sh", &["-c", &make]);
+    let restore = ["restore", "-i", text(&later), "--import-previous", text(&archive), "--lazy=always"];
+    assert_says(&ckpt_fails(&restore), &["a part of it is in the archive of the pre-checkpoint"]);
+    assert!(!run("podman", &["container", "exists", remembered.name]).status.success());
+}
