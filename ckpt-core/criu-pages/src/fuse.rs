@@ -11,6 +11,15 @@
 //! It does not kill the first process of a pid namespace, as a container's is: that one heeds a SIGKILL only if its sender
 //! is told as well (`sig_task_ignored`, kernel/signal.c), and a file's event has none. Nor does it kill children that were
 //! forked since the restore. Both read zeros if all three are killed before one could replace another.
+//!
+//! What else was looked at for those two, on Linux 6.18:
+//!
+//! - PTRACE_O_EXITKILL does kill the first process of a namespace, and its namespace with it: tried, it dies when its
+//!   tracer is killed. But there is one tracer, whose death alone would do it, though others still hold the memory; and the
+//!   kernel kills after the tracer's files are closed (`exit_files` and `exit_notify`, `do_exit`, kernel/exit.c).
+//! - UFFD_FEATURE_SIGBUS goes with the userfaultfd. A page with UFFDIO_POISON raises SIGBUS, but at once: nobody can wait
+//!   for it any more.
+//! - Limits that kill (RLIMIT_CPU, memory.max) do so later than the first page of zeros is read.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
