@@ -37,7 +37,8 @@ fn each_goes_on_alone(runtime: &str, count: u32) {
 
     let mut lines: Vec<_> = printed.lines().map(str::to_owned).collect();
     lines.sort();
-    let expected: Vec<_> = copies.iter().map(|copy| format!("{} {}", copy.name, copy.inspect("{{.Id}}"))).collect();
+    let mut expected: Vec<_> = copies.iter().map(|copy| format!("{} {}", copy.name, copy.inspect("{{.Id}}"))).collect();
+    expected.sort();
     assert_eq!(lines, expected);
     let all: Vec<&Container> = std::iter::once(&original).chain(&copies).collect();
     for template in
