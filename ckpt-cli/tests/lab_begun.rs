@@ -7,6 +7,7 @@ use std::fs;
 use lab::*;
 
 const STORAGE: &str = "/var/lib/containers/storage";
+const SESSIONS: &str = "/run/ckpt/sessions";
 
 /// Notes of restores that are under way, or were killed.
 fn journals() -> Vec<String> {
@@ -14,19 +15,19 @@ fn journals() -> Vec<String> {
     names.filter(|name| name.starts_with("ckpt-restore-")).collect()
 }
 
-/// No more than `inodes` files below /run/ckpt, until this is dropped.
+/// No more than `inodes` files below /run/ckpt/sessions, until this is dropped.
 struct FewFiles;
 
 impl FewFiles {
     fn of(inodes: u32) -> Self {
-        succeed("mount", &["-t", "tmpfs", "-o", &format!("nr_inodes={inodes}"), "tmpfs", "/run/ckpt"]);
+        succeed("mount", &["-t", "tmpfs", "-o", &format!("nr_inodes={inodes}"), "tmpfs", SESSIONS]);
         FewFiles
     }
 }
 
 impl Drop for FewFiles {
     fn drop(&mut self) {
-        succeed("umount", &["/run/ckpt"]);
+        succeed("umount", &[SESSIONS]);
     }
 }
 

@@ -97,7 +97,7 @@ fn checkpoints_can_be_struck(signal: Signal, name: &str) {
     }
     ckpt(&["checkpoint", name, "-e", text(&folder.path().join("last.tar"))]);
     assert_eq!(
-        fs::read_dir("/run/ckpt")
+        fs::read_dir("/run/ckpt/sessions")
             .unwrap()
             .flatten()
             .filter(|entry| entry.path().is_dir() && entry.file_name() != "tmp" && entry.file_name() != "memory")
@@ -167,8 +167,8 @@ fn btrfs_an_interrupt_ends_the_wait_for_another_run() {
     let archive = folder.path().join("x.tar");
     let container = Container::run("queued", &[], COUNT);
     ckpt(&["checkpoint", "queued", "-R", "-e", text(&archive)]);
-    interrupt_at_lock("/run/ckpt", &["checkpoint", "queued", "-e", text(&folder.path().join("none.tar"))]);
-    let lock = "/run/ckpt/queued-too.lock";
+    interrupt_at_lock("/run/ckpt/sessions", &["checkpoint", "queued", "-e", text(&folder.path().join("none.tar"))]);
+    let lock = "/run/ckpt/sessions/queued-too.lock";
     fs::write(lock, "").unwrap();
     interrupt_at_lock(lock, &["restore", "-i", text(&archive), "--name", "queued-too"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

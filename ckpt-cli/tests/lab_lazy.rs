@@ -49,7 +49,7 @@ fn btrfs_memory_comes_first_if_it_is_to() {
     for never in [&["--lazy=never"][..], &["--lazy", "never"]] {
         ckpt(&[&["restore", "-i", text(&archive)], never].concat());
         // It needs its archive no more.
-        assert!(!Path::new("/run/ckpt/memory").join(container.inspect("{{.Id}}")).exists());
+        assert!(!Path::new("/run/ckpt/sessions/memory").join(container.inspect("{{.Id}}")).exists());
         assert_eq!(sum(&container), before);
         container.remove();
     }

@@ -61,7 +61,7 @@ struct Ends {
 /// The container whose servers have begun.
 fn begun(ckpt: &mut Child) -> Option<String> {
     loop {
-        let ids = fs::read_dir("/run/ckpt/memory").into_iter().flatten().flatten();
+        let ids = fs::read_dir("/run/ckpt/sessions/memory").into_iter().flatten().flatten();
         let mut ids = ids.filter_map(|entry| entry.file_name().into_string().ok());
         if let Some(id) = ids.find(|id| servers_of(id).len() == 2) {
             return Some(id);

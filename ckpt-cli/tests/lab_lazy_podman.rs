@@ -159,7 +159,7 @@ fn a_restore_that_fails_leaves_nothing() {
 /// All three processes, as soon as CRIU talks to them: any of them would make the others anew.
 fn kill_servers_that_receive() -> bool {
     wait_for("CRIU", || {
-        let ids = std::fs::read_dir("/run/ckpt/memory").into_iter().flatten().flatten();
+        let ids = std::fs::read_dir("/run/ckpt/sessions/memory").into_iter().flatten().flatten();
         let mut ids = ids.filter_map(|entry| entry.file_name().into_string().ok());
         let id = ids.find(|id| matches!(noted(id, "state").as_deref(), Some("listening" | "receiving")))?;
         let servers: Vec<_> = ["reserve", "keeper", "server"].iter().filter_map(|who| server_of(&id, who)).collect();

@@ -104,9 +104,9 @@ fn btrfs_podman_itself_has_the_callers_tmpdir() {
         assert_eq!(noted(&["checkpoint", "noted"], "checkpoint"), callers);
         assert_eq!(noted(&["restore", "noted"], "restore"), callers);
         // As part of a run of ours, it has but small ones, which the next run finds.
-        assert_eq!(noted(&["checkpoint", "noted", "-e", text(&archive)], "checkpoint"), "/run/ckpt/tmp");
+        assert_eq!(noted(&["checkpoint", "noted", "-e", text(&archive)], "checkpoint"), "/run/ckpt/sessions/tmp");
         container.remove();
-        assert_eq!(noted(&["restore", "-i", text(&archive)], "restore"), "/run/ckpt/tmp");
+        assert_eq!(noted(&["restore", "-i", text(&archive)], "restore"), "/run/ckpt/sessions/tmp");
     }
 }
 

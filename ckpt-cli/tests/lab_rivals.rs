@@ -79,7 +79,7 @@ fn btrfs_a_container_that_exits_meanwhile() {
 
 fn assert_nothing_left(folder: &Path) {
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
-    let sessions = fs::read_dir("/run/ckpt").unwrap().flatten().map(|entry| entry.file_name());
+    let sessions = fs::read_dir("/run/ckpt/sessions").unwrap().flatten().map(|entry| entry.file_name());
     // These two are for all.
     let sessions = sessions.filter(|name| name != "tmp" && name != "memory");
     let left: Vec<_> = sessions.filter(|name| !name.to_string_lossy().contains('.')).collect();

@@ -31,7 +31,8 @@ fn counting(name: &str, runtime: &str) -> Container {
 /// Nothing of podman's and nothing of ours.
 fn assert_nothing_left() {
     assert_eq!(podman(&["ps", "-a", "--format", "{{.Names}}"]), "");
-    let folders = fs::read_dir("/run/ckpt").unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+    let folders =
+        fs::read_dir("/run/ckpt/sessions").unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
     // The folder that conmon has for its TMPDIR, and that of notes on memory which comes later, are for all.
     let of_all = |path: &PathBuf| path.ends_with("tmp") || path.ends_with("memory");
     let sessions: Vec<PathBuf> = folders.filter(|path| !of_all(path)).collect();

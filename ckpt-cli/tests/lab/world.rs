@@ -25,8 +25,9 @@ impl World {
         for place in [
             "/run/netns",
             "/run/ckpt",
-            "/run/ckpt/tmp",
-            "/run/ckpt/memory",
+            "/run/ckpt/sessions",
+            "/run/ckpt/sessions/tmp",
+            "/run/ckpt/sessions/memory",
             "/run/crun",
             "/run/runc",
             "/tmp",
@@ -94,7 +95,7 @@ fn names_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let kept = names.filter(|name| {
-        let stays = name.ends_with(".lock") || matches!(&name[..], "versions.json" | "tmp" | "memory");
+        let stays = name.ends_with(".lock") || matches!(&name[..], "versions.json" | "sessions" | "tmp" | "memory");
         !stays && !is_podmans_own(folder, name)
     });
     // A restored container has another network namespace than before: only their number tells.

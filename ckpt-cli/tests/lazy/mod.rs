@@ -136,7 +136,7 @@ pub(crate) fn id_of(container: &Container) -> String {
 }
 
 fn notes() -> PathBuf {
-    PathBuf::from("/run/ckpt/memory")
+    PathBuf::from("/run/ckpt/sessions/memory")
 }
 
 /// A value of the notes on a container's memory.

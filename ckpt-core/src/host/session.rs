@@ -1,4 +1,4 @@
-//! One run's own folder below /run: its FIFO, its socket, and the `criu` that podman's runtime finds first.
+//! One run's own folder below /run/ckpt: its FIFO, its socket, and the `criu` that podman's runtime finds first.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,8 +11,9 @@ use tempfile::TempDir;
 
 use crate::host::waiting::Waiting;
 
-/// Where sessions live: root's alone, and gone with the next boot.
-pub(crate) const SESSIONS: &str = "/run/ckpt";
+/// Where sessions live: root's alone, and gone with the next boot. Not in /run/ckpt itself, which a group may enter for
+/// its socket: who can open a folder or a file can lock it, and keep all others waiting.
+pub(crate) const SESSIONS: &str = "/run/ckpt/sessions";
 
 /// A session folder could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -53,7 +53,7 @@ mod tests {
     use crate::recovery::journal::Begun;
 
     fn begun() -> Begun {
-        let (name, session) = ("web".to_owned(), PathBuf::from("/run/ckpt/abc"));
+        let (name, session) = ("web".to_owned(), PathBuf::from("/run/ckpt/sessions/abc"));
         Begun { name, id: Some("0123".to_owned()), volumes: vec!["data".to_owned()], session, ..Begun::default() }
     }
 

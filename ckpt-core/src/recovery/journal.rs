@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! GRAPH_ROOT/ckpt-restore-XXXXXX.json     locked by flock(2) for as long as its run lives, or a podman that makes a volume
-//!   {"name":"web","id":"0123…","has_new_id":true,"volumes":["data"],"networks":["podman"],"session":"/run/ckpt/abc"}
+//!   {"name":"web","id":"0123…","has_new_id":true,"volumes":["data"],"networks":["podman"],"session":"/run/ckpt/sessions/abc"}
 //!   data                                  podman's own word, once it has made this volume and none was there
 //!   {"made":"0123…","layer":"4567…"}      the container, once podman has made it
 //!   {"volume":"data","inode":7,"born":…}  the folder of the volume's data
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     fn begun() -> Begun {
-        let (name, session) = ("web".to_owned(), PathBuf::from("/run/ckpt/abc"));
+        let (name, session) = ("web".to_owned(), PathBuf::from("/run/ckpt/sessions/abc"));
         Begun { name, id: Some("0123".to_owned()), volumes: vec!["data".to_owned()], session, ..Begun::default() }
     }
 
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn journals_with_less_in_them_are_of_older_versions() {
-        let old = br#"{"name":"web","id":null,"volumes":["data"],"session":"/run/ckpt/abc"}"#;
+        let old = br#"{"name":"web","id":null,"volumes":["data"],"session":"/run/ckpt/sessions/abc"}"#;
         assert_eq!(read(&[old]).begun, Begun { id: None, ..begun() });
     }
 
