@@ -11,7 +11,7 @@
 //! | before the freeze | `writeback`; `previous`: whether the kernel can tell which memory changed |
 //! | podman dumps | `run` drives `dump`; `freeze` measures how long the container stands still |
 //! | frozen | `capture`, `volume` |
-//! | afterwards | `images` of CRIU, `export` of podman, then `deliver` or `stream` |
+//! | afterwards | `images` of CRIU, `export` of podman, then `deliver`, to a `stream` or a `sink` |
 //! | failed | `failure` has the container run again; `rescue` keeps an archive that nothing else replaces |
 
 mod capture;
@@ -32,6 +32,7 @@ mod precheck;
 mod previous;
 mod rescue;
 mod run;
+mod sink;
 mod stream;
 mod volume;
 mod writeback;
@@ -58,6 +59,7 @@ pub use plan::check_cgroup;
 pub use previous::check_memory_tracking;
 use rescue::rescue;
 use run::Run;
+pub use sink::Sink;
 
 /// What a checkpoint did.
 #[derive(Clone, Debug)]

@@ -1,9 +1,10 @@
 //! Runs podman itself, for what it alone can do.
 
 use std::ffi::OsString;
+use std::process::Command;
 
 pub use crate::host::child::Said;
-use crate::host::child::{Child, ChildError};
+use crate::host::child::{Child, ChildError, command};
 use crate::host::interrupt::Interrupt;
 use crate::host::programs::{self, ProgramError};
 
@@ -25,4 +26,13 @@ pub enum PassthroughError {
 /// [`PassthroughError`]; that podman failed is none.
 pub fn run(arguments: &[OsString], interrupt: Option<&Interrupt>) -> Result<Said, PassthroughError> {
     Ok(Child::start(&programs::find("podman")?, arguments, None, None)?.finish_until(interrupt)?)
+}
+
+/// A command that starts `podman` with `arguments` in a process group of its own. It gets SIGTERM when the thread is
+/// gone that starts it. The program has to call [`run_callback`](crate::run_callback) first of all.
+///
+/// # Errors
+/// [`PassthroughError::Missing`].
+pub fn bound_to_thread(arguments: &[OsString]) -> Result<Command, PassthroughError> {
+    Ok(command(&programs::find("podman")?, arguments))
 }

@@ -45,6 +45,8 @@ use std::time::{Duration, Instant};
 use aligntar::Transferred;
 
 use crate::archive;
+use crate::engine::{Podman, storage};
+use crate::host::interrupt::Interrupt;
 use crate::progress::Progress;
 pub use error::{FilesError, RestoreError, RunError};
 pub use options::{Import, Lazy, RestoreOptions};
@@ -64,6 +66,20 @@ pub use volumes::VolumeError;
 pub fn import_file(options: &RestoreOptions, spool: &Path) -> Result<File, RestoreError> {
     let opened = opening::open(options)?;
     Ok(archive::reopenable(opened, options.import.name(), spool, options.interrupt.as_ref())?)
+}
+
+/// Whether a restore can work with the podman and the storage of this host, without a look at any archive: a stream can
+/// be read only once.
+///
+/// # Errors
+/// [`RestoreError`], as [`restore`] before it opens the archive.
+pub fn check_host(force: bool, interrupt: Option<&Interrupt>) -> Result<(), RestoreError> {
+    let podman = Podman::for_root()?.until(interrupt);
+    if !force {
+        podman.check_tried()?;
+    }
+    storage::of_host(&podman)?;
+    Ok(())
 }
 
 /// What a restore did.

@@ -184,6 +184,7 @@ impl Arguments {
             pod: self.pod.clone(),
             publish: self.publish.clone(),
             trust: self.trust,
+            caller: None,
             allow_image_mismatch: self.allow_image_mismatch,
             force: self.force,
             lazy: self.lazy.map_or(self.default_lazy(), Lazy::from),

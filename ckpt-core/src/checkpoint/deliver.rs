@@ -1,10 +1,11 @@
 //! Brings a staged archive to where the user wants it: by a copy, compressed, or as a stream.
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 
 use super::Compression;
 use super::destination::Destination;
+use super::sink::Sink;
 use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
 
 /// Why a staged archive did not arrive.
@@ -22,18 +23,48 @@ pub enum DeliverError {
     /// Nobody takes what is written to standard output.
     #[error("write the archive to standard output")]
     Stream(#[source] io::Error),
+    /// Nobody takes what is written to the caller's writer.
+    #[error("send the archive")]
+    Sink(#[source] io::Error),
 }
+
+/// What a writer gets at a time, bytes.
+const CHUNK: usize = 64 << 10;
 
 /// Writes what is in `stage` to `target`, where nothing is yet.
 pub(crate) fn deliver(stage: &File, target: &Destination, compression: Compression) -> Result<(), DeliverError> {
     match (target, compression) {
-        (Destination::File(target) | Destination::Nameless(target), Compression::None) => copy(stage, target.file()),
-        (Destination::File(target) | Destination::Nameless(target), compression) => {
-            Ok(compress(stage, target.file(), compression)?)
-        }
         (Destination::Stdout(stream), Compression::None) => stream.send(stage).map_err(DeliverError::Stream),
         (Destination::Stdout(stream), _) => compress(stage, stream, compression).map_err(DeliverError::Stream),
+        (Destination::Sink(sink), _) => pour(stage, sink, compression).map_err(DeliverError::Sink),
+        (Destination::File(target) | Destination::Nameless(target), _) => to_file(stage, target.file(), compression),
+        (Destination::Opened(target), _) => to_file(stage, target, compression),
     }
+}
+
+fn to_file(stage: &File, target: &File, compression: Compression) -> Result<(), DeliverError> {
+    match compression {
+        Compression::None => copy(stage, target),
+        _ => Ok(compress(stage, target, compression)?),
+    }
+}
+
+/// All of it into a writer, until that says that it has arrived.
+fn pour(mut stage: &File, mut sink: &Sink, compression: Compression) -> io::Result<()> {
+    if compression == Compression::None {
+        stage.rewind()?;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let read = stage.read(&mut chunk)?;
+            if read == 0 {
+                break;
+            }
+            sink.write_all(&chunk[..read])?;
+        }
+    } else {
+        compress(stage, sink, compression)?;
+    }
+    sink.flush()
 }
 
 /// As it is, by clone where that can be.

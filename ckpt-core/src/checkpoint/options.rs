@@ -1,9 +1,12 @@
 //! What a caller asks of a checkpoint.
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use aligntar::ClonePolicy;
 
+use super::sink::Sink;
 use crate::archive::compression::Compression;
 use crate::engine::{DumpRequest, TakenAlong};
 use crate::host::interrupt::Interrupt;
@@ -45,7 +48,7 @@ pub struct CheckpointOptions {
 }
 
 /// Where an archive goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Export {
     /// This file; an older one of that name is replaced at the very end.
     File(PathBuf),
@@ -53,6 +56,11 @@ pub enum Export {
     Folder(PathBuf),
     /// Standard output, once the tasks run again or are gone.
     Stdout,
+    /// This writer, once the tasks run again or are gone.
+    Sink(Sink),
+    /// This open file, which is empty and which the caller syncs and names. What becomes of it if the checkpoint fails
+    /// is the caller's as well.
+    Opened(Arc<File>),
     /// A file beside the container's storage that gets no name: for [`checkpoint_open`](super::checkpoint_open).
     Nameless,
 }

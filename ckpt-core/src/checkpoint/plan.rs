@@ -125,10 +125,7 @@ fn check_facts(facts: &ContainerFacts, name: &str) -> Result<(), CheckpointError
 
 /// The file beside the storage if there is one, else the last one itself.
 fn draft<'p>(stage: Option<&'p Output>, output: &'p Destination) -> &'p File {
-    match (stage, output) {
-        (Some(draft), _) | (None, Destination::File(draft) | Destination::Nameless(draft)) => draft.file(),
-        (None, Destination::Stdout(stream)) => stream.file(),
-    }
+    stage.map(Output::file).or(output.file()).expect("there is a stage where the output is no file")
 }
 
 /// Where the archive is made, and whether it can be by clones: in the output itself if nothing speaks against it, else
@@ -139,15 +136,15 @@ fn place(
     output: &Destination,
     compress: Compression,
 ) -> Result<(Option<Output>, bool), CheckpointError> {
-    if let (Compression::None, Destination::File(output) | Destination::Nameless(output)) = (compress, output)
-        && storage::can_clone(&layers.upperdir, output.file())?
+    if let (Compression::None, Some(output)) = (compress, output.file())
+        && storage::can_clone(&layers.upperdir, output)?
     {
         return Ok((None, true));
     }
     let stage = Output::create(rescue)?;
     let can_clone = storage::can_clone(&layers.upperdir, stage.file())?;
     // Without clones a copy beside the storage would only be one copy more; compressing and streams need it all the same.
-    let needed = can_clone || compress != Compression::None || matches!(output, Destination::Stdout(_));
+    let needed = can_clone || compress != Compression::None || output.file().is_none();
     Ok((needed.then_some(stage), can_clone))
 }
 

@@ -10,7 +10,6 @@ use aligntar::{Timestamp, Transferred, WriteOptions, Writer, Written};
 use jiff::Timestamp as Now;
 
 use super::capture::{Captured, capture};
-use super::destination::Destination;
 use super::dump::{Dump, Event, GRACE};
 use super::export::export;
 use super::failure::after_failure;
@@ -250,10 +249,10 @@ impl<'r> Run<'r> {
         let volumes = volumes.map_err(DumpError::Space)?;
         let copied_images = if self.plan.can_clone { 0 } else { images.disk_bytes() };
         has_room(self.plan.draft(), volumes + copied_images)?;
-        match (&self.plan.stage, &self.plan.output, self.options.compress) {
-            (Some(stage), Destination::File(output), Compression::None) => {
+        match (&self.plan.stage, self.plan.output.file(), self.options.compress) {
+            (Some(stage), Some(output), Compression::None) => {
                 let staged = stage.file().metadata().map_err(DumpError::Space)?.blocks() * 512;
-                has_room(output.file(), staged + volumes + images.disk_bytes())
+                has_room(output, staged + volumes + images.disk_bytes())
             }
             _ => Ok(()),
         }

@@ -36,10 +36,6 @@ impl Stream {
         Ok(Stream { file, is_pipe, interrupt })
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
-    }
-
     /// Writes all of `archive`; into a pipe or a file, the kernel moves the bytes.
     pub(super) fn send(&self, mut archive: &File) -> io::Result<()> {
         archive.rewind()?;

@@ -66,9 +66,8 @@ impl Child {
     ) -> Result<Self, ChildError> {
         let scratch = || programs::scratch().map_err(ChildError::Wait);
         let (stdout, stderr) = (scratch()?, scratch()?);
-        let mut command = Command::new("/proc/self/exe");
-        command.arg0(CALLED_AS).arg(process::id().to_string()).arg(program).args(arguments);
-        command.process_group(0).stdin(Stdio::null()).envs(environment);
+        let mut command = command(program, arguments);
+        command.envs(environment);
         if let Some(path) = path {
             command.env("PATH", path).env("TMPDIR", session::scratch());
         }
@@ -121,6 +120,15 @@ impl Drop for Child {
             let _ = self.process.wait();
         }
     }
+}
+
+/// Starts `program` with `arguments` in a process group of its own, and ends it by SIGTERM when the thread is gone that
+/// has started it.
+pub(crate) fn command(program: &Path, arguments: &[OsString]) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(CALLED_AS).arg(process::id().to_string()).arg(program).args(arguments);
+    command.process_group(0).stdin(Stdio::null());
+    command
 }
 
 /// Becomes the program that the arguments name; returns only if that fails.

@@ -47,7 +47,7 @@ fn obstacle(options: &RestoreOptions, archive: &CheckpointArchive) -> Result<Opt
     if options.keep {
         return plain("with --keep, podman could checkpoint the container before its memory is there");
     }
-    if trust::check(archive.file(), archive.path()).is_err() {
+    if trust::check(archive.file(), archive.path(), options.caller).is_err() {
         return plain("somebody else could write to the archive meanwhile");
     }
     if !versions::has_lazy_pages(options.interrupt.as_ref()).map_err(EngineError::from)? {

@@ -36,7 +36,7 @@ impl Sources {
 pub(super) fn open(options: &RestoreOptions) -> Result<File, RestoreError> {
     let opened = CheckpointArchive::open_file(&options.import)?;
     if !options.trust {
-        trust::check(&opened, options.import.name())?;
+        trust::check(&opened, options.import.name(), options.caller)?;
     }
     Ok(opened)
 }
@@ -51,7 +51,7 @@ fn open_previous(options: &RestoreOptions) -> Result<Option<File>, RestoreError>
         return Err(io_error("read")(io::Error::other("it is no regular file")).into());
     }
     if !options.trust {
-        trust::check(&opened, path)?;
+        trust::check(&opened, path, options.caller)?;
     }
     Ok(Some(opened))
 }

@@ -39,6 +39,9 @@ pub struct RestoreOptions {
     pub publish: Vec<String>,
     /// Restore it whoever owns or may write the archive.
     pub trust: bool,
+    /// Whose archives are trusted besides root's: a service's client. Else it is who runs this program, and who called
+    /// sudo.
+    pub caller: Option<u32>,
     /// Take the image that has the recorded name here, though it is another one.
     pub allow_image_mismatch: bool,
     /// Go on with a podman that was never tried.

@@ -59,20 +59,21 @@ pub enum TrustError {
     },
 }
 
-/// Passes an archive that root or the caller owns and nobody else may write; the caller is also who called sudo.
+/// Passes an archive that root or the caller owns and nobody else may write. Where the `caller` is not told, it is who
+/// runs this program, and who called sudo.
 ///
 /// A pipe without a name, or a socket, was handed over by the caller, who chose what is at its other end.
 ///
 /// # Errors
 /// [`TrustError`].
-pub(super) fn check(archive: &File, path: &Path) -> Result<(), TrustError> {
+pub(super) fn check(archive: &File, path: &Path, caller: Option<u32>) -> Result<(), TrustError> {
     let stat = |source| TrustError::Stat { path: path.to_owned(), source };
     let metadata = archive.metadata().map_err(stat)?;
     if is_handed_over(archive, &metadata).map_err(stat)? {
         return Ok(());
     }
     let (uid, mode) = (metadata.uid(), metadata.mode());
-    if !callers().any(|caller| caller == uid) {
+    if !trusted_users(caller).contains(&uid) {
         return Err(TrustError::Owner { path: path.to_owned(), uid });
     }
     if mode & WRITABLE_BY_OTHERS != 0 {
@@ -87,9 +88,12 @@ fn is_handed_over(archive: &File, metadata: &Metadata) -> io::Result<bool> {
 }
 
 /// Only who is root already can set SUDO_UID for root: it is no way in.
-fn callers() -> impl Iterator<Item = u32> {
-    let sudoer = env::var(SUDO_UID).ok().and_then(|uid| uid.parse().ok());
-    [0, rustix::process::geteuid().as_raw()].into_iter().chain(sudoer)
+fn trusted_users(caller: Option<u32>) -> Vec<u32> {
+    let sudoer = || env::var(SUDO_UID).ok().and_then(|uid| uid.parse().ok());
+    match caller {
+        Some(caller) => vec![0, caller],
+        None => [0, rustix::process::geteuid().as_raw()].into_iter().chain(sudoer()).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -103,14 +107,23 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         for (mode, trusted) in [(0o600, true), (0o644, true), (0o664, false), (0o606, false), (0o622, false)] {
             file.as_file().set_permissions(Permissions::from_mode(mode)).unwrap();
-            assert_eq!(check(file.as_file(), file.path()).is_ok(), trusted, "mode {mode:o}");
+            assert_eq!(check(file.as_file(), file.path(), None).is_ok(), trusted, "mode {mode:o}");
         }
+    }
+
+    #[test]
+    fn a_caller_who_is_told_has_archives_of_its_own_and_roots() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let ours = file.as_file().metadata().unwrap().uid();
+        check(file.as_file(), file.path(), Some(ours)).unwrap();
+        let checked = check(file.as_file(), file.path(), Some(ours + 1));
+        assert_eq!(checked.is_ok(), ours == 0, "{checked:?}");
     }
 
     #[test]
     fn a_pipe_is_the_callers() {
         let (reader, _writer) = io::pipe().unwrap();
-        check(&File::from(std::os::fd::OwnedFd::from(reader)), Path::new("-")).unwrap();
+        check(&File::from(std::os::fd::OwnedFd::from(reader)), Path::new("-"), None).unwrap();
     }
 
     fn fifo() -> (tempfile::TempDir, PathBuf) {
@@ -126,6 +139,6 @@ mod tests {
         let (_folder, path) = fifo();
         std::fs::set_permissions(&path, Permissions::from_mode(0o622)).unwrap();
         let fifo = File::options().read(true).write(true).open(&path).unwrap();
-        assert!(matches!(check(&fifo, &path), Err(TrustError::Writable { mode, .. }) if mode & 0o777 == 0o622));
+        assert!(matches!(check(&fifo, &path, None), Err(TrustError::Writable { mode, .. }) if mode & 0o777 == 0o622));
     }
 }

@@ -28,11 +28,11 @@ pub(super) fn checkpoint(command: CommandLine, options: &CheckpointOptions, why:
             let name = containers::named(container, options.interrupt.as_ref())?.name;
             folder.join(format!("{name}.tar{}", options.compress.ending()))
         }
-        Export::Stdout | Export::Nameless => podman::path_of(&nameless),
+        Export::Stdout | Export::Nameless | Export::Sink(_) | Export::Opened(_) => podman::path_of(&nameless),
     };
     let command = to_file(command, options.compress, &path).operands(slice::from_ref(container));
     let said = podman::fall_back(why, &command, options.interrupt.as_ref())?;
-    if said.status.success() && options.export == Export::Stdout {
+    if said.status.success() && matches!(options.export, Export::Stdout) {
         send(&nameless).with_context(|| sent_nowhere(container))?;
     }
     Ok(said)
