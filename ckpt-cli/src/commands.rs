@@ -12,6 +12,8 @@ mod lazy;
 mod ls;
 mod pack;
 mod restore;
+#[cfg(feature = "serve")]
+mod serve;
 mod unpack;
 mod verify;
 
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     Layers(layers::Arguments),
     Lazy(lazy::Arguments),
     Dedup(dedup::Arguments),
+    #[cfg(feature = "serve")]
+    Serve(serve::Arguments),
     Doctor(doctor::Arguments),
     Pack(pack::Arguments),
     Unpack(unpack::Arguments),
@@ -53,6 +57,8 @@ impl Command {
             Command::Layers(arguments) => done(layers::run(&arguments)),
             Command::Lazy(arguments) => done(lazy::run(&arguments)),
             Command::Dedup(arguments) => done(dedup::run(&arguments)),
+            #[cfg(feature = "serve")]
+            Command::Serve(arguments) => done(serve::run(&arguments)),
             Command::Doctor(arguments) => doctor::run(&arguments),
             Command::Pack(arguments) => pack::run(&arguments, verbosity),
             Command::Unpack(arguments) => done(unpack::run(&arguments, verbosity)),

@@ -44,6 +44,11 @@ fn imports_of_ckpt_cli_point_down() -> Result<()> {
 }
 
 #[test]
+fn imports_of_ckpt_serve_point_down() -> Result<()> {
+    check(&rules::CKPT_SERVE)
+}
+
+#[test]
 fn imports_of_xtask_point_down() -> Result<()> {
     check(&rules::XTASK)
 }

@@ -86,3 +86,18 @@ pub(crate) const XTASK: Rules = Rules {
     root: "xtask/src/main.rs",
     floors: &[&["ci"], &["demo", "test"], &["bench", "fuzz"], &["lab"], &["cargo"]],
 };
+
+pub(crate) const CKPT_SERVE: Rules = Rules {
+    root: "ckpt-cli/ckpt-serve/src/lib.rs",
+    floors: &[
+        &["server"],
+        &["connection", "listen"],
+        &["checkpoint", "restore"],
+        &["calls", "export", "import", "note", "service"],
+        &["proxy"],
+        &["answer", "relay", "upstream"],
+        &["caller"],
+        &["body", "operations", "query", "wire"],
+        &["sys"],
+    ],
+};

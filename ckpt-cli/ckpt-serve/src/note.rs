@@ -1,0 +1,95 @@
+//! One line of JSON on standard error for each operation: who asked for what, and what came of it.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use aligntar::Transferred;
+use ckpt_core::progress::Progress;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::caller::Caller;
+
+/// An operation that has begun.
+#[derive(Debug)]
+pub(crate) struct Note {
+    operation: &'static str,
+    container: Option<String>,
+    caller: Caller,
+    begun: Timestamp,
+    started: Instant,
+    warnings: Vec<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Outcome {
+    /// The container's ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) frozen_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cloned_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) copied_bytes: Option<u64>,
+}
+
+impl Outcome {
+    pub(crate) fn moved(self, moved: Transferred) -> Self {
+        Outcome { cloned_bytes: Some(moved.cloned_bytes), copied_bytes: Some(moved.copied_bytes), ..self }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'l> {
+    begun: String,
+    operation: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'l str>,
+    uid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<i32>,
+    result: &'static str,
+    seconds: f64,
+    #[serde(flatten)]
+    outcome: &'l Outcome,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'l [String],
+}
+
+impl Note {
+    pub(crate) fn begin(operation: &'static str, container: Option<String>, caller: &Caller) -> Self {
+        let (begun, started) = (Timestamp::now(), Instant::now());
+        Note { operation, container, caller: caller.clone(), begun, started, warnings: Vec::new() }
+    }
+
+    pub(crate) fn end(self, outcome: &Outcome) {
+        let line = Line {
+            begun: self.begun.to_string(),
+            operation: self.operation,
+            container: self.container.as_deref(),
+            user: self.caller.user.as_deref(),
+            uid: self.caller.uid,
+            pid: self.caller.pid,
+            result: if outcome.error.is_some() { "failed" } else { "done" },
+            seconds: self.started.elapsed().as_secs_f64(),
+            outcome,
+            warnings: &self.warnings,
+        };
+        let mut line = serde_json::to_string(&line).expect("strings and numbers are JSON");
+        line.push('\n');
+        // Where nobody listens, the work goes on.
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
+}
+
+impl Progress for Note {
+    fn warning(&mut self, text: &str) {
+        self.warnings.push(text.to_owned());
+    }
+}
