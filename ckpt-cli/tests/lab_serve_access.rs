@@ -100,7 +100,7 @@ fn btrfs_the_group_may_connect_and_nobody_else_at_any_moment() {
 
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
-fn btrfs_it_serves_at_one_place_once_and_ends_when_nobody_comes() {
+fn btrfs_it_serves_at_one_place_counts_and_ends_when_nobody_comes() {
     let mut served = Served::with(&["--time", "1"], |_| {});
     let twice = ckpt_fails(&["serve", &served.url()]);
     assert_says(&twice, &["another `ckpt serve`"]);
@@ -110,6 +110,15 @@ fn btrfs_it_serves_at_one_place_once_and_ends_when_nobody_comes() {
     let container = Container::run("web", &[], COUNT);
     let url = format!("{CONTAINERS}/web/checkpoint?export=true&leaveRunning=true");
     assert_eq!(served.curl(&["-X", "POST", &url]).unwrap().status, 200);
+    let counted = String::from_utf8(served.curl(&["http://d/metrics"]).unwrap().body).unwrap();
+    assert_says(
+        &counted,
+        &["ckpt_checkpoints_total 1\n", "ckpt_restores_total 0\n", "ckpt_lazy_memory_bytes 0\n", "# EOF"],
+    );
+    assert!(
+        !counted.contains("ckpt_cloned_bytes_total 0") && !counted.contains("ckpt_frozen_seconds_total 0.0\n"),
+        "{counted}"
+    );
     assert_eq!(served.wait_for_end(), Some(0));
     assert!(!served.socket.exists());
     drop(container);
@@ -136,4 +145,28 @@ fn btrfs_systemd_starts_it_at_the_first_connection() {
     assert!(service.wait().unwrap().success());
     // It is systemd's.
     assert!(socket.exists());
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_systemd_accepts_the_units() {
+    let folder = tempfile::tempdir_in("/run").unwrap();
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("ckpt-serve/systemd");
+    let verified = ["ckpt.socket", "ckpt.service"].map(|name| {
+        let unit = fs::read_to_string(units.join(name)).unwrap().replace("/usr/bin/ckpt", env!("CARGO_BIN_EXE_ckpt"));
+        let path = folder.path().join(name);
+        fs::write(&path, unit).unwrap();
+        path
+    });
+    let output = run("systemd-analyze", &["verify", text(&verified[0]), text(&verified[1])]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && !said.contains("ckpt."), "{said}");
+    // A setting that systemd does not know would be told.
+    fs::write(
+        &verified[1],
+        fs::read_to_string(&verified[1]).unwrap().replace("KillMode=process", "KillMode=none-such"),
+    )
+    .unwrap();
+    let output = run("systemd-analyze", &["verify", text(&verified[1])]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("none-such"));
 }

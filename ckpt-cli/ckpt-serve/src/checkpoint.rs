@@ -15,8 +15,9 @@ use crate::body::Body;
 use crate::caller::Client;
 use crate::calls::CheckpointCall;
 use crate::export;
-use crate::note::{Note, Outcome};
+use crate::note::Note;
 use crate::operations::RaiseOnDrop;
+use crate::outcome::Outcome;
 use crate::proxy::{Answer, ProxyError, ask, forward};
 use crate::service::Service;
 
@@ -74,7 +75,7 @@ async fn run(
     let alone = service.busy.alone_with(&options.container).await;
     let (writer, reader) = export::channel();
     let options = CheckpointOptions { export: Export::Sink(Sink::new(writer)), interrupt: Some(interrupt), ..options };
-    let mut note = Note::begin("checkpoint", Some(options.container.clone()), &client.caller);
+    let mut note = Note::begin("checkpoint", Some(options.container.clone()), &client.caller, &service.metrics);
     let at_work = service.activity.begin();
     let (tell, outcome) = oneshot::channel();
     let (complain, complaint) = oneshot::channel();

@@ -22,7 +22,7 @@ use crate::proxy::{Answer, forward, head};
 use crate::relay::{End, relay};
 use crate::service::Service;
 use crate::wire::Wire;
-use crate::{checkpoint, restore};
+use crate::{checkpoint, metrics, restore};
 
 /// The head of a request has to fit, bytes; also what is buffered of an answer for a slow reader. There may be many.
 const BUFFER: usize = 128 << 10;
@@ -57,6 +57,9 @@ type Answered = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> 
 fn one(service: Arc<Service>, client: Client, join: mpsc::Sender<Joined>, request: Request<Incoming>) -> Answered {
     let request = request.map(incoming);
     Box::pin(async move {
+        if metrics::are_asked_for(&request) {
+            return Ok(service.metrics.answer().await);
+        }
         let answered = match Call::of(&request) {
             Some(Call::Checkpoint(call)) => checkpoint::answer(&service, &client, *call, request).await,
             Some(Call::Restore(options)) => restore::answer(&service, &client, *options, request).await,

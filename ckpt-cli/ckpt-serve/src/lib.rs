@@ -12,7 +12,7 @@
 //! | what they share | `service`, `operations` |
 //! | what is podman's | `upstream`, `proxy`, `relay` |
 //! | what is ours | `calls`, `query`, `checkpoint`, `export`, `restore`, `import`, `answer` |
-//! | what is noted of it | `note` |
+//! | what is noted and counted of it | `note`, `metrics`, `outcome` |
 //!
 //! The connections have one thread, with tokio. The verbs of `ckpt-core` know nothing of that: each runs on a thread of its own.
 #![deny(unsafe_code)]
@@ -27,8 +27,10 @@ mod connection;
 mod export;
 mod import;
 mod listen;
+mod metrics;
 mod note;
 mod operations;
+mod outcome;
 mod proxy;
 mod query;
 mod relay;

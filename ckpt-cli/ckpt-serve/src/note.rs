@@ -1,14 +1,16 @@
 //! One line of JSON on standard error for each operation: who asked for what, and what came of it.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
-use aligntar::Transferred;
 use ckpt_core::progress::Progress;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::caller::Caller;
+use crate::metrics::Metrics;
+use crate::outcome::Outcome;
 
 /// An operation that has begun.
 #[derive(Debug)]
@@ -16,31 +18,10 @@ pub(crate) struct Note {
     operation: &'static str,
     container: Option<String>,
     caller: Caller,
+    metrics: Arc<Metrics>,
     begun: Timestamp,
     started: Instant,
     warnings: Vec<String>,
-}
-
-/// What came of it.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Outcome {
-    /// The container's ID.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) frozen_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cloned_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) copied_bytes: Option<u64>,
-}
-
-impl Outcome {
-    pub(crate) fn moved(self, moved: Transferred) -> Self {
-        Outcome { cloned_bytes: Some(moved.cloned_bytes), copied_bytes: Some(moved.copied_bytes), ..self }
-    }
 }
 
 #[derive(Serialize)]
@@ -63,12 +44,26 @@ struct Line<'l> {
 }
 
 impl Note {
-    pub(crate) fn begin(operation: &'static str, container: Option<String>, caller: &Caller) -> Self {
+    pub(crate) fn begin(
+        operation: &'static str,
+        container: Option<String>,
+        caller: &Caller,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let (begun, started) = (Timestamp::now(), Instant::now());
-        Note { operation, container, caller: caller.clone(), begun, started, warnings: Vec::new() }
+        Note {
+            operation,
+            container,
+            caller: caller.clone(),
+            metrics: metrics.clone(),
+            begun,
+            started,
+            warnings: Vec::new(),
+        }
     }
 
     pub(crate) fn end(self, outcome: &Outcome) {
+        self.metrics.count(self.operation, outcome);
         let line = Line {
             begun: self.begun.to_string(),
             operation: self.operation,

@@ -13,8 +13,9 @@ use crate::answer::{self, failure, podmans_headers, words};
 use crate::body::Body;
 use crate::caller::Client;
 use crate::import;
-use crate::note::{Note, Outcome};
+use crate::note::Note;
 use crate::operations::RaiseOnDrop;
+use crate::outcome::Outcome;
 use crate::proxy::{Answer, ProxyError, ask, forward};
 use crate::service::Service;
 
@@ -57,7 +58,7 @@ async fn run(
     let (pump, archive) = import::pipe().map_err(ProxyError::Pipe)?;
     let import = Import::Opened { file: Arc::new(archive), name: NAME.into(), has_path: false };
     let options = RestoreOptions { import, caller: Some(client.caller.uid), interrupt: Some(interrupt), ..options };
-    let mut note = Note::begin("restore", options.name.clone(), &client.caller);
+    let mut note = Note::begin("restore", options.name.clone(), &client.caller, &service.metrics);
     let at_work = service.activity.begin();
     let (tell, mut told) = oneshot::channel();
     spawn_blocking(move || {

@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::caller::Caller;
 use crate::connection;
 use crate::listen::{ListenError, Listening};
+use crate::metrics::Metrics;
 use crate::operations::{Activity, Busy};
 use crate::service::Service;
 use crate::upstream::Upstream;
@@ -89,8 +90,8 @@ async fn accept(options: &ServeOptions, listening: &Listening) -> io::Result<()>
     let listener = UnixListener::from_std(listener)?;
     let activity = Activity::new();
     let mut idle = Box::pin(idle(activity.watch(), options.idle));
-    let upstream = upstream(options, listening);
-    let service = Arc::new(Service { upstream, busy: Busy::default(), activity: activity.clone() });
+    let (upstream, metrics) = (upstream(options, listening), Arc::new(Metrics::new()));
+    let service = Arc::new(Service { upstream, busy: Busy::default(), activity: activity.clone(), metrics });
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

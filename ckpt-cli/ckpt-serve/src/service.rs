@@ -1,5 +1,8 @@
 //! What all connections share.
 
+use std::sync::Arc;
+
+use crate::metrics::Metrics;
 use crate::operations::{Activity, Busy};
 use crate::upstream::Upstream;
 
@@ -9,4 +12,5 @@ pub(crate) struct Service {
     pub(crate) upstream: Upstream,
     pub(crate) busy: Busy,
     pub(crate) activity: Activity,
+    pub(crate) metrics: Arc<Metrics>,
 }

@@ -96,8 +96,8 @@ pub(crate) const CKPT_SERVE: Rules = Rules {
         &["calls", "export", "import", "note", "service"],
         &["proxy"],
         &["answer", "relay", "upstream"],
-        &["caller"],
-        &["body", "operations", "query", "wire"],
+        &["caller", "metrics"],
+        &["body", "operations", "outcome", "query", "wire"],
         &["sys"],
     ],
 };
