@@ -7,7 +7,7 @@
 //!
 //! | step | modules |
 //! |---|---|
-//! | decide | `options`, `plan`, `destination`; `precheck`: whether a restore would bring it back; `estimate`: how long it will be frozen |
+//! | decide | `options`, `plan`, `destination`; `precheck`: whether a restore would bring it back; `estimate`: how long it will be frozen; `space` |
 //! | before the freeze | `writeback`; `previous`: whether the kernel can tell which memory changed |
 //! | podman dumps | `run` drives `dump`; `freeze` measures how long the container stands still |
 //! | frozen | `capture`, `volume` |
@@ -33,6 +33,7 @@ mod previous;
 mod rescue;
 mod run;
 mod sink;
+mod space;
 mod stream;
 mod volume;
 mod writeback;
@@ -122,6 +123,9 @@ fn make(
     let podman = podman_at_rest(options, progress)?;
     let plan = plan(podman, options, progress)?;
     let estimate = estimate(&plan, options, progress)?;
+    if options.save.is_some() {
+        space::check(&plan, &estimate, progress)?;
+    }
     let versions = versions::ask(plan.engine.program(), &plan.facts.oci_runtime, options.interrupt.as_ref());
     let versions = versions.map_err(EngineError::from)?;
     let mut run = Run::new(&plan, options, versions, progress);

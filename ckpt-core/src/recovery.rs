@@ -3,6 +3,7 @@
 //! | killed | leaves | it is known by |
 //! |---|---|---|
 //! | checkpoint | a session folder; a frozen cgroup, and names that CRIU gave files (`link_remaps`), if CRIU went down as well | the folder, whose lock is free |
+//! | rollback | what a restore leaves, or a container that is removed; it is saved | the note in the storage's folder, whose lock is free |
 //! | restore | a session folder; a container that never ran, its volumes; processes that podman does not know; CRIU's mount points in `/tmp` | the journal in the storage's folder, whose lock is free |
 //!
 //! Nothing is removed unless a mark proves that a dead run made it: the lock of its folder and journal, a container's
@@ -17,6 +18,7 @@ pub(crate) mod half_made;
 pub(crate) mod journal;
 pub(crate) mod leases;
 mod netns;
+pub(crate) mod replacement;
 mod runtime;
 pub(crate) mod stray_container;
 pub(crate) mod work;
@@ -67,6 +69,9 @@ pub(crate) fn recover(
     for journal in dead_journals::find(storage.graph_root(), waiting) {
         go_on()?;
         recover_restore(engine, storage, journal, waiting).map_err(failed)?;
+    }
+    if let Err(error) = replacement::tell(engine, storage.graph_root(), waiting) {
+        waiting.warning(&format!("whether a container is missing since a rollback is not known: {error}"));
     }
     mount_points::remove_unused();
     arrival::forget(|id| storage.container(id).is_ok_and(|container| container.is_none()));

@@ -43,8 +43,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
+use layerfs::ContainersStorage;
 
-use crate::archive;
+use crate::archive::{self, ContainerConfig};
 use crate::engine::{Podman, storage};
 use crate::host::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -102,11 +103,40 @@ pub struct RestoreReport {
 /// # Errors
 /// [`RestoreError`]; a container or volume that a failed restore had made is removed again.
 pub fn restore(options: &RestoreOptions, progress: &mut dyn Progress) -> Result<RestoreReport, RestoreError> {
+    restore_after(options, progress, |_, _| Ok(()))
+}
+
+/// As [`restore`], with `make_way` in between: called when all was looked at that can be while the name and the ID of
+/// the container, or its volumes, are still taken.
+pub(crate) fn restore_after<E: From<RestoreError>>(
+    options: &RestoreOptions,
+    progress: &mut dyn Progress,
+    make_way: impl FnOnce(&Contents<'_>, &mut dyn Progress) -> Result<(), E>,
+) -> Result<RestoreReport, E> {
     let started = Instant::now();
     checks::check_name(options.name.as_deref())?;
     let prepared = Prepared::look(options, Purpose::One, progress)?;
+    checks::check_volume_data(&planned_volumes::as_before(options, &prepared.config), &prepared.archive)?;
+    make_way(&Contents { config: &prepared.config, storage: &prepared.storage }, progress)?;
+    Ok(make(&prepared, options, started, progress)?)
+}
+
+/// What is known of a restore before it makes anything.
+pub(crate) struct Contents<'c> {
+    /// What the archive says of its container.
+    pub(crate) config: &'c ContainerConfig,
+    /// Where the container will be.
+    pub(crate) storage: &'c ContainersStorage,
+}
+
+fn make(
+    prepared: &Prepared,
+    options: &RestoreOptions,
+    started: Instant,
+    progress: &mut dyn Progress,
+) -> Result<RestoreReport, RestoreError> {
     let volumes = planned_volumes::as_before(options, &prepared.config);
-    let plan = RestorePlan::make(&prepared, options, volumes, progress)?;
+    let plan = RestorePlan::make(prepared, options, volumes, progress)?;
     let mut run = Run::new(&plan, options, progress);
     match run.run() {
         Ok(podman_stats) => {

@@ -138,6 +138,7 @@ impl Arguments {
             with_previous: self.with_previous,
             force: self.force,
             clone_policy: self.reflink.policy(),
+            save: None,
             interrupt: Some(interrupt),
         })
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::event::PollFlags;
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
 use crate::host::interrupt::{Interrupt, ready};
 
@@ -69,7 +69,13 @@ impl Import {
             }
             Import::Stdin => Ok(io::stdin().as_fd().try_clone_to_owned()?.into()),
             // Not a duplicate, which would share its position.
-            Import::Opened { file, .. } => File::open(format!("/proc/self/fd/{}", file.as_raw_fd())),
+            Import::Opened { file, .. } => {
+                let file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+                // One of a history is not removed as long as it is read, be it by who brings memory later. Others need
+                // no lock.
+                let _ = flock(&file, FlockOperation::NonBlockingLockShared);
+                Ok(file)
+            }
         }
     }
 }

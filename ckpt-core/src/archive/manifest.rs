@@ -42,6 +42,26 @@ pub struct Manifest {
     pub special_volumes: Vec<String>,
     /// The options that the checkpoint was given.
     pub flags: Vec<String>,
+    /// How long the container stood still, as seen from outside; microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen_us: Option<u64>,
+    /// What it is in a history; none for a checkpoint that is in none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub save: Option<ManifestSave>,
+}
+
+/// What an archive is in the history of its container. It goes with the archive, wherever that lies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ManifestSave {
+    /// 16 hexadecimal digits, by lot.
+    pub id: String,
+    /// One more than that of the save before: clocks may go backwards.
+    pub sequence: u64,
+    /// Short names that people look for.
+    pub tags: Vec<String>,
+    /// Anything.
+    pub note: String,
 }
 
 /// Which container it was.

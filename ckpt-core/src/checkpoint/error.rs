@@ -33,6 +33,17 @@ pub enum CheckpointError {
         /// podman's word.
         status: String,
     },
+    /// It would not fit.
+    #[error(
+        "the archive needs some {needed} bytes, and {free} are free there: the container was not touched. `ckpt prune` makes \
+         room, --store names another place"
+    )]
+    NoRoom {
+        /// Expected, in bytes.
+        needed: u64,
+        /// On the file system of the archive.
+        free: u64,
+    },
     /// The kernel does not track changed memory.
     #[error(
         "this kernel cannot tell which memory changed (`criu check --feature mem_dirty_track`, CONFIG_MEM_SOFT_DIRTY): \

@@ -32,7 +32,7 @@ const FEW_EXTENTS: u64 = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Estimate {
     reasons: Vec<String>,
-    copied_bytes: u64,
+    pub(super) copied_bytes: u64,
     extents: u64,
     /// How long the files will take.
     pub(super) time: Duration,

@@ -8,6 +8,7 @@ use aligntar::ClonePolicy;
 
 use super::sink::Sink;
 use crate::archive::compression::Compression;
+use crate::archive::manifest::ManifestSave;
 use crate::engine::{DumpRequest, TakenAlong};
 use crate::host::interrupt::Interrupt;
 
@@ -43,6 +44,8 @@ pub struct CheckpointOptions {
     pub force: bool,
     /// Whether data may, or must, be cloned.
     pub clone_policy: ClonePolicy,
+    /// What the archive is in a history.
+    pub save: Option<ManifestSave>,
     /// Stops the work: the dump is undone, if CRIU was not told to carry on yet.
     pub interrupt: Option<Interrupt>,
 }

@@ -110,6 +110,7 @@ impl<'r> Run<'r> {
         // The container is what counts: statistics that cannot be read are no reason to throw it away.
         let podman_stats = serde_json::from_slice(&said.stdout).unwrap_or_default();
         manifest.count(writer.members(), writer.moved());
+        manifest.frozen_us = self.observed_frozen.map(|frozen| frozen.as_micros() as u64);
         let json = encoded(&manifest)?;
         writer.append_bytes(&file(MANIFEST, now, json.len()), &json)?;
         let written = writer.finish()?;
@@ -280,6 +281,7 @@ impl<'r> Run<'r> {
             versions: self.versions.clone(),
             special_volumes: precheck::special_volumes(facts).into_iter().map(str::to_owned).collect(),
             flags: self.options.flags(),
+            save: self.options.save.clone(),
             ..Manifest::default()
         }
     }

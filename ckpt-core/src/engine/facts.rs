@@ -141,6 +141,23 @@ pub(crate) struct Mount {
     pub(crate) driver: String,
 }
 
+/// What `podman volume inspect` says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct VolumeFacts {
+    #[serde(default)]
+    driver: String,
+    #[serde(default)]
+    options: Option<BTreeMap<String, String>>,
+}
+
+impl VolumeFacts {
+    /// Whether it has a driver or options of its own, which an archive does not keep.
+    pub(crate) fn is_special(&self) -> bool {
+        self.driver != "local" || self.options.as_ref().is_some_and(|options| !options.is_empty())
+    }
+}
+
 /// `store` of `podman info`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

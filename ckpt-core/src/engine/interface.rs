@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use super::error::EngineError;
-use super::facts::{ContainerFacts, StoreFacts};
+use super::facts::{ContainerFacts, StoreFacts, VolumeFacts};
 use super::requests::{DumpRequest, RestoreRequest, TakenAlong};
 use crate::host::child::{Child, ChildError, Said};
 use crate::host::interrupt::Interrupt;
@@ -30,6 +30,12 @@ pub(crate) trait Engine: fmt::Debug {
 
     /// Whether there is a volume `name`.
     fn has_volume(&self, name: &str) -> Result<bool, EngineError>;
+
+    /// The volume `name`, if there is one.
+    fn volume_optional(&self, name: &str) -> Result<Option<VolumeFacts>, EngineError>;
+
+    /// IDs of the containers that have the volume `name`, running or not.
+    fn users_of_volume(&self, name: &str) -> Result<Vec<String>, EngineError>;
 
     /// Whether the engine finds an image here by this name, ID, or part of an ID.
     fn has_image(&self, name: &str) -> Result<bool, EngineError>;

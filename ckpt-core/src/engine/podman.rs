@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::EngineError;
-use super::facts::{ContainerFacts, StoreFacts};
+use super::facts::{ContainerFacts, StoreFacts, VolumeFacts};
 use super::interface::Engine;
 use super::requests::{DumpRequest, RestoreRequest, TakenAlong};
 use super::versions::{self, NEWEST, OLDEST};
@@ -182,6 +182,20 @@ impl Engine for Podman {
 
     fn has_volume(&self, name: &str) -> Result<bool, EngineError> {
         self.exists("volume", name)
+    }
+
+    fn volume_optional(&self, name: &str) -> Result<Option<VolumeFacts>, EngineError> {
+        let found: Result<Vec<VolumeFacts>, _> = self.json(&["volume", "inspect", "--", name]);
+        match found {
+            Err(EngineError::Refused { .. }) if !self.has_volume(name)? => Ok(None),
+            found => Ok(found?.into_iter().next()),
+        }
+    }
+
+    fn users_of_volume(&self, name: &str) -> Result<Vec<String>, EngineError> {
+        let filter = format!("--filter=volume={name}");
+        let listed = self.run(&["ps", "--all", "--no-trunc", &filter, "--format", "{{.ID}}"])?;
+        Ok(String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect())
     }
 
     fn has_image(&self, name: &str) -> Result<bool, EngineError> {

@@ -30,7 +30,8 @@ use crate::host::session;
 use crate::host::waiting::Waiting;
 pub(crate) use records::Begun;
 pub(super) use records::begun_in;
-use records::{Folder, Made, line};
+pub(in crate::recovery) use records::line;
+use records::{Folder, Made};
 
 /// How names of journals begin.
 pub(super) const PREFIX: &str = "ckpt-restore-";

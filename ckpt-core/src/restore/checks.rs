@@ -86,15 +86,21 @@ pub(super) fn check_previous(previous: Option<&File>, archive: &CheckpointArchiv
     }
 }
 
+pub(super) fn check_volume_data(volumes: &[PlannedVolume], archive: &CheckpointArchive) -> Result<(), RestoreError> {
+    let has_data = |volume: &PlannedVolume| archive.entry(&format!("{VOLUMES}{}.tar", volume.origin)).is_some();
+    match volumes.iter().find(|volume| volume.is_filled && !has_data(volume)) {
+        Some(volume) => Err(RestoreError::NoVolumeData { name: volume.origin.clone() }),
+        None => Ok(()),
+    }
+}
+
 pub(super) fn check_volumes(
     volumes: &[PlannedVolume],
     archive: &CheckpointArchive,
     engine: &dyn Engine,
 ) -> Result<(), RestoreError> {
-    for PlannedVolume { origin, name, is_anonymous, is_filled } in volumes {
-        if *is_filled && archive.entry(&format!("{VOLUMES}{origin}.tar")).is_none() {
-            return Err(RestoreError::NoVolumeData { name: origin.clone() });
-        }
+    check_volume_data(volumes, archive)?;
+    for PlannedVolume { origin, name, is_anonymous, .. } in volumes {
         // A name that was made up just now nobody has.
         let is_new = *is_anonymous && name != origin;
         if !is_new && engine.has_volume(name)? {

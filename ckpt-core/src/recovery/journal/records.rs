@@ -64,7 +64,7 @@ impl Folder {
 }
 
 /// `value` as a line of its own.
-pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
+pub(in crate::recovery) fn line(value: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).expect("a journal is JSON");
     line.push(b'\n');
     line

@@ -1,0 +1,103 @@
+//! The container as it is now.
+
+use super::error::RollbackError;
+use crate::engine::{ContainerFacts, Engine, EngineError, TakenAlong};
+use crate::progress::Progress;
+use crate::restore::Contents;
+use crate::save::{Place, SaveOptions, SaveReport, save_locked};
+
+/// What is there of the container.
+#[derive(Debug)]
+pub(super) enum Present {
+    /// Nothing.
+    Gone,
+    Running(Box<ContainerFacts>),
+    /// It has files, and no processes.
+    Stopped(Box<ContainerFacts>),
+}
+
+impl Present {
+    pub(super) fn of(engine: &dyn Engine, name: &str) -> Result<Self, RollbackError> {
+        let facts = match engine.inspect(name) {
+            Err(EngineError::UnknownContainer { .. }) => return Ok(Present::Gone),
+            facts => Box::new(facts?),
+        };
+        match &facts.state.status[..] {
+            "running" => Ok(Present::Running(facts)),
+            "configured" | "created" | "initialized" | "exited" | "stopped" => Ok(Present::Stopped(facts)),
+            _ => Err(RollbackError::Unfit { name: facts.name, status: facts.state.status }),
+        }
+    }
+
+    fn facts(&self) -> Option<&ContainerFacts> {
+        match self {
+            Present::Gone => None,
+            Present::Running(facts) | Present::Stopped(facts) => Some(facts),
+        }
+    }
+
+    pub(super) fn id(&self) -> Option<&str> {
+        self.facts().map(|facts| &facts.id[..])
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        self.facts().map(|facts| &facts.name[..])
+    }
+
+    /// ID of its pod.
+    pub(super) fn pod(&self) -> Option<&str> {
+        self.facts().map(|facts| &facts.pod[..]).filter(|pod| !pod.is_empty())
+    }
+
+    /// Whether the ID of the container in the archive is free, or this one's.
+    pub(super) fn check_id(&self, contents: &Contents<'_>) -> Result<(), RollbackError> {
+        let id = &contents.config.id;
+        match contents.storage.container(id)?.filter(|_| self.id() != Some(id)) {
+            Some(other) => Err(RollbackError::Renamed { other: other.names.join(", "), id: id.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Saves it, and stops it with that. Nothing is there to be saved of one that is gone, but for `volumes`.
+    pub(super) fn save(
+        &self,
+        volumes: &[String],
+        place: &Place<'_>,
+        options: &SaveOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<SaveReport>, RollbackError> {
+        match self {
+            Present::Running(_) => {
+                let saved = save_locked(place, false, options, progress);
+                Ok(Some(saved.map_err(|error| RollbackError::Save(Box::new(error)))?))
+            }
+            Present::Stopped(facts) => {
+                let (name, status) = (facts.name.clone(), facts.state.status.clone());
+                Err(RollbackError::NotRunning { name, status })
+            }
+            Present::Gone => match volumes.first() {
+                Some(name) => Err(RollbackError::OrphanedVolume { name: name.clone() }),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// Removes it. One that cannot be removed runs again, if it ran.
+    pub(super) fn remove(&self, engine: &dyn Engine) -> Result<(), RollbackError> {
+        let Some(facts) = self.facts() else { return Ok(()) };
+        match engine.remove(&facts.id, true) {
+            Ok(()) => Ok(()),
+            Err(source) => match engine.inspect(&facts.id) {
+                // As of `podman run --rm`, which podman removes when it stops.
+                Err(EngineError::UnknownContainer { .. }) => Ok(()),
+                _ => Err(RollbackError::Remove { runs: self.runs_again(engine, &facts.id), source }),
+            },
+        }
+    }
+
+    fn runs_again(&self, engine: &dyn Engine, id: &str) -> bool {
+        let along = TakenAlong { tcp_established: true, file_locks: true };
+        let runs = || engine.inspect(id).is_ok_and(|facts| facts.state.status == "running");
+        matches!(self, Present::Running(_)) && (runs() || engine.restore_in_place(id, along).is_ok())
+    }
+}
