@@ -2,3 +2,4 @@
 
 pub(crate) mod input;
 pub(crate) mod output;
+pub(crate) mod saved;

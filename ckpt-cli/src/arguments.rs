@@ -6,6 +6,7 @@ mod format;
 mod jobs;
 mod lazy;
 mod reflink;
+mod store;
 
 pub(crate) use compression::CompressionArgument;
 pub(crate) use copies::CopiesArguments;
@@ -13,3 +14,4 @@ pub(crate) use format::{TableFormat, TextFormat};
 pub(crate) use jobs::JobsArgument;
 pub(crate) use lazy::LazyArgument;
 pub(crate) use reflink::ReflinkArgument;
+pub(crate) use store::StoreArgument;

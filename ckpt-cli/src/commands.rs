@@ -6,12 +6,17 @@ mod dedup;
 mod diff;
 mod doctor;
 mod fork;
+mod history;
 mod inspect;
 mod layers;
 mod lazy;
 mod ls;
 mod pack;
+mod prune;
 mod restore;
+mod rm;
+mod rollback;
+mod save;
 #[cfg(feature = "serve")]
 mod serve;
 mod unpack;
@@ -30,6 +35,11 @@ pub(crate) enum Command {
     Checkpoint(checkpoint::Arguments),
     Restore(restore::Arguments),
     Fork(fork::Arguments),
+    Save(save::Arguments),
+    History(history::Arguments),
+    Rollback(rollback::Arguments),
+    Rm(rm::Arguments),
+    Prune(prune::Arguments),
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
     Layers(layers::Arguments),
@@ -52,6 +62,11 @@ impl Command {
             Command::Checkpoint(arguments) => checkpoint::run(&arguments, verbosity),
             Command::Restore(arguments) => restore::run(&arguments, verbosity),
             Command::Fork(arguments) => fork::run(&arguments, verbosity),
+            Command::Save(arguments) => done(save::run(&arguments, verbosity)),
+            Command::History(arguments) => done(history::run(&arguments)),
+            Command::Rollback(arguments) => done(rollback::run(&arguments, verbosity)),
+            Command::Rm(arguments) => done(rm::run(&arguments)),
+            Command::Prune(arguments) => done(prune::run(&arguments, verbosity)),
             Command::Inspect(arguments) => done(inspect::run(&arguments)),
             Command::Diff(arguments) => done(diff::run(&arguments)),
             Command::Layers(arguments) => done(layers::run(&arguments)),

@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::{Context, Result};
 use ckpt_core::checkpoint::CheckpointError;
 use ckpt_core::restore::RestoreError;
+use ckpt_core::rollback::RollbackError;
+use ckpt_core::save::SaveError;
 use clap::Args;
 
 /// How much is said besides warnings and errors.
@@ -45,7 +47,9 @@ pub(crate) fn complain_of(container: &str, error: &anyhow::Error) {
 fn print_details(error: &anyhow::Error) {
     let of_checkpoint = error.downcast_ref().map(CheckpointError::details);
     let of_restore = error.downcast_ref().map(RestoreError::details);
-    for line in of_checkpoint.or(of_restore).unwrap_or_default() {
+    let of_save = error.downcast_ref().map(SaveError::details);
+    let of_rollback = error.downcast_ref().map(RollbackError::details);
+    for line in of_checkpoint.or(of_restore).or(of_save).or(of_rollback).unwrap_or_default() {
         eprint_line(format_args!("  {line}"));
     }
 }

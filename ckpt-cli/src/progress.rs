@@ -21,6 +21,8 @@ pub(crate) struct ProgressLine {
     drawn: Instant,
     /// When memory was first told of, and how much was there.
     memory_told: Option<(Instant, u64)>,
+    /// Where it is said how much space is needed, if anywhere.
+    space: Option<Verbosity>,
 }
 
 impl ProgressLine {
@@ -36,7 +38,14 @@ impl ProgressLine {
             moved: Transferred::default(),
             drawn: Instant::now(),
             memory_told: None,
+            space: None,
         }
+    }
+
+    /// Says beforehand how much space is needed.
+    pub(crate) fn with_space(mut self, verbosity: Verbosity) -> Self {
+        self.space = Some(verbosity);
+        self
     }
 
     /// Takes the line away.
@@ -139,6 +148,13 @@ impl Progress for ProgressLine {
 
     fn member(&mut self, _path: &[u8], moved: Transferred) {
         self.count(moved);
+    }
+
+    fn space(&mut self, needed: u64, free: u64) {
+        if let Some(verbosity) = self.space {
+            let (needed, free) = (HumanBytes(needed), HumanBytes(free));
+            self.bar.suspend(|| verbosity.note(format_args!("{needed} on the disk are needed, {free} are free")));
+        }
     }
 
     fn warning(&mut self, text: &str) {

@@ -9,7 +9,8 @@ use ckpt_core::diff::{DiffReport, Difference, DifferenceError, Letter, between, 
 use ckpt_core::operand::Operand;
 use clap::Args;
 
-use crate::arguments::TableFormat;
+use crate::archive::saved::Archive;
+use crate::arguments::{StoreArgument, TableFormat};
 use crate::messages::eprint_line;
 use crate::spool;
 
@@ -19,7 +20,7 @@ use crate::spool;
 /// size that it had.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// A container of podman or Docker, a merged directory, or an archive
+    /// A container of podman or Docker, a merged directory, an archive, or a save, as web~1
     #[arg(value_name = "NAME|PATH|ARCHIVE")]
     name_or_path: String,
     /// Compare the first one with this one, of the same image, instead of with its image
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
     /// How to print it
     #[arg(long, value_enum, default_value_t = TableFormat::Table)]
     format: TableFormat,
+    #[command(flatten)]
+    store: StoreArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -54,15 +57,25 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn report(arguments: &Arguments, lines: &mut Lines<impl Write>) -> anyhow::Result<DiffReport> {
+    let saved = |word: &String| Archive::find_saved_optional(Path::new(word), &arguments.store);
+    // As long as these are there, the archives are.
+    let (older, newer) = (saved(&arguments.name_or_path)?, arguments.newer.as_ref().map(saved).transpose()?.flatten());
     let operand = match arguments.pid {
         Some(pid) => Operand::of_process(pid, Path::new(&arguments.name_or_path))?,
-        None => Operand::find(&arguments.name_or_path)?,
+        None => operand_of(older.as_ref(), &arguments.name_or_path)?,
     };
     let mut visit = |difference| lines.add(&difference);
     Ok(match &arguments.newer {
-        Some(newer) => between(&operand, &Operand::find(newer)?, &spool::folder(), &mut visit)?,
+        Some(word) => between(&operand, &operand_of(newer.as_ref(), word)?, &spool::folder(), &mut visit)?,
         None => of_image(&operand, &spool::folder(), &mut visit)?,
     })
+}
+
+fn operand_of(saved: Option<&Archive>, word: &str) -> anyhow::Result<Operand> {
+    match saved {
+        Some(archive) => Ok(Operand::Archive(archive.path().to_owned())),
+        None => Ok(Operand::find(word)?),
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

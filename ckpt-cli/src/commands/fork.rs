@@ -1,16 +1,17 @@
 //! `ckpt fork`.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ckpt_core::fork::{ForkOptions, fork};
-use ckpt_core::restore::Lazy;
-use ckpt_core::restore::copies::Template;
+use ckpt_core::restore::copies::{CopiesReport, Template, restore_copies};
+use ckpt_core::restore::{Lazy, RestoreOptions};
 use clap::Args;
 
-use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument};
+use crate::archive::saved::Archive;
+use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument, StoreArgument};
 use crate::copies::CopiesLine;
 use crate::messages::Verbosity;
 use crate::podman;
@@ -26,7 +27,7 @@ use crate::signals;
 #[derive(Args)]
 #[command(after_help = podman::EXIT_STATUS)]
 pub(crate) struct Arguments {
-    /// The running container
+    /// The running container; or a save of one, as web~1
     container: String,
     /// How many copies
     #[arg(short, long, value_name = "N")]
@@ -53,10 +54,15 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     copies: CopiesArguments,
     #[command(flatten)]
+    store: StoreArgument,
+    #[command(flatten)]
     reflink: ReflinkArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
+    if let Some(saved) = Archive::find_saved_optional(Path::new(&arguments.container), &arguments.store)? {
+        return copies_of(saved, arguments, verbosity);
+    }
     let options = ForkOptions {
         container: arguments.container.clone(),
         keep: arguments.keep.clone(),
@@ -75,4 +81,29 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCod
     let elapsed = report.checkpoint.elapsed + report.copies.elapsed;
     Summary { elapsed, frozen, moved: report.checkpoint.moved }.print(&arguments.container, verbosity);
     Ok(if report.copies.running == arguments.count.get() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Copies of a save, for which no container is frozen.
+fn copies_of(saved: Archive, arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
+    ensure!(
+        arguments.keep.is_none(),
+        "--keep is for the archive of a running container, and {} is one",
+        arguments.container
+    );
+    let options = RestoreOptions {
+        import: saved.import(),
+        lazy: Lazy::from(arguments.lazy),
+        file_locks: arguments.file_locks,
+        force: arguments.force,
+        clone_policy: arguments.reflink.policy(),
+        interrupt: Some(signals::interrupt()?),
+        ..RestoreOptions::default()
+    };
+    let copies = arguments.copies.options(arguments.count, arguments.name.clone(), arguments.publish.clone());
+    let mut line = CopiesLine::new("fork", arguments.count, arguments.copies.format);
+    let done = restore_copies(&options, &copies, &mut line);
+    line.finish()?;
+    let CopiesReport { running, elapsed, .. } = done?;
+    verbosity.note(format_args!("{running} of {} copies run: {:.3} s", arguments.count, elapsed.as_secs_f64()));
+    Ok(if running == arguments.count.get() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

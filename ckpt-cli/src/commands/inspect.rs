@@ -9,7 +9,8 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::HumanBytes;
 
-use crate::arguments::TableFormat;
+use crate::archive::saved::Archive;
+use crate::arguments::{StoreArgument, TableFormat};
 use crate::messages::print_line;
 use crate::names::printable;
 use crate::spool;
@@ -19,15 +20,18 @@ use crate::spool;
 /// Shows as well how much of the archive's data is shared with other files.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The archive, made by ckpt or by podman
+    /// The archive, made by ckpt or by podman; or a save, as web~1
     archive: PathBuf,
     /// How to print it
     #[arg(long, value_enum, default_value_t = TableFormat::Table)]
     format: TableFormat,
+    #[command(flatten)]
+    store: StoreArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let inspection = inspect(&arguments.archive, &spool::folder())?;
+    let archive = Archive::find(&arguments.archive, &arguments.store)?;
+    let inspection = inspect(archive.path(), &spool::folder())?;
     match arguments.format {
         TableFormat::Json => print_line(serde_json::to_string_pretty(&inspection)?),
         TableFormat::Table => print_tables(&inspection),
@@ -50,6 +54,10 @@ fn print_tables(inspection: &Inspection) -> anyhow::Result<()> {
         add("with", &format!("podman {}, {}, criu {}", versions.podman, versions.runtime, versions.criu));
         add("kernel", &versions.kernel);
         add("flags", &manifest.flags.join(" "));
+        if let Some(save) = &manifest.save {
+            add("save", &format!("{} {}", save.id, save.tags.join(" ")));
+            add("note", &save.note);
+        }
         for socket in &manifest.sockets {
             add("left out", &format!("{socket} (socket)"));
         }

@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::archive::input::Input;
-use crate::arguments::TextFormat;
+use crate::archive::saved::Archive;
+use crate::arguments::{StoreArgument, TextFormat};
 use crate::names::{json_bytes, printable};
 
 /// List the members of any tar archive
@@ -18,7 +19,7 @@ use crate::names::{json_bytes, printable};
 /// It may be compressed with zstd or gzip.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The archive; - for standard input
+    /// The archive; - for standard input; or a save, as web~1
     archive: PathBuf,
     /// Show mode, owner, size and time as well
     #[arg(short, long)]
@@ -26,10 +27,13 @@ pub(crate) struct Arguments {
     /// Print one name per line, or one JSON object per line with all that is known of the member
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     format: TextFormat,
+    #[command(flatten)]
+    store: StoreArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let listed = match Input::open(&arguments.archive)? {
+    let archive = Archive::find(&arguments.archive, &arguments.store)?;
+    let listed = match Input::open(archive.path())? {
         Input::File(file) => list(arguments, Reader::open(&file)?),
         Input::Stream(stream) => list(arguments, Reader::new(*stream, Limits::default())),
     };

@@ -14,7 +14,8 @@ use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
 use crate::archive::input;
-use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument};
+use crate::archive::saved::Archive;
+use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument, StoreArgument};
 use crate::copies::CopiesLine;
 use crate::messages::{Verbosity, print_line};
 use crate::podman::{self, CommandLine, FALLBACK_HINT};
@@ -40,7 +41,7 @@ pub(crate) struct Arguments {
     /// The container that was made last, in place (podman itself does it)
     #[arg(short, long)]
     latest: bool,
-    /// Read this archive; - is standard input. A pipe is read to its end first
+    /// Read this archive; - is standard input. A pipe is read to its end first. Or take a save, as web~1
     #[arg(short, long, value_name = "FILE")]
     import: Option<PathBuf>,
     /// The archive of the pre-checkpoint that --with-previous built on
@@ -107,6 +108,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     copies: CopiesArguments,
     #[command(flatten)]
+    store: StoreArgument,
+    #[command(flatten)]
     reflink: ReflinkArgument,
 }
 
@@ -163,7 +166,7 @@ impl Arguments {
                 input::check_stdin()?;
                 Some(Import::Stdin)
             }
-            Some(path) => Some(Import::File(path.clone())),
+            Some(path) => Some(Archive::find(path, &self.store)?.import()),
             None => None,
         })
     }

@@ -10,7 +10,8 @@ use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use crate::archive::input::Input;
-use crate::arguments::TextFormat;
+use crate::archive::saved::Archive;
+use crate::arguments::{StoreArgument, TextFormat};
 use crate::messages::{eprint_line, print_line};
 use crate::names::json_bytes;
 
@@ -20,7 +21,7 @@ use crate::names::json_bytes;
 /// archive may be compressed with zstd or gzip.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The archive; - for standard input
+    /// The archive; - for standard input; or a save, as web~1
     archive: PathBuf,
     /// Take data that does not lie on blocks for wrong as well
     #[arg(long)]
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
     /// How to print it
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     format: TextFormat,
+    #[command(flatten)]
+    store: StoreArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -46,7 +49,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn report(arguments: &Arguments) -> Result<Report> {
     let mut options = VerifyOptions::default();
     let asked = arguments.align.map(Alignment::new).transpose()?;
-    Ok(match Input::open(&arguments.archive)? {
+    let archive = Archive::find(&arguments.archive, &arguments.store)?;
+    Ok(match Input::open(archive.path())? {
         Input::File(file) => {
             options.alignment = asked.map_or_else(|| Alignment::of(&file), Ok)?;
             verify_file(&file, &options)?

@@ -1,0 +1,127 @@
+//! `ckpt history`.
+
+use anyhow::Result;
+use ckpt_core::history::{Listed, ListedSave, history};
+use clap::Args;
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use indicatif::HumanBytes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::arguments::{StoreArgument, TableFormat};
+use crate::messages::{eprint_line, print_line};
+use crate::names::printable;
+
+/// List the saves of a container, or of all
+///
+/// SAVE is how each is named on other command lines: web~1 is the newest save of web, web~2 the one before. web@ID and
+/// web@TAG are the same whatever is saved later. ALONE is what its removal would give back: the rest is shared.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The container's name, also of one that was removed
+    container: Option<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = TableFormat::Table)]
+    format: TableFormat,
+    #[command(flatten)]
+    store: StoreArgument,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let listed = history(arguments.container.as_deref(), arguments.store.folder())?;
+    for problem in listed.iter().flat_map(|listed| &listed.problems) {
+        let path = printable(problem.path.as_os_str().as_encoded_bytes());
+        eprint_line(format_args!(
+            "Warning: {path} is not in the history: {:#}",
+            anyhow::Error::msg(problem.source.to_string())
+        ));
+    }
+    match arguments.format {
+        TableFormat::Json => print_line(serde_json::to_string_pretty(&as_json(&listed)?)?),
+        TableFormat::Table => print_line(table(&listed, Timestamp::now())),
+    }
+}
+
+fn as_json(listed: &[Listed]) -> Result<Vec<Value>> {
+    let saves = listed.iter().flat_map(|listed| &listed.saves);
+    saves
+        .map(|save| {
+            let mut value = serde_json::to_value(save)?;
+            value["name"] = json!(name_of(save));
+            Ok(value)
+        })
+        .collect()
+}
+
+/// What it is called on command lines.
+fn name_of(save: &ListedSave) -> String {
+    let container = &save.saved.container;
+    save.back.map_or_else(|| format!("{container}@{}", save.saved.id), |back| format!("{container}~{back}"))
+}
+
+/// The newest last, where people look.
+fn table(listed: &[Listed], now: Timestamp) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["SAVE", "ID", "AGE", "FROZEN", "SIZE", "ALONE", "MEMORY", "TAGS", "NOTE"]);
+    for save in listed.iter().flat_map(|listed| &listed.saves) {
+        table.add_row(row(save, now));
+    }
+    for column in table.column_iter_mut().skip(2).take(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// Words of the archive may be of any characters: they keep to their line.
+fn row(save: &ListedSave, now: Timestamp) -> [String; 9] {
+    let saved = &save.saved;
+    let unknown = || "?".to_owned();
+    let memory = match saved.is_whole() {
+        true => HumanBytes(saved.memory_bytes).to_string(),
+        false => format!("{} ({})", HumanBytes(saved.memory_bytes), saved.memory.word()),
+    };
+    [
+        name_of(save),
+        saved.short_id().to_owned(),
+        age(saved.created, now),
+        saved.frozen_us.map_or_else(unknown, |us| format!("{} ms", us / 1000)),
+        HumanBytes(saved.bytes).to_string(),
+        save.alone_bytes.map_or_else(unknown, |bytes| HumanBytes(bytes).to_string()),
+        memory,
+        printable(saved.tags.join(" ").as_bytes()),
+        printable(saved.note.as_bytes()),
+    ]
+}
+
+/// In one unit, rounded down. Clocks that went backwards make saves of the future.
+fn age(created: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(created).as_secs();
+    let (size, unit) = match seconds.unsigned_abs() {
+        0..60 => (1, "s"),
+        60..3600 => (60, "min"),
+        3600..172_800 => (3600, "h"),
+        _ => (86_400, "d"),
+    };
+    format!("{} {unit}", seconds / size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_have_one_unit() {
+        let now: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
+        for (created, expected) in [
+            ("2026-01-10T00:00:00Z", "0 s"),
+            ("2026-01-09T23:59:01Z", "59 s"),
+            ("2026-01-09T23:01:00Z", "59 min"),
+            ("2026-01-08T00:30:00Z", "47 h"),
+            ("2025-12-10T00:00:00Z", "31 d"),
+            ("2026-01-10T02:00:00Z", "-2 h"),
+        ] {
+            assert_eq!(age(created.parse().unwrap(), now), expected);
+        }
+    }
+}

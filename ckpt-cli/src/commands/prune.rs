@@ -1,0 +1,154 @@
+//! `ckpt prune`.
+
+use anyhow::Result;
+use ckpt_core::prune::{PruneOptions, PruneReport, prune};
+use ckpt_core::retention::{Count, Policy, Size, Span, TagRule};
+use ckpt_core::store::{Configuration, Retention, Saved};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::arguments::{StoreArgument, TextFormat};
+use crate::messages::{Verbosity, eprint_line, print_line};
+use crate::names::printable;
+use crate::progress::ProgressLine;
+use crate::signals;
+
+/// Remove the saves of a container that are not to be kept
+///
+/// The rules are those of restic's `forget`: what one of them keeps is kept. Without any, those of /etc/ckpt/ckpt.toml hold, and
+/// if there are none either, nothing is removed. Days begin at midnight in the time zone of this host.
+///
+/// A save that is being read is not removed. Prints a line for each save that is.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The container's name
+    container: String,
+    /// Keep the last N; `unlimited` keeps all. This holds for each of the following as well
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+    keep_last: Count,
+    /// Keep the newest save of each of the last N hours that have any
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+    keep_hourly: Count,
+    /// Of each of the last N days
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+    keep_daily: Count,
+    /// Of each of the last N weeks, which begin on Mondays
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+    keep_weekly: Count,
+    /// Of each of the last N months
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+    keep_monthly: Count,
+    /// Of each of the last N years
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+    keep_yearly: Count,
+    /// Keep all of this span before the newest: years, months, days and hours, as 1y5m7d2h
+    #[arg(long, value_name = "SPAN")]
+    keep_within: Option<Span>,
+    /// Of this span, the newest save of each hour
+    #[arg(long, value_name = "SPAN")]
+    keep_within_hourly: Option<Span>,
+    /// Of this span, the newest save of each day
+    #[arg(long, value_name = "SPAN")]
+    keep_within_daily: Option<Span>,
+    /// Of this span, the newest save of each week
+    #[arg(long, value_name = "SPAN")]
+    keep_within_weekly: Option<Span>,
+    /// Of this span, the newest save of each month
+    #[arg(long, value_name = "SPAN")]
+    keep_within_monthly: Option<Span>,
+    /// Of this span, the newest save of each year
+    #[arg(long, value_name = "SPAN")]
+    keep_within_yearly: Option<Span>,
+    /// Keep those with a tag like this (`*`, `release-?`); with commas, those that have all. May be repeated
+    #[arg(long, value_name = "TAGS")]
+    keep_tag: Vec<TagRule>,
+    /// Then remove the oldest until all together occupy no more (as 20G), each block counted once; neither the newest nor what --keep-tag keeps
+    #[arg(long, value_name = "SIZE")]
+    max_size: Option<Size>,
+    /// Only say what would be removed
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Print lines, or one JSON object with what is kept, and why, and what is removed
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    format: TextFormat,
+    #[command(flatten)]
+    store: StoreArgument,
+}
+
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
+    let Retention { policy, max_size } = arguments.retention()?;
+    if policy.is_empty() && max_size.is_none() {
+        verbosity.note("no rule says what is to be kept, so nothing is removed");
+    }
+    let options = PruneOptions {
+        container: arguments.container.clone(),
+        store: arguments.store.folder().map(Into::into),
+        policy,
+        max_size,
+        dry_run: arguments.dry_run,
+        interrupt: Some(signals::interrupt()?),
+    };
+    let mut progress = ProgressLine::new("prune");
+    let pruned = prune(&options, &mut progress);
+    progress.finish();
+    let report = pruned?;
+    for saved in &report.in_use {
+        eprint_line(format_args!("Warning: {}@{} is in use, and stays", saved.container, saved.id));
+    }
+    if report.too_large {
+        eprint_line("Warning: the newest save and those with kept tags alone occupy more than --max-size");
+    }
+    match arguments.format {
+        TextFormat::Json => print_line(as_json(&report)),
+        TextFormat::Text => print(&report, arguments.dry_run, verbosity),
+    }
+}
+
+impl Arguments {
+    /// What was said here, or else in the configuration.
+    fn retention(&self) -> Result<Retention> {
+        let policy = Policy {
+            last: self.keep_last,
+            hourly: self.keep_hourly,
+            daily: self.keep_daily,
+            weekly: self.keep_weekly,
+            monthly: self.keep_monthly,
+            yearly: self.keep_yearly,
+            within: self.keep_within,
+            within_hourly: self.keep_within_hourly,
+            within_daily: self.keep_within_daily,
+            within_weekly: self.keep_within_weekly,
+            within_monthly: self.keep_within_monthly,
+            within_yearly: self.keep_within_yearly,
+            tags: self.keep_tag.clone(),
+        };
+        match policy.is_empty() && self.max_size.is_none() {
+            true => Ok(Configuration::read()?.retention),
+            false => Ok(Retention { policy, max_size: self.max_size }),
+        }
+    }
+}
+
+fn print(report: &PruneReport, dry_run: bool, verbosity: Verbosity) -> Result<()> {
+    for (saved, reasons) in &report.kept {
+        let reasons: Vec<String> = reasons.iter().map(|reason| printable(reason.to_string().as_bytes())).collect();
+        verbosity.note(format_args!("{} stays: {}", told(saved), reasons.join(", ")));
+    }
+    let verb = if dry_run { "would be removed" } else { "removed" };
+    report.removed.iter().try_for_each(|saved| print_line(format_args!("{} {verb}", told(saved))))
+}
+
+/// `1f2e3d4c of 2026-11-29T09:31:55Z`
+fn told(saved: &Saved) -> String {
+    format!("{} of {:.0}", saved.short_id(), saved.created)
+}
+
+fn as_json(report: &PruneReport) -> Value {
+    let kept = report.kept.iter().map(|(saved, reasons)| json!({ "save": saved, "reasons": reasons }));
+    json!({
+        "kept": kept.collect::<Vec<_>>(),
+        "removed": report.removed,
+        "in_use": report.in_use,
+        "too_large": report.too_large,
+    })
+}

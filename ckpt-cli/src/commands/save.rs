@@ -1,0 +1,66 @@
+//! `ckpt save`.
+
+use anyhow::Result;
+use ckpt_core::save::{SaveOptions, save};
+use ckpt_core::store::Tag;
+use clap::Args;
+
+use crate::arguments::{ReflinkArgument, StoreArgument};
+use crate::messages::{Verbosity, print_line};
+use crate::podman;
+use crate::progress::{ProgressLine, Summary};
+use crate::signals;
+
+/// Save a running container into its history, and leave it running
+///
+/// Each save is an archive of its own, in podman's format: removing one breaks no other. What two of them have in common is on
+/// the disk once. `ckpt history` lists them, `ckpt rollback` goes back to one.
+///
+/// Prints the ID of the save.
+#[derive(Args)]
+#[command(after_help = podman::EXIT_STATUS)]
+pub(crate) struct Arguments {
+    /// The running container
+    container: String,
+    /// A short name to find it by, of letters, digits, _, . and -; may be repeated
+    #[arg(short, long = "tag", value_name = "TAG")]
+    tags: Vec<Tag>,
+    /// Anything that is good to know later
+    #[arg(short = 'm', long, value_name = "TEXT", default_value = "")]
+    note: String,
+    /// Save established TCP connections as well
+    #[arg(long)]
+    tcp_established: bool,
+    /// Save file locks as well
+    #[arg(long)]
+    file_locks: bool,
+    /// Go on with a version of podman that was never tried
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    store: StoreArgument,
+    #[command(flatten)]
+    reflink: ReflinkArgument,
+}
+
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
+    let options = SaveOptions {
+        container: arguments.container.clone(),
+        store: arguments.store.folder().map(Into::into),
+        tags: arguments.tags.clone(),
+        note: arguments.note.clone(),
+        tcp_established: arguments.tcp_established,
+        file_locks: arguments.file_locks,
+        force: arguments.force,
+        clone_policy: arguments.reflink.policy(),
+        interrupt: Some(signals::interrupt()?),
+    };
+    let mut progress = ProgressLine::new("save").with_space(verbosity);
+    let saved = save(&options, &mut progress);
+    progress.finish();
+    let report = saved?;
+    let frozen = report.checkpoint.observed_frozen.or(report.checkpoint.frozen);
+    Summary { elapsed: report.checkpoint.elapsed, frozen, moved: report.checkpoint.moved }
+        .print(&report.container, verbosity);
+    print_line(&report.id)
+}
