@@ -190,6 +190,27 @@ fn files_are_shared_by_path_and_each_archive_with_the_one_before_it() {
     assert_eq!([&one, &two, &three].map(|archive| looks(archive)), before);
 }
 
+/// 52 KiB of equal blocks lie across the first MiB's end, with 20 and 32 KiB on either side of it: what is compared at once
+/// ends there.
+#[test]
+#[ignore = "needs file systems that share blocks: cargo xtask test"]
+fn equal_blocks_in_a_row_are_shared_wherever_they_begin() {
+    let folder = folder();
+    let [one, two] = ["one.tar", "two.tar"].map(|name| folder.path().join(name));
+    shell_in(folder.path(), &format!("mkdir tree; head -c {} /dev/urandom > tree/data", 3 * MIB));
+    let pack = |archive| ckpt(&["pack", "-C", text(folder.path()), "tree", "-f", text(archive), "--reflink", "never"]);
+    pack(&one);
+    let data = File::options().write(true).open(folder.path().join("tree/data")).unwrap();
+    let equal = MIB - (20 << 10)..MIB + (32 << 10);
+    for block in (0..3 * MIB).step_by(4096).filter(|block| !equal.contains(block)) {
+        data.write_all_at(b"changed", block).unwrap();
+    }
+    pack(&two);
+    let report = dedup(&[&one, &two]);
+    assert_eq!(bytes(&report, "shared_bytes"), equal.end - equal.start, "{report}");
+    assert_eq!(bytes(&dedup(&[&one, &two]), "shared_bytes"), 0);
+}
+
 #[test]
 #[ignore = "needs file systems that share blocks: cargo xtask test"]
 fn archives_off_the_blocks_share_nothing_and_a_line_says_what_to_do() {

@@ -40,9 +40,27 @@ pub(super) fn equal_runs(source: &[u8], target: &[u8], block: Alignment) -> Vec<
     runs
 }
 
+/// How many bytes at the end of two pieces of the same length are in equal blocks.
+pub(super) fn equal_tail(source: &[u8], target: &[u8], block: Alignment) -> usize {
+    let size = usize::try_from(block.bytes()).unwrap_or(usize::MAX);
+    let blocks = source.chunks(size).rev().zip(target.chunks(size).rev());
+    blocks.take_while(|(one, other)| one == other).map(|(one, _)| one.len()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_equal_at_the_end_is_found() {
+        let source = vec![1; 8 << 12];
+        let mut target = source.clone();
+        assert_eq!(equal_tail(&source, &target, Alignment::DEFAULT), 8 << 12);
+        target[(5 << 12) + 7] = 2;
+        assert_eq!(equal_tail(&source, &target, Alignment::DEFAULT), 2 << 12);
+        target[(7 << 12) + 7] = 2;
+        assert_eq!(equal_tail(&source, &target, Alignment::DEFAULT), 0);
+    }
 
     #[test]
     fn runs_of_equal_blocks_are_found_and_short_ones_left_out() {

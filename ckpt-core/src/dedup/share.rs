@@ -7,7 +7,7 @@ use aligntar::{Alignment, Span, share_equal_range};
 use serde::Serialize;
 
 use super::blocks::{Extents, Part, not_shared};
-use super::equal::equal_runs;
+use super::equal::{equal_runs, equal_tail};
 use super::error::DedupError;
 use super::opened::Opened;
 use super::own_extents::OwnExtents;
@@ -115,7 +115,7 @@ impl<'o> Sharing<'o> {
             }
             let done = match self.reach {
                 Some(reach) => self.share_whole(rest.part(0, rest.length.min(reach)), reach)?,
-                None => self.share_runs(rest.part(0, rest.length.min(PIECE)))?,
+                None => self.share_runs(rest)?,
             };
             rest = rest.part(done, rest.length - done);
         }
@@ -129,10 +129,12 @@ impl<'o> Sharing<'o> {
         Ok(if is_equal { piece.length } else { 0 })
     }
 
-    /// Compares a piece here and has its equal runs shared.
-    fn share_runs(&mut self, piece: Span) -> Result<u64, DedupError> {
+    /// Compares the beginning of `rest` here and has its equal runs shared; gives how much of it was looked at.
+    fn share_runs(&mut self, rest: Span) -> Result<u64, DedupError> {
+        let (length, runs) = self.compare(rest)?;
+        let piece = rest.part(0, length);
         let mut equal = 0;
-        for run in self.compare(piece)? {
+        for run in runs {
             let run = piece.part(run.start, run.end - run.start);
             // Unless somebody writes to one of them.
             equal += if self.share(run)? { run.length } else { 0 };
@@ -142,12 +144,17 @@ impl<'o> Sharing<'o> {
         Ok(piece.length)
     }
 
-    /// The equal runs of a piece, from its beginning.
-    fn compare(&mut self, piece: Span) -> Result<Vec<Range<u64>>, DedupError> {
-        let [one, other] = self.buffers.each_mut().map(|buffer| &mut buffer[..piece.length as usize]);
-        read(self.source, one, piece.source_offset)?;
-        read(self.target, other, piece.target_offset)?;
-        Ok(equal_runs(one, other, self.block))
+    /// The equal runs of a piece of `rest`, from its beginning, and the piece's length. It ends where a run does, which
+    /// would look too short otherwise.
+    fn compare(&mut self, rest: Span) -> Result<(u64, Vec<Range<u64>>), DedupError> {
+        let length = rest.length.min(PIECE) as usize;
+        let [one, other] = self.buffers.each_mut().map(|buffer| &mut buffer[..length]);
+        read(self.source, one, rest.source_offset)?;
+        read(self.target, other, rest.target_offset)?;
+        let goes_on = length as u64 != rest.length;
+        let tail = if goes_on { equal_tail(one, other, self.block) } else { 0 };
+        let length = if tail == length { length } else { length - tail };
+        Ok((length as u64, equal_runs(&one[..length], &other[..length], self.block)))
     }
 
     /// Has the kernel share all of `span`; gives whether it is equal.
