@@ -157,6 +157,32 @@ fn the_memory_of_two_checkpoints_takes_space_once_runc() {
     memory_takes_space_once("runc");
 }
 
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn a_save_shares_its_memory_with_the_one_before_it() {
+    let folder = folder();
+    let volume = Volume::named("remembered");
+    let container = remembering("crun", &volume.name);
+    let save = || ckpt(&["save", &container.name, "--store", text(folder.path())]);
+    let first = sum(&container, "USR2");
+    save();
+    assert_ne!(sum(&container, "USR1"), first);
+    save();
+    let saves = fs::read_dir(folder.path().join("remembering")).unwrap().map(|entry| entry.unwrap().path());
+    let mut saves: Vec<_> = saves.filter(|path| path.extension().is_some_and(|ending| ending == "tar")).collect();
+    saves.sort();
+    let report = dedup(&[&saves[0], &saves[1]]);
+    assert_eq!(bytes(&report, "shared_bytes"), 0, "{report}");
+    assert!(bytes(&report, "already_shared_bytes") > (PRIVATE + SHARED) / 10 * 9, "{report}");
+    ckpt(&["rollback", &container.name, &format!("{}~2", container.name), "--store", text(folder.path())]);
+    assert_eq!(sum(&container, "USR2"), first);
+    for save in fs::read_dir(folder.path().join("remembering")).unwrap().map(|entry| entry.unwrap().path()) {
+        if save.extension().is_some_and(|ending| ending == "tar") {
+            ckpt(&["verify", "--aligned", text(&save)]);
+        }
+    }
+}
+
 /// Trees of one large file, packed on blocks: `one.tar`, and `two.tar`, in which every tenth MiB has a changed byte.
 fn two_archives(folder: &Path, mebibytes: u64) -> [PathBuf; 2] {
     shell_in(folder, &format!("mkdir tree; head -c {} /dev/urandom > tree/data", mebibytes * MIB));

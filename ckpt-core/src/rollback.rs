@@ -25,7 +25,7 @@ use crate::host::waiting::Waiting;
 use crate::progress::Progress;
 use crate::recovery::replacement::{Note, Replaced};
 use crate::restore::{Contents, Import, Lazy, RestoreError, RestoreOptions, restore, restore_after};
-use crate::save::{Place, SaveOptions, SaveReport};
+use crate::save::{Place, SaveOptions, SaveReport, share_with_previous};
 use crate::store::{ContainerLock, Reading, SaveSpec, Saved, Store};
 pub use error::RollbackError;
 use present::Present;
@@ -98,7 +98,10 @@ pub fn rollback(options: &RollbackOptions, progress: &mut dyn Progress) -> Resul
         note: None,
     };
     let id = run.run(&reading, progress)?;
-    let before = run.before;
+    let mut before = run.before.take();
+    if let Some(before) = &mut before {
+        before.shared = share_with_previous(&store, &name, &before.id, options.interrupt.as_ref(), progress);
+    }
     Ok(RollbackReport { id, to, before, elapsed: started.elapsed() })
 }
 

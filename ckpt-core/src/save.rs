@@ -1,4 +1,7 @@
-//! `save`: a checkpoint of a running container into its history. It runs on.
+//! `save`: a checkpoint of a running container into its history. It runs on, and then the new archive gets the blocks of
+//! the one before it where they are equal.
+
+mod sharing;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,11 +14,13 @@ use jiff::tz::TimeZone;
 use crate::archive::manifest::ManifestSave;
 use crate::checkpoint::{CheckpointError, CheckpointOptions, CheckpointReport, Export, checkpoint};
 use crate::containers;
+use crate::dedup::Shared;
 use crate::engine::EngineError;
 use crate::host::interrupt::Interrupt;
 use crate::host::waiting::Waiting;
 use crate::progress::Progress;
 use crate::store::{ContainerLock, Store, StoreError, Tag};
+pub(crate) use sharing::share_with_previous;
 
 /// What to save, and how it is found again.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +56,8 @@ pub struct SaveReport {
     pub path: PathBuf,
     /// Of the checkpoint.
     pub checkpoint: CheckpointReport,
+    /// What it has in common with the save before it, if there is one and they can share blocks.
+    pub shared: Option<Shared>,
 }
 
 /// Why there is no save.
@@ -95,14 +102,18 @@ const NOTE_BYTES: usize = 4096;
 /// [`SaveError`].
 ///
 /// # Atomicity
-/// The archive has its name when it is whole and on the disk, or not at all. Older ones are not touched.
+/// The archive has its name when it is whole and on the disk, or not at all. Older ones are not touched. An interrupt after
+/// that ends the sharing of blocks, and the save is there.
 pub fn save(options: &SaveOptions, progress: &mut dyn Progress) -> Result<SaveReport, SaveError> {
     let name = containers::named(&options.container, options.interrupt.as_ref())?.name;
     let store = Store::find(options.store.as_deref())?;
     let folder = store.make_folder_of(&name)?;
     let waiting = &mut Waiting::new(options.interrupt.as_ref(), progress);
     let lock = ContainerLock::take(&folder, waiting)?;
-    save_locked(&Place { store: &store, folder: &folder, name: &name, _lock: lock }, true, options, progress)
+    let place = Place { store: &store, folder: &folder, name: &name, _lock: lock };
+    let saved = save_locked(&place, true, options, progress)?;
+    let shared = share_with_previous(&store, &name, &saved.id, options.interrupt.as_ref(), progress);
+    Ok(SaveReport { shared, ..saved })
 }
 
 /// Where a save goes.
@@ -116,7 +127,7 @@ pub(crate) struct Place<'p> {
     pub(crate) _lock: ContainerLock,
 }
 
-/// Saves a running container that nobody else saves now; it runs on only if it is `left_running`.
+/// Saves a running container that nobody else saves now; it runs on only if it is `left_running`. Nothing is shared yet.
 pub(crate) fn save_locked(
     place: &Place<'_>,
     left_running: bool,
@@ -136,7 +147,7 @@ pub(crate) fn save_locked(
     let checkpoint = checkpoint(&checkpoint_options(options, name, &path, left_running, note), progress)?;
     // Its index knows the new one then, and the next look at it is quick.
     let _ = store.history(name);
-    Ok(SaveReport { container: (*name).to_owned(), id, path, checkpoint })
+    Ok(SaveReport { container: (*name).to_owned(), id, path, checkpoint, shared: None })
 }
 
 fn checkpoint_options(

@@ -4,6 +4,7 @@ use anyhow::Result;
 use ckpt_core::save::{SaveOptions, save};
 use ckpt_core::store::Tag;
 use clap::Args;
+use indicatif::HumanBytes;
 
 use crate::arguments::{ReflinkArgument, StoreArgument};
 use crate::messages::{Verbosity, print_line};
@@ -13,8 +14,8 @@ use crate::signals;
 
 /// Save a running container into its history, and leave it running
 ///
-/// Each save is an archive of its own, in podman's format: removing one breaks no other. What two of them have in common is on
-/// the disk once. `ckpt history` lists them, `ckpt rollback` goes back to one.
+/// Each save is an archive of its own, in podman's format: removing one breaks no other. What it has in common with the one
+/// before it, in files and in memory, is on the disk once. `ckpt history` lists them, `ckpt rollback` goes back to one.
 ///
 /// Prints the ID of the save.
 #[derive(Args)]
@@ -62,5 +63,9 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
     let frozen = report.checkpoint.observed_frozen.or(report.checkpoint.frozen);
     Summary { elapsed: report.checkpoint.elapsed, frozen, moved: report.checkpoint.moved }
         .print(&report.container, verbosity);
+    if let Some(shared) = report.shared {
+        let bytes = HumanBytes(shared.shared_bytes + shared.already_shared_bytes);
+        verbosity.note(format_args!("{}: {bytes} shared with the save before it", report.container));
+    }
     print_line(&report.id)
 }
