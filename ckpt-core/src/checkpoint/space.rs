@@ -1,6 +1,6 @@
 //! The space on the disk that an archive is expected to need, told and checked before the container is touched.
 
-use std::fs;
+use std::fs::{self, File};
 
 use rustix::fs::fstatvfs;
 
@@ -10,7 +10,8 @@ use super::plan::CheckpointPlan;
 use crate::engine::cgroup::in_cgroup_of;
 use crate::progress::Progress;
 
-/// Tells `progress`, and passes what fits.
+/// Tells `progress`, and passes what fits where the archive is made, and where it goes. Uncompressed, it takes as much there,
+/// and files that cannot be cloned to there take more.
 ///
 /// # Errors
 /// [`CheckpointError::NoRoom`]; that the kernel does not say how much is free.
@@ -20,13 +21,18 @@ pub(super) fn check(
     progress: &mut dyn Progress,
 ) -> Result<(), CheckpointError> {
     let needed = estimate.copied_bytes + memory_of(&plan.facts.id);
-    let space = fstatvfs(plan.draft()).map_err(|errno| CheckpointError::Estimate { source: errno.into() })?;
-    let free = space.f_bavail * space.f_frsize;
+    let places = [Some(plan.draft()), plan.output.file()].into_iter().flatten();
+    let free = places.map(free_bytes).collect::<Result<Vec<_>, _>>()?.into_iter().min().unwrap_or(u64::MAX);
     progress.space(needed, free);
     match needed > free {
         true => Err(CheckpointError::NoRoom { needed, free }),
         false => Ok(()),
     }
+}
+
+fn free_bytes(file: &File) -> Result<u64, CheckpointError> {
+    let space = fstatvfs(file).map_err(|errno| CheckpointError::Estimate { source: errno.into() })?;
+    Ok(space.f_bavail * space.f_frsize)
 }
 
 /// Bytes of memory that CRIU will write for the processes of the container `id`: their own, in memory or swapped out,
