@@ -160,7 +160,10 @@ fn make(
 }
 
 /// podman, once what killed runs left is put right.
-fn podman_at_rest(options: &CheckpointOptions, progress: &mut dyn Progress) -> Result<Podman, CheckpointError> {
+pub(crate) fn podman_at_rest(
+    options: &CheckpointOptions,
+    progress: &mut dyn Progress,
+) -> Result<Podman, CheckpointError> {
     let interrupt = options.interrupt.as_ref();
     let podman = Podman::for_root()?.until(interrupt);
     if !options.force {

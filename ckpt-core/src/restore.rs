@@ -46,13 +46,13 @@ use aligntar::Transferred;
 use layerfs::ContainersStorage;
 
 use crate::archive::{self, ContainerConfig};
-use crate::engine::{Podman, storage};
 use crate::host::interrupt::Interrupt;
 use crate::progress::Progress;
 pub use error::{FilesError, RestoreError, RunError};
 pub use options::{Import, Lazy, RestoreOptions};
 use plan::RestorePlan;
 pub use planned_volumes::VolumeRule;
+pub(crate) use prepared::host_at_rest;
 use prepared::{Prepared, Purpose};
 pub use repairs::RepairError;
 use run::Run;
@@ -75,12 +75,7 @@ pub fn import_file(options: &RestoreOptions, spool: &Path) -> Result<File, Resto
 /// # Errors
 /// [`RestoreError`], as [`restore`] before it opens the archive.
 pub fn check_host(force: bool, interrupt: Option<&Interrupt>) -> Result<(), RestoreError> {
-    let podman = Podman::for_root()?.until(interrupt);
-    if !force {
-        podman.check_tried()?;
-    }
-    storage::of_host(&podman)?;
-    Ok(())
+    prepared::host(force, interrupt).map(drop)
 }
 
 /// What a restore did.

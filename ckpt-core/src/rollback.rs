@@ -24,7 +24,7 @@ use crate::host::interrupt::Interrupt;
 use crate::host::waiting::Waiting;
 use crate::progress::Progress;
 use crate::recovery::replacement::{Note, Replaced};
-use crate::restore::{Contents, Import, Lazy, RestoreError, RestoreOptions, restore, restore_after};
+use crate::restore::{Contents, Import, Lazy, RestoreError, RestoreOptions, host_at_rest, restore, restore_after};
 use crate::save::{Place, SaveOptions, SaveReport, share_with_previous};
 use crate::store::{ContainerLock, Reading, SaveSpec, Saved, Store};
 pub use error::RollbackError;
@@ -78,7 +78,8 @@ pub struct RollbackReport {
 /// [`RollbackError`]; each says what became of the container.
 pub fn rollback(options: &RollbackOptions, progress: &mut dyn Progress) -> Result<RollbackReport, RollbackError> {
     let started = Instant::now();
-    let engine = Podman::for_root()?.until(options.interrupt.as_ref());
+    // A killed rollback may have left a container half made: that is not the present.
+    let (engine, _) = host_at_rest(options.force, options.interrupt.as_ref(), progress)?;
     let present = Present::of(&engine, &options.container)?;
     let name = present.name().unwrap_or(&options.container).to_owned();
     let store = Store::find(options.store.as_deref())?;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::archive::manifest::ManifestSave;
-use crate::checkpoint::{CheckpointError, CheckpointOptions, CheckpointReport, Export, checkpoint};
+use crate::checkpoint::{CheckpointError, CheckpointOptions, CheckpointReport, Export, checkpoint, podman_at_rest};
 use crate::containers;
 use crate::dedup::Shared;
 use crate::engine::EngineError;
@@ -105,7 +105,7 @@ const NOTE_BYTES: usize = 4096;
 /// The archive has its name when it is whole and on the disk, or not at all. Older ones are not touched. An interrupt after
 /// that ends the sharing of blocks, and the save is there.
 pub fn save(options: &SaveOptions, progress: &mut dyn Progress) -> Result<SaveReport, SaveError> {
-    let name = containers::named(&options.container, options.interrupt.as_ref())?.name;
+    let name = name_of(options, progress)?;
     let store = Store::find(options.store.as_deref())?;
     let folder = store.make_folder_of(&name)?;
     let waiting = &mut Waiting::new(options.interrupt.as_ref(), progress);
@@ -114,6 +114,19 @@ pub fn save(options: &SaveOptions, progress: &mut dyn Progress) -> Result<SaveRe
     let saved = save_locked(&place, true, options, progress)?;
     let shared = share_with_previous(&store, &name, &saved.id, options.interrupt.as_ref(), progress);
     Ok(SaveReport { shared, ..saved })
+}
+
+/// The container's name. One that is missing may be so since a killed rollback: that is told first.
+fn name_of(options: &SaveOptions, progress: &mut dyn Progress) -> Result<String, SaveError> {
+    let named = || containers::named(&options.container, options.interrupt.as_ref()).map(|container| container.name);
+    match named() {
+        Err(EngineError::UnknownContainer { .. }) => {
+            let (force, interrupt) = (options.force, options.interrupt.clone());
+            podman_at_rest(&CheckpointOptions { force, interrupt, ..CheckpointOptions::default() }, progress)?;
+            Ok(named()?)
+        }
+        name => Ok(name?),
+    }
 }
 
 /// Where a save goes.

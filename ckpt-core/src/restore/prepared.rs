@@ -13,8 +13,30 @@ use crate::archive::dumps::Dumps;
 use crate::archive::{CheckpointArchive, ContainerConfig};
 use crate::criu::page_server::Version;
 use crate::engine::{Engine, Podman, storage};
+use crate::host::interrupt::Interrupt;
 use crate::progress::{Phase, Progress};
 use crate::recovery::{leases, recover};
+
+/// podman and its storage; only podmans that were tried, unless by `force`.
+pub(super) fn host(force: bool, interrupt: Option<&Interrupt>) -> Result<(Podman, ContainersStorage), RestoreError> {
+    let podman = Podman::for_root()?.until(interrupt);
+    if !force {
+        podman.check_tried()?;
+    }
+    let storage = storage::of_host(&podman)?;
+    Ok((podman, storage))
+}
+
+/// The same, once what killed runs left is put right.
+pub(crate) fn host_at_rest(
+    force: bool,
+    interrupt: Option<&Interrupt>,
+    progress: &mut dyn Progress,
+) -> Result<(Podman, ContainersStorage), RestoreError> {
+    let (podman, storage) = host(force, interrupt)?;
+    recover(&podman, &storage, interrupt, progress)?;
+    Ok((podman, storage))
+}
 
 /// How many containers one archive is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +82,7 @@ impl Prepared {
         progress: &mut dyn Progress,
     ) -> Result<Self, RestoreError> {
         let interrupt = options.interrupt.as_ref();
-        let podman = Podman::for_root()?.until(interrupt);
-        if !options.force {
-            podman.check_tried()?;
-        }
-        let storage = storage::of_host(&podman)?;
-        recover(&podman, &storage, interrupt, progress)?;
+        let (podman, storage) = host_at_rest(options.force, interrupt, progress)?;
         progress.phase(Phase::Decompress);
         let Sources { archive, previous, config, mut dumps } = Sources::open(options, storage.graph_root())?;
         checks::check_way_back(options, &dumps, &podman)?;
