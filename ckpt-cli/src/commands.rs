@@ -27,6 +27,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
+use crate::files::Files;
+#[cfg(feature = "serve")]
+use crate::lending::Lending;
 use crate::messages::Verbosity;
 
 /// What to do.
@@ -56,18 +59,18 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) fn run(self, verbosity: Verbosity) -> Result<ExitCode> {
+    pub(crate) fn run(self, verbosity: Verbosity, files: &Files) -> Result<ExitCode> {
         let done = |done: Result<()>| done.map(|()| ExitCode::SUCCESS);
         match self {
-            Command::Checkpoint(arguments) => checkpoint::run(&arguments, verbosity),
-            Command::Restore(arguments) => restore::run(&arguments, verbosity),
-            Command::Fork(arguments) => fork::run(&arguments, verbosity),
+            Command::Checkpoint(arguments) => checkpoint::run(&arguments, verbosity, files),
+            Command::Restore(arguments) => restore::run(&arguments, verbosity, files),
+            Command::Fork(arguments) => fork::run(&arguments, verbosity, files),
             Command::Save(arguments) => done(save::run(&arguments, verbosity)),
             Command::History(arguments) => done(history::run(&arguments)),
             Command::Rollback(arguments) => done(rollback::run(&arguments, verbosity)),
             Command::Rm(arguments) => done(rm::run(&arguments)),
             Command::Prune(arguments) => done(prune::run(&arguments, verbosity)),
-            Command::Inspect(arguments) => done(inspect::run(&arguments)),
+            Command::Inspect(arguments) => done(inspect::run(&arguments, files)),
             Command::Diff(arguments) => done(diff::run(&arguments)),
             Command::Layers(arguments) => done(layers::run(&arguments)),
             Command::Lazy(arguments) => done(lazy::run(&arguments)),
@@ -82,4 +85,33 @@ impl Command {
             Command::Verify(arguments) => verify::run(&arguments),
         }
     }
+    /// Where it is done, if there is a service.
+    #[cfg(feature = "serve")]
+    pub(crate) fn place(&self) -> Result<Place> {
+        match self {
+            Command::Checkpoint(arguments) => arguments.lending().map(Place::Service),
+            Command::Restore(arguments) => arguments.lending().map(Place::Service),
+            Command::Fork(arguments) => arguments.lending().map(Place::Service),
+            Command::Inspect(arguments) if !arguments.is_of_history() => Ok(Place::Here),
+            Command::Save(_)
+            | Command::History(_)
+            | Command::Rollback(_)
+            | Command::Rm(_)
+            | Command::Prune(_)
+            | Command::Lazy(_)
+            | Command::Inspect(_) => Ok(Place::Service(Lending::default())),
+            _ => Ok(Place::OnlyHere),
+        }
+    }
+}
+
+/// Where a command is done, if there is a service.
+#[cfg(feature = "serve")]
+pub(crate) enum Place {
+    /// There, with these files.
+    Service(Lending),
+    /// Here: it needs no more rights than the user has.
+    Here,
+    /// Here, and a service that is named nevertheless would not be asked.
+    OnlyHere,
 }

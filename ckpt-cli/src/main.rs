@@ -2,56 +2,66 @@
 //!
 //! ```text
 //! main            the command line
+//! served          the same for a client of `ckpt serve`; remote: has a service do it, with what is lent by lending
 //! commands        one file per subcommand
-//! arguments archive podman statistics     what several of them have
-//! progress messages names spool signals   the terminal and the system
+//! arguments archive files podman statistics     what several of them have
+//! progress messages names noted spool signals   the terminal and the system
 //! ```
 #![forbid(unsafe_code)]
 
 mod archive;
 mod arguments;
 mod arrived;
+mod command_line;
 mod commands;
 mod copies;
+mod files;
+#[cfg(feature = "serve")]
+mod lending;
 mod messages;
 mod names;
+mod noted;
 mod podman;
 mod progress;
+#[cfg(feature = "serve")]
+mod remote;
+#[cfg(feature = "serve")]
+mod served;
 mod signals;
 mod spool;
 mod statistics;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser;
 
-use commands::Command;
-use messages::Verbosity;
-
-/// Save podman containers to files, and bring them back
-///
-/// On BTRFS and XFS, files are cloned (reflink): gigabytes take milliseconds and no space. The files are archives in
-/// podman's own format.
-#[derive(Parser)]
-#[command(name = "ckpt", version, max_term_width = 100)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    verbosity: Verbosity,
-}
+use command_line::CommandLine;
+use files::Files;
 
 fn main() -> ExitCode {
     // CRIU's hook is this program as well, under other names.
     if let Some(status) = ckpt_core::run_callback() {
         return status.into();
     }
-    let Arguments { command, verbosity } = Arguments::parse();
-    match command.run(verbosity) {
-        Ok(status) => status,
-        Err(error) => {
-            messages::complain(&error);
-            ExitCode::FAILURE
-        }
+    #[cfg(feature = "serve")]
+    if served::is_wanted() {
+        return exit_status(served::run());
     }
+    exit_status(run(CommandLine::parse()))
+}
+
+fn exit_status(done: Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        messages::complain(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn run(line: CommandLine) -> Result<ExitCode> {
+    #[cfg(feature = "serve")]
+    if let Some(status) = remote::run(&line)? {
+        return Ok(status);
+    }
+    line.command.run(line.verbosity, &Files::Own)
 }

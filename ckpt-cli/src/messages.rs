@@ -10,6 +10,8 @@ use ckpt_core::rollback::RollbackError;
 use ckpt_core::save::SaveError;
 use clap::Args;
 
+use crate::noted::noted;
+
 /// How much is said besides warnings and errors.
 #[derive(Clone, Copy, Args)]
 pub(crate) struct Verbosity {
@@ -34,12 +36,14 @@ pub(crate) fn eprint_line(line: impl fmt::Display) {
 
 /// Says why something failed, in one line. The lines below it, indented, are what other programs said.
 pub(crate) fn complain(error: &anyhow::Error) {
+    noted().error = Some(format!("{error:#}"));
     eprint_line(format_args!("Error: {error:#}"));
     print_details(error);
 }
 
 /// The same of one of several containers.
 pub(crate) fn complain_of(container: &str, error: &anyhow::Error) {
+    noted().error = Some(format!("{container}: {error:#}"));
     eprint_line(format_args!("Error: {container}: {error:#}"));
     print_details(error);
 }

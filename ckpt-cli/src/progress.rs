@@ -8,6 +8,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use crate::arrived::Arrived;
 use crate::messages::{Verbosity, eprint_line};
+use crate::noted::noted;
 
 /// Members can come by the hundred thousand a second; nobody reads faster than this.
 const REDRAW: Duration = Duration::from_millis(50);
@@ -171,6 +172,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(crate) fn print(&self, what: &str, verbosity: Verbosity) {
+        noted().add(self.frozen, self.moved);
         let frozen = self.frozen.map(|frozen| format!(" (frozen {})", seconds(frozen))).unwrap_or_default();
         verbosity.note(format_args!("{what}: {}{frozen}, {}", seconds(self.elapsed), bytes(self.moved)));
     }

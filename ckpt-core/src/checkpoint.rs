@@ -11,7 +11,7 @@
 //! | before the freeze | `writeback`; `previous`: whether the kernel can tell which memory changed |
 //! | podman dumps | `run` drives `dump`; `freeze` measures how long the container stands still |
 //! | frozen | `capture`, `volume` |
-//! | afterwards | `images` of CRIU, `export` of podman, then `deliver`, to a `stream` or a `sink` |
+//! | afterwards | `images` of CRIU, `export` of podman, then `deliver`, to a `stream`, a `sink` or as a `loan` |
 //! | failed | `failure` has the container run again; `rescue` keeps an archive that nothing else replaces |
 
 mod capture;
@@ -25,6 +25,7 @@ mod failure;
 mod freeze;
 mod images;
 mod init;
+mod loan;
 mod options;
 mod own_member;
 mod plan;
@@ -54,6 +55,7 @@ pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
 use estimate::Estimate;
 pub use images::ImagesError;
+pub use loan::Loan;
 pub use options::{CheckpointOptions, Export};
 use plan::CheckpointPlan;
 pub use plan::check_cgroup;

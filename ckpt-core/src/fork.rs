@@ -21,7 +21,9 @@ pub struct ForkOptions {
     pub container: String,
     /// Where the archive is kept; by default it gets no name, and is gone with the last copy that reads it. It is one that
     /// podman restores as well, so a container with established TCP connections is refused then.
-    pub keep: Option<PathBuf>,
+    pub keep: Option<Export>,
+    /// Compression of one that is kept.
+    pub compress: Compression,
     /// The copies.
     pub copies: CopiesOptions,
     /// Whether they run before their memory is there.
@@ -65,8 +67,11 @@ pub enum ForkError {
 pub fn fork(options: &ForkOptions, progress: &mut dyn CopiesProgress) -> Result<ForkReport, ForkError> {
     copies::check(&options.copies, &options.container)?;
     let (checkpoint, archive) = checkpoint_open(&checkpoint_options(options), progress)?;
-    let name = options.keep.clone().unwrap_or_else(|| PathBuf::from(&options.container));
-    let import = Import::Opened { file: Arc::new(archive), name, has_path: options.keep.is_some() };
+    let (name, has_path) = match &options.keep {
+        Some(Export::File(path)) => (path.clone(), true),
+        _ => (PathBuf::from(&options.container), false),
+    };
+    let import = Import::Opened { file: Arc::new(archive), name, has_path };
     let copies = restore_copies(&restore_options(options, import), &options.copies, progress)?;
     Ok(ForkReport { checkpoint, copies })
 }
@@ -74,9 +79,9 @@ pub fn fork(options: &ForkOptions, progress: &mut dyn CopiesProgress) -> Result<
 fn checkpoint_options(options: &ForkOptions) -> CheckpointOptions {
     CheckpointOptions {
         container: options.container.clone(),
-        export: options.keep.clone().map_or(Export::Nameless, Export::File),
+        export: options.keep.clone().unwrap_or(Export::Nameless),
         leave_running: true,
-        compress: options.keep.as_deref().map_or(Compression::None, Compression::of_name),
+        compress: options.compress,
         // It is noted in the images, and podman 5.4 restores none of these.
         tcp_close: options.keep.is_none(),
         file_locks: options.file_locks,

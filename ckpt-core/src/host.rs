@@ -4,13 +4,14 @@
 //! |---|---|
 //! | run programs | `programs` to their end, `child` at work; `processes` of others |
 //! | wait | `interrupt` ends waits, `waiting` tells of long ones, `pipe` |
-//! | files | `output`: a file that gets its name when it is whole; `session`: a run's own folder; `byte_path` in JSON |
+//! | files | `output`: a file that gets its name when it is whole; `lent`: descriptors of others; `session`: a run's own folder; `byte_path` in JSON |
 //! | freeze | `freezer` of cgroups |
 
 pub(crate) mod byte_path;
 pub(crate) mod child;
 pub(crate) mod freezer;
 pub mod interrupt;
+pub mod lent;
 pub mod output;
 pub(crate) mod pipe;
 pub(crate) mod processes;

@@ -69,5 +69,5 @@ pub use host::byte_path::BytePath;
 pub use host::child::ChildError;
 pub use host::programs::ProgramError;
 pub use host::session::SessionError;
-pub use host::{interrupt, output};
+pub use host::{interrupt, lent, output};
 pub use recovery::JournalError;

@@ -5,6 +5,7 @@ use std::io;
 use nix::unistd::{Uid, User};
 use tokio::net::UnixStream;
 
+use crate::descriptors::Lent;
 use crate::wire::Receipt;
 
 /// A user, and the process that has connected.
@@ -30,4 +31,6 @@ impl Caller {
 pub(crate) struct Client {
     pub(crate) caller: Caller,
     pub(crate) receipt: Receipt,
+    /// What came with the first byte.
+    pub(crate) lent: Lent,
 }

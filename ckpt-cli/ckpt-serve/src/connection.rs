@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use hyper::http::response::Parts;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
@@ -18,11 +20,12 @@ use crate::answer::failure;
 use crate::body::{Body, incoming};
 use crate::caller::{Caller, Client};
 use crate::calls::Call;
+use crate::descriptors::peek;
 use crate::proxy::{Answer, forward, head};
 use crate::relay::{End, relay};
 use crate::service::Service;
 use crate::wire::Wire;
-use crate::{checkpoint, metrics, restore};
+use crate::{checkpoint, command, metrics, restore};
 
 /// The head of a request has to fit, bytes; also what is buffered of an answer for a slow reader. There may be many.
 const BUFFER: usize = 128 << 10;
@@ -32,8 +35,10 @@ type Joined = (Box<Parts>, End);
 
 /// Serves a client until it goes.
 pub(crate) async fn serve(service: Arc<Service>, socket: UnixStream, caller: Caller) {
+    // A client that is gone already needs no answer.
+    let Ok(lent) = socket.async_io(Interest::READABLE, || peek(socket.as_fd())).await else { return };
     let wire = Wire::new(socket);
-    let client = Client { caller, receipt: wire.receipt() };
+    let client = Client { caller, receipt: wire.receipt(), lent };
     let (join, mut joined) = mpsc::channel::<Joined>(1);
     let answer = service_fn(move |request| one(service.clone(), client.clone(), join.clone(), request));
     let mut builder = Builder::new();
@@ -59,6 +64,9 @@ fn one(service: Arc<Service>, client: Client, join: mpsc::Sender<Joined>, reques
     Box::pin(async move {
         if metrics::are_asked_for(&request) {
             return Ok(service.metrics.answer().await);
+        }
+        if command::is_asked_for(&request) {
+            return Ok(command::answer(&service, &client, request.into_body()).await);
         }
         let answered = match Call::of(&request) {
             Some(Call::Checkpoint(call)) => checkpoint::answer(&service, &client, *call, request).await,

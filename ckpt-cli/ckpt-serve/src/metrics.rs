@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A label and its value.
-type Label = [(&'static str, &'static str); 1];
+type Label = [(&'static str, String); 1];
 
 /// Counts what is done.
 #[derive(Debug)]
@@ -58,17 +58,18 @@ impl Metrics {
         registry.register_with_unit("lazy_memory", help, Unit::Bytes, metrics.lazy.clone());
         for operation in ["checkpoint", "restore"] {
             // Zero is an answer as well.
-            drop(metrics.failures.get_or_create(&[("operation", operation)]));
+            drop(metrics.failures.get_or_create(&[("operation", operation.to_owned())]));
         }
         metrics
     }
 
     /// Counts an operation of this name.
-    pub(crate) fn count(&self, operation: &'static str, outcome: &Outcome) {
+    pub(crate) fn count(&self, operation: &str, outcome: &Outcome) {
         match (&outcome.error, operation) {
-            (Some(_), _) => drop(self.failures.get_or_create(&[("operation", operation)]).inc()),
-            (None, "checkpoint") => drop(self.checkpoints.inc()),
-            (None, _) => drop(self.restores.inc()),
+            (Some(_), _) => drop(self.failures.get_or_create(&[("operation", operation.to_owned())]).inc()),
+            (None, "checkpoint" | "save" | "fork") => drop(self.checkpoints.inc()),
+            (None, "restore" | "rollback") => drop(self.restores.inc()),
+            (None, _) => {}
         }
         self.frozen.inc_by(outcome.frozen_seconds.unwrap_or_default());
         self.cloned.inc_by(outcome.cloned_bytes.unwrap_or_default());

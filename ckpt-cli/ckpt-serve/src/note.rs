@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 /// An operation that has begun.
 #[derive(Debug)]
 pub(crate) struct Note {
-    operation: &'static str,
+    operation: String,
     container: Option<String>,
     caller: Caller,
     metrics: Arc<Metrics>,
@@ -27,7 +27,7 @@ pub(crate) struct Note {
 #[derive(Serialize)]
 struct Line<'l> {
     begun: String,
-    operation: &'static str,
+    operation: &'l str,
     #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<&'l str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,15 +44,10 @@ struct Line<'l> {
 }
 
 impl Note {
-    pub(crate) fn begin(
-        operation: &'static str,
-        container: Option<String>,
-        caller: &Caller,
-        metrics: &Arc<Metrics>,
-    ) -> Self {
+    pub(crate) fn begin(operation: &str, container: Option<String>, caller: &Caller, metrics: &Arc<Metrics>) -> Self {
         let (begun, started) = (Timestamp::now(), Instant::now());
         Note {
-            operation,
+            operation: operation.to_owned(),
             container,
             caller: caller.clone(),
             metrics: metrics.clone(),
@@ -62,11 +57,16 @@ impl Note {
         }
     }
 
+    /// Says what it was, and about which container.
+    pub(crate) fn of(self, operation: String, container: Option<String>) -> Self {
+        Note { operation, container, ..self }
+    }
+
     pub(crate) fn end(self, outcome: &Outcome) {
-        self.metrics.count(self.operation, outcome);
+        self.metrics.count(&self.operation, outcome);
         let line = Line {
             begun: self.begun.to_string(),
-            operation: self.operation,
+            operation: &self.operation,
             container: self.container.as_deref(),
             user: self.caller.user.as_deref(),
             uid: self.caller.uid,

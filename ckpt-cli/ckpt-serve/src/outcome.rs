@@ -1,26 +1,31 @@
 //! What came of an operation.
 
 use aligntar::Transferred;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What came of it.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Outcome {
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outcome {
     /// The container's ID.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) id: Option<String>,
+    pub id: Option<String>,
+    /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<String>,
+    pub error: Option<String>,
+    /// For how long the container stood still.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) frozen_seconds: Option<f64>,
+    pub frozen_seconds: Option<f64>,
+    /// Bytes moved by clone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cloned_bytes: Option<u64>,
+    pub cloned_bytes: Option<u64>,
+    /// Bytes moved by copy.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) copied_bytes: Option<u64>,
+    pub copied_bytes: Option<u64>,
 }
 
 impl Outcome {
-    pub(crate) fn moved(self, moved: Transferred) -> Self {
+    /// The same with how data moved.
+    pub fn moved(self, moved: Transferred) -> Self {
         Outcome { cloned_bytes: Some(moved.cloned_bytes), copied_bytes: Some(moved.copied_bytes), ..self }
     }
 }

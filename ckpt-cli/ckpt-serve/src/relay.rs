@@ -52,7 +52,7 @@ fn pump(from: End, to: Arc<UnixStream>) -> Pin<Box<dyn Future<Output = io::Resul
     })
 }
 
-async fn write_all(to: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) async fn write_all(to: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         to.writable().await?;
         match to.try_write(bytes) {

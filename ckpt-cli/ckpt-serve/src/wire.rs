@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 
+use crate::descriptors::Lent;
 use crate::sys;
 
 /// Bytes that are read at once at most.
@@ -21,6 +23,8 @@ pub(crate) struct Wire {
     socket: Arc<UnixStream>,
     /// Whether all that hyper wanted written is in the socket.
     flushed: Arc<AtomicBool>,
+    /// What goes with the first byte.
+    lent: Option<Lent>,
 }
 
 /// Tells when the other end has read everything.
@@ -32,7 +36,12 @@ pub(crate) struct Receipt {
 
 impl Wire {
     pub(crate) fn new(socket: UnixStream) -> Self {
-        Wire { socket: Arc::new(socket), flushed: Arc::new(AtomicBool::new(true)) }
+        Wire { socket: Arc::new(socket), flushed: Arc::new(AtomicBool::new(true)), lent: None }
+    }
+
+    /// Whose first byte takes these descriptors along.
+    pub(crate) fn lending(socket: UnixStream, lent: Lent) -> Self {
+        Wire { lent: Some(lent), ..Wire::new(socket) }
     }
 
     pub(crate) fn receipt(&self) -> Receipt {
@@ -83,16 +92,26 @@ impl Write for Wire {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.flushed.store(false, Ordering::Release);
         loop {
             ready!(self.socket.poll_write_ready(cx))?;
-            match self.socket.try_write_vectored(bytes) {
+            let written = match &self.lent {
+                Some(lent) => {
+                    let first = bytes.iter().find(|bytes| !bytes.is_empty()).map_or(&[][..], |bytes| bytes);
+                    self.socket.try_io(Interest::WRITABLE, || lent.send(self.socket.as_fd(), first))
+                }
+                None => self.socket.try_write_vectored(bytes),
+            };
+            match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
+                written => {
+                    self.lent = None;
+                    return Poll::Ready(written);
+                }
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Archives of a history, by what they are called there: `web~2`, `web@ID`, `web@TAG`.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 use ckpt_core::restore::Import;
@@ -11,7 +13,13 @@ use crate::arguments::StoreArgument;
 /// An archive to read. One of a history is not removed meanwhile.
 pub(crate) struct Archive {
     path: PathBuf,
-    reading: Option<Reading>,
+    held: Held,
+}
+
+enum Held {
+    Not,
+    Saved(Reading),
+    Lent(Arc<File>),
 }
 
 impl Archive {
@@ -19,16 +27,25 @@ impl Archive {
     pub(crate) fn find(word: &Path, store: &StoreArgument) -> Result<Self> {
         match Archive::find_saved_optional(word, store)? {
             Some(saved) => Ok(saved),
-            None => Ok(Archive { path: word.to_owned(), reading: None }),
+            None => Ok(Archive { path: word.to_owned(), held: Held::Not }),
         }
     }
 
     /// The save that `word` means; `None` if it means none.
     pub(crate) fn find_saved_optional(word: &Path, store: &StoreArgument) -> Result<Option<Self>> {
-        let spec = word.to_str().filter(|_| !word.exists()).and_then(SaveSpec::parse_optional);
-        let Some(spec) = spec else { return Ok(None) };
+        if word.exists() { Ok(None) } else { Archive::saved_optional(word, store) }
+    }
+
+    /// The same, whatever files there are.
+    pub(crate) fn saved_optional(word: &Path, store: &StoreArgument) -> Result<Option<Self>> {
+        let Some(spec) = spec(word) else { return Ok(None) };
         let (_, reading) = Store::find(store.folder())?.open(&spec)?;
-        Ok(Some(Archive { path: reading.path().to_owned(), reading: Some(reading) }))
+        Ok(Some(Archive { path: reading.path().to_owned(), held: Held::Saved(reading) }))
+    }
+
+    /// An open file of somebody else's, which messages call `name`.
+    pub(crate) fn lent(file: File, name: &Path) -> Self {
+        Archive { path: name.to_owned(), held: Held::Lent(file.into()) }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -37,9 +54,21 @@ impl Archive {
 
     /// The same to be restored.
     pub(crate) fn import(self) -> Import {
-        match self.reading {
-            Some(reading) => Import::Opened { file: reading.into_file().into(), name: self.path, has_path: true },
-            None => Import::File(self.path),
+        match self.held {
+            Held::Saved(reading) => {
+                Import::Opened { file: reading.into_file().into(), name: self.path, has_path: true }
+            }
+            Held::Lent(file) => Import::Opened { file, name: self.path, has_path: false },
+            Held::Not => Import::File(self.path),
         }
     }
+}
+
+/// Whether `word` means a save: no file has that name.
+pub(crate) fn is_saved(word: &Path) -> bool {
+    !word.exists() && spec(word).is_some()
+}
+
+fn spec(word: &Path) -> Option<SaveSpec> {
+    word.to_str().and_then(SaveSpec::parse_optional)
 }

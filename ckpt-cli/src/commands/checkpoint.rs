@@ -13,9 +13,14 @@ use ckpt_core::checkpoint::{CheckpointOptions, Export, check_cgroup, check_memor
 use ckpt_core::compression::Compression;
 use ckpt_core::containers;
 use ckpt_core::interrupt::Interrupt;
+#[cfg(feature = "serve")]
+use ckpt_serve::MOST_DESCRIPTORS;
 use clap::{ArgGroup, Args};
 
 use crate::arguments::{CompressionArgument, ReflinkArgument};
+use crate::files::Files;
+#[cfg(feature = "serve")]
+use crate::lending::Lending;
 use crate::messages::Verbosity;
 use crate::podman::{self, CommandLine};
 use crate::signals;
@@ -92,7 +97,7 @@ pub(crate) struct Arguments {
     reflink: ReflinkArgument,
 }
 
-pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) -> Result<ExitCode> {
     let interrupt = signals::interrupt()?;
     if arguments.pre_checkpoint {
         check_memory_tracking(Some(&interrupt))?;
@@ -101,12 +106,19 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCod
         for container in arguments.containers(&interrupt)? {
             check_cgroup(&container.name, Some(&interrupt))?;
         }
+        ensure!(
+            arguments.export.is_none() || !files.are_lent(),
+            "podman itself makes this archive, which a service has it do for nobody"
+        );
         return podman::hand_over(why, &arguments.for_podman_alone()?, &interrupt, verbosity);
     }
     let containers = arguments.containers(&interrupt)?;
-    let options = arguments.options(interrupt)?;
     let fallback = arguments.fallback.then(|| arguments.for_podman());
-    let each = Each::new(options, fallback, arguments.print_stats, verbosity);
+    // What was lent is one file for each container.
+    let own = if files.are_lent() { None } else { Some(arguments.export()?) };
+    let path = arguments.export.as_deref().unwrap_or(Path::new(""));
+    let target = || own.clone().map_or_else(|| files.export(path), Ok);
+    let each = Each::new(arguments.options(interrupt), &target, fallback, arguments.print_stats, verbosity);
     Ok(each.run(&containers).into())
 }
 
@@ -122,10 +134,10 @@ impl Arguments {
     }
 
     /// What is asked of each container, whose name is still to be filled in.
-    fn options(&self, interrupt: Interrupt) -> Result<CheckpointOptions> {
-        Ok(CheckpointOptions {
+    fn options(&self, interrupt: Interrupt) -> CheckpointOptions {
+        CheckpointOptions {
             container: String::new(),
-            export: self.export()?,
+            export: Export::default(),
             leave_running: self.leave_running,
             compress: self.compression(),
             ignore_rootfs: self.ignore_rootfs,
@@ -140,7 +152,17 @@ impl Arguments {
             clone_policy: self.reflink.policy(),
             save: None,
             interrupt: Some(interrupt),
-        })
+        }
+    }
+
+    /// What a service needs for it.
+    #[cfg(feature = "serve")]
+    pub(crate) fn lending(&self) -> Result<Lending> {
+        if self.why_podman_alone().is_some() {
+            return Ok(Lending::default());
+        }
+        let count = if self.all { MOST_DESCRIPTORS } else { self.containers.len().max(1) };
+        Lending::target(&self.export()?, count)
     }
 
     fn export(&self) -> Result<Export> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use ckpt_core::compression::Compression;
 use ckpt_core::fork::{ForkOptions, fork};
 use ckpt_core::restore::copies::{CopiesReport, Template, restore_copies};
 use ckpt_core::restore::{Lazy, RestoreOptions};
@@ -13,6 +14,9 @@ use clap::Args;
 use crate::archive::saved::Archive;
 use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument, StoreArgument};
 use crate::copies::CopiesLine;
+use crate::files::Files;
+#[cfg(feature = "serve")]
+use crate::lending::Lending;
 use crate::messages::Verbosity;
 use crate::podman;
 use crate::progress::Summary;
@@ -59,13 +63,25 @@ pub(crate) struct Arguments {
     reflink: ReflinkArgument,
 }
 
-pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
-    if let Some(saved) = Archive::find_saved_optional(Path::new(&arguments.container), &arguments.store)? {
+#[cfg(feature = "serve")]
+impl Arguments {
+    /// What a service needs for it.
+    pub(crate) fn lending(&self) -> Result<Lending> {
+        match &self.keep {
+            Some(path) => Lending::target(&path.into(), 1),
+            None => Ok(Lending::default()),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) -> Result<ExitCode> {
+    if let Some(saved) = files.save_optional(Path::new(&arguments.container), &arguments.store)? {
         return copies_of(saved, arguments, verbosity);
     }
     let options = ForkOptions {
         container: arguments.container.clone(),
-        keep: arguments.keep.clone(),
+        keep: arguments.keep.as_deref().map(|path| files.export(path)).transpose()?,
+        compress: arguments.keep.as_deref().map_or(Compression::None, Compression::of_name),
         copies: arguments.copies.options(arguments.count, arguments.name.clone(), arguments.publish.clone()),
         lazy: Lazy::from(arguments.lazy),
         file_locks: arguments.file_locks,

@@ -9,8 +9,10 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::HumanBytes;
 
-use crate::archive::saved::Archive;
+#[cfg(feature = "serve")]
+use crate::archive::saved::is_saved;
 use crate::arguments::{StoreArgument, TableFormat};
+use crate::files::Files;
 use crate::messages::print_line;
 use crate::names::printable;
 use crate::spool;
@@ -29,8 +31,16 @@ pub(crate) struct Arguments {
     store: StoreArgument,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let archive = Archive::find(&arguments.archive, &arguments.store)?;
+#[cfg(feature = "serve")]
+impl Arguments {
+    /// Whether it is a save, which only root reads.
+    pub(crate) fn is_of_history(&self) -> bool {
+        is_saved(&self.archive)
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, files: &Files) -> anyhow::Result<()> {
+    let archive = files.archive(&arguments.archive, &arguments.store)?;
     let inspection = inspect(archive.path(), &spool::folder())?;
     match arguments.format {
         TableFormat::Json => print_line(serde_json::to_string_pretty(&inspection)?),

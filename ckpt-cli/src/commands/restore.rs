@@ -14,10 +14,13 @@ use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
 use crate::archive::input;
-use crate::archive::saved::Archive;
 use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument, StoreArgument};
 use crate::copies::CopiesLine;
+use crate::files::Files;
+#[cfg(feature = "serve")]
+use crate::lending::Lending;
 use crate::messages::{Verbosity, print_line};
+use crate::noted::noted;
 use crate::podman::{self, CommandLine, FALLBACK_HINT};
 use crate::progress::{ProgressLine, Summary};
 use crate::statistics::Statistics;
@@ -113,13 +116,13 @@ pub(crate) struct Arguments {
     reflink: ReflinkArgument,
 }
 
-pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) -> Result<ExitCode> {
     let interrupt = signals::interrupt()?;
-    let Some(import) = arguments.import()? else {
+    let Some(import) = arguments.import(files)? else {
         let why = "without -i there is no archive to clone from";
         return podman::hand_over(why, &arguments.for_podman_in_place(), &interrupt, verbosity);
     };
-    let options = arguments.options(import, interrupt);
+    let options = RestoreOptions { caller: files.caller(), ..arguments.options(import, interrupt) };
     if let Some(count) = arguments.count {
         return make_copies(arguments, &options, count, verbosity);
     }
@@ -160,15 +163,29 @@ fn make_copies(
 }
 
 impl Arguments {
-    fn import(&self) -> Result<Option<Import>> {
+    fn import(&self, files: &Files) -> Result<Option<Import>> {
         Ok(match &self.import {
-            Some(path) if path == Path::new("-") => {
+            Some(path) if path == Path::new("-") && !files.are_lent() => {
                 input::check_stdin()?;
                 Some(Import::Stdin)
             }
-            Some(path) => Some(Archive::find(path, &self.store)?.import()),
+            Some(path) => Some(files.archive(path, &self.store)?.import()),
             None => None,
         })
+    }
+
+    /// What a service needs for it.
+    #[cfg(feature = "serve")]
+    pub(crate) fn lending(&self) -> Result<Lending> {
+        match &self.import {
+            Some(path) => {
+                if path == Path::new("-") {
+                    input::check_stdin()?;
+                }
+                Lending::source(path)
+            }
+            None => Ok(Lending::default()),
+        }
     }
 
     fn options(&self, import: Import, interrupt: Interrupt) -> RestoreOptions {
@@ -230,6 +247,7 @@ impl Arguments {
 fn print(import: &Import, report: &RestoreReport, print_stats: bool, verbosity: Verbosity) -> Result<()> {
     let summary = Summary { elapsed: report.elapsed, frozen: None, moved: report.moved };
     summary.print(&import.name().to_string_lossy(), verbosity);
+    noted().id = Some(report.id.clone());
     if print_stats {
         let mut statistics = Statistics::of_restores();
         statistics.add(&report.podman_stats, &our_statistics(report));

@@ -27,6 +27,11 @@ impl Held {
         Held { bin, program: program.to_owned() }
     }
 
+    /// Where it lies alone.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.bin.path()
+    }
+
     pub(crate) fn path(&self) -> String {
         self.bin.path().join(&self.program).display().to_string()
     }

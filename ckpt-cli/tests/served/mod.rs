@@ -1,6 +1,8 @@
 //! `ckpt serve` at work, and clients of it. Each test file uses a part of this.
 #![allow(dead_code)]
 
+mod member;
+
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::lab::{run, text, wait_for};
+#[allow(unused_imports)] // see above
+pub(crate) use member::{Member, UID};
 
 /// podman's paths of containers.
 pub(crate) const CONTAINERS: &str = "http://d/v5.0.0/libpod/containers";
@@ -18,6 +22,7 @@ pub(crate) const CONTAINERS: &str = "http://d/v5.0.0/libpod/containers";
 /// A service that is ended with this value.
 pub(crate) struct Served {
     process: Child,
+    arguments: Vec<String>,
     folder: TempDir,
     pub(crate) socket: PathBuf,
 }
@@ -33,7 +38,8 @@ impl Served {
         let folder = tempfile::tempdir_in("/run").unwrap();
         let socket = folder.path().join("ckpt.sock");
         let process = Served::spawn(&folder, &socket, arguments, change);
-        let served = Served { process, folder, socket };
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let served = Served { process, arguments, folder, socket };
         served.wait();
         served
     }
@@ -58,6 +64,16 @@ impl Served {
         self.signal(Signal::KILL);
         self.process.wait().unwrap();
         self.process = Served::spawn(&self.folder, &self.socket, &[], |_| {});
+        wait_for("the service", || self.curl(&["http://d/_ping"]).filter(|answer| answer.status == 200).map(drop));
+    }
+
+    /// The same service once more, however this one ended, with what `change` does to the command.
+    pub(crate) fn restart_with(&mut self, change: impl FnOnce(&mut Command)) {
+        if self.process.try_wait().unwrap().is_none() {
+            self.end();
+        }
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        self.process = Served::spawn(&self.folder, &self.socket, &arguments, change);
         wait_for("the service", || self.curl(&["http://d/_ping"]).filter(|answer| answer.status == 200).map(drop));
     }
 

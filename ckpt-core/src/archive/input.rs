@@ -62,15 +62,14 @@ impl Import {
 
     /// Opens it. Not blocking: a FIFO without a writer is waited for later, where an interrupt is heard.
     pub(crate) fn open(&self) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match self {
-            Import::File(path) => {
-                let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-                Ok(open(path, flags, Mode::empty())?.into())
-            }
+            Import::File(path) => Ok(open(path, flags, Mode::empty())?.into()),
             Import::Stdin => Ok(io::stdin().as_fd().try_clone_to_owned()?.into()),
             // Not a duplicate, which would share its position.
             Import::Opened { file, .. } => {
-                let file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+                let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                let file = File::from(open(path, flags, Mode::empty())?);
                 // One of a history is not removed as long as it is read, be it by who brings memory later. Others need
                 // no lock.
                 let _ = flock(&file, FlockOperation::NonBlockingLockShared);

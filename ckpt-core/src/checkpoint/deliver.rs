@@ -20,7 +20,7 @@ pub enum DeliverError {
     /// Compressing failed.
     #[error("compress the archive")]
     Compress(#[from] io::Error),
-    /// Nobody takes what is written to standard output.
+    /// Nobody takes what is written to standard output, or to the pipe.
     #[error("write the archive to standard output")]
     Stream(#[source] io::Error),
     /// Nobody takes what is written to the caller's writer.
@@ -34,11 +34,11 @@ const CHUNK: usize = 64 << 10;
 /// Writes what is in `stage` to `target`, where nothing is yet.
 pub(crate) fn deliver(stage: &File, target: &Destination, compression: Compression) -> Result<(), DeliverError> {
     match (target, compression) {
-        (Destination::Stdout(stream), Compression::None) => stream.send(stage).map_err(DeliverError::Stream),
-        (Destination::Stdout(stream), _) => compress(stage, stream, compression).map_err(DeliverError::Stream),
+        (Destination::Stream(stream), Compression::None) => stream.send(stage).map_err(DeliverError::Stream),
+        (Destination::Stream(stream), _) => compress(stage, stream, compression).map_err(DeliverError::Stream),
         (Destination::Sink(sink), _) => pour(stage, sink, compression).map_err(DeliverError::Sink),
         (Destination::File(target) | Destination::Nameless(target), _) => to_file(stage, target.file(), compression),
-        (Destination::Opened(target), _) => to_file(stage, target, compression),
+        (Destination::Lent(loan, _), _) => to_file(stage, loan.file(), compression),
     }
 }
 

@@ -1,9 +1,9 @@
-//! Where the archive ends up: in a file that gets its name at the end, in one of the caller's, or in a stream.
+//! Where the archive ends up: in a file that gets its name at the end, in one of somebody else's, or in a stream.
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
+use super::loan::Loan;
 use super::sink::Sink;
 use super::stream::Stream;
 use super::{Compression, Export};
@@ -14,12 +14,12 @@ use crate::host::output::{Output, OutputError};
 #[derive(Debug)]
 pub(crate) enum Destination {
     File(Output),
-    /// Standard output: it cannot be sought, and its reader may be slow.
-    Stdout(Stream),
+    /// Standard output, or a pipe: it cannot be sought, and its reader may be slow.
+    Stream(Stream),
     /// The caller's.
     Sink(Sink),
-    /// The caller's.
-    Opened(Arc<File>),
+    /// Somebody else's, and what its file would be called.
+    Lent(Loan, String),
     /// A file that gets none.
     Nameless(Output),
 }
@@ -33,18 +33,20 @@ impl Destination {
         compression: Compression,
         interrupt: Option<&Interrupt>,
     ) -> Result<Self, OutputError> {
+        let name = format!("{container}.tar{}", compression.ending());
         match export {
             Export::File(path) => Output::create(path).map(Destination::File),
-            Export::Folder(folder) => {
-                let name = format!("{container}.tar{}", compression.ending());
-                Output::create(&folder.join(name)).map(Destination::File)
-            }
+            Export::Folder(folder) => Output::create(&folder.join(name)).map(Destination::File),
             Export::Nameless => Output::create(&graph_root.join("ckpt-nameless.tar")).map(Destination::Nameless),
             Export::Sink(sink) => Ok(Destination::Sink(sink.clone())),
-            Export::Opened(file) => Ok(Destination::Opened(file.clone())),
+            Export::Lent(loan) => Ok(Destination::Lent(loan.clone(), name)),
             Export::Stdout => {
                 let stdout = Stream::stdout(interrupt.cloned()).map_err(OutputError::Stdout)?;
-                Ok(Destination::Stdout(stdout))
+                Ok(Destination::Stream(stdout))
+            }
+            Export::Pipe(pipe) => {
+                let pipe = pipe.try_clone().and_then(|pipe| Stream::of(pipe, interrupt.cloned()));
+                Ok(Destination::Stream(pipe.map_err(OutputError::Pipe)?))
             }
         }
     }
@@ -53,16 +55,17 @@ impl Destination {
     pub(super) fn file(&self) -> Option<&File> {
         match self {
             Destination::File(output) | Destination::Nameless(output) => Some(output.file()),
-            Destination::Opened(file) => Some(file),
-            Destination::Stdout(_) | Destination::Sink(_) => None,
+            Destination::Lent(loan, _) => Some(loan.file()),
+            Destination::Stream(_) | Destination::Sink(_) => None,
         }
     }
 
-    /// Syncs a file and gives it its name. A stream is done already.
+    /// Syncs a file and gives it its name, or has its owner do so. A stream is done already.
     pub(super) fn publish(self) -> Result<(), OutputError> {
         match self {
             Destination::File(output) => output.publish(),
-            Destination::Stdout(_) | Destination::Sink(_) | Destination::Opened(_) | Destination::Nameless(_) => Ok(()),
+            Destination::Lent(loan, name) => loan.give_back(&name).map_err(OutputError::Lent),
+            Destination::Stream(_) | Destination::Sink(_) | Destination::Nameless(_) => Ok(()),
         }
     }
 }

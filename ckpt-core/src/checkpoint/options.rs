@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aligntar::ClonePolicy;
 
+use super::loan::Loan;
 use super::sink::Sink;
 use crate::archive::compression::Compression;
 use crate::archive::manifest::ManifestSave;
@@ -61,9 +62,10 @@ pub enum Export {
     Stdout,
     /// This writer, once the tasks run again or are gone.
     Sink(Sink),
-    /// This open file, which is empty and which the caller syncs and names. What becomes of it if the checkpoint fails
-    /// is the caller's as well.
-    Opened(Arc<File>),
+    /// This open pipe, in the same way.
+    Pipe(Arc<File>),
+    /// An open file of somebody else's, who names it.
+    Lent(Loan),
     /// A file beside the container's storage that gets no name: for [`checkpoint_open`](super::checkpoint_open).
     Nameless,
 }

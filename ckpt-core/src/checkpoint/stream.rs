@@ -1,4 +1,4 @@
-//! Writes an archive to standard output, however slow its reader is, until an interrupt is raised.
+//! Writes an archive to standard output or to a pipe, however slow its reader is, until an interrupt is raised.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -25,7 +25,7 @@ impl Stream {
     }
 
     /// A pipe is opened anew. So it can be non-blocking here and still block for whoever else has it.
-    fn of(file: File, interrupt: Option<Interrupt>) -> io::Result<Self> {
+    pub(super) fn of(file: File, interrupt: Option<Interrupt>) -> io::Result<Self> {
         let is_pipe = file.metadata()?.file_type().is_fifo();
         let file = if is_pipe {
             let flags = OFlags::NONBLOCK.bits().cast_signed();

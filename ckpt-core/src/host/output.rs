@@ -48,7 +48,11 @@ impl Output {
     /// # Errors
     /// [`OutputError`], for a folder that is not there among others.
     pub fn create(path: &Path) -> Result<Self, OutputError> {
-        Output::with_mode(path, Mode::RUSR | Mode::WUSR)
+        let output = Output::with_mode(path, Mode::RUSR | Mode::WUSR)?;
+        // A umask of 0777 would take that away as well.
+        let mode = output.file().set_permissions(Permissions::from_mode(0o600));
+        mode.map_err(|source| call("chmod", &output.path, source))?;
+        Ok(output)
     }
 
     /// As [`Output::create`], for those who may read or write the older file if there is one, and else with the mode that
@@ -74,6 +78,19 @@ impl Output {
         let output = Output { path, draft, folder, name };
         leftovers::claim(output.file());
         Ok(output)
+    }
+
+    /// The same under another name in its folder.
+    ///
+    /// # Errors
+    /// [`OutputError::NoFileName`] if that is more than a name, or none.
+    pub fn renamed(mut self, name: &OsStr) -> Result<Self, OutputError> {
+        if Path::new(name).file_name() != Some(name) {
+            return Err(OutputError::NoFileName { path: name.into() });
+        }
+        self.path.set_file_name(name);
+        self.name = name.to_owned();
+        Ok(self)
     }
 
     /// Where it will be: an absolute path.

@@ -81,9 +81,13 @@ pub(crate) const CRIU_PAGES: Rules = Rules {
 pub(crate) const CKPT_CLI: Rules = Rules {
     root: "ckpt-cli/src/main.rs",
     floors: &[
+        &["remote", "served"],
+        &["command_line"],
         &["commands"],
+        &["files", "lending"],
         &["archive", "copies", "podman", "progress", "statistics"],
         &["arguments", "arrived", "messages", "names", "signals", "spool"],
+        &["noted"],
     ],
 };
 
@@ -97,12 +101,14 @@ pub(crate) const CKPT_SERVE: Rules = Rules {
     floors: &[
         &["server"],
         &["connection", "listen"],
-        &["checkpoint", "restore"],
-        &["calls", "export", "import", "note", "service"],
+        &["checkpoint", "command", "restore"],
+        &["calls", "client", "export", "import", "note", "service", "task", "worker"],
         &["proxy"],
-        &["answer", "relay", "upstream"],
+        &["answer", "relay", "terminal", "upstream"],
         &["caller", "metrics"],
-        &["body", "operations", "outcome", "query", "wire"],
-        &["sys"],
+        &["body", "operations", "query", "wire"],
+        &["descriptors"],
+        &["protocol"],
+        &["outcome", "sys"],
     ],
 };

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::fallback;
 use crate::messages::{Verbosity, complain, eprint_line, print_line};
+use crate::noted::noted;
 use crate::podman::{self, CommandLine, FALLBACK_HINT};
 use crate::progress::{ProgressLine, Summary};
 use crate::statistics::Statistics;
@@ -20,9 +21,11 @@ pub(super) struct Container {
 }
 
 /// What is done with each container, and what came of it so far.
-pub(super) struct Each {
-    /// All but the container.
+pub(super) struct Each<'a> {
+    /// All but the container, and where its archive goes.
     options: CheckpointOptions,
+    /// Where the next archive goes.
+    target: &'a dyn Fn() -> Result<Export>,
     /// podman's command line for the same, if podman may do it.
     fallback: Option<CommandLine>,
     /// What `--print-stats` prints.
@@ -31,15 +34,16 @@ pub(super) struct Each {
     exit_status: u8,
 }
 
-impl Each {
+impl<'a> Each<'a> {
     pub(super) fn new(
         options: CheckpointOptions,
+        target: &'a dyn Fn() -> Result<Export>,
         fallback: Option<CommandLine>,
         print_stats: bool,
         verbosity: Verbosity,
     ) -> Self {
         let statistics = print_stats.then(Statistics::of_checkpoints);
-        Each { options, fallback, statistics, verbosity, exit_status: 0 }
+        Each { options, target, fallback, statistics, verbosity, exit_status: 0 }
     }
 
     /// Works on all of them, unless interrupted; gives the exit status.
@@ -66,7 +70,9 @@ impl Each {
     }
 
     fn checkpoint(&mut self, container: &Container) -> Result<()> {
-        let options = CheckpointOptions { container: container.name.clone(), ..self.options.clone() };
+        let options =
+            CheckpointOptions { container: container.name.clone(), export: (self.target)()?, ..self.options.clone() };
+        self.options.export = options.export.clone();
         let mut progress = ProgressLine::new("checkpoint");
         let done = checkpoint(&options, &mut progress);
         progress.finish();
@@ -84,6 +90,7 @@ impl Each {
 
     fn report(&mut self, container: &Container, report: &CheckpointReport) -> Result<()> {
         let frozen = report.observed_frozen.or(report.frozen);
+        noted().id = Some(report.id.clone());
         Summary { elapsed: report.elapsed, frozen, moved: report.moved }.print(&container.name, self.verbosity);
         match &mut self.statistics {
             Some(statistics) => {
@@ -118,7 +125,7 @@ impl Each {
     /// Prints on standard output, unless that is where the archive went.
     fn print(&self, line: &dyn fmt::Display) -> Result<()> {
         match self.options.export {
-            Export::Stdout => {
+            Export::Stdout | Export::Pipe(_) => {
                 eprint_line(line);
                 Ok(())
             }

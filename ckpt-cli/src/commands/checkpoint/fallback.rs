@@ -28,12 +28,13 @@ pub(super) fn checkpoint(command: CommandLine, options: &CheckpointOptions, why:
             let name = containers::named(container, options.interrupt.as_ref())?.name;
             folder.join(format!("{name}.tar{}", options.compress.ending()))
         }
-        Export::Stdout | Export::Nameless | Export::Sink(_) | Export::Opened(_) => podman::path_of(&nameless),
+        Export::Lent(loan) => podman::path_of(loan.file()),
+        Export::Stdout | Export::Pipe(_) | Export::Nameless | Export::Sink(_) => podman::path_of(&nameless),
     };
     let command = to_file(command, options.compress, &path).operands(slice::from_ref(container));
     let said = podman::fall_back(why, &command, options.interrupt.as_ref())?;
-    if said.status.success() && matches!(options.export, Export::Stdout) {
-        send(&nameless).with_context(|| sent_nowhere(container))?;
+    if said.status.success() {
+        deliver(&nameless, options).with_context(|| sent_nowhere(container))?;
     }
     Ok(said)
 }
@@ -48,14 +49,24 @@ pub(super) fn to_file(command: CommandLine, compression: Compression, path: &Pat
     command.values("compress", [compression]).values("export", [path])
 }
 
-fn send(archive: &File) -> io::Result<()> {
-    let stdout = stdout().as_fd().try_clone_to_owned()?;
-    io::copy(&mut File::open(podman::path_of(archive))?, &mut File::from(stdout)).map(drop)
+/// To where podman could not write it.
+fn deliver(archive: &File, options: &CheckpointOptions) -> Result<()> {
+    let target = match &options.export {
+        Export::Stdout => File::from(stdout().as_fd().try_clone_to_owned()?),
+        Export::Pipe(pipe) => pipe.try_clone()?,
+        Export::Lent(loan) => {
+            let name = containers::named(&options.container, options.interrupt.as_ref())?.name;
+            return Ok(loan.give_back(&format!("{name}.tar{}", options.compress.ending()))?);
+        }
+        _ => return Ok(()),
+    };
+    io::copy(&mut File::open(podman::path_of(archive))?, &mut &target)?;
+    Ok(())
 }
 
 fn sent_nowhere(name: &str) -> String {
     format!(
-        "write the archive of {name:?} to standard output; podman has stopped the container, unless told otherwise, and \
+        "hand over the archive of {name:?}; podman has stopped the container, unless told otherwise, and \
          `podman container restore {name}` brings it back"
     )
 }

@@ -33,6 +33,12 @@ pub enum OutputError {
     /// Standard output cannot be used.
     #[error("use standard output")]
     Stdout(#[source] io::Error),
+    /// A pipe cannot be used.
+    #[error("use the pipe")]
+    Pipe(#[source] io::Error),
+    /// Whoever lent the file did not keep the archive.
+    #[error("hand the archive over")]
+    Lent(#[source] io::Error),
     /// A system call failed.
     #[error("{call} {}", path.display())]
     Call {
