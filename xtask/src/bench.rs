@@ -14,6 +14,7 @@ mod memory;
 mod program;
 mod report;
 mod seed;
+mod serve;
 mod spread;
 mod tree;
 mod verdict;
@@ -41,6 +42,8 @@ pub(crate) use program::run as run_program;
 pub(crate) use report::from_json;
 use seed::SeedOptions;
 pub(crate) use seed::{Workload, run_inside as run_seed_inside};
+use serve::ServeOptions;
+pub(crate) use serve::{Workload as ServeWorkload, run_inside as run_serve_inside};
 use tree::TreeOptions;
 pub(crate) use tree::{TreePlan, run_inside as run_tree_inside};
 
@@ -60,6 +63,8 @@ pub(crate) enum BenchTask {
     Dedup(DedupOptions),
     /// Make many copies of a container, against podman's restores of an empty one
     Fork(ForkOptions),
+    /// Checkpoint and restore a container with gigabytes of changed files by way of `ckpt serve`, against `ckpt` itself
+    Serve(ServeOptions),
 }
 
 pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
@@ -71,5 +76,6 @@ pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
         BenchTask::Freeze(options) => freeze::run(options),
         BenchTask::Dedup(options) => dedup::run(options),
         BenchTask::Fork(options) => fork::run(options),
+        BenchTask::Serve(options) => serve::run(options),
     }
 }

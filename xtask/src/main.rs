@@ -16,7 +16,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use bench::{BenchTask, DedupWorkload, DiffWorkload, ForkWorkload, FreezeWorkload, MemoryWorkload, TreePlan, Workload};
+use bench::{
+    BenchTask, DedupWorkload, DiffWorkload, ForkWorkload, FreezeWorkload, MemoryWorkload, ServeWorkload, TreePlan,
+    Workload,
+};
 use demo::DemoOptions;
 use fuzz::FuzzOptions;
 use lab::{EntrySpec, FileSystem, Lab, LabOptions};
@@ -106,6 +109,12 @@ enum Task {
         #[arg(value_parser = bench::from_json::<ForkWorkload>)]
         workload: ForkWorkload,
     },
+    /// Inside the lab: measures
+    #[command(hide = true)]
+    LabBenchServe {
+        #[arg(value_parser = bench::from_json::<ServeWorkload>)]
+        workload: ServeWorkload,
+    },
     /// Inside the lab: shows
     #[command(hide = true)]
     LabDemo { gigabytes: u32, fs: FileSystem },
@@ -137,6 +146,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::LabBenchFreeze { workload } => bench::run_freeze_inside(&workload),
         Task::LabBenchDedup { workload } => bench::run_dedup_inside(&workload),
         Task::LabBenchFork { workload } => bench::run_fork_inside(&workload),
+        Task::LabBenchServe { workload } => bench::run_serve_inside(&workload),
         Task::LabTests { runs } => test::run_inside(&runs),
         Task::LabJoin { spec, command } => match lab::join(&spec, &command)? {},
         Task::LabInit { spec, command } => Ok(lab::init(&spec, &command)),

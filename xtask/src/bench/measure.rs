@@ -86,7 +86,7 @@ fn highest_mark(status: &str, ended: &AtomicBool) -> u64 {
 }
 
 /// `VmHWM` of /proc/PID/status, in bytes, see proc_pid_status(5).
-fn high_water_mark(status: &str) -> Option<u64> {
+pub(crate) fn high_water_mark(status: &str) -> Option<u64> {
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;
     Some(kilobytes.parse::<u64>().ok()? * 1024)
 }
