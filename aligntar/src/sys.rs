@@ -260,8 +260,22 @@ pub fn start_writeback(file: impl AsFd, range: Range<u64>) -> Result<(), Errno> 
     if length == 0 {
         return Ok(());
     }
+    sync_file_range(file, start, length, libc::SYNC_FILE_RANGE_WRITE)
+}
+
+/// Writes all dirty pages of `file` to the disk, and waits for that: from then on they are clean, and whoever stores to
+/// one of them through a mapping faults first.
+///
+/// # Errors
+/// As [`start_writeback`].
+pub(crate) fn clean_pages(file: impl AsFd) -> Result<(), Errno> {
+    let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    sync_file_range(file, 0, 0, flags)
+}
+
+fn sync_file_range(file: impl AsFd, start: i64, length: i64, flags: libc::c_uint) -> Result<(), Errno> {
     // SAFETY: no memory is passed, and the descriptor stays open because `file` is borrowed until the call returns.
-    let result = unsafe { libc::sync_file_range(file.as_fd().as_raw_fd(), start, length, libc::SYNC_FILE_RANGE_WRITE) };
+    let result = unsafe { libc::sync_file_range(file.as_fd().as_raw_fd(), start, length, flags) };
     match result {
         0 => Ok(()),
         _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),

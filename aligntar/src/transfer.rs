@@ -17,8 +17,8 @@ use copy::copy;
 pub(crate) use copy::read_exact_at;
 pub use counts::Transferred;
 pub use error::TransferError;
-pub(crate) use holes::may_have_holes;
-use holes::{check_end, first_segment};
+use holes::check_end;
+pub(crate) use holes::{first_segment, may_have_holes};
 pub use policy::ClonePolicy;
 pub use span::Span;
 

@@ -11,7 +11,7 @@ use super::error::TransferError;
 use super::span::Span;
 
 /// What `span` begins with: data or a hole, up to the next change.
-pub(super) fn first_segment(source: &File, span: Span) -> io::Result<(Span, bool)> {
+pub(crate) fn first_segment(source: &File, span: Span) -> io::Result<(Span, bool)> {
     let at = span.source_offset;
     let data = seek_to(source, SeekFrom::Data(at))?.unwrap_or(u64::MAX);
     let is_hole = data > at;

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use super::error::WriteError;
 use super::layout::{Layout, Padding, filling};
 use super::output::Output;
+use super::slots::Slots;
 use crate::align::{Alignment, Block, TAR_BLOCK};
 use crate::header;
 use crate::member::{Kind, Member};
@@ -34,6 +35,8 @@ pub struct Writer<'f> {
     pub(super) clone_policy: ClonePolicy,
     pub(super) moved: Transferred,
     pub(super) members: u64,
+    /// What passes before have left in the output; none where it is made at once.
+    pub(super) slots: Option<Slots>,
 }
 
 impl<'f> Writer<'f> {
@@ -70,6 +73,7 @@ impl<'f> Writer<'f> {
             clone_policy: options.clone_policy,
             moved: Transferred::default(),
             members: 0,
+            slots: None,
         })
     }
 
@@ -158,6 +162,7 @@ impl<'f> Writer<'f> {
     /// [`WriteError::Output`].
     pub fn finish(mut self) -> Result<Written, WriteError> {
         self.push_end_of_archive()?;
+        self.settle()?;
         let end = self.output.finish()?;
         Ok(Written { end, moved: self.moved, members: self.members })
     }
@@ -179,6 +184,7 @@ impl<'f> Writer<'f> {
     pub(crate) fn rewind(&mut self, mark: Mark) -> Result<bool, WriteError> {
         let rewound = self.output.rewind(mark.offset)?;
         if rewound {
+            self.forget_from(self.output.place_of_next());
             (self.moved, self.members) = (mark.moved, mark.members);
         }
         Ok(rewound)

@@ -31,6 +31,9 @@ impl Writer<'_> {
     /// # Errors
     /// [`WriteError::Source`] if the source is shorter or cannot be read; others when the archive cannot be written.
     pub fn append_file(&mut self, member: &Member, source: &File) -> Result<(), WriteError> {
+        if self.is_in_passes(member) {
+            return self.append_in_passes(member, source);
+        }
         self.append_file_at(member, source, 0)
     }
 
@@ -56,7 +59,12 @@ impl Writer<'_> {
             given,
         })?;
         self.begin(member)?;
-        let start = self.output.offset();
+        self.append_data(member, source, spans)
+    }
+
+    /// Appends the data of a member whose headers are written.
+    pub(super) fn append_data(&mut self, member: &Member, source: &File, spans: &[Span]) -> Result<(), WriteError> {
+        let (size, start) = (member.size(), self.output.offset());
         let mut taken = Ok(());
         for span in spans {
             self.output.zeros_until(start + span.target_offset)?;
@@ -105,7 +113,12 @@ impl Writer<'_> {
         self.output.is_file() && (length >= CLONE_FROM || self.clone_policy == ClonePolicy::Required)
     }
 
-    fn copy(&mut self, source: &File, mut offset: u64, length: u64) -> Result<Result<(), TransferError>, WriteError> {
+    pub(super) fn copy(
+        &mut self,
+        source: &File,
+        mut offset: u64,
+        length: u64,
+    ) -> Result<Result<(), TransferError>, WriteError> {
         let end = offset + length;
         while offset < end {
             let (len, read) = self.output.push_with(end - offset, |bytes| read_exact_at(source, bytes, offset))?;
@@ -130,7 +143,7 @@ fn check_spans(spans: &[Span], size: u64) -> Result<(), u64> {
 }
 
 /// A source that fails leaves zeros; a target that fails leaves no archive.
-fn data_error(member: &Member, source: TransferError) -> WriteError {
+pub(super) fn data_error(member: &Member, source: TransferError) -> WriteError {
     let path = lossy(&member.path);
     match source {
         TransferError::SourceShrank { .. } | TransferError::Read { .. } => WriteError::Source { path, source },

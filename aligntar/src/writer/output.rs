@@ -9,7 +9,9 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{FileType, OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 
 use super::error::WriteError;
-use crate::align::Block;
+use super::settle::{Kept, settle};
+use crate::align::{Alignment, Block};
+use crate::transfer::Transferred;
 
 /// Headers and small data are collected up to this many bytes before they are written.
 pub(super) const BUFFER: usize = 1024 * 1024;
@@ -21,12 +23,19 @@ const DIRECT: usize = 64 * 1024;
 const HOLE: u64 = 64 * 1024;
 
 /// Bytes in the order of the archive, collected and written.
+///
+/// Offsets are those of the archive. They are the file's as well, unless the archive was begun anew behind what had been
+/// written: then it starts at `base` of the file, and lacks what is `kept` in front of that until it is settled.
 #[derive(Debug)]
 pub(super) struct Output<'f> {
     sink: Sink<'f>,
     /// Bytes that belong at `written`.
     buffer: Vec<u8>,
+    /// In the file.
     written: u64,
+    base: u64,
+    kept: Vec<Kept>,
+    kept_bytes: u64,
 }
 
 enum Sink<'f> {
@@ -67,12 +76,62 @@ impl<'f> Output<'f> {
     }
 
     fn new(sink: Sink<'f>, written: u64) -> Self {
-        Output { sink, buffer: Vec::with_capacity(BUFFER), written }
+        Output { sink, buffer: Vec::with_capacity(BUFFER), written, base: 0, kept: Vec::new(), kept_bytes: 0 }
     }
 
     /// Where the next byte goes.
     pub(super) fn offset(&self) -> u64 {
+        self.place_of_next() - self.base + self.kept_bytes
+    }
+
+    /// The same in the file.
+    pub(super) fn place_of_next(&self) -> u64 {
         self.written + self.buffer.len() as u64
+    }
+
+    /// Begins the archive anew, behind all that is in the file.
+    pub(super) fn begin_anew(&mut self, block: Alignment) -> Result<(), WriteError> {
+        self.flush()?;
+        let offset = self.written;
+        let too_large = || WriteError::Output { offset, source: io::ErrorKind::FileTooLarge.into() };
+        self.written = block.align_up(offset).ok_or_else(too_large)?;
+        self.base = self.written;
+        self.kept.clear();
+        self.kept_bytes = 0;
+        Ok(())
+    }
+
+    /// Takes `length` bytes at `place` of the file, in front of `base`, for the next ones. They stay where they are until
+    /// [`Output::settle`].
+    pub(super) fn keep(&mut self, place: u64, length: u64, moved: Transferred) {
+        self.kept.push(Kept { offset: self.offset(), place, length, moved });
+        self.kept_bytes += length;
+    }
+
+    /// Brings everything to its place, and gives how the data that was kept had moved.
+    pub(super) fn settle(&mut self, block: Alignment) -> Result<Transferred, WriteError> {
+        self.flush()?;
+        let (Sink::File(file), true) = (&self.sink, self.base > 0) else { return Ok(Transferred::default()) };
+        let end = self.offset();
+        settle(file, self.base, &self.kept, end, block)
+            .map_err(|source| WriteError::Output { offset: self.base, source })?;
+        let mut moved = Transferred::default();
+        self.kept.drain(..).for_each(|kept| moved += kept.moved);
+        (self.written, self.base, self.kept_bytes) = (end, 0, 0);
+        Ok(moved)
+    }
+
+    /// Where the byte at `offset` of the archive is in the file; it is none of those that are kept.
+    fn place_of(&self, offset: u64) -> u64 {
+        let before = self.kept.partition_point(|kept| kept.offset < offset);
+        offset + self.base - self.kept[..before].iter().map(|kept| kept.length).sum::<u64>()
+    }
+
+    pub(super) fn file(&self) -> Option<&'f File> {
+        match self.sink {
+            Sink::File(file) => Some(file),
+            Sink::Stream(_) => None,
+        }
     }
 
     pub(super) fn is_file(&self) -> bool {
@@ -157,6 +216,7 @@ impl<'f> Output<'f> {
 
     /// Puts `block` over what is at `offset`, in the buffer or in the file.
     pub(super) fn rewrite(&mut self, offset: u64, block: &Block) -> Result<(), WriteError> {
+        let offset = self.place_of(offset);
         match (offset.checked_sub(self.written), &self.sink) {
             (Some(at), _) => {
                 self.buffer[at as usize..][..block.len()].copy_from_slice(block);
@@ -171,8 +231,12 @@ impl<'f> Output<'f> {
 
     /// Takes back everything from `offset` on; `false` if a stream has it already.
     pub(super) fn rewind(&mut self, offset: u64) -> Result<bool, WriteError> {
+        while let Some(kept) = self.kept.pop_if(|kept| kept.offset >= offset) {
+            self.kept_bytes -= kept.length;
+        }
+        let offset = self.place_of(offset);
         match (offset.checked_sub(self.written), &self.sink) {
-            (Some(kept), _) => self.buffer.truncate(kept as usize),
+            (Some(left), _) => self.buffer.truncate(left as usize),
             (None, Sink::Stream(_)) => return Ok(false),
             (None, Sink::File(file)) => {
                 file.set_len(offset).map_err(|source| WriteError::Output { offset, source })?;
@@ -183,7 +247,7 @@ impl<'f> Output<'f> {
         Ok(true)
     }
 
-    /// Writes everything, and leaves a file's position behind it; gives the offset.
+    /// Writes everything, and leaves a file's position behind it; gives the offset. It must be settled.
     pub(super) fn finish(mut self) -> Result<u64, WriteError> {
         self.flush()?;
         let offset = self.written;
