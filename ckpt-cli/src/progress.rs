@@ -118,6 +118,7 @@ impl Progress for ProgressLine {
     fn phase(&mut self, phase: Phase) {
         self.phase = match phase {
             Phase::Writeback => "writing out dirty pages",
+            Phase::Copy => "copying files while the container runs",
             Phase::Dump => "dumping the processes",
             Phase::Capture => "taking the files",
             Phase::Export => "taking podman's metadata",

@@ -36,9 +36,9 @@ fn warnings(said: &str) -> Vec<&str> {
     said.lines().filter(|line| line.starts_with("Warning: ")).collect()
 }
 
-/// The number before "MB are copied".
+/// The number before "MB were copied beforehand".
 fn announced_megabytes(said: &str) -> f64 {
-    said.split(" MB are copied").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+    said.split(" MB were copied beforehand").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! `checkpoint`: freezes a container of podman and makes a file of it.
 //!
 //! ```text
-//! plan ─ writeback ─ podman dumps ─┬─ frozen: clone the files ─┬─ images ─ podman exports ─ manifest ─ deliver ─ name
-//!                                  └── anything wrong: undo ───┘
+//! plan ─ writeback ─ passes ─ podman dumps ─┬─ frozen: clone the files ─┬─ images ─ podman exports ─ manifest ─ deliver ─ name
+//!                                           └── anything wrong: undo ───┘
 //! ```
 //!
 //! | step | modules |
 //! |---|---|
 //! | decide | `options`, `plan`, `destination`; `precheck`: whether a restore would bring it back; `estimate`: how long it will be frozen; `space` |
-//! | before the freeze | `writeback`; `previous`: whether the kernel can tell which memory changed |
+//! | before the freeze | `writeback`; `passes` over what cannot be cloned; `previous`: whether the kernel can tell which memory changed |
 //! | podman dumps | `run` drives `dump`; `freeze` measures how long the container stands still |
 //! | frozen | `capture`, `volume` |
 //! | afterwards | `images` of CRIU, `export` of podman, then `deliver`, to a `stream`, a `sink` or as a `loan` |
@@ -28,6 +28,7 @@ mod init;
 mod loan;
 mod options;
 mod own_member;
+mod passes;
 mod plan;
 mod precheck;
 mod previous;
@@ -124,13 +125,13 @@ fn make(
     let started = Instant::now();
     let podman = podman_at_rest(options, progress)?;
     let plan = plan(podman, options, progress)?;
-    let estimate = estimate(&plan, options, progress)?;
+    let estimate = estimate(&plan, options)?;
     if options.save.is_some() {
         space::check(&plan, &estimate, progress)?;
     }
     let versions = versions::ask(plan.engine.program(), &plan.facts.oci_runtime, options.interrupt.as_ref());
     let versions = versions.map_err(EngineError::from)?;
-    let mut run = Run::new(&plan, options, versions, progress);
+    let mut run = Run::new(&plan, options, versions, estimate, progress);
     let (podman_stats, written) = match run.dump_and_deliver() {
         Ok(done) => done,
         Err(source) => {
@@ -141,6 +142,7 @@ fn make(
     };
     let id = plan.facts.id.clone();
     let (frozen, capture, capture_moved) = (run.observed_frozen, run.capture, run.capture_moved);
+    let expected_capture = run.estimate.time;
     let whole = plan.draft().try_clone();
     if let Err(source) = plan.output.publish() {
         let error = after_failure(&*plan.engine, (&plan.facts.id, &plan.init), options, true, source.into());
@@ -152,7 +154,7 @@ fn make(
         frozen: frozen_time(&podman_stats),
         observed_frozen: frozen,
         capture,
-        expected_capture: estimate.time,
+        expected_capture,
         capture_moved,
         members: written.members,
         moved: written.moved,
@@ -192,17 +194,9 @@ fn plan(
 }
 
 /// Measured when nothing else is being written.
-fn estimate(
-    plan: &CheckpointPlan,
-    options: &CheckpointOptions,
-    progress: &mut dyn Progress,
-) -> Result<Estimate, CheckpointError> {
+fn estimate(plan: &CheckpointPlan, options: &CheckpointOptions) -> Result<Estimate, CheckpointError> {
     let estimate = Estimate::make(plan, options.ignore_rootfs);
-    let estimate = estimate.map_err(|source| CheckpointError::Estimate { source })?;
-    if let Some(warning) = estimate.warning() {
-        progress.warning(&warning);
-    }
-    Ok(estimate)
+    estimate.map_err(|source| CheckpointError::Estimate { source })
 }
 
 /// CRIU's `frozen_time`, in microseconds, of podman's `--print-stats`.

@@ -7,6 +7,8 @@ use aligntar::Transferred;
 pub enum Phase {
     /// Dirty pages of the container storage are written out, the container still runs.
     Writeback,
+    /// What cannot be cloned is copied, the container still runs.
+    Copy,
     /// podman and CRIU dump the processes.
     Dump,
     /// The container is frozen and its files are taken.

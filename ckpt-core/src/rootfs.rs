@@ -12,7 +12,7 @@ mod kept_xattrs;
 mod sockets;
 
 pub use crate::archive::supplement::{ManifestRootfs, Socket, Supplement};
-pub use capture::{CaptureError, capture_diff};
+pub use capture::{CaptureError, capture_diff, capture_in_motion};
 pub(crate) use capture::{CapturedTree, capture_file_optional, capture_some, capture_tree, diff_members};
 pub use extract::{ExtractError, extract_diff};
 pub(crate) use extract::{extract_tree, shift_ids};

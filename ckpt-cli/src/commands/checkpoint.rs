@@ -95,6 +95,10 @@ pub(crate) struct Arguments {
     force: bool,
     #[command(flatten)]
     reflink: ReflinkArgument,
+    /// How often to copy what cannot be cloned before the freeze, at most, so that only what has changed since is copied
+    /// in it; with 0, all of it is. By default up to 5 times, while each time is half of the one before
+    #[arg(long, value_name = "N", requires = "export")]
+    passes: Option<u32>,
 }
 
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) -> Result<ExitCode> {
@@ -150,6 +154,7 @@ impl Arguments {
             with_previous: self.with_previous,
             force: self.force,
             clone_policy: self.reflink.policy(),
+            passes: self.passes,
             save: None,
             interrupt: Some(interrupt),
         }

@@ -13,6 +13,7 @@ mod trial;
 use std::io;
 use std::time::Duration;
 
+use super::passes::Rehearsal;
 use super::plan::CheckpointPlan;
 use super::volume::Transfer;
 use census::{Census, Fate};
@@ -33,9 +34,13 @@ const FEW_EXTENTS: u64 = 10_000;
 pub(super) struct Estimate {
     reasons: Vec<String>,
     pub(super) copied_bytes: u64,
+    /// Copied before.
+    beforehand_bytes: u64,
     extents: u64,
     /// How long the files will take.
     pub(super) time: Duration,
+    /// Of that, those that are cloned.
+    cloned_time: Duration,
 }
 
 impl Estimate {
@@ -50,7 +55,8 @@ impl Estimate {
         if !ignore_rootfs {
             let fate = if plan.can_clone { Fate::Cloned } else { Fate::Copied };
             let (census, rates) = look(Tree::Diff(&plan.layers), plan.draft(), fate, headroom)?;
-            estimate.add("the container", census, &rates, &mut headroom);
+            let time = estimate.add("the container", census, &rates, &mut headroom);
+            estimate.cloned_time += if fate == Fate::Cloned { time } else { Duration::ZERO };
         }
         for volume in &plan.volumes {
             let (fate, target) = match &volume.transfer {
@@ -62,7 +68,8 @@ impl Estimate {
                 estimate.reasons.push(format!("the volume {} lies where nothing can be cloned", volume.name));
             }
             let (census, rates) = look(Tree::Whole(&volume.source), target, fate, headroom)?;
-            estimate.add(&format!("the volume {}", volume.name), census, &rates, &mut headroom);
+            let time = estimate.add(&format!("the volume {}", volume.name), census, &rates, &mut headroom);
+            estimate.cloned_time += if fate == Fate::Cloned { time } else { Duration::ZERO };
         }
         if let Some(shm) = &plan.shm {
             let (census, rates) = look(Tree::Whole(shm), plan.draft(), Fate::Copied, headroom)?;
@@ -74,7 +81,14 @@ impl Estimate {
         Ok(estimate)
     }
 
-    fn add(&mut self, what: &str, census: Census, rates: &Rates, headroom: &mut u64) {
+    /// What the passes before the freeze have shown counts more than a trial.
+    pub(super) fn rehearsed(&mut self, rehearsal: &Rehearsal) {
+        self.beforehand_bytes = rehearsal.copied_bytes;
+        (self.copied_bytes, self.time) = (rehearsal.last_copied_bytes, self.cloned_time + rehearsal.last_took);
+    }
+
+    /// Gives how long this will take.
+    fn add(&mut self, what: &str, census: Census, rates: &Rates, headroom: &mut u64) -> Duration {
         if census.nodatacow_bytes > LITTLE_NODATACOW {
             self.reasons.push(format!("{what} has files without copy-on-write (chattr +C), which cannot be cloned"));
         }
@@ -83,7 +97,9 @@ impl Estimate {
         }
         self.copied_bytes += census.told_bytes;
         self.extents += census.extents;
-        self.time += rates.time(&census, headroom);
+        let time = rates.time(&census, headroom);
+        self.time += time;
+        time
     }
 
     /// The warning, if there is one to give: `None` where everything large is cloned in a moment.
@@ -95,15 +111,29 @@ impl Estimate {
         let cloned = (self.extents > FEW_EXTENTS).then(|| format!("{} extents are cloned", self.extents));
         let is_copied = self.copied_bytes > 0 || cloned.is_none();
         let copied = is_copied.then(|| format!("{megabytes:.1} MB are copied"));
+        let beforehand = match self.beforehand_bytes {
+            0 => String::new(),
+            bytes => format!("{:.1} MB were copied beforehand, ", bytes as f64 / 1e6),
+        };
         let work: Vec<_> = copied.into_iter().chain(cloned).collect();
         let (reasons, work) = (self.reasons.join("; "), work.join(" and "));
-        Some(format!("{reasons}: {work} while the container is frozen, some {seconds:.1} s"))
+        Some(format!("{reasons}: {beforehand}{work} while the container is frozen, some {seconds:.1} s"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_copied_beforehand_is_told_with_the_rest() {
+        let mut estimate = Estimate { reasons: vec!["no reflink".into()], ..Estimate::default() };
+        let (copied_bytes, last_copied_bytes, last_took) = (1_000_000_000, 2_500_000, Duration::from_millis(150));
+        estimate.rehearsed(&Rehearsal { copied_bytes, last_copied_bytes, last_took });
+        let told =
+            "no reflink: 1000.0 MB were copied beforehand, 2.5 MB are copied while the container is frozen, some 0.1 s";
+        assert_eq!(estimate.warning().unwrap(), told);
+    }
 
     const RATES: Rates =
         Rates { name: Duration::from_micros(20), extent: Duration::from_micros(5), byte: 1e-9, byte_on_disk: 1e-8 };

@@ -45,6 +45,9 @@ pub struct CheckpointOptions {
     pub force: bool,
     /// Whether data may, or must, be cloned.
     pub clone_policy: ClonePolicy,
+    /// How often what cannot be cloned is copied before the freeze, at most: what has changed since is copied in it. None
+    /// with 0. By default up to five times, as long as each copies half of what the one before did, or less.
+    pub passes: Option<u32>,
     /// What the archive is in a history.
     pub save: Option<ManifestSave>,
     /// Stops the work: the dump is undone, if CRIU was not told to carry on yet.

@@ -11,6 +11,7 @@ use jiff::Timestamp as Now;
 
 use super::capture::{Captured, capture};
 use super::dump::{Dump, Event, GRACE};
+use super::estimate::Estimate;
 use super::export::export;
 use super::failure::after_failure;
 use super::freeze::FreezeWatch;
@@ -18,7 +19,7 @@ use super::images::{Images, ImagesWriteback};
 use super::own_member::file;
 use super::plan::CheckpointPlan;
 use super::volume::Volume;
-use super::{CheckpointError, CheckpointOptions, Compression, DumpError, deliver, precheck};
+use super::{CheckpointError, CheckpointOptions, Compression, DumpError, deliver, passes, precheck};
 use crate::archive::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestImage, Versions};
 use crate::archive::{CHECKPOINT, MANIFEST, limits};
 use crate::criu::hook::HookCall;
@@ -38,6 +39,8 @@ pub(super) struct Run<'r> {
     options: &'r CheckpointOptions,
     versions: Versions,
     progress: &'r mut dyn Progress,
+    /// What the freeze will take.
+    pub(super) estimate: Estimate,
     /// What CRIU may leave in the container if it is killed.
     remaps: Option<LinkRemaps>,
     /// Whether CRIU was told to carry on, and podman did.
@@ -73,12 +76,14 @@ impl<'r> Run<'r> {
         plan: &'r CheckpointPlan,
         options: &'r CheckpointOptions,
         versions: Versions,
+        estimate: Estimate,
         progress: &'r mut dyn Progress,
     ) -> Self {
         Run {
             plan,
             options,
             versions,
+            estimate,
             progress,
             remaps: None,
             dumped: false,
@@ -106,6 +111,12 @@ impl<'r> Run<'r> {
         let now = Timestamp { secs: Now::now().as_second(), nanos: 0 };
         let options = WriteOptions { clone_policy: self.options.clone_policy, ..WriteOptions::default() };
         let mut writer = Writer::new(self.plan.draft(), options)?;
+        if let Some(rehearsal) = passes::make(self.plan, self.options, &mut writer, self.progress)? {
+            self.estimate.rehearsed(&rehearsal);
+        }
+        if let Some(warning) = self.estimate.warning() {
+            self.progress.warning(&warning);
+        }
         let said = self.dump(&mut writer, now, &mut manifest)?;
         // The container is what counts: statistics that cannot be read are no reason to throw it away.
         let podman_stats = serde_json::from_slice(&said.stdout).unwrap_or_default();
@@ -236,6 +247,7 @@ impl<'r> Run<'r> {
 
     /// Brings in what no longer changes: CRIU's images, and volumes that were staged.
     fn take_the_rest(&mut self, images: &Images, now: Timestamp, writer: &mut Writer<'_>) -> Result<(), DumpError> {
+        writer.settle()?;
         images.append_to(writer, self.progress)?;
         for volume in &self.plan.volumes {
             volume.append_staged(now, writer)?;

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use aligntar::{
-    ChangePolicy, Inode, Member, PackError, PackOptions, Packer, SocketPolicy, WriteError, Writer, Xattr, XattrFilter,
-    read_inode,
+    ChangePolicy, Inode, Member, PackError, PackOptions, Packer, SocketPolicy, UnreadablePolicy, WriteError, Writer,
+    Xattr, XattrFilter, read_inode,
 };
-use layerfs::{AccessError, Change, DataSource, DiffError, Layers, Present, WalkError, walk};
+use layerfs::{AccessError, Change, DataSource, DiffError, Layers, Present, WalkError, XattrNamespace, walk};
 use rustix::fs::FileType;
 
 use super::kept_xattrs::{keep_plain, keep_stored};
@@ -177,6 +177,35 @@ pub(crate) fn capture_tree(
     limits::directories(&root.to_string_lossy(), packer.directory_bytes())?;
     let (changed, with_flags) = (packer.changed().len(), packer.with_flags());
     Ok(CapturedTree { sockets, changed, path_bytes, with_flags })
+}
+
+/// Appends the tree below `root`, an upperdir perhaps, while its own container works on it: for the data of its files, as
+/// the captures behind will find that in `writer`. What cannot be taken they will name. Goes on until `is_over`, which is
+/// asked for each name.
+///
+/// # Errors
+/// [`WriteError`] if `writer` cannot be written to.
+pub fn capture_in_motion(
+    root: &Path,
+    overlay: Option<XattrNamespace>,
+    is_over: &(dyn Fn() -> bool + Sync),
+    writer: &mut Writer<'_>,
+    progress: &mut dyn Progress,
+) -> Result<(), WriteError> {
+    let Ok(opened) = File::open(root) else { return Ok(()) };
+    let keep = |name: &[u8]| overlay.map_or_else(|| keep_plain(name), |ns| keep_stored(ns)(name));
+    let mut report = |path: &[u8], moved| progress.member(path, moved);
+    let options = PackOptions {
+        keep_xattr: &keep,
+        exclude: &|_| is_over(),
+        sockets: SocketPolicy::Omit,
+        unreadable: UnreadablePolicy::List,
+        ..of_others()
+    };
+    match Packer::new(writer, options, &mut report).pack_tree(&opened, b".") {
+        Err(PackError::Write(error)) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Appends the file `name` of the directory `parent`, which others may write to meanwhile, under that name; nothing if

@@ -1,5 +1,7 @@
 //! From one upperdir into another, as a checkpoint and a restore take the files.
 
+use std::fs::File;
+
 use aligntar::{ClonePolicy, FileSource, Reader, WriteOptions, Writer};
 use anyhow::{Context, Result};
 use ckpt_core::archive::ArchiveError;
@@ -16,9 +18,14 @@ pub(crate) fn carry(source: &Layers, target: &Layers) -> Result<Supplement> {
     let mut writer = Writer::new(&archive, options)?;
     let supplement = capture_diff(source, &mut writer, &mut Silent).context("capture")?;
     writer.finish()?;
-    let reader = Reader::open(&archive)?;
-    let members = reader.map(|entry| entry.map_err(|source| ArchiveError::Read { path: "the archive".into(), source }));
-    extract_diff(&mut FileSource::new(&archive)?, members, &supplement, target, ClonePolicy::Required, &mut Silent)
-        .context("place")?;
+    place(&archive, &supplement, target, ClonePolicy::Required)?;
     Ok(supplement)
+}
+
+/// What is in the archive, into a new upperdir.
+pub(crate) fn place(archive: &File, supplement: &Supplement, target: &Layers, policy: ClonePolicy) -> Result<()> {
+    let reader = Reader::open(archive)?;
+    let members = reader.map(|entry| entry.map_err(|source| ArchiveError::Read { path: "the archive".into(), source }));
+    extract_diff(&mut FileSource::new(archive)?, members, supplement, target, policy, &mut Silent).context("place")?;
+    Ok(())
 }

@@ -38,6 +38,7 @@ fn places() -> impl Strategy<Value = Place> {
 pub(crate) enum Change {
     Mkdir(Place),
     Create(Place, u16),
+    CreateLarge(Place, u16),
     WriteAt(Place, u16, u16),
     Append(Place, u16),
     Truncate(Place, u16),
@@ -70,6 +71,7 @@ pub(crate) fn changes() -> impl Strategy<Value = Change> {
     prop_oneof![
         6 => place().prop_map(Mkdir),
         5 => (place(), 0..20_000_u16).prop_map(|(place, length)| Create(place, length)),
+        2 => (place(), 0..60_000_u16).prop_map(|(place, length)| CreateLarge(place, length)),
         2 => (place(), 0..40_000_u16, 1..9000_u16).prop_map(|(place, at, length)| WriteAt(place, at, length)),
         2 => (place(), 1..9000_u16).prop_map(|(place, length)| Append(place, length)),
         2 => (place(), 0..40_000_u16).prop_map(|(place, length)| Truncate(place, length)),
@@ -109,6 +111,9 @@ impl Change {
         match self {
             Self::Mkdir(place) => fs::create_dir_all(at(place))?,
             Self::Create(place, length) => fs::write(regular(at(place))?, bytes(*length))?,
+            Self::CreateLarge(place, length) => {
+                fs::write(regular(at(place))?, [bytes(40_000), bytes(*length)].concat())?
+            }
             Self::WriteAt(place, offset, length) => {
                 let file = OpenOptions::new().write(true).create(true).truncate(false).open(regular(at(place))?)?;
                 file.write_all_at(&bytes(*length), u64::from(*offset))?;

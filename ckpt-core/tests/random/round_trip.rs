@@ -4,6 +4,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use ckpt_core::rootfs::Supplement;
+
 use crate::carry::carry;
 use crate::support::overlay::{Mounted, Overlay};
 use crate::support::tree;
@@ -12,8 +14,20 @@ use crate::support::tree;
 /// compares what the two mounts show. Every deletion must be of something the lower layers show.
 pub(crate) fn round_trip(overlay: &Overlay, from: &str, to: &str) -> Result<()> {
     let supplement = carry(&overlay.layers(from)?, &overlay.layers(to)?)?;
+    compare(overlay, from, to, &supplement, |_| true)
+}
+
+/// Whether the two mounts show the same but for differences that do not `count`, and `supplement` deletes nothing else.
+pub(crate) fn compare(
+    overlay: &Overlay,
+    from: &str,
+    to: &str,
+    supplement: &Supplement,
+    count: fn(&str) -> bool,
+) -> Result<()> {
     let (source, target) = (overlay.mount(from)?, overlay.mount(to)?);
-    let differences = tree::differences(&tree::read(source.path())?, &tree::read(target.path())?);
+    let mut differences = tree::differences(&tree::read(source.path())?, &tree::read(target.path())?);
+    differences.retain(|difference| count(difference));
     ensure!(differences.is_empty(), "{}", differences.join("\n"));
     rsync_is_content(&source, &target)?;
     let base = tree::read(overlay.mount("unchanged")?.path())?;
