@@ -93,6 +93,12 @@ enum Task {
     },
     /// Inside the lab: measures
     #[command(hide = true)]
+    LabBenchPasses {
+        #[arg(value_parser = bench::from_json::<FreezeWorkload>)]
+        workload: FreezeWorkload,
+    },
+    /// Inside the lab: measures
+    #[command(hide = true)]
     LabBenchFreeze {
         #[arg(value_parser = bench::from_json::<FreezeWorkload>)]
         workload: FreezeWorkload,
@@ -143,6 +149,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::LabBenchTree { plan } => bench::run_tree_inside(&plan),
         Task::LabBenchDiff { workload } => bench::run_diff_inside(&workload),
         Task::LabBenchMemory { workload } => bench::run_memory_inside(&workload),
+        Task::LabBenchPasses { workload } => bench::run_passes_inside(&workload),
         Task::LabBenchFreeze { workload } => bench::run_freeze_inside(&workload),
         Task::LabBenchDedup { workload } => bench::run_dedup_inside(&workload),
         Task::LabBenchFork { workload } => bench::run_fork_inside(&workload),

@@ -1,4 +1,5 @@
 //! `cargo xtask bench freeze`: how long a container stands still, against the size of its data and where the archive goes.
+//! Of ext4 see `passes`.
 //!
 //! ```text
 //! host                        lab, once for each file system
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::passes;
 use super::report::{self, Bench};
 use crate::lab::FileSystem;
 use results::FreezeReport;
@@ -26,7 +28,7 @@ pub(crate) use workload::Workload;
 #[derive(Args)]
 pub(crate) struct FreezeOptions {
     /// Only this file system; may be repeated
-    #[arg(long, value_enum, default_values_t = [FileSystem::Btrfs, FileSystem::Xfs])]
+    #[arg(long, value_enum, default_values_t = FileSystem::ALL)]
     fs: Vec<FileSystem>,
     #[command(flatten)]
     workload: Workload,
@@ -36,15 +38,17 @@ pub(crate) struct FreezeOptions {
 }
 
 pub(super) fn run(options: &FreezeOptions) -> Result<ExitCode> {
+    let (ext4, with_reflink): (Vec<_>, Vec<_>) = options.fs.iter().partition(|fs| **fs == FileSystem::Ext4);
     let bench = Bench {
         name: "freeze",
-        file_systems: &options.fs,
+        file_systems: &with_reflink,
         no_build: options.no_build,
         workload: &options.workload,
         title: format!("A container with up to {} changed files of 100 MB", options.workload.files),
     };
     let report = |fs, commit, results| FreezeReport::new(fs, commit, options.workload.clone(), results);
-    bench.run(report, table::render)
+    bench.run(report, table::render)?;
+    passes::run(&ext4, &options.workload, options.no_build)
 }
 
 /// What runs inside the lab; the results go to standard output.

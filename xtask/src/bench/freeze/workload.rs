@@ -13,3 +13,14 @@ pub(crate) struct Workload {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rounds: u32,
 }
+
+impl Workload {
+    /// Of all files.
+    pub(crate) fn megabytes(&self) -> u64 {
+        u64::from(self.files) * 100
+    }
+
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds
+    }
+}

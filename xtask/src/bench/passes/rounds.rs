@@ -1,0 +1,140 @@
+//! The measurements, inside the lab.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::results::{PassesResults, Podman, Sample};
+use crate::bench::container::DATA;
+use crate::bench::freeze::Workload;
+use crate::bench::machine::Machine;
+use crate::bench::{Container, Disk, Interrupt, measure, run_program};
+
+const NAME: &str = "bench-passes";
+const RESTORED: &str = "bench-passes-restored";
+
+/// On podman's file system.
+const FOLDER: &str = "/var/lib/containers/bench";
+
+/// Files of each size.
+const FILES: u32 = 100;
+
+/// Writes one of the files anew, in place, for as long as the container runs.
+const WRITE: &str = "
+    i=0
+    while :; do
+        i=$((i+1)); echo $i > /dev/shm/counter
+        if [ -e /data/file1 ]; then cat /data/file2 1<>/data/file1 >&1; fi
+        sleep 0.05
+    done";
+
+/// All rounds; leaves no container and no archive, whatever happens.
+pub(super) fn run(workload: &Workload) -> Result<PassesResults> {
+    fs::create_dir_all(FOLDER).with_context(|| format!("cannot make {FOLDER}"))?;
+    let results = measure_all(workload);
+    let removed = [NAME, RESTORED].map(|name| Container::named(name).remove());
+    fs::remove_dir_all(FOLDER).with_context(|| format!("cannot remove {FOLDER}"))?;
+    let results = results?;
+    removed.into_iter().collect::<Result<()>>()?;
+    Ok(results)
+}
+
+fn measure_all(workload: &Workload) -> Result<PassesResults> {
+    let (machine, interrupt, disk) = (Machine::look()?, Interrupt::listen()?, Disk::of(Path::new(FOLDER))?);
+    let (mut samples, mut podman) = (Vec::new(), Vec::new());
+    for megabytes in [10, workload.megabytes() / 5, workload.megabytes()] {
+        let container = Container::named(NAME);
+        container.start_script(&[], WRITE)?;
+        container.fill(FILES, megabytes * 1_000_000 / u64::from(FILES))?;
+        for number in 0..workload.rounds() {
+            for cold in [false, true] {
+                interrupt.check()?;
+                disk.used_when_idle()?;
+                let sample = round(&container, megabytes, cold).with_context(|| format!("{megabytes} MB"))?;
+                show(number, &sample);
+                samples.push(sample);
+            }
+        }
+        disk.used_when_idle()?;
+        podman.push(Podman { megabytes, stopped_us: stopped_by_podman()? });
+        container.remove()?;
+    }
+    Ok(PassesResults { machine, samples, podman })
+}
+
+fn round(container: &Container, megabytes: u64, cold: bool) -> Result<Sample> {
+    let archive = PathBuf::from(FOLDER).join("archive.tar");
+    let files = container.upperdir()?.join(DATA);
+    set_cache(&files, cold)?;
+    let mut checkpoint = Command::new("ckpt");
+    checkpoint.args(["checkpoint", "--leave-running", "--print-stats", NAME, "--export"]).arg(&archive);
+    let measured = measure(&mut checkpoint)?;
+    set_cache(&files, cold)?;
+    let copy_us = copy(&files, true)?;
+    set_cache(if cold { &files } else { &archive }, cold)?;
+    let mut restore = Command::new("ckpt");
+    restore.args(["restore", "--name", RESTORED, "--import"]).arg(&archive);
+    let restore_us = measure(&mut restore)?.elapsed_us();
+    Container::named(RESTORED).remove()?;
+    fs::remove_file(&archive).context("cannot remove the archive")?;
+    set_cache(&files, cold)?;
+    let plain_copy_us = copy(&files, false)?;
+    let stats: Value = serde_json::from_str(&measured.stdout).context("the statistics are no JSON")?;
+    let number = |field: &str| {
+        let value = stats.pointer(&format!("/container_statistics/0/ckpt/{field}")).and_then(Value::as_u64);
+        value.with_context(|| format!("the statistics have no {field}"))
+    };
+    Ok(Sample {
+        megabytes,
+        cold,
+        elapsed_us: measured.elapsed_us(),
+        frozen_us: number("frozen_us")?,
+        capture_us: number("capture_us")?,
+        expected_capture_us: number("expected_capture_us")?,
+        capture_copied_bytes: number("capture_copied_bytes")?,
+        copy_us,
+        restore_us,
+        plain_copy_us,
+    })
+}
+
+/// Writes everything out; then empties the page cache, or reads what is below `path` into it.
+fn set_cache(path: &Path, cold: bool) -> Result<()> {
+    rustix::fs::sync();
+    if cold {
+        return fs::write("/proc/sys/vm/drop_caches", "3").context("cannot empty the page cache");
+    }
+    run_program(Command::new("sh").args(["-c", "find \"$1\" -type f -exec cat {} + > /dev/null", "read"]).arg(path))?;
+    Ok(())
+}
+
+/// `cp -a`, synced as an archive is, or not.
+fn copy(files: &Path, sync: bool) -> Result<u64> {
+    let target = PathBuf::from(FOLDER).join("copy");
+    let script = if sync { "cp -a \"$1\" \"$2\" && sync -f \"$2\"" } else { "cp -a \"$1\" \"$2\"" };
+    let mut command = Command::new("sh");
+    let elapsed = measure(command.args(["-c", script, "copy"]).args([files, &target]))?.elapsed_us();
+    fs::remove_dir_all(&target).context("cannot remove the copy")?;
+    rustix::fs::sync();
+    Ok(elapsed)
+}
+
+/// The container is gone then.
+fn stopped_by_podman() -> Result<u64> {
+    let archive = PathBuf::from(FOLDER).join("podman.tar");
+    let mut podman = Command::new("podman");
+    podman.args(["container", "checkpoint", "--compress", "none", NAME, "--export"]).arg(&archive);
+    let elapsed = measure(&mut podman)?.elapsed_us();
+    fs::remove_file(&archive).context("cannot remove podman's archive")?;
+    Ok(elapsed)
+}
+
+fn show(number: u32, sample: &Sample) {
+    let Sample { megabytes, cold, elapsed_us, frozen_us, .. } = sample;
+    let (elapsed, frozen, cache) =
+        (*elapsed_us as f64 / 1e6, *frozen_us as f64 / 1e3, if *cold { "cold" } else { "warm" });
+    eprintln!("  round {}, {megabytes:5} MB, {cache} {elapsed:8.3} s, frozen {frozen:6.1} ms", number + 1);
+}
