@@ -1,7 +1,9 @@
 //! Archives of a history, by what they are called there: `web~2`, `web@ID`, `web@TAG`.
 
+#[cfg(feature = "serve")]
 use std::fs::File;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "serve")]
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -19,6 +21,7 @@ pub(crate) struct Archive {
 enum Held {
     Not,
     Saved(Reading),
+    #[cfg(feature = "serve")]
     Lent(Arc<File>),
 }
 
@@ -44,6 +47,7 @@ impl Archive {
     }
 
     /// An open file of somebody else's, which messages call `name`.
+    #[cfg(feature = "serve")]
     pub(crate) fn lent(file: File, name: &Path) -> Self {
         Archive { path: name.to_owned(), held: Held::Lent(file.into()) }
     }
@@ -58,6 +62,7 @@ impl Archive {
             Held::Saved(reading) => {
                 Import::Opened { file: reading.into_file().into(), name: self.path, has_path: true }
             }
+            #[cfg(feature = "serve")]
             Held::Lent(file) => Import::Opened { file, name: self.path, has_path: false },
             Held::Not => Import::File(self.path),
         }
@@ -65,6 +70,7 @@ impl Archive {
 }
 
 /// Whether `word` means a save: no file has that name.
+#[cfg(feature = "serve")]
 pub(crate) fn is_saved(word: &Path) -> bool {
     !word.exists() && spec(word).is_some()
 }
