@@ -1,7 +1,6 @@
 //! The address spaces as the server's threads share them: what is to come, what is on its way, what is done.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::os::fd::{BorrowedFd, RawFd};
 
 use rustix::io::Errno;
@@ -28,16 +27,6 @@ pub(crate) enum Next {
     Nothing,
 }
 
-/// Bytes that one thread reads front to back before it goes elsewhere: the kernel reads ahead of it.
-const STRIPE: u64 = 8 << 20;
-
-/// Where a thread is at work: addresses of one process, in which others begin only when there is nothing else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stripe {
-    uffd: RawFd,
-    range: Range<u64>,
-}
-
 /// A thread that waits for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -54,7 +43,7 @@ pub(crate) struct Memory {
     /// Changes that were heard of.
     pub(crate) changes: u64,
     on_the_way: Vec<Piece>,
-    /// Where the next stripe begins, for each userfaultfd.
+    /// Where the next piece begins, for each userfaultfd.
     cursors: BTreeMap<RawFd, u64>,
 }
 
@@ -74,12 +63,9 @@ impl Memory {
         self.journal.set(Field::WaitingBytes, self.waiting_bytes());
     }
 
-    /// The next piece of at most `length` bytes, in this `stripe` or a new one; stripes come front to back, restored
-    /// processes before their children, whose descriptors came later.
-    pub(crate) fn take(&mut self, length: u64, stripe: &mut Option<Stripe>) -> Next {
-        if let Some(piece) = stripe.as_ref().and_then(|stripe| self.first_in(stripe, length)) {
-            return self.begin(piece);
-        }
+    /// The next piece of at most `length` bytes; pieces come front to back, as the kernel reads ahead, restored processes
+    /// before their children, whose descriptors came later.
+    pub(crate) fn take(&mut self, length: u64) -> Next {
         let mut next = Next::Nothing;
         for (&uffd, space) in &self.spaces {
             if space.waiting.is_empty() {
@@ -87,20 +73,14 @@ impl Memory {
             }
             let cursor = self.cursors.get(&uffd).copied().unwrap_or(0);
             if let Some(run) = self.first_free(uffd, space.waiting.from(cursor).chain(space.waiting.iter()), length) {
-                let range = run.start..run.start.saturating_add(STRIPE);
-                self.cursors.insert(uffd, range.end);
-                *stripe = Some(Stripe { uffd, range });
-                return self.begin(Piece { uffd, run });
+                let piece = Piece { uffd, run };
+                self.cursors.insert(uffd, run.end);
+                self.on_the_way.push(piece);
+                return Next::Piece(piece);
             }
             next = Next::Later;
         }
         next
-    }
-
-    fn first_in(&self, stripe: &Stripe, length: u64) -> Option<Piece> {
-        let Stripe { uffd, range } = stripe;
-        let runs = self.spaces.get(uffd)?.waiting.from(range.start).map_while(|run| run.cut(range));
-        Some(Piece { uffd: *uffd, run: self.first_free(*uffd, runs, length)? })
     }
 
     /// The first of these runs, or a part of one, that is not on its way; at most `length` of it.
@@ -118,11 +98,6 @@ impl Memory {
                 }
             }
         })
-    }
-
-    fn begin(&mut self, piece: Piece) -> Next {
-        self.on_the_way.push(piece);
-        Next::Piece(piece)
     }
 
     /// Whether these addresses still wait for these bytes.
@@ -318,36 +293,33 @@ mod tests {
         Ok(Memory::new(checkpoint, spaces, Journal::create()?))
     }
 
-    fn take(memory: &mut Memory, stripe: &mut Option<Stripe>) -> Option<Run> {
-        match memory.take(PIECE, stripe) {
+    fn take(memory: &mut Memory) -> Option<Run> {
+        match memory.take(PIECE) {
             Next::Piece(piece) => Some(piece.run),
             _ => None,
         }
     }
 
     #[test]
-    fn threads_go_front_to_back_each_in_a_stripe_of_its_own() -> anyhow::Result<()> {
-        let mut memory = memory([run(0, 3 * STRIPE)])?;
-        let (mut one, mut other) = (None, None);
-        for piece in 0..STRIPE / PIECE {
-            assert_eq!(take(&mut memory, &mut one), Some(run(piece * PIECE, (piece + 1) * PIECE)));
-            let start = STRIPE + piece * PIECE;
-            assert_eq!(take(&mut memory, &mut other), Some(run(start, start + PIECE)));
+    fn pieces_come_front_to_back_whoever_takes_them() -> anyhow::Result<()> {
+        let mut memory = memory([run(0, 2 * PIECE), run(4 * PIECE, 5 * PIECE)])?;
+        for piece in [0, 1, 4] {
+            assert_eq!(take(&mut memory), Some(run(piece * PIECE, (piece + 1) * PIECE)));
         }
-        assert_eq!(take(&mut memory, &mut one), Some(run(2 * STRIPE, 2 * STRIPE + PIECE)));
+        assert!(matches!(memory.take(PIECE), Next::Later));
+        memory.spaces.clear();
+        assert!(matches!(memory.take(PIECE), Next::Nothing));
         Ok(())
     }
 
     #[test]
-    fn who_has_nothing_left_takes_of_what_another_has_before_it() -> anyhow::Result<()> {
-        let mut memory = memory([run(0, 2 * PIECE), run(4 * PIECE, 5 * PIECE)])?;
-        let (mut one, mut other) = (None, None);
-        assert_eq!(take(&mut memory, &mut one), Some(run(0, PIECE)));
-        assert_eq!(take(&mut memory, &mut other), Some(run(PIECE, 2 * PIECE)));
-        assert_eq!(take(&mut memory, &mut one), Some(run(4 * PIECE, 5 * PIECE)));
-        assert!(matches!(memory.take(PIECE, &mut other), Next::Later));
-        memory.spaces.clear();
-        assert!(matches!(memory.take(PIECE, &mut other), Next::Nothing));
+    fn what_came_back_is_taken_once_more() -> anyhow::Result<()> {
+        let mut memory = memory([run(0, 2 * PIECE)])?;
+        let Next::Piece(first) = memory.take(PIECE) else { anyhow::bail!("there is no piece") };
+        assert_eq!(take(&mut memory), Some(run(PIECE, 2 * PIECE)));
+        let stopped = Delivered { bytes: 0, put: 0, unmapped: 0, stop: Some(Stop::NoMemory) };
+        memory.delivered(&first, &stopped, 0)?;
+        assert_eq!(take(&mut memory), Some(first.run));
         Ok(())
     }
 }

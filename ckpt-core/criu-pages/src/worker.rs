@@ -52,9 +52,9 @@ fn wait_for_starter(setup: &Setup, number: usize) {
 
 fn all_pieces(shared: &Shared, setup: &Setup, number: usize) -> Result<(), Failure> {
     wait_for_starter(setup, number);
-    let (mut buffer, mut stripe) = (vec![0; PIECE], None);
+    let mut buffer = vec![0; PIECE];
     loop {
-        let next = shared.write().take(PIECE as u64, &mut stripe);
+        let next = shared.write().take(PIECE as u64);
         match next {
             Next::Nothing => return Ok(()),
             Next::Later => thread::sleep(PAUSE),

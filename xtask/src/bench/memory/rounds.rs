@@ -137,18 +137,20 @@ impl<'w> Bench<'w> {
         let started = Instant::now();
         let since_started = |at: Instant| u64::try_from((at - started).as_micros()).unwrap_or(u64::MAX);
         thread::scope(|scope| {
-            let answered = scope.spawn(|| listener.answered());
+            // All of it may be there before the command ends.
+            let seen = scope.spawn(|| {
+                let answered = listener.answered()?;
+                self.large.wait_for_memory().map(|()| (answered, Instant::now()))
+            });
             let memory = contender.server().map(|name| scope.spawn(|| processes::peak(name, &ended)));
             let measured = measure(&mut command);
-            let complete =
-                measured.and_then(|measured| self.large.wait_for_memory().map(|()| (measured, Instant::now())));
-            let answered = answered.join().expect("the listener does not panic");
+            let seen = seen.join().expect("the listener does not panic");
             ended.store(true, Ordering::SeqCst);
             let server_memory_bytes = memory.map_or(0, |peak| peak.join().expect("the sampler does not panic"));
-            let (measured, complete) = complete?;
+            let (measured, (answered, complete)) = (measured?, seen?);
             Ok(Restored {
                 returned_us: measured.elapsed_us(),
-                answered_us: since_started(answered?),
+                answered_us: since_started(answered),
                 complete_us: since_started(complete),
                 peak_memory_bytes: measured.peak_memory_bytes,
                 server_memory_bytes,
