@@ -132,9 +132,12 @@ pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
+/// The variable that names the cache folder.
+pub(crate) const CACHE_VARIABLE: &str = "CKPT_LAB_CACHE";
+
 /// Where the Debian folder and the images are kept.
 pub(crate) fn cache_path() -> PathBuf {
-    env::var_os("CKPT_LAB_CACHE").map_or_else(|| "/var/cache/ckpt-lab".into(), PathBuf::from)
+    env::var_os(CACHE_VARIABLE).map_or_else(|| "/var/cache/ckpt-lab".into(), PathBuf::from)
 }
 
 fn cache_folder() -> Result<PathBuf> {

@@ -4,7 +4,7 @@
 //! cargo test --workspace          what runs anywhere, doc tests included
 //! every fuzz target               some thousand inputs, see `fuzz`
 //! every program --ignored --list  what needs the lab, see `plan`; without --long, not what takes long
-//! one lab for each file system    runs those, new file systems each time
+//! a lab for each file system       runs those, new file systems each time, two at once: see `labs`
 //! ```
 //!
 //! Without root the second half is listed by name and skipped; as root, what
@@ -13,19 +13,20 @@
 mod counts;
 mod host;
 mod inside;
+mod labs;
 mod plan;
 mod programs;
 mod tally;
 
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::cargo::{self, Workspace};
 use crate::fuzz::{self, Fuzzer};
-use crate::lab::{self, FileSystem, Lab, LabOptions};
-use counts::Counts;
+use crate::lab;
+use counts::Shown;
 pub(crate) use inside::run_inside;
 use plan::Plan;
 pub(crate) use plan::Runs;
@@ -63,7 +64,7 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
 fn unprivileged(workspace: &Workspace, filter: Option<&str>, ignored: usize, tally: &mut Tally) -> Result<()> {
     let mut command = cargo::command();
     command.args(["test", "--workspace", "--no-fail-fast"]).args(filter).current_dir(&workspace.root);
-    let (counts, status) = counts::count(&mut command)?;
+    let (counts, status) = counts::count(&mut command, Shown::ByLine)?;
     let failed_without_test = !status.success() && !counts.has_failures();
     tally.add(counts, ignored);
     if failed_without_test {
@@ -93,33 +94,9 @@ fn privileged(workspace: &Workspace, plan: &Plan, filter: Option<&str>, tally: &
     }
     let before = host::Traces::read();
     checks.killed_lab(&before, tally);
-    let mut usable = workspace.build_ckpt();
-    for (fs, runs) in plan.by_file_system() {
-        match usable.and_then(|()| in_lab(fs, runs)) {
-            Ok(counts) => {
-                tally.add_all_run(counts, runs, fs);
-                usable = Ok(());
-            }
-            Err(error) => {
-                tally.fail_all(runs, fs, &format!("{error:#}"));
-                // Once is enough: making a lab can take minutes to fail.
-                usable = Err(anyhow!("no lab, as above"));
-            }
-        }
+    match workspace.build_ckpt() {
+        Ok(()) => labs::run(plan, tally),
+        Err(error) => plan.by_file_system().for_each(|(fs, runs)| tally.fail_all(runs, fs, &format!("{error:#}"))),
     }
     checks.nothing_left(&before, tally);
-}
-
-fn in_lab(fs: FileSystem, runs: &Runs) -> Result<Counts> {
-    println!("\n  Tests in a lab on {fs}");
-    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true, image_gib: lab::DEFAULT_IMAGE_GIB })?;
-    // The lab's first process is this very program.
-    let mut command = lab.command("/proc/1/exe");
-    command
-        .arg("lab-tests")
-        .arg(serde_json::to_string(runs).context("paths of test programs are UTF-8")?)
-        .stdin(Stdio::null());
-    let (counts, status) = counts::count(&mut command)?;
-    ensure!(status.code() != Some(lab::EXIT_NOT_ENTERED.into()), "the lab on {fs} could not be entered or left");
-    Ok(counts)
 }

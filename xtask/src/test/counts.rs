@@ -10,6 +10,9 @@ use anyhow::{Context, Result};
 const MESSAGE_LINES: usize = 3;
 const LINE_CHARACTERS: usize = 300;
 
+/// The beginning of a test program's last line.
+const RESULT: &str = "test result: ";
+
 /// The results that one command printed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
@@ -27,27 +30,43 @@ pub(super) struct Counts {
     panic_lines: usize,
 }
 
-/// Runs `command`, shows its output as it comes, and counts the results in it.
-pub(super) fn count(command: &mut Command) -> Result<(Counts, ExitStatus)> {
+/// When output is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    ByLine,
+    /// All of a test program at its end: another command has its output shown meanwhile.
+    ByProgram,
+}
+
+/// Runs `command`, shows its output, and counts the results in it.
+pub(super) fn count(command: &mut Command, shown: Shown) -> Result<(Counts, ExitStatus)> {
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))?;
     let output = child.stdout.take().expect("its output was asked for");
-    let counts = echo(BufReader::new(output), &mut io::stdout().lock())
+    let counts = echo(BufReader::new(output), &mut io::stdout(), shown)
         .with_context(|| format!("cannot pass on what {name} prints"))?;
     let status = child.wait().with_context(|| format!("cannot wait for {name}"))?;
     Ok((counts, status))
 }
 
-fn echo(mut input: impl BufRead, output: &mut impl Write) -> io::Result<Counts> {
+/// Each piece is written at once, so that nobody else's comes in between.
+fn echo(mut input: impl BufRead, output: &mut impl Write, shown: Shown) -> io::Result<Counts> {
     let mut counts = Counts::default();
-    let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line)? > 0 {
-        output.write_all(&line)?;
-        output.flush()?;
-        counts.read(String::from_utf8_lossy(&line).trim_end());
-        line.clear();
+    let mut piece = Vec::new();
+    loop {
+        let start = piece.len();
+        let is_end = input.read_until(b'\n', &mut piece)? == 0;
+        let line = String::from_utf8_lossy(&piece[start..]);
+        counts.read(line.trim_end());
+        if is_end || shown == Shown::ByLine || line.starts_with(RESULT) {
+            output.write_all(&piece)?;
+            output.flush()?;
+            piece.clear();
+        }
+        if is_end {
+            return Ok(counts);
+        }
     }
-    Ok(counts)
 }
 
 impl Counts {
@@ -65,7 +84,7 @@ impl Counts {
             Some(name) if self.in_names => self.failed_names.push(name.to_owned()),
             _ => self.in_names = line == "failures:",
         }
-        let Some((_, numbers)) = line.strip_prefix("test result: ").and_then(|result| result.split_once(". ")) else {
+        let Some((_, numbers)) = line.strip_prefix(RESULT).and_then(|result| result.split_once(". ")) else {
             return;
         };
         for part in numbers.split("; ") {
@@ -135,18 +154,46 @@ mod tests {
         \n\
         test result: ok. 5 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
 
+    /// What was written at once, each time.
+    #[derive(Default)]
+    struct Pieces(Vec<String>);
+
+    impl Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.push(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn counts_what_test_programs_print() {
-        let mut shown = Vec::new();
-        let counts = echo(TEXT.as_bytes(), &mut shown).expect("memory does not fail");
-        assert_eq!((counts.passed, counts.failed, counts.ignored), (7, 1, 3));
-        assert_eq!(counts.failed_names, ["m::b"]);
-        assert_eq!(shown, TEXT.as_bytes());
+        for shown in [Shown::ByLine, Shown::ByProgram] {
+            let mut pieces = Pieces::default();
+            let counts = echo(TEXT.as_bytes(), &mut pieces, shown).expect("memory does not fail");
+            assert_eq!((counts.passed, counts.failed, counts.ignored), (7, 1, 3));
+            assert_eq!(counts.failed_names, ["m::b"]);
+            assert_eq!(pieces.0.concat(), TEXT);
+        }
+    }
+
+    #[test]
+    fn a_program_is_shown_as_a_whole_beside_another() {
+        let mut pieces = Pieces::default();
+        echo(format!("{TEXT}its end").as_bytes(), &mut pieces, Shown::ByProgram).expect("memory does not fail");
+        let ends: Vec<_> = pieces.0.iter().map(|piece| piece.trim_end().rsplit('\n').next()).collect();
+        assert_eq!(ends.len(), 3);
+        assert!(ends[0].is_some_and(|line| line.starts_with("test result: FAILED")), "{ends:?}");
+        assert!(ends[1].is_some_and(|line| line.starts_with("test result: ok")), "{ends:?}");
+        assert_eq!(ends[2], Some("its end"));
     }
 
     #[test]
     fn the_summary_says_why() {
-        let counts = echo(TEXT.as_bytes(), &mut Vec::new()).expect("memory does not fail");
+        let counts = echo(TEXT.as_bytes(), &mut Vec::new(), Shown::ByLine).expect("memory does not fail");
         let told: Vec<_> = counts.failures().collect();
         assert_eq!(told, ["m::b: src/m.rs:1:2: assertion failed: left == right   left: 1  right: 2"]);
     }

@@ -1,0 +1,95 @@
+//! Two labs at once. Their tests wait as much as they work: for podman, for disks, for what must not happen.
+//!
+//! ```text
+//! this thread    the first file system, which has the most tests
+//! another one    all the others, one after the other, in a cache folder below the first one's
+//! ```
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{fs, process, thread};
+
+use anyhow::{Context, Result, ensure};
+
+use super::counts::{self, Counts, Shown};
+use super::plan::{Plan, Runs};
+use super::tally::Tally;
+use crate::lab::{self, FileSystem, Lab, LabOptions};
+
+/// Its tests and their results, or why there was no lab.
+type Ran<'p> = (FileSystem, &'p Runs, Result<Counts>);
+
+pub(super) fn run(plan: &Plan, tally: &mut Tally) {
+    let mut labs = plan.by_file_system();
+    let Some((fs, runs)) = labs.next() else { return };
+    let others: Vec<_> = labs.collect();
+    let lab = match Lab::open(&options(fs)) {
+        Ok(lab) => lab,
+        // Once is enough: making a lab can take minutes to fail.
+        Err(error) => {
+            let all = [(fs, runs)].into_iter().chain(others);
+            return all.for_each(|(fs, runs)| tally.fail_all(runs, fs, &format!("{error:#}")));
+        }
+    };
+    let shown = if others.is_empty() { Shown::ByLine } else { Shown::ByProgram };
+    let ran: Vec<Ran<'_>> = thread::scope(|scope| {
+        let beside = scope.spawn(|| others.into_iter().map(|(fs, runs)| (fs, runs, beside(fs, runs))).collect());
+        let first = in_lab(&lab, fs, runs, shown);
+        let mut ran: Vec<Ran<'_>> = beside.join().expect("failures are results");
+        ran.insert(0, (fs, runs, first));
+        ran
+    });
+    for (fs, runs, counts) in ran {
+        match counts {
+            Ok(counts) => tally.add_all_run(counts, runs, fs),
+            Err(error) => tally.fail_all(runs, fs, &format!("{error:#}")),
+        }
+    }
+}
+
+fn options(fs: FileSystem) -> LabOptions {
+    LabOptions { fs, fresh: true, no_build: true, image_gib: lab::DEFAULT_IMAGE_GIB }
+}
+
+fn in_lab(lab: &Lab, fs: FileSystem, runs: &Runs, shown: Shown) -> Result<Counts> {
+    println!("\n  Tests in a lab on {fs}");
+    // The lab's first process is this very program.
+    let mut command = lab.command("/proc/1/exe");
+    tests(&mut command, runs)?;
+    counted(&mut command, fs, shown)
+}
+
+/// In a lab of another process: one process holds one lab.
+fn beside(fs: FileSystem, runs: &Runs) -> Result<Counts> {
+    println!("\n  Tests in a lab on {fs}");
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM"]).arg(format!("/proc/{}/exe", process::id()));
+    command.args(["lab", "--fresh", "--no-build", "--fs", fs.name()]);
+    command.args(["--", "/proc/1/exe"]).env(lab::CACHE_VARIABLE, second_cache(&lab::cache_path())?);
+    tests(&mut command, runs)?;
+    counted(&mut command, fs, Shown::ByProgram)
+}
+
+fn tests(command: &mut Command, runs: &Runs) -> Result<()> {
+    let runs = serde_json::to_string(runs).context("paths of test programs are UTF-8")?;
+    command.arg("lab-tests").arg(runs).stdin(Stdio::null());
+    Ok(())
+}
+
+fn counted(command: &mut Command, fs: FileSystem, shown: Shown) -> Result<Counts> {
+    let (counts, status) = counts::count(command, shown)?;
+    ensure!(status.code() != Some(lab::EXIT_NOT_ENTERED.into()), "the lab on {fs} could not be entered or left");
+    Ok(counts)
+}
+
+/// It has file systems of its own, and the first one's Debian, to which nobody writes.
+fn second_cache(first: &Path) -> Result<PathBuf> {
+    let second = first.join("second");
+    let debian = second.join("debian");
+    fs::create_dir_all(&second).with_context(|| format!("cannot make {}", second.display()))?;
+    if !debian.is_symlink() {
+        symlink("../debian", &debian).with_context(|| format!("cannot link {}", debian.display()))?;
+    }
+    Ok(second)
+}
