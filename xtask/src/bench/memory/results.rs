@@ -32,7 +32,7 @@ pub(super) struct Restored {
     pub(super) peak_memory_bytes: u64,
     /// Of all processes that bring memory later, together.
     pub(super) server_memory_bytes: u64,
-    /// What it comes from, read by dd in the same state of the cache; measured of one contender.
+    /// What it comes from, read by dd in the same state of the cache; measured where memory comes later.
     pub(super) read_us: Option<u64>,
 }
 

@@ -119,7 +119,7 @@ impl<'w> Bench<'w> {
             Cache::Cold => drop_caches(),
         };
         let mut read_us = None;
-        if contender == Contender::Lazy {
+        if contender.server().is_some() {
             prepare()?;
             read_us = Some(read(&images)?);
         }
