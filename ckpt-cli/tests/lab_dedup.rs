@@ -2,6 +2,7 @@
 
 mod kill;
 mod lab;
+mod remembering;
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -16,60 +17,10 @@ use tempfile::TempDir;
 
 use kill::Dice;
 use lab::*;
-
-const MIB: u64 = 1 << 20;
+use remembering::*;
 
 /// Memory of the container: a process's own, and what it would share with its children.
-const PRIVATE: u64 = 80 * MIB;
-const SHARED: u64 = 16 * MIB;
-
-/// Has random memory; SIGUSR1 changes a page in a hundred, and both signals have it say what is in all of them.
-const REMEMBER: &str = r#"
-import hashlib, mmap, random, signal, sys
-private_bytes, shared_bytes = int(sys.argv[1]), int(sys.argv[2])
-chance = random.Random(1)
-private, shared = mmap.mmap(-1, private_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), mmap.mmap(-1, shared_bytes)
-for memory in (private, shared):
-    for at in range(0, len(memory), 1 << 20):
-        memory[at : at + (1 << 20)] = chance.randbytes(1 << 20)
-def say(*_):
-    with open("/srv/sum", "w") as file:
-        print(*(hashlib.sha256(memory).hexdigest() for memory in (private, shared)), file=file)
-def change(*_):
-    for memory in (private, shared):
-        for _ in range(len(memory) // 4096 // 100):
-            memory[chance.randrange(len(memory))] ^= 1
-    say()
-signal.signal(signal.SIGUSR1, change)
-signal.signal(signal.SIGUSR2, say)
-say()
-while True:
-    signal.pause()
-"#;
-
-/// A container that runs [`REMEMBER`] with the Python of the lab.
-fn remembering(runtime: &str, volume: &str) -> Container {
-    let volume = format!("{volume}:/volume");
-    let mounts = ["-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro", "-v", &volume];
-    let options = [&["--runtime", runtime, "--network", "none"][..], &mounts].concat();
-    let [private, shared] = [PRIVATE, SHARED].map(|bytes| bytes.to_string());
-    let command = ["/usr/bin/python3", "-c", REMEMBER, &private, &shared];
-    let container = Container::run_image("remembering", &options, IMAGE, &command);
-    said_sum(&container);
-    container
-}
-
-/// What the container says of its memory after a signal.
-fn sum(container: &Container, signal: &str) -> String {
-    container.exec("rm -f /srv/sum");
-    podman(&["kill", "--signal", signal, &container.name]);
-    said_sum(container)
-}
-
-fn said_sum(container: &Container) -> String {
-    let said = || container.exec("cat /srv/sum 2>/dev/null; true");
-    wait_for("the sum", || Some(said()).filter(|sum| sum.len() == 2 * 64 + 1))
-}
+const MEMORY: Memory = Memory { private: 80 * MIB, shared: 16 * MIB };
 
 /// All that must stay of an archive.
 fn looks(archive: &Path) -> (String, [u64; 5], [i64; 4]) {
@@ -99,7 +50,7 @@ fn memory_takes_space_once(runtime: &str) {
     let folder = folder();
     let [one, two] = ["one.tar", "two.tar"].map(|name| folder.path().join(name));
     let volume = Volume::named("remembered");
-    let container = remembering(runtime, &volume.name);
+    let container = remembering(MEMORY, &["--runtime", runtime, "-v", "remembered:/volume"]);
     container.exec("head -c 8000000 /dev/urandom | tee /volume/data > /srv/data");
     let sums = ["USR2", "USR1"].map(|signal| {
         let sum = sum(&container, signal);
@@ -115,10 +66,10 @@ fn memory_takes_space_once(runtime: &str) {
 
     let report = dedup(&[&one, &two]);
     // All memory but a page in a hundred, and what lies in its neighbourhood.
-    assert!(bytes(&report, "shared_bytes") > (PRIVATE + SHARED) / 10 * 9, "{report}");
+    assert!(bytes(&report, "shared_bytes") > MEMORY.bytes() / 10 * 9, "{report}");
     // The files are clones of one file each.
     assert!(bytes(&report, "already_shared_bytes") > 2 * 7_900_000, "{report}");
-    used_at_most(folder.path(), used - (PRIVATE + SHARED) / 10 * 9);
+    used_at_most(folder.path(), used - MEMORY.bytes() / 10 * 9);
     let again = dedup(&[&one, &two]);
     assert_eq!([bytes(&again, "shared_bytes"), bytes(&again, "rewritten_bytes")], [0, 0], "{again}");
     let shared = bytes(&report, "shared_bytes") + bytes(&report, "already_shared_bytes");
@@ -161,8 +112,7 @@ fn the_memory_of_two_checkpoints_takes_space_once_runc() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn a_save_shares_its_memory_with_the_one_before_it() {
     let folder = folder();
-    let volume = Volume::named("remembered");
-    let container = remembering("crun", &volume.name);
+    let container = remembering(MEMORY, &[]);
     let save = || ckpt(&["save", &container.name, "--store", text(folder.path())]);
     let first = sum(&container, "USR2");
     save();
@@ -173,7 +123,7 @@ fn a_save_shares_its_memory_with_the_one_before_it() {
     saves.sort();
     let report = dedup(&[&saves[0], &saves[1]]);
     assert_eq!(bytes(&report, "shared_bytes"), 0, "{report}");
-    assert!(bytes(&report, "already_shared_bytes") > (PRIVATE + SHARED) / 10 * 9, "{report}");
+    assert!(bytes(&report, "already_shared_bytes") > MEMORY.bytes() / 10 * 9, "{report}");
     ckpt(&["rollback", &container.name, &format!("{}~2", container.name), "--store", text(folder.path())]);
     assert_eq!(sum(&container, "USR2"), first);
     for save in fs::read_dir(folder.path().join("remembering")).unwrap().map(|entry| entry.unwrap().path()) {

@@ -42,14 +42,16 @@ mod writeback;
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
 
 use failure::after_failure;
 
+use crate::archive::CHECKPOINT;
 pub use crate::archive::compression::Compression;
-use crate::engine::{EngineError, Podman, storage, versions};
+use crate::engine::{EngineError, Podman, bundle, storage, versions};
 use crate::progress::{Phase, Progress};
 use crate::recovery::recover;
 pub use deliver::DeliverError;
@@ -148,6 +150,9 @@ fn make(
         let error = after_failure(&*plan.engine, (&plan.facts.id, &plan.init), options, true, source.into());
         return Err(rescue(error, plan.stage, whole, &plan.rescue, progress));
     }
+    if options.save.is_some() && options.leave_running {
+        drop_images(bundle(&plan.facts), progress);
+    }
     let report = CheckpointReport {
         id,
         elapsed: started.elapsed(),
@@ -161,6 +166,15 @@ fn make(
         podman_stats,
     };
     Ok((report, whole))
+}
+
+/// Removes the images that podman leaves in the bundle of a container that runs on. They take as much space as its memory.
+/// Their blocks would also be in use twice where the save shares its own with the one before, and BTRFS would keep them all
+/// for the few that differ.
+fn drop_images(bundle: &Path, progress: &mut dyn Progress) {
+    if let Err(error) = images::clear(&bundle.join(CHECKPOINT)) {
+        progress.warning(&format!("the dump takes space that the save does not need: {error}"));
+    }
 }
 
 /// podman, once what killed runs left is put right.
