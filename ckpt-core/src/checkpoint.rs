@@ -12,8 +12,10 @@
 //! | podman dumps | `run` drives `dump`; `freeze` measures how long the container stands still |
 //! | frozen | `capture`, `volume` |
 //! | afterwards | `images` of CRIU, `export` of podman, then `deliver`, to a `stream`, a `sink` or as a `loan` |
+//! | not running | `at_rest` takes the files alone, for a save |
 //! | failed | `failure` has the container run again; `rescue` keeps an archive that nothing else replaces |
 
+mod at_rest;
 mod capture;
 mod deliver;
 mod destination;
@@ -54,6 +56,8 @@ pub use crate::archive::compression::Compression;
 use crate::engine::{EngineError, Podman, bundle, storage, versions};
 use crate::progress::{Phase, Progress};
 use crate::recovery::recover;
+pub use at_rest::AtRestError;
+pub(crate) use at_rest::{Remains, checkpoint_at_rest};
 pub use deliver::DeliverError;
 pub use error::{AfterDumpState, CheckpointError, DumpError};
 use estimate::Estimate;

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! From the save of the present state on nothing can be lost: the container is in two archives, and a note says which
-//! (`recovery/replacement.rs`).
+//! (`recovery/replacement.rs`). A container that does not run is saved without memory. Going back to such a save makes the
+//! container with its files of then, and does not start it: it did not run then.
 
 mod error;
 mod present;
@@ -203,7 +204,8 @@ impl Run<'_> {
         let waiting = &mut Waiting::new(interrupt.as_ref(), progress);
         let note = Note::begin(contents.storage.graph_root(), &self.replaced(), waiting)?;
         if !discard {
-            self.before = self.present.save(&volumes, &self.place, &self.save_options(), progress)?;
+            let (engine, to) = (self.engine, self.place.folder.join(&self.target.file.0));
+            self.before = self.present.save(engine, &volumes, &to, &self.place, &self.save_options(), progress)?;
         }
         if let Some(before) = &self.before {
             note.saved_before(&before.id)?;
@@ -231,7 +233,8 @@ impl Run<'_> {
 
     fn replaced(&self) -> Replaced {
         let store = self.options.store.clone().map(BytePath);
-        Replaced { name: self.place.name.to_owned(), target: self.target.id.clone(), store }
+        let (may_stand, becomes_stopped) = (self.present.is_stopped(), self.target.has_no_memory());
+        Replaced { name: self.place.name.to_owned(), target: self.target.id.clone(), store, may_stand, becomes_stopped }
     }
 
     /// Has the container be what it was before the rollback, whose restore has failed.
@@ -251,7 +254,10 @@ impl Run<'_> {
         };
         let flags = ["--tcp-established".to_owned(), "--file-locks".to_owned()];
         let outcome = match restore(&self.restore_of(Import::File(before.path.clone()), &flags), progress) {
-            Ok(_) => "and the container runs as it did before".to_owned(),
+            Ok(_) if matches!(self.present, Present::Running(_)) => {
+                "and the container runs as it did before".to_owned()
+            }
+            Ok(_) => "and the container is stopped, with its files as they were".to_owned(),
             Err(error) => {
                 self.note.take().into_iter().for_each(Note::keep);
                 format!(

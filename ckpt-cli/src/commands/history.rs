@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use ckpt_core::history::{Listed, ListedSave, history};
+use ckpt_core::store::Memory;
 use clap::Args;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
@@ -16,7 +17,8 @@ use crate::names::printable;
 /// List the saves of a container, or of all
 ///
 /// SAVE is how each is named on other command lines: web~1 is the newest save of web, web~2 the one before. web@ID and
-/// web@TAG are the same whatever is saved later. ALONE is what its removal would give back: the rest is shared.
+/// web@TAG are the same whatever is saved later. ALONE is what its removal would give back: the rest is shared. A save
+/// whose MEMORY is none is of a container that did not run.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The container's name, also of one that was removed
@@ -77,15 +79,18 @@ fn table(listed: &[Listed], now: Timestamp) -> Table {
 fn row(save: &ListedSave, now: Timestamp) -> [String; 9] {
     let saved = &save.saved;
     let unknown = || "?".to_owned();
-    let memory = match saved.is_whole() {
-        true => HumanBytes(saved.memory_bytes).to_string(),
-        false => format!("{} ({})", HumanBytes(saved.memory_bytes), saved.memory.word()),
+    let memory = match saved.memory {
+        Memory::Whole => HumanBytes(saved.memory_bytes).to_string(),
+        Memory::Changes => format!("{} (changes)", HumanBytes(saved.memory_bytes)),
+        Memory::None => "none".to_owned(),
     };
+    // What did not run was not frozen.
+    let not_frozen = || if saved.has_no_memory() { "-".to_owned() } else { unknown() };
     [
         name_of(save),
         saved.short_id().to_owned(),
         age(saved.created, now),
-        saved.frozen_us.map_or_else(unknown, |us| format!("{} ms", us / 1000)),
+        saved.frozen_us.map_or_else(not_frozen, |us| format!("{} ms", us / 1000)),
         HumanBytes(saved.bytes).to_string(),
         save.alone_bytes.map_or_else(unknown, |bytes| HumanBytes(bytes).to_string()),
         memory,

@@ -14,7 +14,8 @@ use crate::signals;
 /// Take a container back to a save, under its name and ID
 ///
 /// Its present state is saved first, so that a second rollback undoes the first. If the save cannot be restored, the
-/// container is brought back as it was. Named volumes go back as well.
+/// container is brought back as it was. Named volumes go back as well. A container that does not run is saved without
+/// memory; going back to such a save makes it with its files of then, and does not start it.
 ///
 /// Prints the container's ID.
 #[derive(Args)]

@@ -12,16 +12,18 @@ use crate::podman;
 use crate::progress::{ProgressLine, Summary};
 use crate::signals;
 
-/// Save a running container into its history, and leave it running
+/// Save a container into its history; one that runs, runs on
 ///
 /// Each save is an archive of its own, in podman's format: removing one breaks no other. What it has in common with the one
 /// before it, in files and in memory, is on the disk once. `ckpt history` lists them, `ckpt rollback` goes back to one.
+///
+/// Of a container that does not run, the files are saved, and there is no memory: going back to that does not start it.
 ///
 /// Prints the ID of the save.
 #[derive(Args)]
 #[command(after_help = podman::EXIT_STATUS)]
 pub(crate) struct Arguments {
-    /// The running container
+    /// The container
     container: String,
     /// A short name to find it by, of letters, digits, _, . and -; may be repeated
     #[arg(short, long = "tag", value_name = "TAG")]

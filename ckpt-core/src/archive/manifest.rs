@@ -45,6 +45,9 @@ pub struct Manifest {
     /// How long the container stood still, as seen from outside; microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_us: Option<u64>,
+    /// Whether the container did not run: the archive has its files and no memory.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_memory: bool,
     /// What it is in a history; none for a checkpoint that is in none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub save: Option<ManifestSave>,

@@ -190,13 +190,22 @@ impl CheckpointArchive {
         Ok(Supplement::join(deleted, manifest.unwrap_or_default().rootfs))
     }
 
+    /// Whether it has CRIU's images, and not only files of a container that did not run.
+    pub fn has_memory(&self) -> bool {
+        self.entry(INVENTORY).is_some()
+    }
+
     fn check(self) -> Result<Self, ArchiveError> {
-        for name in [CONFIG_DUMP, SPEC_DUMP, CHECKPOINT, INVENTORY] {
-            if self.entry(name).is_none() {
-                return Err(self.missing(name));
-            }
+        let missing = |names: &[&'static str]| names.iter().copied().find(|name| self.entry(name).is_none());
+        if let Some(name) = missing(&[CONFIG_DUMP, SPEC_DUMP]) {
+            return Err(self.missing(name));
         }
-        Ok(self)
+        match missing(&[CHECKPOINT, INVENTORY]) {
+            Some(name) if !self.json::<Manifest>(MANIFEST)?.unwrap_or_default().without_memory => {
+                Err(self.missing(name))
+            }
+            _ => Ok(self),
+        }
     }
 
     fn missing(&self, missing: &'static str) -> ArchiveError {

@@ -2,10 +2,12 @@
 //! volumes. The container is frozen meanwhile.
 
 use aligntar::{Timestamp, Writer};
+use layerfs::Layers;
 
 use super::CheckpointOptions;
 use super::own_member::file;
 use super::plan::CheckpointPlan;
+use super::volume::Volume;
 use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF, limits};
 use crate::engine::bundle;
 use crate::progress::Progress;
@@ -40,6 +42,40 @@ impl Captured {
         })
     }
 
+    /// Appends what `layers` change of the image.
+    pub(super) fn add_rootfs(
+        &mut self,
+        layers: &Layers,
+        now: Timestamp,
+        writer: &mut Writer<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), CaptureError> {
+        let supplement = writer
+            .append_nested(&file(ROOTFS_DIFF, now, 0), |writer| rootfs::capture_diff(layers, writer, progress))?;
+        self.with_flags += supplement.with_flags;
+        let (deleted, for_manifest) = supplement.split();
+        append_deleted(&deleted, now, writer)?;
+        self.rootfs = for_manifest;
+        Ok(())
+    }
+
+    /// Appends the files of `volumes`, but for those that have to be staged.
+    pub(super) fn add_volumes(
+        &mut self,
+        volumes: &[Volume],
+        now: Timestamp,
+        writer: &mut Writer<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), CaptureError> {
+        for volume in volumes {
+            let tree = volume.capture(now, writer, progress)?;
+            self.note(format!("volume {}", volume.name), tree.changed);
+            self.with_flags += tree.with_flags;
+            self.sockets.extend(tree.sockets.iter().map(|path| format!("{}:{path}", volume.name)));
+        }
+        Ok(())
+    }
+
     fn note(&mut self, place: String, changed: usize) {
         if changed > 0 {
             self.in_motion.push((place, changed));
@@ -65,19 +101,9 @@ pub(crate) fn capture(
     captured.note("/dev/shm".into(), shm.changed);
     captured.with_flags += shm.with_flags;
     if !options.ignore_rootfs {
-        let supplement = writer
-            .append_nested(&file(ROOTFS_DIFF, now, 0), |writer| rootfs::capture_diff(&plan.layers, writer, progress))?;
-        captured.with_flags += supplement.with_flags;
-        let (deleted, for_manifest) = supplement.split();
-        append_deleted(&deleted, now, writer)?;
-        captured.rootfs = for_manifest;
+        captured.add_rootfs(&plan.layers, now, writer, progress)?;
     }
-    for volume in &plan.volumes {
-        let tree = volume.capture(now, writer, progress)?;
-        captured.note(format!("volume {}", volume.name), tree.changed);
-        captured.with_flags += tree.with_flags;
-        captured.sockets.extend(tree.sockets.iter().map(|path| format!("{}:{path}", volume.name)));
-    }
+    captured.add_volumes(&plan.volumes, now, writer, progress)?;
     Ok(captured)
 }
 

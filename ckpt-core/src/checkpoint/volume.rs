@@ -44,12 +44,14 @@ impl Volume {
         // A volume may be mounted twice; it is in the archive once.
         mounts.sort_by(|one, other| one.name.cmp(&other.name));
         mounts.dedup_by(|one, other| one.name == other.name);
-        let volume = |mount: &Mount| {
-            let transfer = draft.transfer_to(&mount.source);
-            let scratch = if matches!(transfer, Transfer::Copy) { None } else { nameless(&mount.source) };
-            Volume { name: mount.name.clone(), source: mount.source.clone(), transfer, scratch }
-        };
-        mounts.into_iter().map(volume).collect()
+        mounts.into_iter().map(|mount: &Mount| Volume::new(&mount.name, &mount.source, draft)).collect()
+    }
+
+    /// The volume `name`, whose files are in the folder `source`.
+    pub(crate) fn new(name: &str, source: &Path, draft: &Draft<'_>) -> Self {
+        let transfer = draft.transfer_to(source);
+        let scratch = if matches!(transfer, Transfer::Copy) { None } else { nameless(source) };
+        Volume { name: name.to_owned(), source: source.to_owned(), transfer, scratch }
     }
 
     fn member(&self, now: Timestamp, size: usize) -> Member {

@@ -116,6 +116,11 @@ impl State {
     pub(crate) fn is_half_made(&self) -> bool {
         matches!(&self.status[..], "configured" | "created" | "initialized" | "removing")
     }
+
+    /// Whether it has files, and no processes.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(&self.status[..], "configured" | "created" | "initialized" | "exited" | "stopped")
+    }
 }
 
 /// `GraphDriver` of `podman container inspect`.

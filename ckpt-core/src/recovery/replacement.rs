@@ -42,6 +42,24 @@ pub(crate) struct Replaced {
     pub(crate) target: String,
     /// The store, if that is not the usual one.
     pub(crate) store: Option<BytePath>,
+    /// Whether it did not run before: found like that, it is not missing.
+    #[serde(default)]
+    pub(crate) may_stand: bool,
+    /// Whether it will not run afterwards.
+    #[serde(default)]
+    pub(crate) becomes_stopped: bool,
+}
+
+impl Replaced {
+    /// Whether a container of this `state` is what it was, or what it was to become.
+    fn is_done_in(&self, state: &State) -> bool {
+        match state {
+            State::Runs => true,
+            State::Stopped => self.may_stand,
+            State::NeverRan => self.may_stand || self.becomes_stopped,
+            State::Gone => false,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,7 +147,8 @@ pub(super) fn tell(engine: &dyn Engine, graph_root: &Path, waiting: &mut Waiting
         };
         match (told, left) {
             // Nothing is missing, or nothing was touched.
-            (None, _) | (_, State::Runs) => drop(fs::remove_file(entry.path())),
+            (None, _) => drop(fs::remove_file(entry.path())),
+            (Some(told), state) if told.replaced.is_done_in(&state) => drop(fs::remove_file(entry.path())),
             (Some(told), state) => waiting.warning(&warning(&told, &state, &entry.path())),
         }
     }
@@ -148,19 +167,26 @@ fn dead(path: &Path) -> Option<(File, Option<Told>)> {
 enum State {
     Runs,
     Stopped,
+    /// It was made, and not started.
+    NeverRan,
     Gone,
 }
 
 fn state(engine: &dyn Engine, name: &str) -> Result<State, EngineError> {
     match engine.inspect(name) {
         Ok(facts) if matches!(&facts.state.status[..], "running" | "paused") => Ok(State::Runs),
+        Ok(facts) if facts.state.is_half_made() => Ok(State::NeverRan),
         Ok(_) => Ok(State::Stopped),
         Err(EngineError::UnknownContainer { .. }) => Ok(State::Gone),
         Err(error) => Err(error),
     }
 }
 
-fn warning(Told { replaced: Replaced { name, target, store }, before }: &Told, state: &State, note: &Path) -> String {
+fn warning(
+    Told { replaced: Replaced { name, target, store, .. }, before }: &Told,
+    state: &State,
+    note: &Path,
+) -> String {
     let store = store.as_ref().map(|BytePath(store)| format!(" --store {}", store.display())).unwrap_or_default();
     let rollback = |id: &str| format!("`ckpt rollback {name} {id}{store}`");
     let (was, in_place) = match state {
@@ -181,7 +207,8 @@ mod tests {
     use super::*;
 
     fn told(before: Option<&str>) -> Told {
-        let replaced = Replaced { name: "web".into(), target: "aa".into(), store: Some(BytePath("/s".into())) };
+        let (name, target, store) = ("web".into(), "aa".into(), Some(BytePath("/s".into())));
+        let replaced = Replaced { name, target, store, may_stand: false, becomes_stopped: false };
         Told { replaced, before: before.map(str::to_owned) }
     }
 
@@ -193,6 +220,20 @@ mod tests {
         assert_eq!(Told::of(&text[..text.len() - 3]), Some(told(None)));
         assert_eq!(Told::of(&text[..10]), None);
         assert_eq!(Told::of(""), None);
+    }
+
+    #[test]
+    fn a_container_that_stands_still_is_missing_only_where_it_should_run() {
+        let replaced = |may_stand, becomes_stopped| Replaced { may_stand, becomes_stopped, ..told(None).replaced };
+        for (replaced, stopped, never_ran) in [
+            (replaced(false, false), false, false),
+            (replaced(true, false), true, true),
+            (replaced(false, true), false, true),
+        ] {
+            let found =
+                [State::Runs, State::Stopped, State::NeverRan, State::Gone].map(|state| replaced.is_done_in(&state));
+            assert_eq!(found, [true, stopped, never_ran, false], "{replaced:?}");
+        }
     }
 
     #[test]

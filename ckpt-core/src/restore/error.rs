@@ -183,6 +183,9 @@ pub enum RestoreError {
         /// Its name.
         name: String,
     },
+    /// What did not run cannot run on.
+    #[error("the archive is of a container that did not run: there is no memory in it, so no copy of it can run on")]
+    NothingToRun,
     /// A part of the memory is in another archive.
     #[error("the archive was made after a pre-checkpoint: give that one's archive as well, by --import-previous")]
     NoPrevious,

@@ -75,6 +75,9 @@ fn place_bundle(
     let bundle = plan.prepared.storage.userdata_dir(container);
     let log = plan.prepared.archive.entry(LOG).into_iter().map(|entry| Ok(entry.clone()));
     let mut moved = extract_tree(&mut plan.prepared.archive.source()?, log, &bundle, options.clone_policy, progress)?;
+    if !plan.prepared.archive.has_memory() {
+        return Ok((moved, LatePages::default()));
+    }
     let image_dir = bundle.join(CHECKPOINT);
     let image_error = |source| FilesError::Images { path: image_dir.clone(), source };
     DirBuilder::new().mode(0o700).create(&image_dir).map_err(image_error)?;

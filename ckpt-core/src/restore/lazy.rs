@@ -17,6 +17,9 @@ pub(super) fn decide(
     archive: &CheckpointArchive,
     progress: &mut dyn Progress,
 ) -> Result<Option<Version>, RestoreError> {
+    if !archive.has_memory() && options.lazy != Lazy::Always {
+        return Ok(None);
+    }
     let failed = |source| ArchiveError::Io { call: "stat", path: archive.path().to_owned(), source };
     let version = Version::of(archive.file()).map_err(failed)?;
     match (options.lazy, obstacle(options, archive)?) {
@@ -35,6 +38,9 @@ fn obstacle(options: &RestoreOptions, archive: &CheckpointArchive) -> Result<Opt
         return Ok(None);
     }
     let plain = |reason: &str| Ok(Some(reason.to_owned()));
+    if !archive.has_memory() {
+        return plain("the archive has none");
+    }
     if archive.is_compressed() {
         return plain("the archive is compressed");
     }

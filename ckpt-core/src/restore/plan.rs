@@ -72,6 +72,11 @@ impl<'p> RestorePlan<'p> {
         })
     }
 
+    /// The name of the new container.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What a run in the folder `session` is about to make.
     pub(super) fn begun(&self, session: &Path) -> Begun {
         let (anonymous, named): (Vec<_>, Vec<_>) = self.volumes.iter().partition(|volume| volume.is_anonymous);

@@ -85,6 +85,9 @@ impl Prepared {
         let (podman, storage) = host_at_rest(options.force, interrupt, progress)?;
         progress.phase(Phase::Decompress);
         let Sources { archive, previous, config, mut dumps } = Sources::open(options, storage.graph_root())?;
+        if purpose == Purpose::Copies && !archive.has_memory() {
+            return Err(RestoreError::NothingToRun);
+        }
         checks::check_way_back(options, &dumps, &podman)?;
         checks::check_privileges(options, &dumps)?;
         image::choose(options, &config, &mut dumps, (&storage, &podman), progress)?;

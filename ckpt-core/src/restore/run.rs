@@ -50,6 +50,8 @@ pub(super) struct Run<'r> {
     later_memory: LaterMemory,
     /// Those at which all was put right.
     moments: Vec<Moment>,
+    /// Whether all files are.
+    is_placed: bool,
     pub(super) moved: Transferred,
     pub(super) place: Duration,
 }
@@ -66,6 +68,7 @@ impl<'r> Run<'r> {
             repairs: Repairs::default(),
             later_memory: LaterMemory::default(),
             moments: Vec::new(),
+            is_placed: false,
             moved: Transferred::default(),
             place: Duration::ZERO,
         }
@@ -85,6 +88,13 @@ impl<'r> Run<'r> {
             return Err(RunError::NoContainer { container: self.plan.id.clone() });
         }
         self.go_on()?;
+        if !self.plan.prepared.archive.has_memory() {
+            self.progress.warning(&format!(
+                "the archive has no memory: the container is made with its files, and `podman start {}` starts it",
+                self.plan.name()
+            ));
+            return Ok(serde_json::Value::Null);
+        }
         if MOMENTS.iter().any(|moment| !self.moments.contains(moment)) {
             self.progress.warning(
                 "CRIU has not called back (does the runtime use another criu than the one in PATH?): what podman touches \
@@ -111,9 +121,21 @@ impl<'r> Run<'r> {
         // Where both failed, podman did because of us.
         served?;
         unmade?;
-        match said.status.success() {
+        match said.status.success() || self.is_made_without_memory()? {
             true => Ok(said),
             false => Err(self.podman_failed(&said)),
+        }
+    }
+
+    /// Whether podman has made the container, all is in place, and there is nothing to be restored: it looks for CRIU's
+    /// images only then (libpod, `(*Container).restore`), and leaves the container as one that was never started.
+    fn is_made_without_memory(&self) -> Result<bool, RunError> {
+        let Prepared { archive, engine, .. } = self.plan.prepared;
+        match &self.container {
+            Some(container) if self.is_placed && !archive.has_memory() => {
+                Ok(engine.inspect(&container.id).map_err(FilesError::from)?.state.is_half_made())
+            }
+            _ => Ok(false),
         }
     }
 
@@ -238,7 +260,7 @@ impl<'r> Run<'r> {
         let Placed { moved, repairs, late_pages } =
             files::place(self.plan, self.options, container, (&journal.begun, &volumes), self.progress)?;
         (self.moved, self.repairs, self.later_memory) = (moved, repairs, LaterMemory::of(late_pages));
-        self.place = started.elapsed();
+        (self.place, self.is_placed) = (started.elapsed(), true);
         Ok(())
     }
 

@@ -59,24 +59,10 @@ pub enum RollbackError {
         /// podman's word.
         status: String,
     },
-    /// CRIU has no processes to save.
-    #[error(
-        "{name:?} is not running, but {status}, so its present state cannot be saved: --discard gives it up, and a start \
-         before makes it possible to save it"
-    )]
-    NotRunning {
+    /// It was saved as it had stopped.
+    #[error("{name:?} was started meanwhile, so its present state is not saved: roll it back again")]
+    Started {
         /// The container's name.
-        name: String,
-        /// podman's word.
-        status: String,
-    },
-    /// Its files would be lost: no container is there to be saved with them.
-    #[error(
-        "the volume {name} is there, but not the container, so its present files cannot be saved: --discard gives them up, \
-         --ignore-volumes leaves them in place of those of the save"
-    )]
-    OrphanedVolume {
-        /// The volume's name.
         name: String,
     },
     /// Others would lose it.

@@ -1,10 +1,13 @@
 //! The container as it is now.
 
+use std::path::Path;
+
 use super::error::RollbackError;
+use crate::checkpoint::Remains;
 use crate::engine::{ContainerFacts, Engine, EngineError, TakenAlong};
 use crate::progress::Progress;
 use crate::restore::Contents;
-use crate::save::{Place, SaveOptions, SaveReport, save_locked};
+use crate::save::{Place, SaveOptions, SaveReport, save_at_rest, save_locked, save_remains};
 
 /// What is there of the container.
 #[derive(Debug)]
@@ -22,9 +25,9 @@ impl Present {
             Err(EngineError::UnknownContainer { .. }) => return Ok(Present::Gone),
             facts => Box::new(facts?),
         };
-        match &facts.state.status[..] {
-            "running" => Ok(Present::Running(facts)),
-            "configured" | "created" | "initialized" | "exited" | "stopped" => Ok(Present::Stopped(facts)),
+        match &facts.state {
+            state if state.status == "running" => Ok(Present::Running(facts)),
+            state if state.is_at_rest() => Ok(Present::Stopped(facts)),
             _ => Err(RollbackError::Unfit { name: facts.name, status: facts.state.status }),
         }
     }
@@ -58,33 +61,44 @@ impl Present {
         }
     }
 
-    /// Saves it, and stops it with that. Nothing is there to be saved of one that is gone, but for `volumes`.
+    /// Whether there is a container that does not run.
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self, Present::Stopped(_))
+    }
+
+    /// Saves it, and stops it with that. Of one that is gone, `volumes` may be left; `to` is an archive of it.
     pub(super) fn save(
         &self,
+        engine: &dyn Engine,
         volumes: &[String],
+        to: &Path,
         place: &Place<'_>,
         options: &SaveOptions,
         progress: &mut dyn Progress,
     ) -> Result<Option<SaveReport>, RollbackError> {
+        let saved = match self {
+            Present::Running(_) => save_locked(place, false, options, progress),
+            Present::Stopped(facts) => save_at_rest(place, engine, facts, options, progress),
+            Present::Gone if volumes.is_empty() => return Ok(None),
+            Present::Gone => save_remains(place, engine, Remains::Volumes(volumes), to, options, progress),
+        };
+        saved.map(Some).map_err(|error| RollbackError::Save(Box::new(error)))
+    }
+
+    /// Passes one that is still what was saved: anybody may start a container meanwhile.
+    fn check_unchanged(&self, engine: &dyn Engine) -> Result<(), RollbackError> {
         match self {
-            Present::Running(_) => {
-                let saved = save_locked(place, false, options, progress);
-                Ok(Some(saved.map_err(|error| RollbackError::Save(Box::new(error)))?))
+            Present::Stopped(facts) if !engine.inspect(&facts.id)?.state.is_at_rest() => {
+                Err(RollbackError::Started { name: facts.name.clone() })
             }
-            Present::Stopped(facts) => {
-                let (name, status) = (facts.name.clone(), facts.state.status.clone());
-                Err(RollbackError::NotRunning { name, status })
-            }
-            Present::Gone => match volumes.first() {
-                Some(name) => Err(RollbackError::OrphanedVolume { name: name.clone() }),
-                None => Ok(None),
-            },
+            _ => Ok(()),
         }
     }
 
     /// Removes it. One that cannot be removed runs again, if it ran.
     pub(super) fn remove(&self, engine: &dyn Engine) -> Result<(), RollbackError> {
         let Some(facts) = self.facts() else { return Ok(()) };
+        self.check_unchanged(engine)?;
         match engine.remove(&facts.id, true) {
             Ok(()) => Ok(()),
             Err(source) => match engine.inspect(&facts.id) {

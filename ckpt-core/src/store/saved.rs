@@ -51,16 +51,8 @@ pub enum Memory {
     Whole,
     /// What changed since a pre-checkpoint, without which it cannot be restored.
     Changes,
-}
-
-impl Memory {
-    /// A word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Memory::Whole => "whole",
-            Memory::Changes => "changes",
-        }
-    }
+    /// None: the container did not run, and a restore does not start it.
+    None,
 }
 
 /// Digits of an ID that are shown.
@@ -74,7 +66,12 @@ impl Saved {
 
     /// Whether it can be restored alone.
     pub fn is_whole(&self) -> bool {
-        self.memory == Memory::Whole
+        self.memory != Memory::Changes
+    }
+
+    /// Whether it is of a container that did not run.
+    pub fn has_no_memory(&self) -> bool {
+        self.memory == Memory::None
     }
 
     /// What the archive `file` with the `name` in a container's folder says.
@@ -101,7 +98,7 @@ impl Saved {
             flags: manifest.flags,
             frozen_us: manifest.frozen_us,
             bytes: metadata.len(),
-            memory: if archive.entry(PARENT).is_some() { Memory::Changes } else { Memory::Whole },
+            memory: memory_of(&archive),
             memory_bytes: archive
                 .entries()
                 .map(|entry| &entry.member)
@@ -109,6 +106,14 @@ impl Saved {
                 .map(|member| member.size())
                 .sum(),
         })
+    }
+}
+
+fn memory_of(archive: &CheckpointArchive) -> Memory {
+    match archive.entry(PARENT) {
+        _ if !archive.has_memory() => Memory::None,
+        Some(_) => Memory::Changes,
+        None => Memory::Whole,
     }
 }
 
