@@ -20,7 +20,7 @@ pub struct ForkOptions {
     /// Name or ID of a running container.
     pub container: String,
     /// Where the archive is kept; by default it gets no name, and is gone with the last copy that reads it. It is one that
-    /// podman restores as well, so a container with established TCP connections is refused then.
+    /// podman restores as well, so a container with established TCP connections is refused then, unless they are taken along.
     pub keep: Option<Export>,
     /// Compression of one that is kept.
     pub compress: Compression,
@@ -28,6 +28,8 @@ pub struct ForkOptions {
     pub copies: CopiesOptions,
     /// Whether they run before their memory is there.
     pub lazy: Lazy,
+    /// Take established TCP connections along, as far as both ends are in the container: a copy has another address.
+    pub tcp_established: bool,
     /// Take file locks along.
     pub file_locks: bool,
     /// Go on with a podman that was never tried.
@@ -60,7 +62,7 @@ pub enum ForkError {
 
 /// Makes running copies of a running container, which runs on.
 ///
-/// Established TCP connections stay with the container; in the copies they are closed.
+/// Established TCP connections stay with the container; in the copies they are closed, unless they are to go on there.
 ///
 /// # Errors
 /// [`ForkError`]; of single copies `progress` is told.
@@ -83,7 +85,8 @@ fn checkpoint_options(options: &ForkOptions) -> CheckpointOptions {
         leave_running: true,
         compress: options.compress,
         // It is noted in the images, and podman 5.4 restores none of these.
-        tcp_close: options.keep.is_none(),
+        tcp_close: options.keep.is_none() && !options.tcp_established,
+        tcp_established: options.tcp_established,
         file_locks: options.file_locks,
         force: options.force,
         clone_policy: options.clone_policy,
@@ -96,6 +99,7 @@ fn restore_options(options: &ForkOptions, import: Import) -> RestoreOptions {
     RestoreOptions {
         import,
         lazy: options.lazy,
+        tcp_established: options.tcp_established,
         file_locks: options.file_locks,
         // It was made here and now.
         trust: true,

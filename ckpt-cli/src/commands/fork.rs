@@ -25,7 +25,8 @@ use crate::signals;
 /// Make running copies of a running container
 ///
 /// The container is checkpointed once and runs on. Each copy goes on from that moment, as a container of its own: with a name,
-/// an ID, a network address and volumes of its own. TCP connections stay with the original; copies find them closed.
+/// an ID, a network address and volumes of its own. TCP connections stay with the original; copies find them closed,
+/// unless --tcp-established is given.
 ///
 /// A line is printed for each copy as it becomes ready. Ctrl-C removes the copies that are not ready yet.
 #[derive(Args)]
@@ -49,6 +50,9 @@ pub(crate) struct Arguments {
     /// Whether copies run before their memory is there, which follows while they work
     #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, default_missing_value = "auto", default_value = "auto")]
     lazy: LazyArgument,
+    /// Have TCP connections go on in the copies. Both ends have to be in the container: a copy with an address of its own cannot go on with others, and fails
+    #[arg(long)]
+    tcp_established: bool,
     /// Take file locks along
     #[arg(long)]
     file_locks: bool,
@@ -84,6 +88,7 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) ->
         compress: arguments.keep.as_deref().map_or(Compression::None, Compression::of_name),
         copies: arguments.copies.options(arguments.count, arguments.name.clone(), arguments.publish.clone()),
         lazy: Lazy::from(arguments.lazy),
+        tcp_established: arguments.tcp_established,
         file_locks: arguments.file_locks,
         force: arguments.force,
         clone_policy: arguments.reflink.policy(),
@@ -109,6 +114,7 @@ fn copies_of(saved: Archive, arguments: &Arguments, verbosity: Verbosity) -> Res
     let options = RestoreOptions {
         import: saved.import(),
         lazy: Lazy::from(arguments.lazy),
+        tcp_established: arguments.tcp_established,
         file_locks: arguments.file_locks,
         force: arguments.force,
         clone_policy: arguments.reflink.policy(),

@@ -75,8 +75,7 @@ fn request(
         // What the original was started with is the original's.
         ignore_static_ip: true,
         ignore_static_mac: true,
-        tcp_established: false,
-        tcp_close: true,
+        tcp_close: !options.tcp_established,
         ..options.clone()
     };
     checks::check_name(Some(&name))?;
