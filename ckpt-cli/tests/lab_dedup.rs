@@ -166,6 +166,28 @@ fn files_are_shared_by_path_and_each_archive_with_the_one_before_it() {
     assert_eq!([&one, &two, &three].map(|archive| looks(archive)), before);
 }
 
+/// The sharing without what gives the space back: as of a run that was killed in between.
+#[test]
+#[ignore = "needs file systems that share blocks: cargo xtask test"]
+fn btrfs_what_a_killed_run_left_is_given_back_by_the_next() {
+    let folder = folder();
+    let [one, two] = two_archives(folder.path(), 64);
+    let used = used_bytes(folder.path());
+    let pieces = (0..fs::metadata(&two).unwrap().len() >> 16).map(|piece| piece << 16);
+    let share = |at| format!("dedupe {} {at} {at} 65536", text(&one));
+    let commands: Vec<String> = pieces.flat_map(|at| ["-c".to_owned(), share(at)]).collect();
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    // Those that differ it does not share, and fails.
+    run("xfs_io", &[&["-r"], &commands[..], &[text(&two)]].concat());
+    assert!(used_bytes(folder.path()) > used - 8 * MIB, "the blocks are still there");
+    let before = [&one, &two].map(|archive| looks(archive));
+    let report = dedup(&[&one, &two]);
+    assert!(bytes(&report, "already_shared_bytes") > 60 * MIB && bytes(&report, "rewritten_bytes") > 0, "{report}");
+    used_at_most(folder.path(), used - 60 * MIB);
+    assert_eq!([&one, &two].map(|archive| looks(archive)), before);
+    assert_eq!(bytes(&dedup(&[&one, &two]), "rewritten_bytes"), 0);
+}
+
 /// 52 KiB of equal blocks lie across the first MiB's end, with 20 and 32 KiB on either side of it: what is compared at once
 /// ends there.
 #[test]

@@ -11,7 +11,9 @@
 //! after    target ▕source█▏▒▒▕source█████▏▒▕src▏      the three are in a small extent, the large one is gone
 //! ```
 //!
-//! Killed between the two, up to 128 MiB are given back only with the archive. XFS gives single blocks back.
+//! Killed between the two, a run leaves up to 128 MiB that nobody needs. The next one sees two runs of blocks that are the
+//! target's own and lie as far from each other on the disk as in the archive: they are of one extent, and what was between
+//! them is still there. Of an extent with a single such run, nothing tells. XFS gives single blocks back.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,7 +21,7 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-use aligntar::{Alignment, share_equal_range, start_writeback};
+use aligntar::{Alignment, Extent, share_equal_range, start_writeback};
 
 use super::blocks::{Part, end};
 use super::error::DedupError;
@@ -44,6 +46,8 @@ pub(super) struct OwnExtents<'o> {
     /// `None` where single blocks are given back, or once it has failed.
     scratch: Option<Scratch>,
     extent: Range<u64>,
+    /// Where its first block would lie on the disk if the archive lay there as a whole; `None` if it is not the target's own.
+    origin: Option<u64>,
     /// What of it is shared by now, rising.
     shared: Vec<Range<u64>>,
     rewritten_bytes: u64,
@@ -55,14 +59,27 @@ impl<'o> OwnExtents<'o> {
         let target_len = target.file.metadata().map_err(io_error)?.len();
         let statfs = rustix::fs::fstatfs(&target.file).map_err(|errno| io_error(errno.into()))?;
         let scratch = (statfs.f_type as i64 == BTRFS).then(Scratch::default);
-        Ok(OwnExtents { target, block, target_len, scratch, extent: 0..0, shared: Vec::new(), rewritten_bytes: 0 })
+        Ok(OwnExtents {
+            target,
+            block,
+            target_len,
+            scratch,
+            extent: 0..0,
+            origin: None,
+            shared: Vec::new(),
+            rewritten_bytes: 0,
+        })
     }
 
     /// The work goes on in `part`, which is not shared with the source yet.
     pub(super) fn enter(&mut self, part: &Part, progress: &mut dyn Progress) {
         let extent = &part.target;
         // What is shared of an extent by now is told no more: the rest of it begins behind that.
-        if self.extent.contains(&extent.offset) {
+        let goes_on = self.goes_on_in(extent);
+        if goes_on {
+            self.shared(self.extent.end..extent.offset);
+        }
+        if goes_on || self.extent.contains(&extent.offset) {
             self.extent.end = self.extent.end.max(end(extent));
             while part.span.target_offset - self.extent.start >= LARGEST_EXTENT {
                 self.settle(LARGEST_EXTENT, progress);
@@ -71,8 +88,15 @@ impl<'o> OwnExtents<'o> {
         }
         self.leave(progress);
         // Blocks that a third file has as well stay on the disk whatever is done here.
-        let is_own = !extent.shared && extent.place.is_some();
-        self.extent = if is_own { extent.offset..end(extent) } else { 0..0 };
+        self.origin = origin(extent);
+        self.extent = if self.origin.is_some() { extent.offset..end(extent) } else { 0..0 };
+    }
+
+    /// Whether `extent` is what a killed run has left of the one where the work is, with what it had shared between them.
+    fn goes_on_in(&self, extent: &Extent) -> bool {
+        let is_behind = !self.extent.is_empty() && self.extent.end < extent.offset;
+        let is_near = extent.offset.saturating_sub(self.extent.start) < LARGEST_EXTENT;
+        is_behind && is_near && self.origin.is_some() && self.origin == origin(extent)
     }
 
     /// The target has the source's blocks in `range`.
@@ -120,6 +144,11 @@ impl<'o> OwnExtents<'o> {
             }
         }
     }
+}
+
+/// See [`OwnExtents::origin`]; it may lie before the disk's beginning.
+fn origin(extent: &Extent) -> Option<u64> {
+    extent.place.filter(|_| !extent.shared).map(|place| place.wrapping_sub(extent.offset))
 }
 
 /// What of `stretch` is not in `shared`, which rises.
