@@ -124,7 +124,15 @@ fn a_save_shares_its_memory_with_the_one_before_it() {
     let report = dedup(&[&saves[0], &saves[1]]);
     assert_eq!(bytes(&report, "shared_bytes"), 0, "{report}");
     assert!(bytes(&report, "already_shared_bytes") > MEMORY.bytes() / 10 * 9, "{report}");
-    ckpt(&["rollback", &container.name, &format!("{}~2", container.name), "--store", text(folder.path())]);
+    // A save that was killed before it shared anything is seen to by the next.
+    let alone = saves[1].with_extension("alone");
+    succeed("cp", &["--reflink=never", "--preserve=all", text(&saves[1]), text(&alone)]);
+    fs::rename(&alone, &saves[1]).unwrap();
+    save();
+    let report = dedup(&[&saves[0], &saves[1]]);
+    assert_eq!(bytes(&report, "shared_bytes"), 0, "{report}");
+    assert!(bytes(&report, "already_shared_bytes") > MEMORY.bytes() / 10 * 9, "{report}");
+    ckpt(&["rollback", &container.name, &format!("{}~3", container.name), "--store", text(folder.path())]);
     assert_eq!(sum(&container, "USR2"), first);
     for save in fs::read_dir(folder.path().join("remembering")).unwrap().map(|entry| entry.unwrap().path()) {
         if save.extension().is_some_and(|ending| ending == "tar") {

@@ -20,14 +20,22 @@ pub(crate) fn share_with_previous(
     let history = store.history(name).ok()?;
     let saves = history.saves();
     let index = saves.iter().position(|saved| saved.id == id)?;
-    let previous = history.path_of(saves.get(index.checked_sub(1)?)?);
-    let archives = vec![Import::File(previous.clone()), Import::File(history.path_of(&saves[index]))];
-    match dedup(&DedupOptions { archives, interrupt: interrupt.cloned() }, progress) {
+    let place = |index: usize| history.path_of(&saves[index]);
+    let previous = index.checked_sub(1)?;
+    let pair = |source, target, progress: &mut dyn Progress| {
+        let archives = vec![Import::File(place(source)), Import::File(place(target))];
+        dedup(&DedupOptions { archives, interrupt: interrupt.cloned() }, progress)
+    };
+    // The save before may have been killed over this. Where it was not, there is next to nothing to be done.
+    if let Some(before) = previous.checked_sub(1) {
+        let _ = pair(before, previous, progress);
+    }
+    match pair(previous, index, progress) {
         Ok(reports) => reports.first().map(|report| report.shared),
         // Nothing is lost, and nothing can be done about it.
         Err(DedupError::Interrupted | DedupError::CannotShare { .. }) => None,
         Err(error) => {
-            progress.warning(&format!("the save shares no memory with {}: {error}", previous.display()));
+            progress.warning(&format!("the save shares no memory with {}: {error}", place(previous).display()));
             None
         }
     }
