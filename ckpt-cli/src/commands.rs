@@ -13,6 +13,10 @@ mod lazy;
 mod ls;
 mod pack;
 mod prune;
+#[cfg(feature = "images")]
+mod pull;
+#[cfg(feature = "images")]
+mod push;
 mod restore;
 mod rm;
 mod rollback;
@@ -43,6 +47,10 @@ pub(crate) enum Command {
     Rollback(rollback::Arguments),
     Rm(rm::Arguments),
     Prune(prune::Arguments),
+    #[cfg(feature = "images")]
+    Push(push::Arguments),
+    #[cfg(feature = "images")]
+    Pull(pull::Arguments),
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
     Layers(layers::Arguments),
@@ -70,6 +78,10 @@ impl Command {
             Command::Rollback(arguments) => done(rollback::run(&arguments, verbosity)),
             Command::Rm(arguments) => done(rm::run(&arguments)),
             Command::Prune(arguments) => done(prune::run(&arguments, verbosity)),
+            #[cfg(feature = "images")]
+            Command::Push(arguments) => done(push::run(&arguments, verbosity)),
+            #[cfg(feature = "images")]
+            Command::Pull(arguments) => done(pull::run(&arguments, verbosity)),
             Command::Inspect(arguments) => done(inspect::run(&arguments, files)),
             Command::Diff(arguments) => done(diff::run(&arguments)),
             Command::Layers(arguments) => done(layers::run(&arguments)),

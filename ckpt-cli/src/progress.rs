@@ -20,8 +20,8 @@ pub(crate) struct ProgressLine {
     members: u64,
     moved: Transferred,
     drawn: Instant,
-    /// When memory was first told of, and how much was there.
-    memory_told: Option<(Instant, u64)>,
+    /// When memory, or what is transferred, was first told of, and how much was there.
+    first_told: Option<(Instant, u64)>,
     /// Where it is said how much space is needed, if anywhere.
     space: Option<Verbosity>,
 }
@@ -38,7 +38,7 @@ impl ProgressLine {
             members: 0,
             moved: Transferred::default(),
             drawn: Instant::now(),
-            memory_told: None,
+            first_told: None,
             space: None,
         }
     }
@@ -81,6 +81,14 @@ impl ProgressLine {
     pub(crate) fn copies(&self, ready: u32, count: u32) {
         self.bar.set_position(ready.into());
         self.bar.set_message(format!("{ready} of {count} copies run"));
+    }
+
+    /// With the rate since it was first told of.
+    fn arrived(&mut self, bytes: u64, total: u64) -> Arrived {
+        let (since, before) = *self.first_told.get_or_insert((Instant::now(), bytes));
+        let elapsed = since.elapsed();
+        let rate = bytes.saturating_sub(before) as f64 / elapsed.as_secs_f64();
+        Arrived { bytes, total, bytes_per_second: (elapsed > REDRAW).then_some(rate as u64) }
     }
 
     fn draw(&mut self) {
@@ -133,12 +141,16 @@ impl Progress for ProgressLine {
     }
 
     fn memory(&mut self, arrived: u64, total: u64) {
-        let (since, before) = *self.memory_told.get_or_insert((Instant::now(), arrived));
-        let elapsed = since.elapsed();
-        let rate = arrived.saturating_sub(before) as f64 / elapsed.as_secs_f64();
-        let bytes_per_second = (elapsed > REDRAW).then_some(rate as u64);
-        let arrived = Arrived { bytes: arrived, total, bytes_per_second };
+        let arrived = self.arrived(arrived, total);
         self.bar.set_message(format!("{}: {arrived}", self.phase));
+    }
+
+    fn transferred(&mut self, done: u64, total: u64) {
+        let arrived = self.arrived(done, total);
+        if self.drawn.elapsed() > REDRAW {
+            self.drawn = Instant::now();
+            self.bar.set_message(arrived.to_string());
+        }
     }
 
     fn compared(&mut self, done: u64, total: u64) {

@@ -6,9 +6,12 @@
 //! | `opened` | an archive opened for reading, also a compressed or streamed one |
 //! | `container_config`, `dumps` | `config.dump` and `spec.dump` |
 //! | `manifest`, `supplement` | `ckpt.json`, and the changes that a tar archive has no member for |
+//! | `annotations` | what an image of it says to those who restore such images |
 //! | `limits` | how large an archive a restore accepts, and so a checkpoint makes |
 //! | `compression` | how a whole archive is compressed |
 
+#[cfg(feature = "images")]
+pub(crate) mod annotations;
 pub mod compression;
 mod container_config;
 pub(crate) mod dumps;
@@ -21,7 +24,7 @@ pub(crate) mod limits;
 pub mod manifest;
 mod names;
 mod opened;
-mod spool;
+pub(crate) mod spool;
 pub(crate) mod supplement;
 
 pub use container_config::{ContainerConfig, NamedVolume, PortMapping};

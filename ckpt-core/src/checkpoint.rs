@@ -136,7 +136,8 @@ fn make(
         space::check(&plan, &estimate, progress)?;
     }
     let versions = versions::ask(plan.engine.program(), &plan.facts.oci_runtime, options.interrupt.as_ref());
-    let versions = versions.map_err(EngineError::from)?;
+    let mut versions = versions.map_err(EngineError::from)?;
+    versions.host = versions::of_host(plan.engine.program(), || plan.engine.host_optional());
     let mut run = Run::new(&plan, options, versions, estimate, progress);
     let (podman_stats, written) = match run.dump_and_deliver() {
         Ok(done) => done,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::archive::dumps::Dumps;
 use crate::archive::manifest::Manifest;
-use crate::archive::{ArchiveError, CHECKPOINT, CheckpointArchive, DEVSHM, MANIFEST, ROOTFS_DIFF, VOLUMES};
+use crate::archive::{ArchiveError, CHECKPOINT, CheckpointArchive, DEVSHM, Import, MANIFEST, ROOTFS_DIFF, VOLUMES};
 use crate::container::privileges::{self, Granted, Host};
 use crate::container::restorable;
 
@@ -70,7 +70,16 @@ pub struct Blocks {
 /// # Errors
 /// [`ArchiveError`].
 pub fn inspect(path: &Path, spool: &Path) -> Result<Inspection, ArchiveError> {
-    let archive = CheckpointArchive::open(path, spool)?;
+    inspect_import(&path.into(), spool)
+}
+
+/// As [`inspect`], wherever the archive comes from.
+///
+/// # Errors
+/// [`ArchiveError`].
+pub fn inspect_import(import: &Import, spool: &Path) -> Result<Inspection, ArchiveError> {
+    let path = import.name();
+    let archive = CheckpointArchive::read(CheckpointArchive::open_file(import)?, path, spool, None)?;
     let config = archive.config()?;
     let deleted = archive.supplement()?.deleted;
     let metadata =

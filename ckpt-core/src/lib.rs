@@ -35,6 +35,8 @@ mod callback;
 pub mod checkpoint;
 mod container;
 pub mod containers;
+#[cfg(feature = "images")]
+pub mod create_image;
 mod criu;
 pub mod dedup;
 pub mod diff;
@@ -43,12 +45,18 @@ mod engine;
 pub mod fork;
 pub mod history;
 mod host;
+#[cfg(feature = "images")]
+mod image;
 pub mod inspect;
 pub mod lazy;
 pub mod operand;
 pub mod passthrough;
 pub mod progress;
 pub mod prune;
+#[cfg(feature = "images")]
+pub mod pull;
+#[cfg(feature = "images")]
+pub mod push;
 mod recovery;
 pub mod restore;
 pub mod retention;
@@ -70,4 +78,6 @@ pub use host::child::ChildError;
 pub use host::programs::ProgramError;
 pub use host::session::SessionError;
 pub use host::{interrupt, lent, output};
+#[cfg(feature = "images")]
+pub use image::{ImageError, RegistryError, reference};
 pub use recovery::JournalError;

@@ -44,6 +44,9 @@ pub trait Progress {
     /// So much of what may be equal in two archives was compared, in bytes.
     fn compared(&mut self, _done: u64, _total: u64) {}
 
+    /// So much of what goes to another place, or comes from there, has passed, in bytes; `total` may be an estimate.
+    fn transferred(&mut self, _done: u64, _total: u64) {}
+
     /// So many bytes on the disk are expected to be needed, and so many are free. Nothing was done yet.
     fn space(&mut self, _needed: u64, _free: u64) {}
 

@@ -2,6 +2,8 @@
 
 mod each;
 mod fallback;
+#[cfg(feature = "images")]
+mod image;
 
 use std::io::{IsTerminal, stdout};
 use std::os::unix::ffi::OsStrExt;
@@ -81,7 +83,7 @@ pub(crate) struct Arguments {
     /// Save only the memory that changed since --pre-checkpoint
     #[arg(long)]
     with_previous: bool,
-    /// Make a checkpoint image of this name (podman itself does it)
+    /// Make a checkpoint image of this name in podman's storage (of several containers, podman itself does it)
     #[arg(long, value_name = "IMAGE")]
     create_image: Option<String>,
     /// Print podman's statistics as JSON, with those of ckpt under "ckpt" in each container
@@ -106,6 +108,12 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) ->
     if arguments.pre_checkpoint {
         check_memory_tracking(Some(&interrupt))?;
     }
+    #[cfg(feature = "images")]
+    if let Some(name) = arguments.image_of_one()
+        && let Some(container) = arguments.containers(&interrupt)?.first()
+    {
+        return image::create(container, name, &arguments.options(interrupt), arguments.print_stats, verbosity);
+    }
     if let Some(why) = arguments.why_podman_alone() {
         for container in arguments.containers(&interrupt)? {
             check_cgroup(&container.name, Some(&interrupt))?;
@@ -127,6 +135,14 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) ->
 }
 
 impl Arguments {
+    /// The image that is to be made of a container.
+    #[cfg(feature = "images")]
+    fn image_of_one(&self) -> Option<&str> {
+        let is_one = self.latest || self.containers.len() == 1;
+        let is_plain = self.export.is_none() && !self.pre_checkpoint && !self.with_previous && !self.fallback;
+        self.create_image.as_deref().filter(|_| is_one && is_plain)
+    }
+
     /// Why podman does all of it, if so.
     fn why_podman_alone(&self) -> Option<&'static str> {
         match self {

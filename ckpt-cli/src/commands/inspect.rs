@@ -2,13 +2,21 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "images")]
+use ckpt_core::inspect::inspect_import;
 use ckpt_core::inspect::{Inspection, inspect};
 use ckpt_core::privileges::{Granted, Privilege};
+#[cfg(feature = "images")]
+use ckpt_core::pull::{Description, describe};
+#[cfg(feature = "images")]
+use ckpt_core::reference::ImageRef;
 use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::HumanBytes;
 
+#[cfg(feature = "images")]
+use crate::archive::image;
 #[cfg(feature = "serve")]
 use crate::archive::saved::is_saved;
 use crate::arguments::{StoreArgument, TableFormat};
@@ -22,7 +30,8 @@ use crate::spool;
 /// Shows as well how much of the archive's data is shared with other files.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The archive, made by ckpt or by podman; or a save, as web~1
+    /// The archive, made by ckpt or by podman; or a save, as web~1; or an image, as oci:DIR:TAG or docker://HOST/NAME:TAG,
+    /// whose layer is not fetched from a registry
     archive: PathBuf,
     /// How to print it
     #[arg(long, value_enum, default_value_t = TableFormat::Table)]
@@ -40,12 +49,50 @@ impl Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, files: &Files) -> anyhow::Result<()> {
-    let archive = files.archive(&arguments.archive, &arguments.store)?;
-    let inspection = inspect(archive.path(), &spool::folder())?;
-    match arguments.format {
-        TableFormat::Json => print_line(serde_json::to_string_pretty(&inspection)?),
-        TableFormat::Table => print_tables(&inspection),
+    #[cfg(feature = "images")]
+    // Another user's settings and rights are not this one's: a client's image would be read with root's.
+    if !files.are_lent()
+        && let Some(image) = image::parse_optional(&arguments.archive)?
+    {
+        return match image {
+            ImageRef::Registry(_) => print_description(&describe(&image, None)?, arguments.format),
+            ImageRef::Layout(_) => {
+                let import = image::import(&image, None, "inspect")?;
+                print(&inspect_import(&import, &spool::folder())?, arguments.format)
+            }
+        };
     }
+    let archive = files.archive(&arguments.archive, &arguments.store)?;
+    print(&inspect(archive.path(), &spool::folder())?, arguments.format)
+}
+
+fn print(inspection: &Inspection, format: TableFormat) -> anyhow::Result<()> {
+    match format {
+        TableFormat::Json => print_line(serde_json::to_string_pretty(inspection)?),
+        TableFormat::Table => print_tables(inspection),
+    }
+}
+
+/// What is known without the layer.
+#[cfg(feature = "images")]
+fn print_description(description: &Description, format: TableFormat) -> anyhow::Result<()> {
+    if let TableFormat::Json = format {
+        return print_line(serde_json::to_string_pretty(description)?);
+    }
+    let mut facts = Table::new();
+    facts.load_style(UTF8_FULL_CONDENSED);
+    let mut add = |title: &str, text: &str| {
+        facts.add_row([printable(title.as_bytes()), printable(text.as_bytes())]);
+    };
+    add("image", &description.image);
+    add("digest", &description.digest);
+    add("layer", &description.layer_type);
+    add("layer's digest", &description.layer_digest);
+    add("layer's length", &HumanBytes(description.layer_bytes).to_string());
+    for (name, value) in &description.annotations {
+        add(name, value);
+    }
+    print_line(facts)
 }
 
 /// Words of the archive may be of any characters: they keep to their line.

@@ -13,6 +13,8 @@ use ckpt_core::restore::{Import, Lazy, RestoreError, RestoreOptions, RestoreRepo
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
+#[cfg(feature = "images")]
+use crate::archive::image;
 use crate::archive::input;
 use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument, StoreArgument};
 use crate::copies::CopiesLine;
@@ -44,7 +46,7 @@ pub(crate) struct Arguments {
     /// The container that was made last, in place (podman itself does it)
     #[arg(short, long)]
     latest: bool,
-    /// Read this archive; - is standard input. A pipe is read to its end first. Or take a save, as web~1
+    /// Read this archive; - is standard input. A pipe is read to its end first. Or take a save, as web~1, or an image, as oci:DIR:TAG or docker://HOST/NAME:TAG
     #[arg(short, long, value_name = "FILE")]
     import: Option<PathBuf>,
     /// The archive of the pre-checkpoint that --with-previous built on
@@ -118,7 +120,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) -> Result<ExitCode> {
     let interrupt = signals::interrupt()?;
-    let Some(import) = arguments.import(files)? else {
+    let Some(import) = arguments.import(files, &interrupt)? else {
         let why = "without -i there is no archive to clone from";
         return podman::hand_over(why, &arguments.for_podman_in_place(), &interrupt, verbosity);
     };
@@ -163,7 +165,15 @@ fn make_copies(
 }
 
 impl Arguments {
-    fn import(&self, files: &Files) -> Result<Option<Import>> {
+    #[cfg_attr(not(feature = "images"), expect(unused_variables))]
+    fn import(&self, files: &Files, interrupt: &Interrupt) -> Result<Option<Import>> {
+        #[cfg(feature = "images")]
+        // Another user's settings and rights are not this one's: a client's image would be read with root's.
+        if !files.are_lent()
+            && let Some(image) = self.import.as_deref().map(image::parse_optional).transpose()?.flatten()
+        {
+            return image::import(&image, Some(interrupt), "restore").map(Some);
+        }
         Ok(match &self.import {
             Some(path) if path == Path::new("-") && !files.are_lent() => {
                 input::check_stdin()?;

@@ -17,6 +17,9 @@ pub struct ContainerConfig {
     /// Name of its image.
     #[serde(rename = "rootfsImageName", default)]
     pub image_name: String,
+    /// Name of its image as it was given.
+    #[serde(rename = "RawImageName", default)]
+    pub raw_image_name: String,
     /// Name or path of the OCI runtime.
     #[serde(rename = "runtime", default)]
     pub runtime: String,

@@ -101,6 +101,26 @@ pub struct Versions {
     pub criu: String,
     /// The kernel's release.
     pub kernel: String,
+    /// What podman says of the host beside them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostVersions>,
+}
+
+/// What `podman info` says of a host, as a checkpoint image has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostVersions {
+    /// The machine, in Go's word: `amd64`.
+    pub arch: String,
+    /// `v1` or `v2`.
+    pub cgroups: String,
+    /// conmon's version.
+    pub conmon: String,
+    /// The distribution's name, and its version.
+    pub distribution: [String; 2],
+    /// The OCI runtime that podman takes unless it is told another, and its version: podman restores no image that was
+    /// made where that was another one.
+    pub runtime: [String; 2],
 }
 
 impl Manifest {

@@ -33,7 +33,21 @@ pub(super) fn spool(
 ) -> Result<File, ArchiveError> {
     let spool_error = |source| ArchiveError::Spool { path: name.to_owned(), folder: folder.to_owned(), source };
     let spool = tempfile::tempfile_in(folder).map_err(spool_error)?;
-    let room = Room::on(&spool).map_err(spool_error)?;
+    fill(&spool, folder, &mut stream, name, taken, read_error)?;
+    Ok(spool)
+}
+
+/// As [`spool`], in a file that is there.
+pub(crate) fn fill(
+    spool: &File,
+    folder: &Path,
+    mut stream: impl Read,
+    name: &Path,
+    taken: &Cell<u64>,
+    read_error: impl Fn(io::Error) -> ArchiveError,
+) -> Result<(), ArchiveError> {
+    let spool_error = |source| ArchiveError::Spool { path: name.to_owned(), folder: folder.to_owned(), source };
+    let room = Room::on(spool).map_err(spool_error)?;
     let mut chunk = Vec::with_capacity(CHUNK);
     let (mut offset, mut filled) = (0, 0);
     while stream.by_ref().take(CHUNK as u64).read_to_end(&mut chunk).map_err(&read_error)? > 0 {
@@ -43,13 +57,12 @@ pub(super) fn spool(
             spool.write_all_at(&chunk, offset).map_err(spool_error)?;
         }
         if offset == 0 {
-            check_beginning(&spool, name)?;
+            check_beginning(spool, name)?;
         }
         offset += chunk.len() as u64;
         chunk.clear();
     }
-    spool.set_len(offset).map_err(spool_error)?;
-    Ok(spool)
+    spool.set_len(offset).map_err(spool_error)
 }
 
 /// What is no archive at all is not taken in.
@@ -63,7 +76,7 @@ fn check_beginning(spool: &File, name: &Path) -> Result<(), ArchiveError> {
 
 /// What a stream may fill.
 #[derive(Clone, Copy, Debug)]
-struct Room {
+pub(crate) struct Room {
     /// Bytes: all that is free but a twentieth of the file system, or half of it where that is more.
     space: u64,
     /// See [`GROWN`].
@@ -71,14 +84,14 @@ struct Room {
 }
 
 impl Room {
-    fn on(spool: &File) -> io::Result<Self> {
+    pub(crate) fn on(spool: &File) -> io::Result<Self> {
         let stat = rustix::fs::fstatvfs(spool)?;
         let (size, free) = (stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize);
         Ok(Room { space: free - (size / 20).min(free / 2), grown: GROWN })
     }
 
     /// Whether `filled` bytes may be filled by a stream of which `taken` were read.
-    fn check(&self, filled: u64, taken: u64, name: &Path, folder: &Path) -> Result<(), ArchiveError> {
+    pub(crate) fn check(&self, filled: u64, taken: u64, name: &Path, folder: &Path) -> Result<(), ArchiveError> {
         if filled > self.space {
             let (path, folder) = (name.to_owned(), folder.to_owned());
             return Err(ArchiveError::NoRoom { path, folder, space: self.space });
@@ -91,9 +104,9 @@ impl Room {
 }
 
 /// Counts what is read of `stream`.
-pub(super) struct Counted<'c, R> {
-    pub(super) stream: R,
-    pub(super) taken: &'c Cell<u64>,
+pub(crate) struct Counted<'c, R> {
+    pub(crate) stream: R,
+    pub(crate) taken: &'c Cell<u64>,
 }
 
 impl<R: Read> Read for Counted<'_, R> {

@@ -14,6 +14,7 @@ use std::process;
 use super::error::EngineError;
 use super::facts::{ContainerFacts, StoreFacts, VolumeFacts};
 use super::requests::{DumpRequest, RestoreRequest, TakenAlong};
+use crate::archive::manifest::HostVersions;
 use crate::host::child::{Child, ChildError, Said};
 use crate::host::interrupt::Interrupt;
 
@@ -21,6 +22,9 @@ use crate::host::interrupt::Interrupt;
 pub(crate) trait Engine: fmt::Debug {
     /// Its program, for the manifest's versions.
     fn program(&self) -> &Path;
+
+    /// What it says of the host; none if it says nothing.
+    fn host_optional(&self) -> Option<HostVersions>;
 
     /// A container by its name or ID.
     fn inspect(&self, name: &str) -> Result<ContainerFacts, EngineError>;

@@ -21,6 +21,7 @@ use super::interface::Engine;
 use super::requests::{DumpRequest, RestoreRequest, TakenAlong};
 use super::versions::{self, NEWEST, OLDEST};
 use super::words::{last_words, shorten};
+use crate::archive::manifest::HostVersions;
 use crate::host::child::{Child, ChildError, Said};
 use crate::host::interrupt::Interrupt;
 use crate::host::programs::{self, ProgramError};
@@ -170,6 +171,11 @@ impl Engine for Podman {
             }
             found => found?.into_iter().next().ok_or_else(|| EngineError::UnknownContainer { name: name.to_owned() }),
         }
+    }
+
+    fn host_optional(&self) -> Option<HostVersions> {
+        let info: Info = self.json(&["info", "--format", "json"]).ok()?;
+        Some(info.host.into())
     }
 
     fn store(&self) -> Result<StoreFacts, EngineError> {

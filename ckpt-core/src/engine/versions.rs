@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::archive::manifest::Versions;
+use crate::archive::manifest::{HostVersions, Versions};
 use crate::host::interrupt::Interrupt;
 use crate::host::programs::{self, ProgramError};
 use crate::host::session;
@@ -18,6 +18,14 @@ pub(crate) const NEWEST: u32 = 5;
 
 /// Where the answers are kept until the next boot. Three programs that start cost some 40 ms, a fifth of a checkpoint.
 const FILE: &str = "versions.json";
+
+/// What says which OCI runtime podman takes.
+const SETTINGS: [&str; 4] = [
+    "/usr/share/containers/containers.conf",
+    "/etc/containers/containers.conf",
+    "/etc/containers/containers.conf.d",
+    "/root/.config/containers/containers.conf",
+];
 
 /// What programs answered, by path, time and size: first lines of `--version`, and what CRIU can.
 type Known = BTreeMap<String, String>;
@@ -34,8 +42,28 @@ pub(crate) fn ask(podman: &Path, runtime: &str, interrupt: Option<&Interrupt>) -
             runtime: ask(runtime)?,
             criu: ask("criu")?.trim_start_matches("Version: ").to_owned(),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            host: None,
         })
     })
+}
+
+/// What podman says of the host: asked by `ask`, or remembered until podman, its settings, or conmon change. None where it
+/// does not answer.
+pub(crate) fn of_host(podman: &Path, ask: impl FnOnce() -> Option<HostVersions>) -> Option<HostVersions> {
+    let conmon = programs::find("conmon").ok();
+    let settings = SETTINGS.iter().map(PathBuf::from);
+    let files = [Some(podman.to_owned()), conmon].into_iter().flatten().chain(settings);
+    let key = format!("{}:host", files.filter_map(|file| key_of(&file)).collect::<Vec<_>>().join(" "));
+    let remembered = remembering(|known| {
+        if let Some(host) = known.get(&key).and_then(|text| serde_json::from_str(text).ok()) {
+            return Ok(Some(host));
+        }
+        let host = ask();
+        let text = host.as_ref().and_then(|host| serde_json::to_string(host).ok());
+        known.extend(text.map(|text| (key, text)));
+        Ok(host)
+    });
+    remembered.ok().flatten()
 }
 
 /// podman's own, as `5.4.2`; empty if it does not answer.

@@ -34,7 +34,10 @@ pub(crate) const CKPT_CORE: Rules = Rules {
     root: "ckpt-core/src/lib.rs",
     floors: &[
         &[
+            "create_image",
             "checkpoint",
+            "push",
+            "pull",
             "restore",
             "fork",
             "save",
@@ -54,11 +57,16 @@ pub(crate) const CKPT_CORE: Rules = Rules {
         &["container", "operand"],
         &["store"],
         &["engine", "retention"],
-        &["criu", "rootfs"],
+        &["criu", "image", "rootfs"],
         &["archive"],
         &["host"],
         &["progress"],
     ],
+};
+
+pub(crate) const CKPT_IMAGES: Rules = Rules {
+    root: "ckpt-core/ckpt-images/src/lib.rs",
+    floors: &[&["registry"], &["settings"], &["document", "reference"], &["digest", "growing"]],
 };
 
 pub(crate) const CRIU_PAGES: Rules = Rules {

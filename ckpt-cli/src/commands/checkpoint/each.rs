@@ -134,7 +134,7 @@ impl<'a> Each<'a> {
     }
 }
 
-fn our_statistics(report: &CheckpointReport) -> Value {
+pub(super) fn our_statistics(report: &CheckpointReport) -> Value {
     json!({
         "elapsed_us": report.elapsed.as_micros() as u64,
         "frozen_us": report.frozen.map(|frozen| frozen.as_micros() as u64),
