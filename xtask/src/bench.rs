@@ -16,6 +16,7 @@ mod program;
 mod report;
 mod seed;
 mod serve;
+mod ship;
 mod spread;
 mod tree;
 mod verdict;
@@ -46,6 +47,8 @@ use seed::SeedOptions;
 pub(crate) use seed::{Workload, run_inside as run_seed_inside};
 use serve::ServeOptions;
 pub(crate) use serve::{Workload as ServeWorkload, run_inside as run_serve_inside};
+use ship::ShipOptions;
+pub(crate) use ship::{Workload as ShipWorkload, run_inside as run_ship_inside};
 use tree::TreeOptions;
 pub(crate) use tree::{TreePlan, run_inside as run_tree_inside};
 
@@ -67,6 +70,8 @@ pub(crate) enum BenchTask {
     Fork(ForkOptions),
     /// Checkpoint and restore a container with gigabytes of changed files by way of `ckpt serve`, against `ckpt` itself
     Serve(ServeOptions),
+    /// Make an image of an archive, in a folder and in a registry, and an archive of that, against skopeo
+    Ship(ShipOptions),
 }
 
 pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
@@ -79,5 +84,6 @@ pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
         BenchTask::Dedup(options) => dedup::run(options),
         BenchTask::Fork(options) => fork::run(options),
         BenchTask::Serve(options) => serve::run(options),
+        BenchTask::Ship(options) => ship::run(options),
     }
 }

@@ -17,8 +17,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use bench::{
-    BenchTask, DedupWorkload, DiffWorkload, ForkWorkload, FreezeWorkload, MemoryWorkload, ServeWorkload, TreePlan,
-    Workload,
+    BenchTask, DedupWorkload, DiffWorkload, ForkWorkload, FreezeWorkload, MemoryWorkload, ServeWorkload, ShipWorkload,
+    TreePlan, Workload,
 };
 use demo::DemoOptions;
 use fuzz::FuzzOptions;
@@ -105,6 +105,12 @@ enum Task {
     },
     /// Inside the lab: measures
     #[command(hide = true)]
+    LabBenchShip {
+        #[arg(value_parser = bench::from_json::<ShipWorkload>)]
+        workload: ShipWorkload,
+    },
+    /// Inside the lab: measures
+    #[command(hide = true)]
     LabBenchDedup {
         #[arg(value_parser = bench::from_json::<DedupWorkload>)]
         workload: DedupWorkload,
@@ -151,6 +157,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::LabBenchMemory { workload } => bench::run_memory_inside(&workload),
         Task::LabBenchPasses { workload } => bench::run_passes_inside(&workload),
         Task::LabBenchFreeze { workload } => bench::run_freeze_inside(&workload),
+        Task::LabBenchShip { workload } => bench::run_ship_inside(&workload),
         Task::LabBenchDedup { workload } => bench::run_dedup_inside(&workload),
         Task::LabBenchFork { workload } => bench::run_fork_inside(&workload),
         Task::LabBenchServe { workload } => bench::run_serve_inside(&workload),
