@@ -121,6 +121,11 @@ impl<'f> Output<'f> {
         Ok(moved)
     }
 
+    /// Bytes in the file that [`Output::settle`] may have to move.
+    pub(super) fn unsettled_bytes(&self) -> u64 {
+        if self.base > 0 { self.place_of_next() - self.base } else { 0 }
+    }
+
     /// Where the byte at `offset` of the archive is in the file; it is none of those that are kept.
     fn place_of(&self, offset: u64) -> u64 {
         let before = self.kept.partition_point(|kept| kept.offset < offset);

@@ -56,6 +56,11 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Space that [`Writer::settle`] needs for a while, at most, where blocks cannot be taken out of a file.
+    pub fn unsettled_bytes(&self) -> u64 {
+        self.output.unsettled_bytes()
+    }
+
     pub(super) fn is_in_passes(&self, member: &Member) -> bool {
         self.slots.is_some() && member.size() >= CLONE_FROM.max(self.fs_block.bytes())
     }

@@ -234,7 +234,7 @@ impl<'r> Run<'r> {
         let images = Images::of_dump(call.image_dir())?;
         let (sockets, rootfs) = (captured.sockets.clone(), captured.rootfs.clone());
         encoded(&Manifest { sockets, rootfs, ..self.manifest() })?;
-        self.check_space(&images)?;
+        self.check_space(&images, writer.unsettled_bytes())?;
         (self.capture, self.capture_moved) = (started.elapsed(), writer.moved());
         if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
             return Err(DumpError::Interrupted);
@@ -256,12 +256,13 @@ impl<'r> Run<'r> {
     }
 
     /// What is still to be copied has to fit where it goes; the time to find out is while the container can still run
-    /// on: staged volumes to the draft, the images too if they cannot be cloned, and a staged archive to its place.
-    fn check_space(&self, images: &Images) -> Result<(), DumpError> {
+    /// on: staged volumes to the draft, the images too if they cannot be cloned, and a staged archive to its place. What
+    /// the last of several passes wrote may have to be moved within the draft.
+    fn check_space(&self, images: &Images, unsettled: u64) -> Result<(), DumpError> {
         let volumes = self.plan.volumes.iter().map(Volume::staged_bytes).sum::<io::Result<u64>>();
         let volumes = volumes.map_err(DumpError::Space)?;
         let copied_images = if self.plan.can_clone { 0 } else { images.disk_bytes() };
-        has_room(self.plan.draft(), volumes + copied_images)?;
+        has_room(self.plan.draft(), volumes + copied_images + unsettled)?;
         match (&self.plan.stage, self.plan.output.file(), self.options.compress) {
             (Some(stage), Some(output), Compression::None) => {
                 let staged = stage.file().metadata().map_err(DumpError::Space)?.blocks() * 512;
