@@ -141,7 +141,10 @@ fn comes_back(store: &Saves, web: &Container) {
     if !runs() {
         let said = String::from_utf8(next.stderr).unwrap();
         assert!(said.contains("a rollback of web was killed"), "it is missing, and nobody says so: {said}");
-        store.ckpt(&["rollback", "web", "--discard"]);
+        // The newest may be one of the container as it was left stopped.
+        let saves = store.saves("web");
+        let whole = saves.iter().rev().find(|save| save["memory"] == "whole").unwrap();
+        store.ckpt(&["rollback", "web", whole["id"].as_str().unwrap(), "--discard"]);
     }
     assert!(web.goes_on());
 }
