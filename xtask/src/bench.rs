@@ -14,6 +14,7 @@ mod memory;
 mod passes;
 mod program;
 mod report;
+mod save;
 mod seed;
 mod serve;
 mod ship;
@@ -37,12 +38,14 @@ pub(crate) use fork::{Workload as ForkWorkload, run_inside as run_fork_inside};
 use freeze::FreezeOptions;
 pub(crate) use freeze::{Workload as FreezeWorkload, run_inside as run_freeze_inside};
 pub(crate) use interrupt::Interrupt;
-pub(crate) use measure::measure;
+pub(crate) use measure::{Measured, measure};
 use memory::MemoryOptions;
 pub(crate) use memory::{Workload as MemoryWorkload, run_inside as run_memory_inside};
 pub(crate) use passes::run_inside as run_passes_inside;
 pub(crate) use program::run as run_program;
 pub(crate) use report::from_json;
+use save::SaveOptions;
+pub(crate) use save::{Workload as SaveWorkload, run_inside as run_save_inside};
 use seed::SeedOptions;
 pub(crate) use seed::{Workload, run_inside as run_seed_inside};
 use serve::ServeOptions;
@@ -66,6 +69,8 @@ pub(crate) enum BenchTask {
     Freeze(FreezeOptions),
     /// Share the memory of two checkpoints after the fact, against only reading them
     Dedup(DedupOptions),
+    /// Save a container of which little changes, against plain checkpoints and the kernel's own sharing
+    Save(SaveOptions),
     /// Make many copies of a container, against podman's restores of an empty one
     Fork(ForkOptions),
     /// Checkpoint and restore a container with gigabytes of changed files by way of `ckpt serve`, against `ckpt` itself
@@ -82,6 +87,7 @@ pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
         BenchTask::Memory(options) => memory::run(options),
         BenchTask::Freeze(options) => freeze::run(options),
         BenchTask::Dedup(options) => dedup::run(options),
+        BenchTask::Save(options) => save::run(options),
         BenchTask::Fork(options) => fork::run(options),
         BenchTask::Serve(options) => serve::run(options),
         BenchTask::Ship(options) => ship::run(options),

@@ -17,8 +17,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use bench::{
-    BenchTask, DedupWorkload, DiffWorkload, ForkWorkload, FreezeWorkload, MemoryWorkload, ServeWorkload, ShipWorkload,
-    TreePlan, Workload,
+    BenchTask, DedupWorkload, DiffWorkload, ForkWorkload, FreezeWorkload, MemoryWorkload, SaveWorkload, ServeWorkload,
+    ShipWorkload, TreePlan, Workload,
 };
 use demo::DemoOptions;
 use fuzz::FuzzOptions;
@@ -117,6 +117,12 @@ enum Task {
     },
     /// Inside the lab: measures
     #[command(hide = true)]
+    LabBenchSave {
+        #[arg(value_parser = bench::from_json::<SaveWorkload>)]
+        workload: SaveWorkload,
+    },
+    /// Inside the lab: measures
+    #[command(hide = true)]
     LabBenchFork {
         #[arg(value_parser = bench::from_json::<ForkWorkload>)]
         workload: ForkWorkload,
@@ -159,6 +165,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::LabBenchFreeze { workload } => bench::run_freeze_inside(&workload),
         Task::LabBenchShip { workload } => bench::run_ship_inside(&workload),
         Task::LabBenchDedup { workload } => bench::run_dedup_inside(&workload),
+        Task::LabBenchSave { workload } => bench::run_save_inside(&workload),
         Task::LabBenchFork { workload } => bench::run_fork_inside(&workload),
         Task::LabBenchServe { workload } => bench::run_serve_inside(&workload),
         Task::LabTests { runs } => test::run_inside(&runs),
