@@ -203,3 +203,71 @@ fn btrfs_a_full_disk_stops_a_pull_and_the_next_goes_well() {
     registry.ckpt(&["pull", &image, "-e", text(&pulled)]);
     assert_equal(&archive, &pulled);
 }
+
+/// Another host: a network namespace of its own, at the other end of a cable, and a storage of its own.
+struct FarHost {
+    folder: tempfile::TempDir,
+}
+
+impl FarHost {
+    const NEAR_ADDRESS: &str = "10.77.0.1";
+
+    fn new() -> Self {
+        shell_in(
+            Path::new("/"),
+            "ip netns add far; ip link add near0 type veth peer name far0 netns far
+             ip address add 10.77.0.1/24 dev near0; ip link set near0 up
+             ip -n far address add 10.77.0.2/24 dev far0; ip -n far link set far0 up; ip -n far link set lo up",
+        );
+        let host = FarHost { folder: folder() };
+        let path = |name: &str| host.folder.path().join(name);
+        let [graph, run] = [path("graph"), path("run")];
+        let storage = format!("[storage]\ndriver = \"overlay\"\ngraphroot = {graph:?}\nrunroot = {run:?}\n");
+        fs::write(path("storage.conf"), storage).unwrap();
+        let image = path("image.tar");
+        podman(&["save", "--quiet", "--output", text(&image), IMAGE]);
+        host.run("podman", &["load", "--quiet", "--input", text(&image)]);
+        host
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let storage = format!("CONTAINERS_STORAGE_CONF={}/storage.conf", self.folder.path().display());
+        succeed("nsenter", &[&["--net=/run/netns/far", "env", &storage, program], arguments].concat())
+    }
+}
+
+impl Drop for FarHost {
+    fn drop(&mut self) {
+        for arguments in [["rm", "--force", "--all", "--time=0"].as_slice(), &["rmi", "--force", "--all"]] {
+            let storage = self.folder.path().join("storage.conf");
+            let mut podman = std::process::Command::new("podman");
+            let _ = podman.args(arguments).env("CONTAINERS_STORAGE_CONF", storage).output();
+        }
+        let _ = run("umount", &[text(&self.folder.path().join("graph/overlay"))]);
+        let _ = run("ip", &["link", "delete", "near0"]);
+        let _ = run("ip", &["netns", "delete", "far"]);
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn xfs_a_container_moves_to_another_host_and_back() {
+    let folder = folder();
+    let far = FarHost::new();
+    let registry = Registry::plain_at(folder.path(), FarHost::NEAR_ADDRESS, 5001);
+    let settings = format!("CONTAINERS_REGISTRIES_CONF={}/settings-5001/registries.conf", folder.path().display());
+    let far_ckpt = |arguments: &[&str]| far.run("env", &[&[&settings, env!("CARGO_BIN_EXE_ckpt")], arguments].concat());
+    let archive = archive_of_web(folder.path(), &["--network=none"], &[], FILL);
+    let [there, back] = ["web:1", "web:2"].map(|name| registry.image(name));
+    registry.ckpt(&["push", &archive, &there]);
+    far_ckpt(&["restore", "-i", &format!("docker://{there}")]);
+    assert_eq!(far.run("podman", &["exec", "web", "cat", "/srv/new"]), "new");
+    far.run("podman", &["exec", "web", "sh", "-c", "echo far > /srv/new"]);
+    let again = folder.path().join("again.tar");
+    far_ckpt(&["checkpoint", "web", "-e", text(&again)]);
+    far_ckpt(&["push", text(&again), &back]);
+    let web = Container::named("web");
+    registry.ckpt(&["restore", "-i", &format!("docker://{back}")]);
+    assert_eq!(web.exec("cat /srv/new"), "far");
+    assert_consecutive(&web.wait_for_numbers(10));
+}

@@ -33,6 +33,13 @@ impl Registry {
         Registry::start(folder, "localhost", port, "", "")
     }
 
+    /// The same at an address of this machine.
+    pub(crate) fn plain_at(folder: &Path, address: &'static str, port: u16) -> Self {
+        let registry = Registry::start(folder, address, port, "", "");
+        registry.told_insecure();
+        registry
+    }
+
     /// TLS by an authority of its own, and a password.
     pub(crate) fn with_password(folder: &Path, port: u16) -> Self {
         shell_in(
