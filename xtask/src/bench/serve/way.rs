@@ -10,8 +10,8 @@ pub(super) enum Way {
     Checkpoint,
     CheckpointByDescriptor,
     CheckpointBySocket,
-    /// What has to be done of that in any case: the file was cloned a moment ago, and none of it is in memory.
-    ReadArchive,
+    /// What has to be done of that in any case: a checkpoint, and its archive read.
+    CheckpointThenRead,
     /// `ckpt restore` itself.
     Restore,
     RestoreByDescriptor,
@@ -25,7 +25,7 @@ impl Way {
         Self::Checkpoint,
         Self::CheckpointByDescriptor,
         Self::CheckpointBySocket,
-        Self::ReadArchive,
+        Self::CheckpointThenRead,
         Self::Restore,
         Self::RestoreByDescriptor,
         Self::RestoreByPipe,
@@ -37,7 +37,7 @@ impl Way {
             Self::Checkpoint => "checkpoint, ckpt itself",
             Self::CheckpointByDescriptor => "checkpoint, ckpt --url",
             Self::CheckpointBySocket => "checkpoint, through the socket",
-            Self::ReadArchive => "the archive, read from the disk",
+            Self::CheckpointThenRead => "checkpoint, ckpt itself, then read",
             Self::Restore => "restore, ckpt itself",
             Self::RestoreByDescriptor => "restore, ckpt --url",
             Self::RestoreByPipe => "restore, through a pipe",
@@ -53,7 +53,9 @@ impl Way {
             Self::CheckpointBySocket => {
                 r#"curl -sf -X POST --unix-socket "$1" -o /dev/null "http://d/v5.0.0/libpod/containers/$2/checkpoint?export=true&leaveRunning=true""#
             }
-            Self::ReadArchive => r#"dd if="$4" of=/dev/null bs=1M status=none"#,
+            Self::CheckpointThenRead => {
+                r#"ckpt checkpoint -R "$2" -e "$5" && dd if="$5" of=/dev/null bs=1M status=none"#
+            }
             Self::Restore => r#"ckpt restore -i "$4" -n "$3""#,
             Self::RestoreByDescriptor => r#"ckpt --url "unix://$1" restore -i "$4" -n "$3""#,
             Self::RestoreByPipe => r#"cat "$4" | ckpt restore -i - -n "$3""#,
