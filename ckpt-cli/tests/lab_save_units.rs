@@ -79,4 +79,10 @@ fn btrfs_what_the_service_does_keeps_what_the_configuration_says() {
     let kept: Vec<_> = saves.iter().map(|save| (save["sequence"].as_u64(), save["tags"][0].as_str())).collect();
     assert_eq!(kept, [(Some(2), Some("timer")), (Some(3), Some("timer"))]);
     assert!(web.goes_on());
+
+    let condition = service.lines().find_map(|line| line.strip_prefix("ExecCondition=/bin/sh -c '")).unwrap();
+    let is_saved = || run("sh", &["-c", condition.strip_suffix('\'').unwrap()]).status.code();
+    assert_eq!(is_saved(), Some(0));
+    succeed("podman", &["stop", "--time=0", &web.name]);
+    assert_eq!(is_saved(), Some(1), "a container that stands still is not saved each hour");
 }
