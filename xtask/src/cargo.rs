@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 /// Programs of the crate `benches`.
 const LIMITS: [&str; 2] = ["clone-loop", "bare-calls"];
+const PAGE_LOOP: &str = "page-loop";
 
 /// Where the checkout and its build results lie, as `cargo metadata` tells.
 #[derive(Deserialize)]
@@ -48,6 +49,11 @@ impl Workspace {
 
     pub(crate) fn build_limits(&self) -> Result<()> {
         LIMITS.iter().try_for_each(|program| self.build_release("benches", program))
+    }
+
+    /// Builds what `cargo xtask bench memory` takes for the limit of memory that comes later.
+    pub(crate) fn page_loop(&self) -> Result<PathBuf> {
+        self.build_release("benches", PAGE_LOOP).map(|()| self.target.join("release").join(PAGE_LOOP))
     }
 
     fn build_release(&self, package: &str, program: &str) -> Result<()> {

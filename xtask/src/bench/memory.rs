@@ -25,6 +25,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::report::{self, Bench};
+use crate::cargo::Workspace;
 use crate::lab::FileSystem;
 pub(super) use processes::wait_until_resident;
 use summary::MemoryReport;
@@ -43,14 +44,15 @@ pub(crate) struct MemoryOptions {
 }
 
 pub(super) fn run(options: &MemoryOptions) -> Result<ExitCode> {
+    let workload = Workload { page_loop: Workspace::locate()?.page_loop()?, ..options.workload.clone() };
     let bench = Bench {
         name: "memory",
         file_systems: &options.fs,
         no_build: options.no_build,
-        workload: &options.workload,
-        title: format!("Processes with {:?} MiB of memory", options.workload.mebibytes),
+        workload: &workload,
+        title: format!("Processes with {:?} MiB of memory", workload.mebibytes),
     };
-    let report = |fs, commit, results| MemoryReport::new(fs, commit, options.workload.clone(), results);
+    let report = |fs, commit, results| MemoryReport::new(fs, commit, workload.clone(), results);
     bench.run(report, table::render)
 }
 

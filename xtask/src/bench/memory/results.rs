@@ -34,6 +34,8 @@ pub(super) struct Restored {
     pub(super) server_memory_bytes: u64,
     /// What it comes from, read by dd in the same state of the cache; measured where memory comes later.
     pub(super) read_us: Option<u64>,
+    /// The same read and put, each page once, by as many threads as there are processors, and nothing else.
+    pub(super) limit_us: Option<u64>,
 }
 
 /// A checkpoint, and two restores from it: with all of it in the page cache, and with nothing in there.
@@ -135,6 +137,7 @@ pub(super) mod tests {
                 peak_memory_bytes: 8 << 20,
                 server_memory_bytes: 5 << 20,
                 read_us: Some(400_000),
+                limit_us: Some(450_000),
             };
             let checkpoint = Dumped { elapsed_us: 3_000_000, criu_us: Some(2_000_000), peak_memory_bytes: 7 << 20 };
             Round { contender, checkpoint, warm: restored.clone(), cold: restored }

@@ -118,17 +118,27 @@ impl<'w> Bench<'w> {
             Cache::Warm => read(&images).map(drop),
             Cache::Cold => drop_caches(),
         };
-        let mut read_us = None;
+        let (mut read_us, mut limit_us) = (None, None);
         if contender.server().is_some() {
             prepare()?;
             read_us = Some(read(&images)?);
+        }
+        if contender == Contender::Lazy {
+            prepare()?;
+            limit_us = Some(self.read_and_put(&images)?);
         }
         prepare()?;
         let server = (contender == Contender::CriusServer).then(|| CriusServer::start(&images)).transpose()?;
         let mut restored = self.timed_restore(contender)?;
         server.map_or(Ok(()), CriusServer::end)?;
-        restored.read_us = read_us;
+        (restored.read_us, restored.limit_us) = (read_us, limit_us);
         Ok(restored)
+    }
+
+    /// In µs, without what its memory costs before and after.
+    fn read_and_put(&self, archive: &Path) -> Result<u64> {
+        let said = measure(Command::new(&self.workload.page_loop).arg(archive))?.stdout;
+        said.trim().parse().with_context(|| format!("page-loop said {said:?}"))
     }
 
     fn timed_restore(&self, contender: Contender) -> Result<Restored> {
@@ -155,6 +165,7 @@ impl<'w> Bench<'w> {
                 peak_memory_bytes: measured.peak_memory_bytes,
                 server_memory_bytes,
                 read_us: None,
+                limit_us: None,
             })
         })
     }

@@ -17,8 +17,9 @@ pub(super) fn render(report: &MemoryReport) -> String {
     lines.push(format!(
         "Seconds of wall clock, median (range) of {} rounds, of podman with an archive {}, alternating. Everything was\n\
          written back before each command. Warm: all of it in the page cache, cold: nothing. Returns: the command has\n\
-         ended. Answers: the process has given a byte of its memory. Complete: all of its memory is there. Memory: most of\n\
-         the command, and of those that bring pages later, together. The floors have 1 MiB.",
+         ended. Answers: the process has given a byte of its memory. Complete: all of its memory is there. Limit: each page of\n\
+         the archive is read once and put once. Memory: most of the command, and of those that bring pages later,\n\
+         together. The floors have 1 MiB.",
         workload.rounds, workload.podman_rounds
     ));
     lines.push(targets(verdicts).to_string());
@@ -26,8 +27,19 @@ pub(super) fn render(report: &MemoryReport) -> String {
 }
 
 fn table(group: &Group) -> String {
-    let header =
-        ["", "checkpoint", "cache", "returns", "answers", "complete", "of it arriving", "dd", "memory", "server"];
+    let header = [
+        "",
+        "checkpoint",
+        "cache",
+        "returns",
+        "answers",
+        "complete",
+        "of it arriving",
+        "dd",
+        "limit",
+        "memory",
+        "server",
+    ];
     let mut table = new_table(&header);
     for contender in Contender::ALL {
         for cache in Cache::ALL {
@@ -50,6 +62,7 @@ fn row(group: &Group, contender: Contender, cache: Cache) -> Option<Vec<String>>
     let arriving = spread(|restored| Some(arriving_us(restored)));
     row.push(arriving.filter(|_| contender.server().is_some()).map(|spread| seconds(&spread)).unwrap_or_default());
     row.push(spread(|restored| restored.read_us).map(|spread| seconds(&spread)).unwrap_or_default());
+    row.push(spread(|restored| restored.limit_us).map(|spread| seconds(&spread)).unwrap_or_default());
     row.push(mebibytes(group.highest(contender, |restored| restored.peak_memory_bytes)?));
     let server = group.highest(contender, |restored| restored.server_memory_bytes);
     row.push(server.filter(|_| contender.server().is_some()).map(mebibytes).unwrap_or_default());
@@ -64,8 +77,19 @@ mod tests {
     #[test]
     fn a_row_has_times_and_memory() {
         let group = &results().groups[1];
-        let expected =
-            ["ckpt restore --lazy", "3.000", "cold", "0.360", "0.330", "0.830", "0.500", "0.400", "8.0 MiB", "5.0 MiB"];
+        let expected = [
+            "ckpt restore --lazy",
+            "3.000",
+            "cold",
+            "0.360",
+            "0.330",
+            "0.830",
+            "0.500",
+            "0.400",
+            "0.450",
+            "8.0 MiB",
+            "5.0 MiB",
+        ];
         assert_eq!(row(group, Contender::Lazy, Cache::Cold).unwrap(), expected);
         assert_eq!(row(group, Contender::Ckpt, Cache::Warm).unwrap()[6], "");
         assert_eq!(row(group, Contender::Podman, Cache::Warm), None);

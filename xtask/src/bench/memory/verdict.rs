@@ -9,7 +9,8 @@ use crate::bench::verdict::{Bound, Verdict};
 const RATIO: f64 = 1.15;
 /// Until a container runs whose memory comes later, of the floor.
 const RUNNING_RATIO: f64 = 1.25;
-/// At which memory comes, of the rate at which dd reads it.
+/// At which memory comes, of the rate at which dd reads it. Each page is put as well, which takes longer than reading it
+/// from the page cache: so it is also compared with what only does both.
 const READ_RATIO: f64 = 0.7;
 /// Of the time that CRIU's own server takes. Its images are other files, which lie elsewhere on the disk: each time counts
 /// as a multiple of dd's for the same bytes.
@@ -53,6 +54,9 @@ fn of_group(group: &Group, floor: Option<&Group>) -> Vec<Verdict> {
         let [ours, crius] = [Contender::Lazy, Contender::CriusServer].map(against_dd);
         let rate = ours.map(|time| 1.0 / time);
         add(format!("lazy, rate of arrival, {title}"), "× dd's", Bound::AtLeast(READ_RATIO), rate);
+        let limit = group.restored((Contender::Lazy, cache), |restored| restored.limit_us);
+        let rate = ratio(limit, at(group, Contender::Lazy, arriving_us));
+        add(format!("lazy, rate of arrival, {title}"), "× reading and putting", Bound::AtLeast(READ_RATIO), rate);
         let time = ours.zip(crius).map(|(ours, crius)| ours / crius);
         add(format!("lazy, time of arrival, {title}"), SERVER, Bound::AtMost(SERVER_RATIO), time);
     }
@@ -88,7 +92,7 @@ mod tests {
         let restores = |restore, returns, answers, rate| {
             [(restore, 1.05, true), (returns, 0.9, true), (returns, 1.2, true), (answers, 1.0, true)]
                 .into_iter()
-                .chain([(answers, 1.32, false), (rate, 0.8, true)])
+                .chain([(answers, 1.32, false), (rate, 0.8, true), (rate, 0.9, true)])
                 .collect::<Vec<_>>()
         };
         let warm = restores(

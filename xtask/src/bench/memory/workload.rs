@@ -1,5 +1,7 @@
 //! What is measured: how much memory, by which runtimes, how often.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -21,4 +23,7 @@ pub(crate) struct Workload {
     /// Rounds of podman with an archive, which takes minutes for each; 0 leaves it out
     #[arg(long, default_value_t = 0)]
     pub(super) podman_rounds: u32,
+    /// What reads and puts pages at the least cost, at the same path in the lab.
+    #[arg(skip)]
+    pub(super) page_loop: PathBuf,
 }
