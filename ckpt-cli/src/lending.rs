@@ -13,6 +13,23 @@ use ckpt_serve::MOST_DESCRIPTORS;
 
 use crate::archive::saved::is_saved;
 
+/// An image is no file that could be lent.
+#[cfg(feature = "images")]
+fn refuse_image(word: &Path) -> Result<()> {
+    let image = crate::archive::image::parse_optional(word)?;
+    ensure!(
+        image.is_none(),
+        "a service takes no images, only archives: pull {0} first, by ckpt pull {0}",
+        word.display()
+    );
+    Ok(())
+}
+
+#[cfg(not(feature = "images"))]
+fn refuse_image(_word: &Path) -> Result<()> {
+    Ok(())
+}
+
 /// Descriptors, and what becomes of them here.
 #[derive(Default)]
 pub(crate) struct Lending {
@@ -52,6 +69,7 @@ impl Lending {
         if is_saved(word) {
             return Ok(Lending::default());
         }
+        refuse_image(word)?;
         let file = File::open(word).with_context(|| format!("open {}", word.display()))?;
         Ok(Lending { descriptors: vec![file.into()], ..Lending::default() })
     }
@@ -94,5 +112,20 @@ impl Lending {
             Some(Ok(moved)) => moved.map(drop).context("write the archive to standard output"),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(all(test, feature = "images"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_not_taken_for_a_file() {
+        for image in ["oci:images:web", "docker://localhost:5000/web:1"] {
+            let refused = Lending::source(Path::new(image)).err().map(|error| error.to_string());
+            assert!(refused.is_some_and(|words| words.ends_with(&format!("ckpt pull {image}"))), "{image}");
+        }
+        let missing = Lending::source(Path::new("/nowhere/oci:web")).err().map(|error| error.to_string());
+        assert_eq!(missing.as_deref(), Some("open /nowhere/oci:web"));
     }
 }
