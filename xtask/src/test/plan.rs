@@ -64,6 +64,15 @@ impl Runs {
         self.0.iter().flat_map(|run| run.tests.iter().map(|test| format!("{}::{test}", run.target)))
     }
 
+    /// The first programs, with so many percent of the tests, and the others.
+    pub(super) fn split(&self, percent: usize) -> (Runs, Runs) {
+        let count = |runs: &[Run]| runs.iter().map(|run| run.tests.len()).sum::<usize>();
+        let most = (count(&self.0) * percent).div_ceil(100);
+        let programs = (0..self.0.len()).find(|&programs| count(&self.0[..programs]) >= most);
+        let (first, others) = self.0.split_at(programs.unwrap_or(self.0.len()));
+        (Runs(first.to_vec()), Runs(others.to_vec()))
+    }
+
     fn add(&mut self, test: &IgnoredTest) {
         match self.0.last_mut() {
             Some(run) if run.program == test.program => run.tests.push(test.name.clone()),
@@ -172,5 +181,16 @@ mod tests {
                 (FileSystem::Xfs, vec!["lab::both".into(), "lab::xfs_one".into()]),
             ]
         );
+    }
+
+    #[test]
+    fn tests_are_split_between_programs() {
+        let names = |runs: Runs| runs.names().collect::<Vec<_>>();
+        let plan = Plan::new(vec![test("a", true, "one"), test("a", true, "two"), test("b", true, "three")]);
+        let (_, runs) = plan.by_file_system().next().unwrap();
+        let (first, others) = runs.split(50);
+        assert_eq!((names(first), names(others)), (vec!["a::one".into(), "a::two".into()], vec!["b::three".into()]));
+        assert_eq!(names(runs.split(0).1).len(), 3);
+        assert_eq!(names(runs.split(67).0).len(), 3);
     }
 }
