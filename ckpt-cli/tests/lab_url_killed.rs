@@ -21,9 +21,12 @@ fn are_killed(rounds: u64) {
     let other = member.folder.parent().unwrap().join("web.tar");
     ckpt(&["checkpoint", "web", "-R", "-e", text(&other)]);
     member.give(&other, "own.tar", UID, 0o600);
+    // What a restored container has for a layer is called otherwise than before.
+    web.remove();
     member.served.end();
     let world = World::at_rest(&member.folder);
     member.served.restart_with(|_| {});
+    member.ckpt_succeeds(&["restore", "-i", "own.tar"]);
     let archive = member.file("x.tar");
     let mut dice = Dice::thrown();
     let (mut named, mut undone) = (0, 0);
@@ -63,6 +66,7 @@ fn are_killed(rounds: u64) {
     println!("{named} named, {undone} undone");
     assert!(undone > 0, "nobody was killed in time");
     assert_consecutive(&web.numbers());
+    web.remove();
     member.served.end();
     world.assert_same(&member.folder);
 }

@@ -1,6 +1,7 @@
 //! The measurements, inside the lab.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -207,12 +208,13 @@ fn drop_caches() -> Result<()> {
     fs::write("/proc/sys/vm/drop_caches", "3").context("cannot drop the caches")
 }
 
-/// By dd, a file or all files of a folder; the whole process, in µs.
+/// By dd, a file or those of a folder that have pages; the whole process, in µs.
 fn read(images: &Path) -> Result<u64> {
     let mut files = vec![images.to_owned()];
     if images.is_dir() {
         let entries = fs::read_dir(images).with_context(|| format!("cannot read {}", images.display()))?;
-        files = entries.flatten().map(|entry| entry.path()).collect();
+        let has_pages = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"pages-"));
+        files = entries.flatten().map(|entry| entry.path()).filter(has_pages).collect();
     }
     let started = Instant::now();
     for file in files {
