@@ -106,6 +106,8 @@ fn btrfs_it_serves_at_one_place_counts_and_ends_when_nobody_comes() {
     assert_says(&twice, &["another `ckpt serve`"]);
     assert_says(&ckpt_fails(&["serve", &served.url(), "--group", "no-such-group"]), &["no-such-group", "groupadd"]);
     assert_says(&ckpt_fails(&["serve", "/etc/passwd"]), &["/etc/passwd", "no socket"]);
+    // useradd(8) would wait for it.
+    assert!(!Path::new("/etc/passwd.lock").exists());
     // A connection keeps it alive, and so does a checkpoint.
     let container = Container::run("web", &[], COUNT);
     let url = format!("{CONTAINERS}/web/checkpoint?export=true&leaveRunning=true");

@@ -7,7 +7,7 @@ mod served;
 use std::fs;
 use std::process::Stdio;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kill::Dice;
 use lab::*;
@@ -28,6 +28,9 @@ fn are_killed(rounds: u64) {
     member.served.restart_with(|_| {});
     member.ckpt_succeeds(&["restore", "-i", "own.tar"]);
     let archive = member.file("x.tar");
+    let started = Instant::now();
+    member.ckpt_succeeds(&["checkpoint", "web", "-R", "-e", "x.tar"]);
+    let whole = started.elapsed().as_millis() as u64;
     let mut dice = Dice::thrown();
     let (mut named, mut undone) = (0, 0);
     for round in 0..rounds {
@@ -37,7 +40,7 @@ fn are_killed(rounds: u64) {
             false => &["restore", "-i", "own.tar", "-n", "again"],
         };
         let mut client = member.ckpt(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        sleep(Duration::from_millis(dice.below(900)));
+        sleep(Duration::from_millis(dice.below(whole)));
         if round % 2 == 0 {
             client.kill().unwrap();
         } else {

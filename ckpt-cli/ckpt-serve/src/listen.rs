@@ -103,6 +103,8 @@ impl Listening {
         let group = group.map(gid_of).transpose()?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         make_folder(folder, group)?;
+        // First: a lock beside a file of others may mean something to them, as /etc/passwd.lock does.
+        is_there(path)?;
         let lock = lock(path)?;
         remove_dead(path)?;
         let listener = bind(path, group)?;
@@ -173,14 +175,22 @@ fn lock(path: &Path) -> Result<fs::File, ListenError> {
     }
 }
 
+/// Whether there is a socket; anything else must not be replaced.
+fn is_there(path: &Path) -> Result<bool, ListenError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(call("stat", path)(error)),
+        Ok(found) if found.file_type().is_socket() => Ok(true),
+        Ok(_) => Err(ListenError::NoSocket { path: path.to_owned() }),
+    }
+}
+
 /// Removes the socket of a service that was killed.
 fn remove_dead(path: &Path) -> Result<(), ListenError> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(call("stat", path)(error)),
-        Ok(found) if !found.file_type().is_socket() => Err(ListenError::NoSocket { path: path.to_owned() }),
-        Ok(_) if UnixStream::connect(path).is_ok() => Err(ListenError::InUse { path: path.to_owned() }),
-        Ok(_) => fs::remove_file(path).map_err(call("remove", path)),
+    match is_there(path)? {
+        false => Ok(()),
+        true if UnixStream::connect(path).is_ok() => Err(ListenError::InUse { path: path.to_owned() }),
+        true => fs::remove_file(path).map_err(call("remove", path)),
     }
 }
 
