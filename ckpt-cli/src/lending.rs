@@ -115,17 +115,24 @@ impl Lending {
     }
 }
 
-#[cfg(all(test, feature = "images"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    fn refused(word: &str) -> Option<String> {
+        Lending::source(Path::new(word)).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        assert_eq!(refused("/nowhere/oci:web").as_deref(), Some("open /nowhere/oci:web"));
+    }
+
+    #[cfg(feature = "images")]
     #[test]
     fn an_image_is_not_taken_for_a_file() {
         for image in ["oci:images:web", "docker://localhost:5000/web:1"] {
-            let refused = Lending::source(Path::new(image)).err().map(|error| error.to_string());
-            assert!(refused.is_some_and(|words| words.ends_with(&format!("ckpt pull {image}"))), "{image}");
+            assert!(refused(image).is_some_and(|words| words.ends_with(&format!("ckpt pull {image}"))), "{image}");
         }
-        let missing = Lending::source(Path::new("/nowhere/oci:web")).err().map(|error| error.to_string());
-        assert_eq!(missing.as_deref(), Some("open /nowhere/oci:web"));
     }
 }
