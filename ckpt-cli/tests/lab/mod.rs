@@ -137,24 +137,31 @@ pub(crate) fn text(path: &Path) -> &str {
 }
 
 /// Calls `look` until it gives something.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    has_come(look).unwrap_or_else(|| panic!("waited too long for {what}"))
+}
+
+/// Calls `look` until it gives something, or it has been too long; then tells who is there.
+pub(crate) fn has_come<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let patience = Instant::now() + Duration::from_secs(120);
     loop {
-        if let Some(found) = look() {
-            return found;
+        match look() {
+            None if Instant::now() > patience => break,
+            None => sleep(Duration::from_millis(50)),
+            found => return found,
         }
-        if Instant::now() > patience {
-            println!("{}", process_table());
-            panic!("waited too long for {what}");
-        }
-        sleep(Duration::from_millis(50));
     }
+    println!("{}", process_table());
+    None
 }
 
 /// Who is there, and what each of them waits for.
 pub(crate) fn process_table() -> String {
     let table = Command::new("ps").args(["-eo", "pid,ppid,stat,wchan:24,lstart,args"]).output();
-    String::from_utf8_lossy(&table.map(|table| table.stdout).unwrap_or_default()).into_owned()
+    let table = table.map(|table| table.stdout).unwrap_or_default();
+    // The lab's own processes have all names of tests among their arguments.
+    let lines = table.split(|&byte| byte == b'\n').map(|line| String::from_utf8_lossy(&line[..line.len().min(300)]));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 pub(crate) fn describe_tree(root: &Path) -> BTreeMap<PathBuf, String> {

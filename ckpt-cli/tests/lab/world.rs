@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::lab::{Container, wait_for};
+use crate::lab::{Container, has_come, wait_for};
 
 /// What there is besides the container and its archives.
 #[derive(Debug)]
@@ -49,14 +49,12 @@ impl World {
     /// Processes and mounts of what has ended go a moment later, and empty cgroups whenever podman comes upon them.
     pub(crate) fn assert_same(&self, folder: &Path) {
         let mut now = World::seen(folder);
-        let is_same = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            wait_for("the world to be as before", || {
-                now = World::seen(folder);
-                (now.more_than(self).is_empty() && self.lost_in(&now).is_empty()).then_some(())
-            });
-        }));
-        if is_same.is_err() {
-            panic!("left behind: {:#?}\ngone: {:#?}", now.more_than(self), self.lost_in(&now));
+        let is_same = has_come(|| {
+            now = World::seen(folder);
+            (now.more_than(self).is_empty() && self.lost_in(&now).is_empty()).then_some(())
+        });
+        if is_same.is_none() {
+            panic!("left behind: {:?}, gone: {:?}", now.more_than(self), self.lost_in(&now));
         }
     }
 
@@ -104,8 +102,9 @@ fn names_in(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// What podman leaves in its storage if it is killed in the moment in which it notes something there: the rest of a
-/// transaction, which the next podman undoes, and an empty layer that it has no container for (`podman system check`).
+/// What podman makes in its storage when it first looks for secrets, be it in the middle of a test; and what it leaves
+/// there if it is killed in the moment in which it notes something: the rest of a transaction, which the next podman
+/// undoes, and an empty layer that it has no container for (`podman system check`).
 fn is_podmans_own(folder: &Path, name: &str) -> bool {
     let storage = Path::new("/var/lib/containers/storage");
     let is_noted = || {
@@ -117,7 +116,7 @@ fn is_podmans_own(folder: &Path, name: &str) -> bool {
     // podman keeps its list of short-lived containers when the last of them is gone.
     let is_empty_list =
         || matches!(fs::read_to_string(folder.join(name)).unwrap_or_default().trim(), "" | "[]" | "null");
-    name == "db.sql-journal"
+    matches!(name, "db.sql-journal" | "secrets")
         || (name == "volatile-containers.json" && is_empty_list())
         || name.starts_with(".tmp-")
         || (folder == storage.join("overlay") && is_empty(&folder.join(name)) && !is_noted())
