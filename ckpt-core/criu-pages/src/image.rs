@@ -92,6 +92,12 @@ impl Piece {
         Ok(self.version == Some(Version::of(file)?))
     }
 
+    /// Where `length` bytes at `offset` of the image are in its file, as far as they are in the image: offset and length.
+    pub(crate) fn place_of(self, offset: u64, length: u64) -> (u64, u64) {
+        let (from, to) = (offset.min(self.length), offset.saturating_add(length).min(self.length));
+        (self.offset.saturating_add(from), to - from)
+    }
+
     /// Fills `bytes` from `offset` of the image.
     ///
     /// # Errors
@@ -170,6 +176,9 @@ mod tests {
         assert_eq!(&bytes, b"age");
         assert_eq!(image.piece().read_at(image.file(), &mut bytes, 3), Err(Errno::NODATA));
         assert_eq!(image.piece().read_at(image.file(), &mut bytes, u64::MAX), Err(Errno::NODATA));
+        assert_eq!(image.piece().place_of(1, 2), (5, 2));
+        assert_eq!(image.piece().place_of(3, 4), (7, 2));
+        assert_eq!(image.piece().place_of(u64::MAX, u64::MAX), (9, 0));
         Ok(())
     }
 
