@@ -12,10 +12,8 @@ const RUNNING_RATIO: f64 = 1.25;
 /// At which memory comes, of the rate at which dd reads it. Each page is put as well, which takes longer than reading it
 /// from the page cache: so it is also compared with what only does both.
 const READ_RATIO: f64 = 0.7;
-/// Of the time that CRIU's own server takes. Its images are other files, which lie elsewhere on the disk: each time counts
-/// as a multiple of dd's for the same bytes.
+/// Of the time that CRIU's own server takes to bring as much. Its images are files of their own on the same disk.
 const SERVER_RATIO: f64 = 1.0;
-const SERVER: &str = "× criu lazy-pages, both × dd";
 const SERVER_MIB: f64 = 32.0;
 
 pub(super) fn verdicts(results: &MemoryResults) -> Vec<Verdict> {
@@ -47,18 +45,14 @@ fn of_group(group: &Group, floor: Option<&Group>) -> Vec<Verdict> {
                 add(format!("lazy, {what}, {title}"), unit, Bound::AtMost(RUNNING_RATIO), running);
             }
         }
-        let against_dd = |who| {
-            let read = group.restored((who, cache), |restored| restored.read_us);
-            ratio(at(group, who, arriving_us), read)
-        };
-        let [ours, crius] = [Contender::Lazy, Contender::CriusServer].map(against_dd);
-        let rate = ours.map(|time| 1.0 / time);
+        let [ours, crius] = [Contender::Lazy, Contender::CriusServer].map(|who| at(group, who, arriving_us));
+        let rate = ratio(group.restored((Contender::Lazy, cache), |restored| restored.read_us), ours);
         add(format!("lazy, rate of arrival, {title}"), "× dd's", Bound::AtLeast(READ_RATIO), rate);
         let limit = group.restored((Contender::Lazy, cache), |restored| restored.limit_us);
-        let rate = ratio(limit, at(group, Contender::Lazy, arriving_us));
+        let rate = ratio(limit, ours);
         add(format!("lazy, rate of arrival, {title}"), "× reading and putting", Bound::AtLeast(READ_RATIO), rate);
-        let time = ours.zip(crius).map(|(ours, crius)| ours / crius);
-        add(format!("lazy, time of arrival, {title}"), SERVER, Bound::AtMost(SERVER_RATIO), time);
+        let time = ratio(ours, crius);
+        add(format!("lazy, time of arrival, {title}"), "× criu lazy-pages", Bound::AtMost(SERVER_RATIO), time);
     }
     let memory = group.highest(Contender::Lazy, |restored| restored.server_memory_bytes);
     let memory = memory.map(|bytes| bytes as f64 / f64::from(1 << 20));
