@@ -135,6 +135,7 @@ impl Progress for ProgressLine {
             Phase::Create => "making the container",
             Phase::Place => "placing the files",
             Phase::Resume => "resuming the processes",
+            Phase::Start => "starting the processes",
             Phase::Memory => "waiting for the memory",
         };
         self.draw();

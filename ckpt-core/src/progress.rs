@@ -25,6 +25,8 @@ pub enum Phase {
     Place,
     /// podman and CRIU restore the processes.
     Resume,
+    /// The processes are there and begin to run; podman notes it.
+    Start,
     /// The container runs, and its memory is on its way.
     Memory,
 }

@@ -6,6 +6,7 @@
 //! ```
 
 pub(super) mod announcement;
+mod gate;
 mod one;
 mod options;
 mod ports;

@@ -33,7 +33,11 @@ use crate::recovery::work::Work;
 const IMPORT: &str = "import";
 
 /// How often the FIFO is tried while podman is on its way to it: there is no event for "somebody waits to read".
-const RETRY: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000 };
+const RETRY: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
+/// How many times podman opens the FIFO, and how often it is tried after that, in case another podman opens it once more.
+const READS: u32 = 3;
+const RETRY_AFTER_ALL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// How long nothing happens before that is told.
 const SOME_TIME: Duration = Duration::from_millis(100);
@@ -64,6 +68,8 @@ pub(crate) struct PodmanImport<'r> {
     options: &'r RestoreOptions,
     /// What podman has got a part of. Its end would be the archive's end to podman, so it stays open until podman ends.
     unfinished: Option<File>,
+    /// How many times podman has opened the FIFO.
+    reads: u32,
 }
 
 impl<'r> PodmanImport<'r> {
@@ -88,6 +94,7 @@ impl<'r> PodmanImport<'r> {
             storage: &plan.prepared.storage,
             options,
             unfinished: None,
+            reads: 0,
         })
     }
 
@@ -107,6 +114,7 @@ impl<'r> PodmanImport<'r> {
             match open(&self.fifo, flags, Mode::empty()) {
                 Ok(pipe) => {
                     self.session.fifo(IMPORT)?;
+                    self.reads += 1;
                     return Ok(Event::Reads(Reader { pipe: pipe.into() }));
                 }
                 // fifo(7): nobody has it open for reading.
@@ -136,7 +144,7 @@ impl<'r> PodmanImport<'r> {
         {
             fds.push(PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN));
         }
-        poll_all(&mut fds, Some(&RETRY))?;
+        poll_all(&mut fds, Some(if self.reads < READS { &RETRY } else { &RETRY_AFTER_ALL }))?;
         let is_ready = |at: usize| fds.get(at).is_some_and(|fd: &PollFd<'_>| !fd.revents().is_empty());
         if is_ready(2) {
             return Err(RunError::Interrupted);

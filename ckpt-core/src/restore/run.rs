@@ -183,6 +183,7 @@ impl<'r> Run<'r> {
         let put_right = match call.moment() {
             Moment::PreRestore => self.before_tasks(),
             Moment::PreResume => self.announce(&call).and_then(|()| {
+                self.progress.phase(Phase::Start);
                 // For a time, the container is not thrown away, and cannot be.
                 if let Err(error) = self.repairs.after_tasks() {
                     self.progress.warning(&format!("some directories may have the time of the restore: {error}"));

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
+use super::gate::Gate;
 use super::one;
 use super::options::CopiesOptions;
 use super::progress::{CopiesProgress, ReadyCopy};
 use super::requests::Request;
 use crate::host::interrupt::Interrupt;
-use crate::progress::Progress;
+use crate::progress::{Phase, Progress};
 use crate::restore::error::RestoreError;
 use crate::restore::prepared::Prepared;
 
@@ -27,14 +28,27 @@ pub(super) fn run(
     requests: &[Request],
     progress: &mut dyn CopiesProgress,
 ) -> u32 {
-    let work = Work { prepared, copies, requests, next: AtomicUsize::new(0), is_over: AtomicBool::new(false) };
+    let work = Work {
+        prepared,
+        copies,
+        requests,
+        next: AtomicUsize::new(0),
+        is_over: AtomicBool::new(false),
+        first_starts: Gate::default(),
+    };
     let mut ready = Vec::new();
     let mut is_one_missing = false;
     thread::scope(|scope| {
         let (events, told) = mpsc::channel();
-        for _ in 0..copies.jobs() {
+        let (jobs, at_first) = (copies.jobs(), at_first(copies));
+        for number in 0..jobs {
             let (work, events) = (&work, events.clone());
-            scope.spawn(move || work.on(&events));
+            scope.spawn(move || {
+                if number >= at_first {
+                    work.first_starts.wait();
+                }
+                work.on(&events)
+            });
         }
         drop(events);
         for event in told {
@@ -58,6 +72,17 @@ pub(super) fn run(
     ready.len() as u32
 }
 
+/// How many are made at a time before the processes of one run. Where they come in waves, somebody may want to use the
+/// first before the last is there: it shares the processors with few others. A single wave is over sooner if all of it
+/// begins at once: four copies took 0.57 s then, and 0.63 s otherwise, of which the first took 0.48 s, or 0.32 s.
+fn at_first(copies: &CopiesOptions) -> usize {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    match copies.jobs() < copies.count.get() as usize {
+        true => copies.jobs().min(processors),
+        false => copies.jobs(),
+    }
+}
+
 /// What the threads share.
 struct Work<'w> {
     prepared: &'w Prepared,
@@ -67,17 +92,21 @@ struct Work<'w> {
     next: AtomicUsize,
     /// Whether no other is to be begun.
     is_over: AtomicBool,
+    /// Open as soon as the processes of one begin to run, or it has failed, or none is to be begun.
+    first_starts: Gate,
 }
 
 impl Work<'_> {
     fn on(&self, events: &Sender<Event>) {
+        let _opened_at_last = self.first_starts.opened_at_last();
         while let Some(at) = self.next() {
             let request = &self.requests[at];
-            let mut told = Told { name: &request.name, events };
+            let mut told = Told { name: &request.name, events, first_starts: &self.first_starts };
             let done = one::make(self.prepared, self.copies, request, &mut told).map_err(Box::new);
             if done.is_err() && self.copies.all_or_none {
                 self.is_over.store(true, Ordering::Relaxed);
             }
+            self.first_starts.open();
             // Who does not listen any more has panicked.
             let _ = events.send(Event::Done(at, done));
         }
@@ -95,9 +124,16 @@ impl Work<'_> {
 struct Told<'t> {
     name: &'t str,
     events: &'t Sender<Event>,
+    first_starts: &'t Gate,
 }
 
 impl Progress for Told<'_> {
+    fn phase(&mut self, phase: Phase) {
+        if phase == Phase::Start {
+            self.first_starts.open();
+        }
+    }
+
     fn warning(&mut self, text: &str) {
         let _ = self.events.send(Event::Warning(format!("{}: {text}", self.name)));
     }
