@@ -26,7 +26,10 @@ pub enum OperandError {
     #[error(transparent)]
     Store(StoreError),
     /// Nobody has a container of this name.
-    #[error("there is no container {name:?} in {} or {}, and no file of that name", graph_root.display(), docker.display())]
+    #[error(
+        "there is no container {name:?} in {} or {}, none runs in {}, and there is no file of that name",
+        graph_root.display(), docker.display(), containerd.display()
+    )]
     Unknown {
         /// As given.
         name: String,
@@ -34,13 +37,17 @@ pub enum OperandError {
         graph_root: PathBuf,
         /// Docker's.
         docker: PathBuf,
+        /// containerd's state.
+        containerd: PathBuf,
     },
 }
 
 impl From<StoreError> for OperandError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NoContainer { name, graph_root, docker } => Self::Unknown { name, graph_root, docker },
+            StoreError::NoContainer { name, graph_root, docker, containerd } => {
+                Self::Unknown { name, graph_root, docker, containerd }
+            }
             error => Self::Store(error),
         }
     }
@@ -48,7 +55,8 @@ impl From<StoreError> for OperandError {
 
 impl Operand {
     /// Finds out what `word` means: an existing file is an archive, a path with a slash in it a merged directory, and
-    /// anything else the name or ID of a container of podman, then of Docker, or a merged directory of that name.
+    /// anything else the name or ID of a container of podman, then of Docker, then of containerd, or a merged directory
+    /// of that name, or the number of a process, whose root is meant.
     ///
     /// # Errors
     /// [`OperandError`], which names the stores that were asked.
@@ -59,9 +67,10 @@ impl Operand {
         } else if word.contains('/') {
             Self::mounted_at(path)
         } else {
-            match Self::container(word) {
-                Err(OperandError::Unknown { .. }) if path.is_dir() => Self::mounted_at(path),
-                found => found,
+            match (Self::container(word), running(word)) {
+                (Err(OperandError::Unknown { .. }), _) if path.is_dir() => Self::mounted_at(path),
+                (Err(OperandError::Unknown { .. }), Some(pid)) => Self::of_process(pid, Path::new("/")),
+                (found, _) => found,
             }
         }
     }
@@ -92,4 +101,9 @@ impl Operand {
         let (store, layers) = layers_of_container(name)?;
         Ok(Self::Layers { store, layers: layers.into() })
     }
+}
+
+/// The process that has the number `word`.
+fn running(word: &str) -> Option<u32> {
+    word.parse().ok().filter(|pid| Path::new("/proc").join(u32::to_string(pid)).exists())
 }

@@ -1,7 +1,9 @@
 //! Overlay layers: from a merged mount point to the directories behind it, and the exact difference between them.
 //!
 //! - A [`LayerStore`] answers which host directories make up a merged mount point: [`OverlayMounts`] asks the mount
-//!   table, [`ContainersStorage`] reads the storage of podman, buildah and CRI-O, [`DockerOverlay2`] that of Docker.
+//!   table, [`ContainersStorage`] reads the storage of podman, buildah and CRI-O, [`DockerOverlay2`] that of Docker,
+//!   [`Containerd`] finds what runs in containerd.
+//! - [`uses_of`] tells who has a directory mounted as a layer.
 //! - [`layers_at`] asks these stores in turn.
 //! - [`walk`] says exactly what an upperdir changes. Its cost grows with the changes, not with the tree.
 //! - [`Upperdir`] writes such changes into another upperdir: deletions, parents, sockets.
@@ -42,6 +44,7 @@ mod access;
 mod apply;
 mod beneath;
 mod bounded_read;
+mod containerd;
 mod containers_storage;
 mod diff;
 mod docker;
@@ -59,6 +62,7 @@ mod store;
 pub use access::AccessError;
 pub use apply::{ApplyError, Deletion, NodeAttributes, Upperdir};
 pub use bounded_read::ReadError;
+pub use containerd::{Containerd, ContainerdError, ContainerdTask};
 pub use containers_storage::{Container, ContainersStorage, ContainersStorageError, Image};
 pub use diff::{Change, DataSource, DiffError, DiffStats, Present, WalkError, walk};
 pub use docker::{DockerContainer, DockerError, DockerOverlay2};
@@ -67,7 +71,7 @@ pub use layer_dirs::LayerDirError;
 pub use layer_file::Xattr;
 pub use layers::{LayerStore, Layers};
 pub use lower::{LowerEntry, LowerError, Lowers};
-pub use mountinfo::{MountsError, OverlayMounts};
+pub use mountinfo::{MountsError, OverlayMounts, OverlayUse, uses_of};
 pub use overlay::{XattrNamespace, is_whiteout};
 pub use part::{PartPaths, part_paths};
 pub use storage_conf::{StorageConf, StorageConfError};

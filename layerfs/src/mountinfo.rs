@@ -4,6 +4,7 @@ mod error;
 mod escape;
 mod options;
 mod table;
+mod uses;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use crate::bounded_read;
 use crate::ids::{IdMap, IdRange, parse_proc_map};
 use crate::layers::{LayerStore, Layers};
 pub use error::MountsError;
+pub use uses::{OverlayUse, uses_of};
 
 /// The overlay mounts of a process, read anew for each question.
 #[derive(Clone, Debug)]

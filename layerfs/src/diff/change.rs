@@ -12,7 +12,7 @@ use crate::access::AccessError;
 use crate::ids::IdMap;
 use crate::layer_file::{LayerFile, Xattr};
 use crate::lower::{LowerError, Lowers, Node, Part};
-use crate::overlay::{self, Marker, XattrNamespace};
+use crate::overlay::{self, Marker, Opacity, XattrNamespace};
 
 /// One difference between the lower layers and the merged tree.
 #[derive(Debug)]
@@ -79,6 +79,23 @@ impl Present<'_> {
         match dir {
             Some(dir) => dir.shown_by_base(lowers, name),
             None => Ok(lowers.root_node()?.map(|node| node.entry.stat)),
+        }
+    }
+
+    /// Whether it is a directory of the upperdir that is marked opaque: nothing of lower layers shows in it.
+    ///
+    /// # Errors
+    /// [`AccessError`] when its xattrs cannot be read.
+    pub fn is_opaque(&self) -> Result<bool, AccessError> {
+        let is_directory = overlay::file_type(&self.stat) == FileType::Directory;
+        match self.location {
+            // The kernel merges the roots whatever they are marked as.
+            Location::Upper { host_dir, .. } if is_directory && !self.path.as_os_str().is_empty() => {
+                let path = host_dir.join(self.name);
+                let file = LayerFile { dir: self.parent, name: Some(self.name), path: &path };
+                Ok(file.opacity(self.base.ns)? == Opacity::Opaque)
+            }
+            _ => Ok(false),
         }
     }
 

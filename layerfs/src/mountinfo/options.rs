@@ -103,7 +103,7 @@ impl OverlayOptions {
         folders
     }
 
-    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.upperdir.iter().chain(&self.workdir).chain(&self.lowerdirs).chain(&self.data_only)
     }
 

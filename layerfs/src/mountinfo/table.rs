@@ -29,6 +29,13 @@ pub(super) fn layers_in(table: &[u8], merged: &Path, is_dir: &dyn Fn(&Path) -> b
     topmost.ok_or_else(|| MountsError::NotMounted { path: merged.into() })?.layers(is_dir)
 }
 
+/// The directories that each overlay in the table is made of, as the mounter named them, with its mount point.
+pub(super) fn overlays_in(table: &[u8]) -> impl Iterator<Item = (PathBuf, Vec<PathBuf>)> {
+    let mounts = table.split(|byte| *byte == b'\n').filter_map(Mount::parse);
+    let overlays = mounts.filter(|mount| mount.fs_type == b"overlay");
+    overlays.map(|mount| (mount.point, OverlayOptions::parse(mount.options).paths().cloned().collect()))
+}
+
 /// The fields of a line that are needed.
 struct Mount<'a> {
     /// The directory or file that is mounted, as a path from the root of its file system.
@@ -123,6 +130,15 @@ mod tests {
         assert_eq!((found.part.as_path(), found.upperdir.as_path()), (Path::new("a/with space"), Path::new("/u")));
         assert!(matches!(layers("/gone"), Err(MountsError::Deleted { .. })));
         Ok(())
+    }
+
+    #[test]
+    fn every_overlay_is_told_with_its_directories() {
+        let told: Vec<_> = overlays_in(TABLE).collect();
+        assert_eq!(told.len(), 5, "{told:?}");
+        let dirs = ["/u", "/w", "/l1", "/l2"].map(PathBuf::from).to_vec();
+        assert_eq!(told[0], ("/m".into(), dirs));
+        assert_eq!(told[2].1, ["/l1", "/l2"].map(PathBuf::from));
     }
 
     #[test]

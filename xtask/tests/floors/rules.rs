@@ -22,7 +22,7 @@ pub(crate) const LAYERFS: Rules = Rules {
     root: "layerfs/src/lib.rs",
     floors: &[
         &["store"],
-        &["containers_storage", "docker", "mountinfo"],
+        &["containerd", "containers_storage", "docker", "mountinfo"],
         &["apply", "diff", "part"],
         &["lower", "layer_dirs", "storage_conf"],
         &["layers", "layer_file", "beneath"],
@@ -50,6 +50,7 @@ pub(crate) const CKPT_CORE: Rules = Rules {
             "doctor",
             "containers",
             "passthrough",
+            "layer",
             "lazy",
             "callback",
         ],
