@@ -20,6 +20,7 @@ mod push;
 mod restore;
 mod rm;
 mod rollback;
+mod rootfs;
 mod save;
 #[cfg(feature = "serve")]
 mod serve;
@@ -54,6 +55,7 @@ pub(crate) enum Command {
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
     Layers(layers::Arguments),
+    Rootfs(rootfs::Arguments),
     Lazy(lazy::Arguments),
     Dedup(dedup::Arguments),
     #[cfg(feature = "serve")]
@@ -85,6 +87,7 @@ impl Command {
             Command::Inspect(arguments) => done(inspect::run(&arguments, files)),
             Command::Diff(arguments) => done(diff::run(&arguments)),
             Command::Layers(arguments) => done(layers::run(&arguments)),
+            Command::Rootfs(arguments) => done(rootfs::run(&arguments, verbosity)),
             Command::Lazy(arguments) => done(lazy::run(&arguments)),
             Command::Dedup(arguments) => done(dedup::run(&arguments)),
             #[cfg(feature = "serve")]

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lab::*;
-use rustix::process::{Pid, Signal, kill_process};
 
 fn group(container: &Container) -> PathBuf {
     format!("/sys/fs/cgroup{}", container.cgroup()).into()
@@ -56,17 +55,6 @@ fn btrfs_criu_finds_the_container_frozen_crun() {
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_criu_finds_the_container_frozen_runc() {
     criu_finds_it_frozen("runc");
-}
-
-/// Kills all processes whose command line begins with one of `titles`; gives how many.
-fn kill_all(titles: &[&str]) -> usize {
-    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    let is_meant = |pid: &i32| {
-        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        titles.iter().any(|title| arguments.starts_with(title.as_bytes()))
-    };
-    let killed = pids.filter(is_meant).filter_map(Pid::from_raw).filter(|pid| kill_process(*pid, Signal::KILL).is_ok());
-    killed.count()
 }
 
 const CRIU: &[&str] = &["criu: ", "criu\0swrk", "/usr/sbin/criu\0swrk"];

@@ -7,6 +7,7 @@
 //! | `container_config`, `dumps` | `config.dump` and `spec.dump` |
 //! | `manifest`, `supplement` | `ckpt.json`, and the changes that a tar archive has no member for |
 //! | `annotations` | what an image of it says to those who restore such images |
+//! | `own_member` | members that this program makes up |
 //! | `limits` | how large an archive a restore accepts, and so a checkpoint makes |
 //! | `compression` | how a whole archive is compressed |
 
@@ -24,6 +25,7 @@ pub(crate) mod limits;
 pub mod manifest;
 mod names;
 mod opened;
+pub(crate) mod own_member;
 pub(crate) mod spool;
 pub(crate) mod supplement;
 

@@ -4,15 +4,15 @@
 //! |---|---|---|
 //! | `criu` | the OCI runtime, which finds it first in PATH | execute the real criu with a configuration of ours |
 //! | `ckpt-hook` | CRIU, as its action script | ask the waiting run for a verdict |
-//! | `ckpt-thaw` | that script, before a dump | thaw the container when CRIU has ended |
+//! | `ckpt-thaw` | that script, before a dump, and this program | thaw the container when they have ended |
 //! | `ckpt-pages` | this program | serve the memory of a container that it restores |
 //! | `ckpt-child` | this program | become podman, which ends with us |
 
 use std::env;
 use std::path::PathBuf;
 
-use crate::criu::{hook, page_server, prefreeze, real_criu};
-use crate::host::child;
+use crate::criu::{hook, page_server, real_criu};
+use crate::host::{child, frozen};
 
 /// Does what this program was called for, if it is one of these calls; gives the exit status then.
 ///
@@ -23,7 +23,7 @@ pub fn run_callback() -> Option<u8> {
         "criu" => Some(real_criu::execute()),
         hook::HOOK => Some(hook::ask_for_verdict(program.parent()?)),
         page_server::CALLED_AS => Some(page_server::serve()),
-        prefreeze::GUARD => Some(prefreeze::guard()),
+        frozen::GUARD => Some(frozen::guard()),
         child::CALLED_AS => Some(child::become_program()),
         _ => None,
     }

@@ -29,7 +29,6 @@ mod images;
 mod init;
 mod loan;
 mod options;
-mod own_member;
 mod passes;
 mod plan;
 mod precheck;

@@ -5,11 +5,12 @@
 //! | run programs | `programs` to their end, `child` at work; `processes` of others |
 //! | wait | `interrupt` ends waits, `waiting` tells of long ones, `pipe` |
 //! | files | `output`: a file that gets its name when it is whole; `lent`: descriptors of others; `session`: a run's own folder; `byte_path` in JSON |
-//! | freeze | `freezer` of cgroups |
+//! | freeze | `freezer` of cgroups; `frozen` with a guard that thaws; `standstill` of a container |
 
 pub(crate) mod byte_path;
 pub(crate) mod child;
 pub(crate) mod freezer;
+pub(crate) mod frozen;
 pub mod interrupt;
 pub mod lent;
 pub mod output;
@@ -17,4 +18,5 @@ pub(crate) mod pipe;
 pub(crate) mod processes;
 pub(crate) mod programs;
 pub(crate) mod session;
+pub(crate) mod standstill;
 pub(crate) mod waiting;

@@ -48,6 +48,7 @@ mod host;
 #[cfg(feature = "images")]
 mod image;
 pub mod inspect;
+pub mod layer;
 pub mod lazy;
 pub mod operand;
 pub mod passthrough;

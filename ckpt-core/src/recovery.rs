@@ -39,6 +39,7 @@ use crate::criu::link_remaps::{self, LinkRemaps};
 use crate::criu::mount_points;
 use crate::engine::Engine;
 use crate::engine::cgroup::in_cgroup_of;
+use crate::host::frozen;
 use crate::host::interrupt::{Interrupt, interrupted};
 use crate::host::session::{self, SessionError};
 use crate::host::waiting::Waiting;
@@ -120,6 +121,7 @@ fn remove_link_remaps(id: &str, folder: &Path, waiting: &mut Waiting<'_>) {
 
 /// Sees to it that the container of a killed checkpoint stands still no longer.
 fn recover_session(engine: &dyn Engine, folder: &Path, waiting: &mut Waiting<'_>) -> io::Result<()> {
+    frozen::thaw_noted(&folder.join(frozen::BEGUN));
     let container = session::container_of(folder);
     let work = if container.is_some() { Work::Dump(folder) } else { Work::Restore(folder) };
     let idle = work::wait_for_end_of(work, None, waiting)?;

@@ -9,7 +9,7 @@ use std::path::Path;
 use aligntar::{Alignment, ClonePolicy, Padding, WriteOptions, Writer, Written};
 use anyhow::{Context, Result, ensure};
 use ckpt_core::compression::Compression;
-use ckpt_core::output::Output;
+use ckpt_core::output::{Output, OutputError};
 use clap::{Args, ValueEnum};
 
 use crate::arguments::{CompressionArgument, ReflinkArgument};
@@ -71,11 +71,36 @@ impl OutputArguments {
         path: &Path,
         fill: impl FnOnce(&mut Writer<'_>, &[(u64, u64)]) -> Result<()>,
     ) -> Result<Written> {
-        let target = Target::open(path)?;
+        self.write_to(Target::open(path, Output::create_with_umask)?, path, fill)
+    }
+
+    /// As [`OutputArguments::write`], for nobody but the user to read.
+    pub(crate) fn write_private(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&mut Writer<'_>, &[(u64, u64)]) -> Result<()>,
+    ) -> Result<Written> {
+        self.write_to(Target::open(path, Output::create)?, path, fill)
+    }
+
+    pub(crate) fn clone_policy(&self) -> ClonePolicy {
+        self.reflink.policy()
+    }
+
+    pub(crate) fn compression(&self, path: &Path) -> Compression {
+        self.compress.map_or_else(|| Compression::of_name(path), Compression::from)
+    }
+
+    fn write_to(
+        &self,
+        target: Target,
+        path: &Path,
+        fill: impl FnOnce(&mut Writer<'_>, &[(u64, u64)]) -> Result<()>,
+    ) -> Result<Written> {
         let itself = target.inodes().context("look at the archive")?;
         let fill = |writer: &mut Writer<'_>| fill(writer, &itself);
         let options = self.write_options();
-        let compression = self.compress.map_or_else(|| Compression::of_name(path), Compression::from);
+        let compression = self.compression(path);
         let written = if compression == Compression::None {
             filled(Writer::new(target.file(), options)?, fill)?
         } else {
@@ -101,9 +126,9 @@ enum Target {
 }
 
 impl Target {
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path, create: fn(&Path) -> Result<Output, OutputError>) -> Result<Self> {
         if path != Path::new("-") {
-            return Ok(Target::File(Output::create_with_umask(path)?));
+            return Ok(Target::File(create(path)?));
         }
         ensure!(
             !stdout().is_terminal(),

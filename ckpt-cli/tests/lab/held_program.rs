@@ -66,6 +66,17 @@ pub(crate) fn kill(ckpt: &mut Child, others: &[Pid]) {
     ckpt.wait().unwrap();
 }
 
+/// Kills all processes whose command line begins with one of `titles`; gives how many.
+pub(crate) fn kill_all(titles: &[&str]) -> usize {
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let is_meant = |pid: &i32| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        titles.iter().any(|title| arguments.starts_with(title.as_bytes()))
+    };
+    let killed = pids.filter(is_meant).filter_map(Pid::from_raw).filter(|pid| kill_process(*pid, Signal::KILL).is_ok());
+    killed.count()
+}
+
 /// The podmans that work for a `ckpt`.
 pub(crate) fn podmans_of_ckpt() -> Vec<Pid> {
     let found = String::from_utf8(run("pgrep", &["-f", "podman container .*/run/ckpt/"]).stdout).unwrap();

@@ -31,7 +31,7 @@ pub(crate) use edited::edited;
 #[allow(unused_imports)] // see above
 pub(crate) use held_criu::{HeldCriu, wait_for_criu_to_end};
 #[allow(unused_imports)] // see above
-pub(crate) use held_program::{Held, interrupt, kill, podmans_of_ckpt};
+pub(crate) use held_program::{Held, interrupt, kill, kill_all, podmans_of_ckpt};
 #[allow(unused_imports)] // see above
 pub(crate) use image::{add_busybox, import_image};
 #[allow(unused_imports)] // see above

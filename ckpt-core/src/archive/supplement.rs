@@ -14,6 +14,8 @@ use crate::host::byte_path::BytePath;
 pub struct Supplement {
     /// Paths that the image shows and the container does not.
     pub deleted: Vec<PathBuf>,
+    /// Directories in which nothing of the image shows. Walks give single deletions instead.
+    pub opaque: Vec<PathBuf>,
     /// Sockets, with the file attributes that a member would have.
     pub sockets: Vec<Socket>,
     /// How many files are immutable, append-only or nodump (chattr(1)), which is told when they are taken, and not
@@ -73,7 +75,7 @@ impl Supplement {
         let mut deleted: Vec<_> = deleted.map(|path| relative(path.as_os_str().as_bytes())).collect();
         // A walk gives them in this order, and it keeps neighbours together.
         deleted.sort();
-        Self { deleted, sockets: manifest.sockets, with_flags: 0 }
+        Self { deleted, sockets: manifest.sockets, ..Self::default() }
     }
 }
 

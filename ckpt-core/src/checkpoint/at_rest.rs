@@ -15,10 +15,10 @@ use layerfs::Layers;
 
 use super::CheckpointReport;
 use super::capture::Captured;
-use super::own_member::file;
 use super::precheck::special_volumes;
 use super::volume::{Draft, Volume};
 use crate::archive::manifest::{FORMAT_VERSION, Manifest, ManifestContainer, ManifestSave};
+use crate::archive::own_member::file;
 use crate::archive::{
     ARTIFACTS, ArchiveError, CONFIG_DUMP, CheckpointArchive, LOG, MANIFEST, Oversize, SPEC_DUMP, limits,
 };

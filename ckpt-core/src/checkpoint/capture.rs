@@ -5,10 +5,10 @@ use aligntar::{Timestamp, Writer};
 use layerfs::Layers;
 
 use super::CheckpointOptions;
-use super::own_member::file;
 use super::plan::CheckpointPlan;
 use super::volume::Volume;
-use crate::archive::{DELETED_FILES, DEVSHM, LOG, ROOTFS_DIFF, limits};
+use crate::archive::own_member::file;
+use crate::archive::{DEVSHM, LOG, limits};
 use crate::engine::bundle;
 use crate::progress::Progress;
 use crate::rootfs::{self, CaptureError, CapturedTree, ManifestRootfs};
@@ -50,12 +50,9 @@ impl Captured {
         writer: &mut Writer<'_>,
         progress: &mut dyn Progress,
     ) -> Result<(), CaptureError> {
-        let supplement = writer
-            .append_nested(&file(ROOTFS_DIFF, now, 0), |writer| rootfs::capture_diff(layers, writer, progress))?;
-        self.with_flags += supplement.with_flags;
-        let (deleted, for_manifest) = supplement.split();
-        append_deleted(&deleted, now, writer)?;
-        self.rootfs = for_manifest;
+        let taken = rootfs::append_in_podmans_form(layers, now, writer, progress)?;
+        self.with_flags += taken.with_flags;
+        self.rootfs = taken.for_manifest;
         Ok(())
     }
 
@@ -105,36 +102,4 @@ pub(crate) fn capture(
     }
     captured.add_volumes(&plan.volumes, now, writer, progress)?;
     Ok(captured)
-}
-
-/// podman reads `deleted.files` if it is there; without deletions it is not.
-fn append_deleted(deleted: &[String], now: Timestamp, writer: &mut Writer<'_>) -> Result<(), CaptureError> {
-    if deleted.is_empty() {
-        return Ok(());
-    }
-    let json = serde_json::to_vec(deleted).expect("strings are JSON");
-    limits::json(DELETED_FILES, &json)?;
-    Ok(writer.append_bytes(&file(DELETED_FILES, now, json.len()), &json)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use aligntar::WriteOptions;
-
-    #[test]
-    fn more_deletions_than_a_restore_reads_are_refused() {
-        let archive = tempfile::tempfile().unwrap();
-        let mut writer = Writer::new(&archive, WriteOptions::default()).unwrap();
-        let now = Timestamp { secs: 0, nanos: 0 };
-        let mut append = |deleted: Vec<String>| append_deleted(&deleted, now, &mut writer);
-        append(vec!["/a".into(); 1 << 20]).unwrap();
-        for (deleted, words) in [
-            (vec!["/a".into(); (1 << 20) + 1], "deleted.files: 1048577 values, and it takes 1048576"),
-            (vec!["n".repeat(64 << 20)], "deleted.files: 67108868 bytes, and it takes 67108864"),
-        ] {
-            let error = append(deleted).unwrap_err();
-            assert!(matches!(&error, CaptureError::Oversize(_)) && error.to_string().ends_with(words), "{error}");
-        }
-    }
 }

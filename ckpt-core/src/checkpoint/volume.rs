@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use aligntar::{ClonePolicy, Member, Timestamp, WriteError, WriteOptions, Writer};
 use rustix::fs::{Mode, OFlags, open};
 
-use super::own_member::file;
 use crate::archive::VOLUMES;
+use crate::archive::own_member::file;
 use crate::engine::{ContainerFacts, Mount, storage};
 use crate::progress::Progress;
 use crate::rootfs::{self, CaptureError, CapturedTree};

@@ -10,11 +10,11 @@ use aligntar::{
     Xattr, XattrFilter, read_inode,
 };
 use layerfs::{AccessError, Change, DataSource, DiffError, Layers, Present, WalkError, XattrNamespace, walk};
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Stat};
 
 use super::kept_xattrs::{keep_plain, keep_stored};
 use super::sockets::Sockets;
-use crate::archive::supplement::Supplement;
+use crate::archive::supplement::{Socket, Supplement};
 use crate::archive::{Oversize, limits};
 use crate::progress::Progress;
 
@@ -36,6 +36,16 @@ pub enum CaptureError {
     /// A restore would refuse the archive.
     #[error(transparent)]
     Oversize(#[from] Oversize),
+    /// A name that OCI layers have for something else.
+    #[error(
+        "{:?} cannot be in an OCI layer, where names that begin with .wh. say what is deleted: take the form `podman` or \
+         `overlay`",
+        path.display()
+    )]
+    Reserved {
+        /// Relative to the container's root.
+        path: PathBuf,
+    },
     /// A directory could not be opened.
     #[error("open {}", path.display())]
     Open {
@@ -60,10 +70,16 @@ pub fn capture_diff(
     let mut report = |path: &[u8], moved| progress.member(path, moved);
     let options = PackOptions { keep_xattr: &keep, ..PackOptions::default() };
     let mut packer = Packer::new(writer, options, &mut report);
-    let supplement =
-        walk_inodes(layers, &keep, &mut |inode| packer.append(inode).map(drop).map_err(CaptureError::from))?;
+    let mut deleted = Vec::new();
+    let sockets = walk_inodes(layers, &keep, &mut |found| {
+        match found {
+            Found::Deleted { path, .. } => deleted.push(path.to_owned()),
+            Found::Inode { inode, .. } => drop(packer.append(inode)?),
+        }
+        Ok(())
+    })?;
     limits::directories("the root filesystem's changes", packer.directory_bytes())?;
-    Ok(Supplement { with_flags: packer.with_flags(), ..supplement })
+    Ok(Supplement { deleted, sockets, with_flags: packer.with_flags(), ..Supplement::default() })
 }
 
 /// Hands the members that [`capture_diff`] would write to `visit`, in the same order, and gives the rest. Further names
@@ -72,10 +88,15 @@ pub fn capture_diff(
 /// # Errors
 /// [`CaptureError`].
 pub(crate) fn diff_members(layers: &Layers, visit: &mut dyn FnMut(Member)) -> Result<Supplement, CaptureError> {
-    walk_inodes(layers, &keep_stored(layers.xattr_ns), &mut |inode| {
-        visit(inode.member);
+    let mut deleted = Vec::new();
+    let sockets = walk_inodes(layers, &keep_stored(layers.xattr_ns), &mut |found| {
+        match found {
+            Found::Deleted { path, .. } => deleted.push(path.to_owned()),
+            Found::Inode { inode, .. } => visit(inode.member),
+        }
         Ok(())
-    })
+    })?;
+    Ok(Supplement { deleted, sockets, ..Supplement::default() })
 }
 
 /// Appends what [`capture_diff`] would, but for files of `large` bytes and more, until there are `limit` members: a
@@ -101,28 +122,34 @@ pub(crate) fn capture_some(layers: &Layers, limit: usize, large: u64, writer: &m
     });
 }
 
-fn walk_inodes(
+/// What a walk finds, sockets left out.
+pub(super) enum Found<'f> {
+    /// A file of any kind, with its data, and where it is.
+    Inode { inode: Inode, present: &'f Present<'f> },
+    /// A path that the lower layers show, and what they show there.
+    Deleted { path: &'f Path, stat: Stat },
+}
+
+/// Walks the changes and hands them to `take`, in order; gives the sockets.
+pub(super) fn walk_inodes(
     layers: &Layers,
     keep: XattrFilter<'_>,
-    take: &mut dyn FnMut(Inode) -> Result<(), CaptureError>,
-) -> Result<Supplement, CaptureError> {
-    let (mut deleted, mut sockets) = (Vec::new(), Sockets::default());
+    take: &mut dyn FnMut(Found<'_>) -> Result<(), CaptureError>,
+) -> Result<Vec<Socket>, CaptureError> {
+    let mut sockets = Sockets::default();
     let walked = walk(layers, |change| match change {
-        Change::Deleted { path, .. } => {
-            deleted.push(path.to_owned());
-            Ok(())
-        }
+        Change::Deleted { path, stat } => take(Found::Deleted { path, stat }),
         Change::Present(present) if is_socket(&present) => Ok(sockets.add(&present)?),
         Change::Present(present) => {
             let mut inode = inode_of(&present, keep)?;
             if let DataSource::Lower(data) = present.data()? {
                 inode.data = Some(File::from(data));
             }
-            take(inode)
+            take(Found::Inode { inode, present: &present })
         }
     });
     match walked {
-        Ok(_) => Ok(Supplement { deleted, sockets: sockets.into_inner(), with_flags: 0 }),
+        Ok(_) => Ok(sockets.into_inner()),
         Err(WalkError::Diff(error)) => Err(error.into()),
         Err(WalkError::Visit(error)) => Err(error),
     }

@@ -88,6 +88,10 @@ pub fn extract_diff(
         sockets::make(socket, &mut upperdir.borrow_mut())?;
     }
     let moved = unpacker.finish()?;
+    for path in &supplement.opaque {
+        upperdir.borrow_mut().copy_up_dir(path)?;
+        upperdir.borrow_mut().delete(path)?;
+    }
     for path in &supplement.deleted {
         upperdir.borrow_mut().delete(path)?;
     }
