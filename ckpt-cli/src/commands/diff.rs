@@ -20,7 +20,7 @@ use crate::spool;
 /// size that it had.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// A container of podman or Docker, a merged directory, an archive, or a save, as web~1
+    /// A container of podman, Docker or containerd, a process, a merged directory, an archive, or a save, as web~1
     #[arg(value_name = "NAME|PATH|ARCHIVE")]
     name_or_path: String,
     /// Compare the first one with this one, of the same image, instead of with its image

@@ -15,7 +15,7 @@ use crate::messages::print_line;
 /// Show the directories that a container or an overlay mount is made of, the top layer first
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// A container of podman or Docker, or a merged directory
+    /// A container of podman, Docker or containerd, a process, or a merged directory
     #[arg(value_name = "NAME|PATH")]
     name_or_path: String,
     /// Take PATH for a mount point as the process PID sees it
