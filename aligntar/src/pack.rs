@@ -80,7 +80,7 @@ impl<'p, 'f> Packer<'p, 'f> {
     pub fn pack_tree(&mut self, root: impl AsFd, prefix: &[u8]) -> Result<(), PackError> {
         self.pack_one(root.as_fd(), OsStr::new("."), prefix.to_vec())?;
         let mut walk = Walk::new(root.as_fd(), prefix, self.options)?;
-        let load = batch::Loader::new(self.options, self.snapshots, self.writer.layout(), self.writer.clone_policy());
+        let load = batch::Loader::new(self.options, self.snapshots, self.writer);
         pipeline::run(
             self.options.readers,
             |batch: &mut Batch| batch.refill(&mut walk),

@@ -15,6 +15,5 @@ mod slots;
 
 pub use archive::{WriteOptions, Writer, Written};
 pub use error::WriteError;
-pub(crate) use file_data::CLONE_FROM;
 pub use layout::Padding;
 pub(crate) use layout::{Layout, filling};

@@ -13,7 +13,7 @@ use super::snapshot::{ATTEMPTS, Snapshots};
 use super::walk::{Found, Walk};
 use crate::inode::{Inode, InodeError, os, read_inode_of};
 use crate::transfer::ClonePolicy;
-use crate::writer::{CLONE_FROM, Layout, filling};
+use crate::writer::{Layout, Writer, filling};
 
 /// Names in one batch; each of them may keep a file open.
 const NAMES: usize = 48;
@@ -64,16 +64,13 @@ pub(super) struct Loader<'l> {
     snapshots: Snapshots<'l>,
     layout: Layout,
     clone_policy: ClonePolicy,
+    copied_below: u64,
 }
 
 impl<'l> Loader<'l> {
-    pub(super) fn new(
-        options: PackOptions<'l>,
-        snapshots: Snapshots<'l>,
-        layout: Layout,
-        clone_policy: ClonePolicy,
-    ) -> Self {
-        Loader { options, snapshots, layout, clone_policy }
+    pub(super) fn new(options: PackOptions<'l>, snapshots: Snapshots<'l>, writer: &Writer<'_>) -> Self {
+        let (layout, clone_policy, copied_below) = (writer.layout(), writer.clone_policy(), writer.copied_below());
+        Loader { options, snapshots, layout, clone_policy, copied_below }
     }
 
     fn load(&self, found: Found, bytes: &mut Vec<u8>) -> Result<Loaded, InodeError> {
@@ -115,9 +112,9 @@ impl<'l> Loader<'l> {
         inode
     }
 
-    /// The data of a file that is too small to be cloned.
+    /// The data of a file that is too small for anything else.
     fn data_to_copy<'i>(&self, inode: &'i Inode) -> Option<&'i File> {
-        let is_small = inode.member.size() < CLONE_FROM;
+        let is_small = inode.member.size() < self.copied_below;
         let is_cloned = self.clone_policy == ClonePolicy::Required && self.layout.aligns(&inode.member);
         inode.data.as_ref().filter(|_| is_small && !is_cloned)
     }

@@ -62,7 +62,12 @@ impl Writer<'_> {
     }
 
     pub(super) fn is_in_passes(&self, member: &Member) -> bool {
-        self.slots.is_some() && member.size() >= CLONE_FROM.max(self.fs_block.bytes())
+        self.slots.is_some() && member.size() >= self.fs_block.bytes()
+    }
+
+    /// Files with fewer bytes are copied in any case: they are too small to be cloned, or to be kept between passes.
+    pub(crate) fn copied_below(&self) -> u64 {
+        if self.slots.is_some() { self.fs_block.bytes() } else { CLONE_FROM }
     }
 
     /// Nothing is remembered of what lies from `place` on.

@@ -29,12 +29,14 @@ const KEEP_TIMES: [i64; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010];
 /// Device and inode number.
 pub(super) type FileId = (u32, u32, u64);
 
-/// The size and the times of a file, as long as its bytes have not changed.
+/// The size and the times of a file, as long as its bytes have not changed. Another file that has got its number was made
+/// later, which nobody can set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     size: u64,
     mtime: (i64, u32),
     ctime: (i64, u32),
+    born: (i64, u32),
 }
 
 /// A file at one moment.
@@ -49,9 +51,10 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn now(file: &File) -> Result<Self, Errno> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
-        let stat = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+        let stat = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
         let time = |time: StatxTimestamp| (time.tv_sec, time.tv_nsec);
-        let version = Version { size: stat.stx_size, mtime: time(stat.stx_mtime), ctime: time(stat.stx_ctime) };
+        let (mtime, ctime, born) = (time(stat.stx_mtime), time(stat.stx_ctime), time(stat.stx_btime));
+        let version = Version { size: stat.stx_size, mtime, ctime, born };
         let tells = version.ctime.0 + LATELY < now && keeps_times(file)?;
         Ok(Seen { id: (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino), version, tells })
     }
