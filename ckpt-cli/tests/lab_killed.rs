@@ -20,20 +20,49 @@ const ROUNDS: usize = 10 * KILLS;
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_checkpoints_can_be_killed_at_any_moment() {
+    // Enough files for the frozen moment to be long enough to hit.
+    let fill = "mkdir /srv/many; i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo $i > /srv/many/$i; done";
+    checkpoints_can_be_killed(COUNT, fill, KILLS, 1);
+}
+
+/// What changes between the passes is moved once the container runs again.
+const CHANGE: &str = r#"
+while :; do tail -c +2 /srv/1 > /srv/3; mv /srv/3 /srv/1; cp /srv/1 /srv/2; sleep 0.05; done &
+i=0
+while :; do i=$((i+1)); echo $i; sleep 0.05; done
+"#;
+const FILL: &str = "for file in 1 5 6; do head -c 12000000 /dev/urandom > /srv/$file; done";
+
+/// Longer than where all is cloned.
+const LONGER: u32 = 5;
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn ext4_checkpoints_in_passes_can_be_killed_in_each_phase() {
+    checkpoints_can_be_killed(CHANGE, FILL, 0, LONGER);
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn long_ext4_checkpoints_in_passes_can_be_killed_at_any_moment() {
+    checkpoints_can_be_killed(CHANGE, FILL, KILLS, LONGER);
+}
+
+/// At least as many `kills`, and one in each phase, whose delays are `longer` than usual.
+fn checkpoints_can_be_killed(script: &str, fill: &str, kills: usize, longer: u32) {
     let folder = folder();
     let mut dice = Dice::thrown();
     let mut tally = Tally::default();
     let containers = RUNTIMES.map(|runtime| {
-        let container = Container::run(&format!("doomed-{runtime}"), &["--runtime", runtime], COUNT);
-        // Enough files for the frozen moment to be long enough to hit.
-        container.exec("mkdir /srv/many; i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo $i > /srv/many/$i; done");
+        let container = Container::run(&format!("doomed-{runtime}"), &["--runtime", runtime], script);
+        container.exec(fill);
         container
     });
     let before = World::at_rest(folder.path());
     let _evidence = Evidence;
     for round in 0.. {
         let phases =
-            if tally.hits() < KILLS { Phase::OF_CHECKPOINT.to_vec() } else { tally.missing(&Phase::OF_CHECKPOINT) };
+            if tally.hits() < kills { Phase::OF_CHECKPOINT.to_vec() } else { tally.missing(&Phase::OF_CHECKPOINT) };
         if phases.is_empty() {
             break;
         }
@@ -42,7 +71,7 @@ fn btrfs_checkpoints_can_be_killed_at_any_moment() {
         let archive = folder.path().join(format!("{round}.tar"));
         let options: &[&str] = if dice.below(4) == 0 { &["--leave-running"] } else { &[] };
         let arguments = [&["checkpoint", &container.name, "-e", text(&archive)], options].concat();
-        let strike = Strike::drawn(&mut dice, &phases);
+        let strike = Strike::drawn(&mut dice, &phases).later(longer);
         println!("round {round}: {} {options:?}, {strike:?}", container.name);
         let hit = strike.at(&arguments, &container.name);
         tally.count(hit);

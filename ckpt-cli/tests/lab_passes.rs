@@ -4,11 +4,8 @@ mod lab;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::Duration;
 
 use lab::*;
-use rustix::process::{Pid, Signal, kill_process};
 
 /// Headers and small files are copied at any rate.
 const LITTLE: u64 = 1_000_000;
@@ -115,30 +112,6 @@ fn ext4_without_passes_all_is_copied_in_the_freeze() {
 fn ext4_an_archive_in_memory_is_made_in_passes_too() {
     let target = Mounted::tmpfs("size=200M");
     only_what_changed_is_copied_in_the_freeze(false, &[], target.path());
-}
-
-#[test]
-#[ignore = "needs podman and CRIU: cargo xtask test"]
-fn ext4_a_run_that_ends_in_any_pass_leaves_the_container_and_nothing_else() {
-    let folder = folder();
-    let archive = folder.path().join("x.tar");
-    let container = Container::run("struck", &[], COUNT_IN_FILE);
-    container.exec("head -c 300000000 /dev/urandom > /srv/large");
-    for (step, signal) in (0..6).flat_map(|step| [(step, Signal::KILL), (step, Signal::INT)]) {
-        let mut child = start_ckpt(&["checkpoint", "struck", "-R", "-e", text(&archive)]);
-        sleep(Duration::from_millis(150 + 150 * step));
-        // It may be done already.
-        let _ = kill_process(Pid::from_child(&child), signal);
-        let succeeded = child.wait().unwrap().success();
-        assert_eq!(archive.exists(), succeeded, "{signal:?} in step {step}");
-        let count = wait_for("the container", || container.is_running().then(|| numbers_in_file(&container).len()));
-        wait_for_numbers_in_file(&container, count + 1);
-    }
-    let (statistics, _) = checkpoint(&container, &archive, &["-R"]);
-    assert!(statistics["capture_copied_bytes"].as_u64().unwrap() < LITTLE, "{statistics}");
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
-    assert_eq!(left, ["x.tar"]);
-    assert_consecutive(&numbers_in_file(&container));
 }
 
 /// What the kernel tells of a file and when it was read can only fail now and then.

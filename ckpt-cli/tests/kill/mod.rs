@@ -76,6 +76,11 @@ impl Strike {
         Strike { victim, phase, delay: Duration::from_micros(delay) }
     }
 
+    /// The same with a longer delay.
+    pub(crate) fn later(self, factor: u32) -> Self {
+        Strike { delay: self.delay * factor, ..self }
+    }
+
     /// Runs `ckpt` with `arguments` and strikes; gives who was hit in which phase, if the phase came at all.
     pub(crate) fn at(&self, arguments: &[&str], container: &str) -> Option<(Victim, Phase)> {
         let mut said = tempfile::tempfile().unwrap();
