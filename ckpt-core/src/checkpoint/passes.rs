@@ -4,10 +4,13 @@
 //! running: pass 1 copies all ─ synced ─ pass 2 copies what has changed ─ … ─ frozen: the last pass ─ running: settled
 //! ```
 
+use std::fs::File;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use aligntar::{ClonePolicy, WriteError, Writer};
+use aligntar::{ClonePolicy, WriteError, Writer, start_writeback};
 use layerfs::XattrNamespace;
 
 use super::plan::CheckpointPlan;
@@ -26,6 +29,9 @@ const LITTLE: u64 = 4 << 20;
 
 /// Memory at /dev/shm from this size on is worth passes where all else is cloned, bytes.
 const MUCH_MEMORY: u64 = 64 << 20;
+
+/// In it, some 50 MB are copied.
+const PERIOD: Duration = Duration::from_millis(50);
 
 /// What the passes did.
 #[derive(Clone, Copy, Debug)]
@@ -98,15 +104,37 @@ fn pass(
     writer.begin_pass()?;
     let started = Instant::now();
     let is_interrupted = || interrupt.is_some_and(Interrupt::is_raised);
-    for tree in trees {
-        rootfs::capture_in_motion(tree.root, tree.overlay, &is_interrupted, writer, progress)?;
-        if is_interrupted() {
-            return Err(DumpError::Interrupted);
+    written_out_meanwhile(plan.draft(), || {
+        for tree in trees {
+            rootfs::capture_in_motion(tree.root, tree.overlay, &is_interrupted, writer, progress)?;
+            if is_interrupted() {
+                return Err(DumpError::Interrupted);
+            }
         }
-    }
-    writer.flush()?;
+        Ok(writer.flush()?)
+    })?;
     let (took, copied) = (started.elapsed(), writer.moved().copied_bytes);
     // What is still to be written out would slow the freeze down.
     plan.draft().sync_data().map_err(|source| WriteError::Output { offset: 0, source })?;
     Ok(Rehearsal { copied_bytes: copied, last_copied_bytes: copied, last_took: took })
+}
+
+/// Has what comes to `draft` written out while `copy` goes on: the kernel begins by itself only when a tenth of the memory
+/// is dirty, and what is not on the disk by the end has to be waited for.
+fn written_out_meanwhile<T>(draft: &File, copy: impl FnOnce() -> T) -> T {
+    let (stop, stopped) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut begun = 0;
+            while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+                let length = draft.metadata().map_or(begun, |metadata| metadata.len());
+                // What cannot be begun is written out at the end.
+                let _ = start_writeback(draft, begun.min(length)..length);
+                begun = length;
+            }
+        });
+        let copied = copy();
+        drop(stop);
+        copied
+    })
 }
