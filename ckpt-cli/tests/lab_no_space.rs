@@ -121,7 +121,7 @@ fn btrfs_a_full_thin_device_costs_no_container() {
     assert_counts(&container);
 }
 
-/// podman's storage on a file system of 200 MB, apart from the lab's.
+/// podman's storage on a small file system, apart from the lab's.
 struct SmallStorage {
     mounted: Mounted,
     conf: PathBuf,
@@ -129,7 +129,10 @@ struct SmallStorage {
 
 impl SmallStorage {
     fn new(folder: &Path) -> Self {
-        let mounted = Mounted::ext4(&folder.join("small.img"), 200 << 20);
+        SmallStorage::on(Mounted::ext4(&folder.join("small.img"), 200 << 20), folder)
+    }
+
+    fn on(mounted: Mounted, folder: &Path) -> Self {
         let conf = folder.join("storage.conf");
         let (graph, run_root) = (mounted.path().join("graph"), folder.join("run"));
         fs::write(&conf, format!("[storage]\ndriver = \"overlay\"\ngraphroot = {graph:?}\nrunroot = {run_root:?}\n"))
@@ -138,6 +141,7 @@ impl SmallStorage {
         let saved = folder.join("image.tar");
         podman(&["save", "--quiet", "--output", text(&saved), IMAGE]);
         small.podman(&["load", "--quiet", "--input", text(&saved)]);
+        fs::remove_file(saved).unwrap();
         small
     }
 
@@ -230,4 +234,47 @@ fn btrfs_a_stream_without_end_does_not_fill_the_storage() {
     assert!(said.contains("decompress it to a file elsewhere"), "{said}");
     // Some KiB of podman's own.
     assert!(free() + (1 << 20) > before, "{} of {before} bytes are left", free());
+}
+
+/// A file that would be cloned beside the storage is copied straight to the archive, and before the freeze.
+fn is_copied_where_it_cannot_be_staged(mkfs: &str, target: &Mounted, folder: &Path) {
+    let small = SmallStorage::on(Mounted::made_by(mkfs, &folder.join("small.img"), 400 << 20), folder);
+    small.podman(&["run", "-d", "--name", "crowded", "--network", "none", IMAGE, "sh", "-c", COUNT]);
+    small.podman(&["exec", "crowded", "sh", "-c", "head -c 20000000 /dev/urandom > /srv/large"]);
+    let sum = || small.podman(&["exec", "crowded", "md5sum", "/srv/large"]);
+    let (archive, before) = (target.path().join("x.tar"), sum());
+    let checkpoint = || {
+        let arguments = ["checkpoint", "crowded", "-R", "-e", text(&archive), "--print-stats"];
+        let output = small.run(env!("CARGO_BIN_EXE_ckpt"), &arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        let statistics = statistics(&String::from_utf8(output.stdout).unwrap());
+        (
+            ["capture_cloned_bytes", "capture_copied_bytes", "copied_bytes"]
+                .map(|field| statistics[field].as_u64().unwrap()),
+            said,
+        )
+    };
+    let filler = small.mounted.fill_up_to(24 << 20);
+    let ([cloned, copied_in_freeze, copied], said) = checkpoint();
+    assert!(said.contains("no room to make the archive beside the container storage"), "{said}");
+    assert!(
+        cloned == 0 && copied_in_freeze < 1_000_000 && copied >= 20_000_000,
+        "{cloned} {copied_in_freeze} {copied}"
+    );
+    fs::remove_file(filler).unwrap();
+    small.podman(&["rm", "--force", "--time", "0", "crowded"]);
+    assert!(small.run(env!("CARGO_BIN_EXE_ckpt"), &["restore", "-i", text(&archive)]).status.success());
+    assert_eq!(sum(), before);
+    let ([cloned, ..], said) = checkpoint();
+    assert!(cloned >= 19_000_000 && said.is_empty(), "{cloned} {said}");
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_where_there_is_no_room_to_stage_files_are_copied_in_passes() {
+    let folder = folder();
+    is_copied_where_it_cannot_be_staged("mkfs.btrfs -q -f", &Mounted::tmpfs("size=100M"), folder.path());
+    let ext4 = Mounted::ext4(&folder.path().join("target.img"), 100 << 20);
+    is_copied_where_it_cannot_be_staged("mkfs.xfs -q -f", &ext4, folder.path());
 }

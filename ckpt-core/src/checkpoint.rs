@@ -130,7 +130,7 @@ fn make(
     let started = Instant::now();
     let podman = podman_at_rest(options, progress)?;
     let plan = plan(podman, options, progress)?;
-    let estimate = estimate(&plan, options)?;
+    let (plan, estimate) = estimate(plan, options)?;
     if options.save.is_some() {
         space::check(&plan, &estimate, progress)?;
     }
@@ -211,10 +211,17 @@ fn plan(
     Ok(plan)
 }
 
-/// Measured when nothing else is being written.
-fn estimate(plan: &CheckpointPlan, options: &CheckpointOptions) -> Result<Estimate, CheckpointError> {
-    let estimate = Estimate::make(plan, options.ignore_rootfs);
-    estimate.map_err(|source| CheckpointError::Estimate { source })
+/// Measured when nothing else is being written. What is counted may change the plan.
+fn estimate(plan: CheckpointPlan, options: &CheckpointOptions) -> Result<(CheckpointPlan, Estimate), CheckpointError> {
+    let make =
+        |plan: &_| Estimate::make(plan, options.ignore_rootfs).map_err(|source| CheckpointError::Estimate { source });
+    let estimate = make(&plan)?;
+    if !plan.can_go_straight(options) || space::is_enough_to_stage(&plan, &estimate)? {
+        return Ok((plan, estimate));
+    }
+    let plan = plan.straight(options)?;
+    let estimate = make(&plan)?;
+    Ok((plan, estimate))
 }
 
 /// CRIU's `frozen_time`, in microseconds, of podman's `--print-stats`.

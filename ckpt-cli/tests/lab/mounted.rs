@@ -19,8 +19,14 @@ impl Mounted {
 
     /// ext4 on a loop device over the sparse file `image`.
     pub(crate) fn ext4(image: &Path, bytes: u64) -> Self {
+        Mounted::made_by("mkfs.ext4 -q -F -m 0 -O ^has_journal", image, bytes)
+    }
+
+    /// The same with what the words `mkfs` make.
+    pub(crate) fn made_by(mkfs: &str, image: &Path, bytes: u64) -> Self {
         File::create(image).unwrap().set_len(bytes).unwrap();
-        succeed("mkfs.ext4", &["-q", "-F", "-m", "0", "-O", "^has_journal", text(image)]);
+        let (program, options) = mkfs.split_once(' ').unwrap();
+        succeed(program, &options.split(' ').chain([text(image)]).collect::<Vec<_>>());
         let folder = tempfile::tempdir().unwrap();
         succeed("mount", &["-o", "loop", text(image), text(folder.path())]);
         Mounted(folder)

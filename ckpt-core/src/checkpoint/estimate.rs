@@ -26,6 +26,9 @@ const LITTLE_MEMORY: u64 = 64 << 20;
 /// As is a file that cannot be cloned.
 const LITTLE_NODATACOW: u64 = 16 << 20;
 
+/// A member's headers take about as much, bytes.
+const HEADERS: u64 = 1 << 10;
+
 /// Fewer extents than these are cloned in some ten milliseconds.
 const FEW_EXTENTS: u64 = 10_000;
 
@@ -34,6 +37,8 @@ const FEW_EXTENTS: u64 = 10_000;
 pub(super) struct Estimate {
     reasons: Vec<String>,
     pub(super) copied_bytes: u64,
+    /// What is written to the draft, small files and headers included.
+    pub(super) written_bytes: u64,
     /// Copied before.
     beforehand_bytes: u64,
     extents: u64,
@@ -48,12 +53,9 @@ impl Estimate {
     pub(super) fn make(plan: &CheckpointPlan, ignore_rootfs: bool) -> io::Result<Self> {
         let mut headroom = dirty::headroom().unwrap_or(u64::MAX);
         let mut estimate = Estimate::default();
-        if !plan.can_clone {
-            let why = "the container storage cannot clone into the archive (no reflink, as on BTRFS or XFS)";
-            estimate.reasons.push(why.into());
-        }
+        estimate.reasons.extend(plan.copied_for.map(str::to_owned));
         if !ignore_rootfs {
-            let fate = if plan.can_clone { Fate::Cloned } else { Fate::Copied };
+            let fate = if plan.can_clone() { Fate::Cloned } else { Fate::Copied };
             let (census, rates) = look(Tree::Diff(&plan.layers), plan.draft(), fate, headroom)?;
             let time = estimate.add("the container", census, &rates, &mut headroom);
             estimate.cloned_time += if fate == Fate::Cloned { time } else { Duration::ZERO };
@@ -64,7 +66,7 @@ impl Estimate {
                 Transfer::Stage(stage) => (Fate::Cloned, stage),
                 Transfer::Copy => (Fate::Copied, plan.draft()),
             };
-            if fate == Fate::Copied && plan.can_clone {
+            if fate == Fate::Copied && plan.can_clone() {
                 estimate.reasons.push(format!("the volume {} lies where nothing can be cloned", volume.name));
             }
             let (census, rates) = look(Tree::Whole(&volume.source), target, fate, headroom)?;
@@ -96,6 +98,7 @@ impl Estimate {
             self.reasons.push(format!("files of {what} are in {} pieces (extents)", census.extents));
         }
         self.copied_bytes += census.told_bytes;
+        self.written_bytes += census.copied_bytes + census.names * HEADERS;
         self.extents += census.extents;
         let time = rates.time(&census, headroom);
         self.time += time;

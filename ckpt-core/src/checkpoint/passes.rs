@@ -73,7 +73,7 @@ pub(super) fn make(
 
 /// What is copied for want of clones, in the order of the archive.
 fn copied_trees<'p>(plan: &'p CheckpointPlan, options: &CheckpointOptions) -> Vec<Tree<'p>> {
-    let is_copied = !plan.can_clone || options.clone_policy == ClonePolicy::Never;
+    let is_copied = !plan.can_clone() || options.clone_policy == ClonePolicy::Never;
     let plain = |root| Tree { root, overlay: None };
     let shm = plan.shm.as_deref().filter(|shm| is_copied || used_bytes(shm) > MUCH_MEMORY);
     let rootfs = Tree { root: &plan.layers.upperdir, overlay: Some(plan.layers.xattr_ns) };

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use aligntar::Alignment;
+use aligntar::{Alignment, ClonePolicy};
 use layerfs::Layers;
 use serde::Deserialize;
 
@@ -35,8 +35,12 @@ pub(crate) struct CheckpointPlan {
     pub(crate) stage: Option<Output>,
     /// Where an archive is kept that could not get to `output`.
     pub(crate) rescue: PathBuf,
-    pub(crate) can_clone: bool,
+    /// Why the storage's files are copied; none where they are cloned.
+    pub(crate) copied_for: Option<&'static str>,
 }
+
+const NO_REFLINK: &str = "the container storage cannot clone into the archive (no reflink, as on BTRFS or XFS)";
+const NO_ROOM: &str = "there is no room to make the archive beside the container storage";
 
 impl CheckpointPlan {
     pub(crate) fn make(
@@ -71,21 +75,41 @@ impl CheckpointPlan {
         )?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));
         let (stage, can_clone) = place(&layers, &rescue, &output, options.compress)?;
-        let file = draft(stage.as_ref(), &output);
-        let storage_device = layers
-            .upperdir
-            .metadata()
-            .map_err(|source| CheckpointError::Bundle { path: layers.upperdir.clone(), source })?
-            .dev();
-        let volumes = match options.ignore_volumes {
-            true => Vec::new(),
-            false => {
-                Volume::of_container(&facts, &Draft { file, storage_device, can_clone, policy: options.clone_policy })
-            }
-        };
         let shm = podmans_shm(bundle(&facts))?;
         let engine = Box::new(podman.until(None));
-        Ok(CheckpointPlan { engine, facts, init, layers, volumes, shm, output, stage, rescue, can_clone })
+        let (volumes, copied_for) = (Vec::new(), (!can_clone).then_some(NO_REFLINK));
+        let plan = CheckpointPlan { engine, facts, init, layers, volumes, shm, output, stage, rescue, copied_for };
+        plan.with_volumes(options)
+    }
+
+    /// Looks how each volume gets into the draft.
+    fn with_volumes(self, options: &CheckpointOptions) -> Result<Self, CheckpointError> {
+        if options.ignore_volumes {
+            return Ok(self);
+        }
+        let upperdir = &self.layers.upperdir;
+        let metadata = upperdir.metadata();
+        let metadata = metadata.map_err(|source| CheckpointError::Bundle { path: upperdir.clone(), source })?;
+        let (file, storage_device, can_clone) = (self.draft(), metadata.dev(), self.can_clone());
+        let draft = Draft { file, storage_device, can_clone, policy: options.clone_policy };
+        let volumes = Volume::of_container(&self.facts, &draft);
+        Ok(CheckpointPlan { volumes, ..self })
+    }
+
+    /// Whether there is a stage that could be done without: for its clones alone.
+    pub(super) fn can_go_straight(&self, options: &CheckpointOptions) -> bool {
+        let is_for_clones = self.stage.is_some() && self.can_clone() && options.clone_policy == ClonePolicy::IfPossible;
+        is_for_clones && options.compress == Compression::None && self.output.file().is_some()
+    }
+
+    /// The same without the stage, as there is no room for it: what would be cloned is copied to the output, at once.
+    pub(super) fn straight(self, options: &CheckpointOptions) -> Result<Self, CheckpointError> {
+        CheckpointPlan { stage: None, copied_for: Some(NO_ROOM), ..self }.with_volumes(options)
+    }
+
+    /// Whether the storage's files get into the draft by clone.
+    pub(crate) fn can_clone(&self) -> bool {
+        self.copied_for.is_none()
     }
 
     /// Folders whose files are taken, on disks that may differ; the upperdir first.

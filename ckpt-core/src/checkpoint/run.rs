@@ -261,7 +261,7 @@ impl<'r> Run<'r> {
     fn check_space(&self, images: &Images, unsettled: u64) -> Result<(), DumpError> {
         let volumes = self.plan.volumes.iter().map(Volume::staged_bytes).sum::<io::Result<u64>>();
         let volumes = volumes.map_err(DumpError::Space)?;
-        let copied_images = if self.plan.can_clone { 0 } else { images.disk_bytes() };
+        let copied_images = if self.plan.can_clone() { 0 } else { images.disk_bytes() };
         has_room(self.plan.draft(), volumes + copied_images + unsettled)?;
         match (&self.plan.stage, self.plan.output.file(), self.options.compress) {
             (Some(stage), Some(output), Compression::None) => {

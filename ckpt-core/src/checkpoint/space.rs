@@ -10,6 +10,9 @@ use super::plan::CheckpointPlan;
 use crate::engine::cgroup::in_cgroup_of;
 use crate::progress::Progress;
 
+/// Below this, bytes, file systems begin to refuse clones: XFS does so where a group of blocks has no more than its reserve.
+const FOR_CLONES: u64 = 32 << 20;
+
 /// Tells `progress`, and passes what fits where the archive is made, and where it goes. Uncompressed, it takes as much there,
 /// and files that cannot be cloned to there take more.
 ///
@@ -28,6 +31,12 @@ pub(super) fn check(
         true => Err(CheckpointError::NoRoom { needed, free }),
         false => Ok(()),
     }
+}
+
+/// Whether the archive fits where it would be staged, by clones of all that is large.
+pub(super) fn is_enough_to_stage(plan: &CheckpointPlan, estimate: &Estimate) -> Result<bool, CheckpointError> {
+    let needed = estimate.written_bytes + memory_of(&plan.facts.id) + FOR_CLONES;
+    Ok(free_bytes(plan.draft())? >= needed)
 }
 
 fn free_bytes(file: &File) -> Result<u64, CheckpointError> {

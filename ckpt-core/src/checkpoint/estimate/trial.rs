@@ -151,7 +151,11 @@ impl Trials<'_> {
         if copied.bytes == 0 && self.count.census.copied_bytes > 0 {
             copied.bytes = self.count.census.copied_bytes.min(TRIAL_BYTES);
             let started = Instant::now();
-            self.target.write_all_at(&vec![7; copied.bytes as usize], 0)?;
+            match self.target.write_all_at(&vec![7; copied.bytes as usize], 0) {
+                // Whether there is room for all is another question.
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(Copied::default()),
+                written => written?,
+            }
             copied.timed = Trial { bytes: copied.bytes, elapsed: started.elapsed() };
         }
         Ok(copied)
