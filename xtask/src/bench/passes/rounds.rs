@@ -22,12 +22,12 @@ const FOLDER: &str = "/var/lib/containers/bench";
 /// Files of each size.
 const FILES: u32 = 100;
 
-/// Writes one of the files anew, in place, for as long as the container runs.
+/// Writes one of the files anew, in place, for as long as the container runs; no block keeps its bytes.
 const WRITE: &str = "
     i=0
     while :; do
         i=$((i+1)); echo $i > /dev/shm/counter
-        if [ -e /data/file1 ]; then cat /data/file2 1<>/data/file1 >&1; fi
+        if [ -e /data/file100 ]; then tail -c +$((2 + i % 4000)) /data/file2 1<>/data/file1; fi
         sleep 0.05
     done";
 
