@@ -6,6 +6,8 @@
 //! | `opened` | an archive opened for reading, also a compressed or streamed one |
 //! | `container_config`, `dumps` | `config.dump` and `spec.dump` |
 //! | `manifest`, `supplement` | `ckpt.json`, and the changes that a tar archive has no member for |
+//! | `maker` | which engine made it |
+//! | `packed` | a nested archive that is compressed |
 //! | `annotations` | what an image of it says to those who restore such images |
 //! | `own_member` | members that this program makes up |
 //! | `limits` | how large an archive a restore accepts, and so a checkpoint makes |
@@ -22,10 +24,12 @@ mod index;
 mod input;
 mod json;
 pub(crate) mod limits;
+pub(crate) mod maker;
 pub mod manifest;
 mod names;
 mod opened;
 pub(crate) mod own_member;
+mod packed;
 pub(crate) mod spool;
 pub(crate) mod supplement;
 
@@ -33,6 +37,7 @@ pub use container_config::{ContainerConfig, NamedVolume, PortMapping};
 pub use error::ArchiveError;
 pub use input::Import;
 pub use limits::Oversize;
+pub use maker::{KubernetesPod, Maker};
 pub use names::*;
 pub use opened::CheckpointArchive;
 pub(crate) use opened::reopenable;

@@ -6,21 +6,27 @@ use aligntar::{Entry, Extent, Kind, extents};
 use serde::Serialize;
 
 use crate::archive::dumps::Dumps;
+use crate::archive::maker::Origin;
 use crate::archive::manifest::Manifest;
 use crate::archive::{ArchiveError, CHECKPOINT, CheckpointArchive, DEVSHM, Import, MANIFEST, ROOTFS_DIFF, VOLUMES};
+pub use crate::archive::{KubernetesPod, Maker};
 use crate::container::privileges::{self, Granted, Host};
-use crate::container::restorable;
+use crate::container::restorable::{self, Obstacle};
 
 /// What an archive holds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
+    /// The engine that made it.
+    pub engine: Maker,
+    /// The pod of Kubernetes that the container was in.
+    pub pod: Option<KubernetesPod>,
     /// The container's ID at the checkpoint.
     pub id: String,
     /// Its name.
     pub name: String,
     /// Its image's name.
     pub image: String,
-    /// Its image's ID.
+    /// Its image's ID; of CRI-O and containerd, an ID or a digest.
     pub image_id: String,
     /// Its OCI runtime.
     pub runtime: String,
@@ -34,7 +40,8 @@ pub struct Inspection {
     pub parts: Vec<Part>,
     /// Paths of the image that the container deleted.
     pub deleted: u64,
-    /// What the archive would be allowed to do here beyond an ordinary container of podman, by its configuration.
+    /// What the archive would be allowed to do here beyond an ordinary container of podman, by its configuration. Nothing
+    /// of what podman cannot restore.
     #[serde(rename = "powers")]
     pub privileges: Vec<Granted>,
     /// Why it cannot be restored, or what a restore will ask for.
@@ -81,42 +88,65 @@ pub fn inspect_import(import: &Import, spool: &Path) -> Result<Inspection, Archi
     let path = import.name();
     let archive = CheckpointArchive::read(CheckpointArchive::open_file(import)?, path, spool, None)?;
     let config = archive.config()?;
-    let deleted = archive.supplement()?.deleted;
+    let origin = Origin::of(&archive)?;
     let metadata =
         archive.file().metadata().map_err(|source| ArchiveError::Io { call: "stat", path: path.into(), source })?;
-    let dumps = Dumps::of(&archive)?;
     let manifest: Option<Manifest> = archive.json(MANIFEST)?;
-    let mut concerns = restorable::concerns(&dumps)?;
-    let special = manifest.iter().flat_map(|manifest| &manifest.special_volumes);
-    concerns.extend(special.map(|name| restorable::of_volume(name)));
+    let (privileges, concerns) = match origin.maker {
+        Maker::Podman => judged(&archive, manifest.as_ref())?,
+        maker => (Vec::new(), vec![format!("it cannot be restored: {}", Obstacle::OtherEngine { maker })]),
+    };
+    let (parts, whiteouts) = parts(&archive)?;
     Ok(Inspection {
+        engine: origin.maker,
+        pod: origin.pod,
         id: config.id,
         name: config.name,
         image: config.image_name,
-        image_id: config.image_id,
+        image_id: if config.image_id.is_empty() { config.image_ref } else { config.image_id },
         runtime: config.runtime,
         manifest,
         compressed: archive.is_compressed(),
         archive_bytes: metadata.len(),
-        parts: parts(&archive)?,
-        deleted: deleted.len() as u64,
-        privileges: privileges::of(&dumps, &Host::here())?,
+        parts,
+        deleted: archive.supplement()?.deleted.len() as u64 + whiteouts,
+        privileges,
         concerns,
         blocks: blocks(&archive),
     })
 }
 
-fn parts(archive: &CheckpointArchive) -> Result<Vec<Part>, ArchiveError> {
+/// What podman's restore would grant and ask for.
+fn judged(
+    archive: &CheckpointArchive,
+    manifest: Option<&Manifest>,
+) -> Result<(Vec<Granted>, Vec<String>), ArchiveError> {
+    let dumps = Dumps::of(archive)?;
+    let mut concerns = restorable::concerns(&dumps)?;
+    let special = manifest.iter().flat_map(|manifest| &manifest.special_volumes);
+    concerns.extend(special.map(|name| restorable::of_volume(name)));
+    Ok((privileges::of(&dumps, &Host::here())?, concerns))
+}
+
+/// The parts, and how many deletions a layer of OCI says in its own way.
+fn parts(archive: &CheckpointArchive) -> Result<(Vec<Part>, u64), ArchiveError> {
     let block = archive.json::<Manifest>(MANIFEST)?.map_or(0, |manifest| manifest.block_size).max(4096);
     let mut images = Part::named("CRIU images");
     let mut metadata = Part::named("metadata");
-    let mut nested = Vec::new();
+    let (mut nested, mut whiteouts) = (Vec::new(), 0);
     for entry in archive.entries() {
         let path = String::from_utf8_lossy(&entry.member.path).into_owned();
         if path == ROOTFS_DIFF || path == DEVSHM || path.starts_with(VOLUMES) && path.ends_with(".tar") {
             let mut part = Part::named(&path);
-            for member in archive.nested(entry)? {
-                part.count(&member?, block);
+            if archive.is_packed(entry)? {
+                archive.each_packed(entry, &mut |member| {
+                    whiteouts += u64::from(is_whiteout(&member.member.path));
+                    part.count(member, NO_BLOCKS);
+                })?;
+            } else {
+                for member in archive.nested(entry)? {
+                    part.count(&member?, block);
+                }
             }
             nested.push(part);
         } else if path.starts_with(CHECKPOINT) {
@@ -125,7 +155,17 @@ fn parts(archive: &CheckpointArchive) -> Result<Vec<Part>, ArchiveError> {
             metadata.count(entry, block);
         }
     }
-    Ok([metadata, images].into_iter().chain(nested).collect())
+    Ok(([metadata, images].into_iter().chain(nested).collect(), whiteouts))
+}
+
+/// Nothing lies on blocks of this size.
+const NO_BLOCKS: u64 = u64::MAX;
+
+/// `.wh.NAME`, a path that is gone; `.wh..wh..opq` only says that a directory is another one: OCI image specification,
+/// "Whiteouts".
+fn is_whiteout(path: &[u8]) -> bool {
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    name.starts_with(b".wh.") && !name.starts_with(b".wh..wh.")
 }
 
 impl Part {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 #[cfg(feature = "images")]
 use ckpt_core::inspect::inspect_import;
-use ckpt_core::inspect::{Inspection, inspect};
+use ckpt_core::inspect::{Inspection, KubernetesPod, Maker, inspect};
 use ckpt_core::privileges::{Granted, Privilege};
 #[cfg(feature = "images")]
 use ckpt_core::pull::{Description, describe};
@@ -27,10 +27,10 @@ use crate::spool;
 
 /// Show what an archive holds, and what its container would be allowed on this host
 ///
-/// Shows as well how much of the archive's data is shared with other files.
+/// Archives of CRI-O and containerd, which the kubelet keeps in /var/lib/kubelet/checkpoints, are read as well. Shows as well how much of the archive's data is shared with other files.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The archive, made by ckpt or by podman; or a save, as web~1; or an image, as oci:DIR:TAG or docker://HOST/NAME:TAG,
+    /// The archive, made by ckpt, podman, CRI-O or containerd; or a save, as web~1; or an image, as oci:DIR:TAG or docker://HOST/NAME:TAG,
     /// whose layer is not fetched from a registry
     archive: PathBuf,
     /// How to print it
@@ -103,6 +103,10 @@ fn print_tables(inspection: &Inspection) -> anyhow::Result<()> {
         facts.add_row([title, &printable(text.as_bytes())]);
     };
     add("container", &format!("{} ({})", inspection.name, short(&inspection.id)));
+    add("engine", &inspection.engine.to_string());
+    if let Some(KubernetesPod { name, namespace }) = &inspection.pod {
+        add("pod", &format!("{name} in {namespace}"));
+    }
     add("image", &format!("{} ({})", inspection.image, short(&inspection.image_id)));
     add("runtime", &inspection.runtime);
     if let Some(manifest) = &inspection.manifest {
@@ -125,7 +129,12 @@ fn print_tables(inspection: &Inspection) -> anyhow::Result<()> {
     add("deleted", &format!("{} paths of the image", inspection.deleted));
     add("length", &length(inspection));
     add("on disk", &on_disk(inspection));
-    print_line(format_args!("{facts}\n{}\n{}", parts(inspection), privileges(&inspection.privileges)))
+    match inspection.engine {
+        Maker::Podman => {
+            print_line(format_args!("{facts}\n{}\n{}", parts(inspection), privileges(&inspection.privileges)))
+        }
+        _ => print_line(format_args!("{facts}\n{}", parts(inspection))),
+    }
 }
 
 fn privileges(privileges: &[Granted]) -> String {
@@ -175,6 +184,7 @@ fn on_disk(inspection: &Inspection) -> String {
     }
 }
 
+/// An ID in short; a digest with a name in full.
 fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
+    if id.contains('@') { id } else { id.get(..12).unwrap_or(id) }
 }

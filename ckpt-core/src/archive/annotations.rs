@@ -6,6 +6,8 @@
 //! | CRI-O, and the kubelet through it | `io.kubernetes.cri-o.annotations.checkpoint.name` |
 //! | containerd 2 and checkpointctl | `org.criu.checkpoint.*` |
 //!
+//! podman's names are only on images of podman's archives: podman could not restore another.
+//!
 //! The facts are those of the checkpoint's host and time, out of the archive: whoever makes the image may be elsewhere.
 //! What an archive does not say has no name in the image.
 
@@ -14,6 +16,7 @@ use std::path::Path;
 
 use super::container_config::ContainerConfig;
 use super::error::ArchiveError;
+use super::maker::{Maker, Origin};
 use super::manifest::{HostVersions, Manifest};
 use super::names::MANIFEST;
 use super::opened::CheckpointArchive;
@@ -36,10 +39,35 @@ pub(crate) const OF_CHECKPOINTS: [&str; 3] =
 /// # Errors
 /// [`ArchiveError`], if the archive cannot say what it holds.
 pub(crate) fn of(archive: &CheckpointArchive) -> Result<BTreeMap<String, String>, ArchiveError> {
-    Ok(named(&archive.config()?, archive.json(MANIFEST)?.unwrap_or_default()))
+    let (config, origin) = (archive.config()?, Origin::of(archive)?);
+    Ok(match origin.maker {
+        Maker::Podman => of_podman(&config, archive.json(MANIFEST)?.unwrap_or_default()),
+        _ => of_pod(&config, &origin),
+    })
 }
 
-fn named(config: &ContainerConfig, manifest: Manifest) -> BTreeMap<String, String> {
+/// As checkpointctl has them: `internal/oci_image_build.go`.
+fn of_pod(config: &ContainerConfig, origin: &Origin) -> BTreeMap<String, String> {
+    let mut annotations = Annotations(BTreeMap::new());
+    let container = origin.container.as_ref().unwrap_or(&config.name);
+    annotations.set(CRIO, container);
+    let (pod, namespace) = origin.pod.as_ref().map(|pod| (&pod.name[..], &pod.namespace[..])).unwrap_or_default();
+    for (name, value) in [
+        ("container.name", container),
+        ("engine.name", &origin.maker.to_string()),
+        ("rootfsImageID", &config.image_ref),
+        ("rootfsImageName", &config.image_name),
+        ("rootfsImageUserRequested", &config.image_requested),
+        ("runtime.name", &config.runtime),
+    ] {
+        annotations.set(&format!("{CRIU}{name}"), value);
+    }
+    annotations.set(&format!("{CRIU}pod.name"), pod);
+    annotations.set(&format!("{CRIU}pod.namespace"), namespace);
+    annotations.0
+}
+
+fn of_podman(config: &ContainerConfig, manifest: Manifest) -> BTreeMap<String, String> {
     let mut annotations = Annotations(BTreeMap::new());
     let versions = manifest.versions;
     let host = versions.host.unwrap_or_else(|| HostVersions {
@@ -108,6 +136,7 @@ fn criu_number(version: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::maker::KubernetesPod;
     use crate::archive::manifest::Versions;
 
     fn config() -> ContainerConfig {
@@ -117,7 +146,7 @@ mod tests {
 
     #[test]
     fn an_archive_of_podman_has_names_for_everybody() {
-        let annotations = named(&config(), Manifest::default());
+        let annotations = of_podman(&config(), Manifest::default());
         for name in OF_CHECKPOINTS {
             assert_eq!(annotations[name], "web");
         }
@@ -131,10 +160,22 @@ mod tests {
     fn the_runtime_is_the_one_that_podman_takes_by_default() {
         let host = HostVersions { runtime: ["runc".into(), "runc 1".into()], ..HostVersions::default() };
         let versions = Versions { criu: "4.1.1".into(), host: Some(host), ..Versions::default() };
-        let annotations = named(&config(), Manifest { versions, block_size: 4096, ..Manifest::default() });
+        let annotations = of_podman(&config(), Manifest { versions, block_size: 4096, ..Manifest::default() });
         assert_eq!(annotations["io.podman.annotations.checkpoint.runtime.name"], "runc");
         assert_eq!(annotations["io.podman.annotations.checkpoint.criu.version"], "40101");
         assert_eq!(annotations[BLOCK_SIZE], "4096");
+    }
+
+    #[test]
+    fn an_archive_of_a_pod_has_none_of_podmans_names() {
+        let pod = Some(KubernetesPod { name: "web-0".into(), namespace: "shop".into() });
+        let origin = Origin { maker: Maker::CriO, container: Some("app".into()), pod };
+        let annotations = of_pod(&config(), &origin);
+        for (name, value) in [("container.name", "app"), ("engine.name", "CRI-O"), ("pod.namespace", "shop")] {
+            assert_eq!(annotations[&format!("{CRIU}{name}")], value);
+        }
+        assert_eq!(annotations[CRIO], "app");
+        assert!(annotations.keys().all(|name| !name.starts_with(PODMAN)), "{annotations:?}");
     }
 
     #[test]

@@ -14,6 +14,12 @@ pub struct ContainerConfig {
     /// ID of its image; empty for `--rootfs`.
     #[serde(rename = "rootfsImageID", default)]
     pub image_id: String,
+    /// What CRI-O and containerd have instead: the image's ID or digest.
+    #[serde(rename = "rootfsImageRef", default)]
+    pub image_ref: String,
+    /// And the name of it that the pod has.
+    #[serde(rename = "rootfsImage", default)]
+    pub image_requested: String,
     /// Name of its image.
     #[serde(rename = "rootfsImageName", default)]
     pub image_name: String,

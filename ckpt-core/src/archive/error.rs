@@ -45,6 +45,14 @@ pub enum ArchiveError {
         /// The member that is not there.
         missing: &'static str,
     },
+    /// A nested archive is compressed.
+    #[error("{} holds a compressed {member}, as containerd writes it: `ckpt inspect` and `ckpt ls` show what is in it", path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// The member.
+        member: String,
+    },
     /// A member that should be JSON is not.
     #[error("{} holds a {member} that is not understood", path.display())]
     Json {

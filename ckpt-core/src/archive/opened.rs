@@ -18,7 +18,8 @@ use super::input::{Import, Interruptible};
 use super::limits;
 use super::manifest::Manifest;
 use super::names::{CHECKPOINT, CONFIG_DUMP, DELETED_FILES, INVENTORY, MANIFEST, SPEC_DUMP};
-use super::spool::{self, Counted};
+use super::packed;
+use super::spool::{self, Counted, GROWN, Room};
 use super::supplement::Supplement;
 use crate::host::interrupt::Interrupt;
 
@@ -119,14 +120,32 @@ impl CheckpointArchive {
     /// The members of the nested archive `entry`.
     ///
     /// # Errors
-    /// [`ArchiveError::Read`], here or from an item.
+    /// [`ArchiveError::Read`], here or from an item; [`ArchiveError::Packed`] if it is compressed.
     pub fn nested(
         &self,
         entry: &Entry,
     ) -> Result<impl Iterator<Item = Result<Entry, ArchiveError>> + use<'_>, ArchiveError> {
         let read_error = |source| ArchiveError::Read { path: self.path.clone(), source };
+        if self.is_packed(entry)? {
+            let member = String::from_utf8_lossy(&entry.member.path).into_owned();
+            return Err(ArchiveError::Packed { path: self.path.clone(), member });
+        }
         let reader = Reader::open_nested(&self.file, entry).map_err(read_error)?.with_end_marker(EndMarker::Required);
         Ok(reader.map(move |entry| entry.map(plain).map_err(read_error)))
+    }
+
+    /// Whether the nested archive `entry` is compressed, as containerd's.
+    pub(crate) fn is_packed(&self, entry: &Entry) -> Result<bool, ArchiveError> {
+        let io_error = |source| ArchiveError::Io { call: "read", path: self.path.clone(), source };
+        Ok(packed::compression(&self.file, entry).map_err(io_error)?.is_some())
+    }
+
+    /// Shows each member of the nested archive `entry`, which is compressed. Their offsets mean nothing in this one.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub(crate) fn each_packed(&self, entry: &Entry, visit: &mut dyn FnMut(&Entry)) -> Result<(), ArchiveError> {
+        packed::list(&self.path, &self.file, entry, Room::unkept(GROWN), &mut |entry| visit(&plain(entry.clone())))
     }
 
     /// The bytes of the member `name`; `None` if it is not there.

@@ -20,7 +20,7 @@ const CHUNK: usize = 64 * 1024;
 const GROWTH: u64 = 200;
 
 /// A stream may always grow to so much, bytes.
-const GROWN: u64 = 1 << 30;
+pub(super) const GROWN: u64 = 1 << 30;
 
 /// Takes `stream` in to its end, in a nameless file in `folder`; runs of zeros become holes. What cannot be read is
 /// what `read_error` makes of it, `name` is the stream's for messages; `taken` counts what the stream has read so far.
@@ -84,6 +84,11 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    /// Of what is read and not kept, and may always grow to so much.
+    pub(super) fn unkept(grown: u64) -> Self {
+        Room { space: u64::MAX, grown }
+    }
+
     pub(crate) fn on(spool: &File) -> io::Result<Self> {
         let stat = rustix::fs::fstatvfs(spool)?;
         let (size, free) = (stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize);
@@ -100,6 +105,27 @@ impl Room {
             return Err(ArchiveError::Grows { path: name.to_owned() });
         }
         Ok(())
+    }
+}
+
+/// A stream that ends with an error where it unpacks to more than there is room for.
+pub(crate) struct Bounded<'b, R> {
+    pub(crate) stream: R,
+    pub(crate) room: Room,
+    pub(crate) filled: u64,
+    /// How much was read of it before it was unpacked.
+    pub(crate) taken: &'b Cell<u64>,
+    /// What messages call it, and where it goes.
+    pub(crate) name: &'b Path,
+    pub(crate) folder: &'b Path,
+}
+
+impl<R: Read> Read for Bounded<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        self.filled += read as u64;
+        self.room.check(self.filled, self.taken.get(), self.name, self.folder).map_err(io::Error::other)?;
+        Ok(read)
     }
 }
 

@@ -14,12 +14,14 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use aligntar::{Alignment, Decompressed, EndMarker, Limits, ReadError, Reader, StreamSource, WriteOptions, Writer};
+use aligntar::{
+    Alignment, Compression, Decompressed, EndMarker, Limits, ReadError, Reader, StreamSource, WriteOptions, Writer,
+};
 use ckpt_images::Hasher;
 
 use super::error::ImageError;
 use super::found::Found;
-use crate::archive::spool::{self, Counted, Room};
+use crate::archive::spool::{self, Bounded, Counted, Room};
 use crate::archive::{ArchiveError, DEVSHM, ROOTFS_DIFF, VOLUMES};
 use crate::progress::Progress;
 
@@ -144,13 +146,21 @@ impl Arriving<'_> {
     /// Member by member, those of nested archives as well.
     fn lay_out(&self, stream: impl Read, taken: &Cell<u64>) -> Result<(), ImageError> {
         let room = Room::on(self.target).map_err(|source| self.target_error(source))?;
-        let bounded = Bounded { stream, room, filled: 0, taken, arriving: self };
+        let bounded = Bounded { stream, room, filled: 0, taken, name: Path::new(self.image), folder: self.folder };
         let mut reader = Reader::new(StreamSource::new(BufReader::with_capacity(CHUNK, bounded)), Limits::default())
             .with_end_marker(EndMarker::Required);
         let mut writer = Writer::new(self.target, WriteOptions::default())?;
         while let Some(entry) = reader.next_entry().map_err(|source| self.layer_error(source))? {
             let mut data = reader.data(&entry);
-            match is_nested(&entry.member.path) {
+            let mut beginning = Vec::new();
+            let mut first = data.by_ref().take(Compression::MAGIC_LEN as u64);
+            first
+                .read_to_end(&mut beginning)
+                .map_err(|source| self.layer_error(ReadError::Io { offset: 0, source }))?;
+            // containerd's is compressed, and stays so.
+            let is_laid_out = is_nested(&entry.member.path) && Compression::of(&beginning).is_none();
+            let mut data = beginning.chain(data);
+            match is_laid_out {
                 false => writer.append_stream(&entry.member, &mut data)?,
                 true => writer.append_nested(&entry.member, |writer| self.nested(&mut data, writer))?,
             }
@@ -181,23 +191,4 @@ fn is_nested(path: &[u8]) -> bool {
     path == ROOTFS_DIFF.as_bytes()
         || path == DEVSHM.as_bytes()
         || path.starts_with(VOLUMES.as_bytes()) && path.ends_with(b".tar")
-}
-
-/// A stream that must not fill the file system.
-struct Bounded<'b, R> {
-    stream: R,
-    room: Room,
-    filled: u64,
-    taken: &'b Cell<u64>,
-    arriving: &'b Arriving<'b>,
-}
-
-impl<R: Read> Read for Bounded<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(buffer)?;
-        self.filled += read as u64;
-        let Arriving { image, folder, .. } = self.arriving;
-        self.room.check(self.filled, self.taken.get(), Path::new(image), folder).map_err(io::Error::other)?;
-        Ok(read)
-    }
 }

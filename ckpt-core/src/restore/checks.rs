@@ -9,10 +9,19 @@ use super::error::RestoreError;
 use super::options::RestoreOptions;
 use super::planned_volumes::PlannedVolume;
 use crate::archive::dumps::Dumps;
+use crate::archive::maker::{Maker, Origin};
 use crate::archive::{CheckpointArchive, ContainerConfig, PARENT, VOLUMES};
 use crate::container::privileges::{self, Forgery, Host};
-use crate::container::restorable;
+use crate::container::restorable::{self, Obstacle};
 use crate::engine::Engine;
+
+/// Archives of other engines have podman's members, and say other things in them.
+pub(super) fn check_maker(archive: &CheckpointArchive) -> Result<(), RestoreError> {
+    match Origin::of(archive)?.maker {
+        Maker::Podman => Ok(()),
+        maker => Err(RestoreError::NoWayBack(Obstacle::OtherEngine { maker })),
+    }
+}
 
 /// The archive's own words become paths, and arguments of podman: they must be what podman would have written.
 pub(super) fn check_config(config: &ContainerConfig) -> Result<(), RestoreError> {

@@ -24,6 +24,7 @@ impl Sources {
     pub(super) fn open(options: &RestoreOptions, spool: &Path) -> Result<Self, RestoreError> {
         let (opened, previous) = (open(options)?, open_previous(options)?);
         let archive = CheckpointArchive::read(opened, options.import.name(), spool, options.interrupt.as_ref())?;
+        checks::check_maker(&archive)?;
         checks::check_previous(previous.as_ref(), &archive)?;
         let config = archive.config()?;
         checks::check_config(&config)?;

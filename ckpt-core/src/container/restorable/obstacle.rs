@@ -1,5 +1,7 @@
 //! The reasons one by one.
 
+use crate::archive::Maker;
+
 /// Why a container cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
@@ -12,6 +14,15 @@ pub enum Obstacle {
     Dependencies {
         /// IDs of those that it needs.
         on: Vec<String>,
+    },
+    /// It was made of a container in a pod of Kubernetes.
+    #[error(
+        "{maker} made it, of a container in a pod, and podman cannot read what {maker} says of that: push it to a registry \
+         (`ckpt push`), where a pod on {maker} can take it as its image"
+    )]
+    OtherEngine {
+        /// Who made it.
+        maker: Maker,
     },
     /// A container on a directory instead of an image, which podman does not import.
     #[error("it was made from a directory (--rootfs), not from an image: podman cannot restore it from a file")]
