@@ -137,6 +137,45 @@ fn btrfs_an_image_that_podman_does_not_take_loses_no_checkpoint() {
     fs::remove_dir_all(Path::new(kept).parent().unwrap()).unwrap();
 }
 
+/// Killed while podman takes the image, and the container is stopped: its archive is all that there is.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_killed_create_image_leaves_an_archive_that_the_next_run_tells_of() {
+    let folder = folder();
+    let web = Container::run("web", &[], COUNT);
+    let before = web.wait_for_numbers(3).len();
+    let held = Held::at("podman", "pull");
+    let mut ckpt = held.start(&["checkpoint", "web", "--create-image", "ours"]);
+    let podman_pull = held.reached();
+    kill(&mut ckpt, &[podman_pull]);
+    web.remove();
+    let other = Container::run("other", &[], COUNT);
+    // As long as the archive is there, each run tells of it.
+    let told = |arguments: &[&str]| {
+        let output = run(env!("CARGO_BIN_EXE_ckpt"), arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.lines().count() == 1, "{said}");
+        assert_says(&said, &["Warning: ", "never became the image", "`ckpt restore -i`"]);
+        said.split("kept as ").nth(1).unwrap().split(": ").next().unwrap().to_owned()
+    };
+    let kept = told(&["checkpoint", "other", "-R", "-e", text(&folder.path().join("other.tar"))]);
+    let place = Path::new(&kept).parent().unwrap();
+    assert_eq!(fs::read_dir(place).unwrap().count(), 1);
+    assert_eq!(told(&["restore", "-i", &kept]), kept);
+    assert_consecutive(&web.wait_for_numbers(before + 3));
+    fs::remove_dir_all(place).unwrap();
+    // A run that lives is left alone by others.
+    let held = Held::at("podman", "pull");
+    let ckpt = held.start(&["checkpoint", "web", "--create-image", "ours"]);
+    held.reached();
+    let said = run(env!("CARGO_BIN_EXE_ckpt"), &["checkpoint", "other", "-e", text(&folder.path().join("other.tar"))]);
+    assert_eq!(String::from_utf8_lossy(&said.stderr), "");
+    held.let_go();
+    assert!(ckpt.wait_with_output().unwrap().status.success());
+    drop(other);
+    podman(&["rmi", "localhost/ours:latest"]);
+}
+
 /// What is wrong with a folder is said, and no archive gets a name.
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]

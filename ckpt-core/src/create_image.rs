@@ -8,15 +8,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ckpt_images::{ImageRef, LayoutRef, ReferenceError, RegistryRef};
-use tempfile::TempDir;
 
 use crate::checkpoint::{CheckpointError, CheckpointOptions, CheckpointReport, Export, checkpoint};
 use crate::engine::{Engine, EngineError, Podman, storage};
 use crate::host::child::{Child, ChildError};
 use crate::host::programs::{self, ProgramError};
+use crate::host::session::SessionError;
+use crate::host::waiting::Waiting;
 use crate::image::ImageError;
 use crate::progress::Progress;
 use crate::push::{PushOptions, push};
+use crate::recovery::image_folder::ImageFolder;
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +30,8 @@ pub enum CreateImageError {
     #[error(transparent)]
     Podman(#[from] EngineError),
     /// There is no place for the archive.
-    #[error("make a folder in {}", folder.display())]
-    Folder {
-        /// podman's storage.
-        folder: PathBuf,
-        /// The kernel's answer.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Folder(#[from] SessionError),
     /// There is no checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -87,28 +83,26 @@ pub fn create_image(
         Some(storage) => storage.graph_root().to_owned(),
         None => Podman::for_root()?.store()?.graph_root,
     };
-    let folder = tempfile::Builder::new().prefix("ckpt-image-").tempdir_in(&graph_root);
-    let folder = folder.map_err(|source| CreateImageError::Folder { folder: graph_root, source })?;
-    let archive = folder.path().join("checkpoint.tar");
+    let folder = ImageFolder::create(&graph_root, &mut Waiting::new(options.interrupt.as_ref(), progress))?;
+    let archive = folder.archive();
     let options = CheckpointOptions { export: Export::File(archive.clone()), ..options.clone() };
     let report = checkpoint(&options, progress)?;
     match into_storage(&archive, &folder, tag, &options, progress) {
         Ok(()) => Ok(report),
         Err(source) => {
-            let kept = folder.keep().join("checkpoint.tar");
-            Err(CreateImageError::Image { container: options.container, kept, source: source.into() })
+            Err(CreateImageError::Image { container: options.container, kept: folder.keep(), source: source.into() })
         }
     }
 }
 
 fn into_storage(
     archive: &Path,
-    folder: &TempDir,
+    folder: &ImageFolder,
     tag: String,
     options: &CheckpointOptions,
     progress: &mut dyn Progress,
 ) -> Result<(), IntoStorageError> {
-    let image = LayoutRef { folder: folder.path().join("image"), tag: Some(tag) };
+    let image = LayoutRef { folder: folder.image(), tag: Some(tag) };
     let pushed = PushOptions {
         archive: archive.to_owned(),
         image: ImageRef::Layout(image.clone()),

@@ -3,6 +3,7 @@
 //! | killed | leaves | it is known by |
 //! |---|---|---|
 //! | checkpoint | a session folder; a frozen cgroup, and names that CRIU gave files (`link_remaps`), if CRIU went down as well | the folder, whose lock is free |
+//! | checkpoint to an image | a folder in podman's storage, and the archive in it, which is told and kept (`image_folder`) | its name; its lock is free |
 //! | rollback | what a restore leaves, or a container that is removed; it is saved | the note in the storage's folder, whose lock is free |
 //! | restore | a session folder; a container that never ran, its volumes; processes that podman does not know; CRIU's mount points in `/tmp` | the journal in the storage's folder, whose lock is free |
 //!
@@ -15,6 +16,7 @@
 mod dead_journals;
 mod freezer;
 pub(crate) mod half_made;
+pub(crate) mod image_folder;
 pub(crate) mod journal;
 pub(crate) mod leases;
 mod netns;
@@ -74,6 +76,7 @@ pub(crate) fn recover(
     if let Err(error) = replacement::tell(engine, storage.graph_root(), waiting) {
         waiting.warning(&format!("whether a container is missing since a rollback is not known: {error}"));
     }
+    image_folder::tell(storage.graph_root(), waiting);
     mount_points::remove_unused();
     arrival::forget(|id| storage.container(id).is_ok_and(|container| container.is_none()));
     go_on()
