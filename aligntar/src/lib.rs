@@ -119,4 +119,4 @@ pub use unpack::{
     Parents, Permissions, PlainParents, Refusal, UnpackError, UnpackObserver, UnpackOptions, Unpacker, directory_bytes,
 };
 pub use verify::{Problem, ProblemKind, Report, Sharing, Unaligned, VerifyOptions, verify, verify_file};
-pub use writer::{Padding, WriteError, WriteOptions, Writer, Written};
+pub use writer::{Padding, UnchangedSince, WriteError, WriteOptions, Writer, Written};

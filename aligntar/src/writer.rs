@@ -17,3 +17,4 @@ pub use archive::{WriteOptions, Writer, Written};
 pub use error::WriteError;
 pub use layout::Padding;
 pub(crate) use layout::{Layout, filling};
+pub use seen::UnchangedSince;

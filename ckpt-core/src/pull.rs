@@ -5,7 +5,7 @@ use std::io::Seek;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aligntar::{Alignment, Transferred};
+use aligntar::{Alignment, Transferred, UnchangedSince};
 use ckpt_images::ImageRef;
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::host::interrupt::Interrupt;
 use crate::host::output::Output;
 use crate::image::arrival::arrive;
 use crate::image::found::{Found, find};
-use crate::image::layout::{digest, digest_error};
+use crate::image::layout::{digest, digest_error, digest_of_copy};
 use crate::image::outgoing::copy;
 use crate::image::{ImageError, Raised};
 use crate::progress::{Phase, Progress};
@@ -80,10 +80,10 @@ fn take(
 ) -> Result<Transferred, ImageError> {
     let block = Alignment::of(output.file()).unwrap_or(Alignment::DEFAULT);
     if let Some(layer) = found.file_optional()?.filter(|_| found.is_plain() && found.is_aligned(block.bytes())) {
+        let original = (&layer, UnchangedSince::now_optional(&layer));
         let moved = copy(&layer, output.file())?;
         let mut read = |done| progress.transferred(done, found.layer.size);
-        // Of the clone: nobody else can change that.
-        let digested = digest(output.file(), interrupt, &mut read);
+        let digested = digest_of_copy(original, output.file(), interrupt, &mut read);
         let (digest, length) = digested.map_err(|source| digest_error(output.path(), source))?;
         found.check_layer(digest, length)?;
         return Ok(moved);

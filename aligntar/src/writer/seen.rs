@@ -69,6 +69,34 @@ impl Seen {
     }
 }
 
+/// A file as it was before it was read, to be asked afterwards whether it is still the same.
+///
+/// ```no_run
+/// use aligntar::UnchangedSince;
+///
+/// let file = std::fs::File::open("web.tar")?;
+/// let before = UnchangedSince::now_optional(&file);
+/// // … read the file …
+/// let is_what_was_read = before.is_some_and(|before| before.is_true_of(&file));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct UnchangedSince(Version);
+
+impl UnchangedSince {
+    /// From now on; `None` where a change would not show: on file systems other than ext4, XFS, BTRFS and F2FS, and of a
+    /// file that changed within the last seconds.
+    pub fn now_optional(file: &File) -> Option<Self> {
+        let seen = Seen::before_reading(file).ok()?;
+        seen.tells.then_some(UnchangedSince(seen.version))
+    }
+
+    /// Whether nobody has written to `file` since.
+    pub fn is_true_of(&self, file: &File) -> bool {
+        Seen::now(file).is_ok_and(|now| now.version == self.0)
+    }
+}
+
 fn keeps_times(file: &File) -> Result<bool, Errno> {
     fstatfs(file).map(|statfs| KEEP_TIMES.contains(&{ statfs.f_type }))
 }

@@ -12,6 +12,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use aligntar::UnchangedSince;
 use ckpt_images::document::{DOCUMENT_MAX, Descriptor, Document, INDEX, Index, REF_NAME};
 use ckpt_images::{Digest, Hasher, LayoutRef};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
@@ -23,7 +24,7 @@ use crate::host::output::Output;
 
 const VERSION: &str = "1.0.0";
 /// What is digested at a time, bytes.
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 256 << 10;
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -227,6 +228,23 @@ pub(crate) fn digest(
         done += len as u64;
         read(done);
     }
+}
+
+/// Digests `copy`, which was made of `original` after that was seen in the state `before`. The pages of the original may be
+/// in memory, and those of a clone never are; so the original is read, unless it may have changed since.
+pub(crate) fn digest_of_copy(
+    original: (&File, Option<UnchangedSince>),
+    copy: &File,
+    interrupt: Option<&Interrupt>,
+    read: &mut dyn FnMut(u64),
+) -> io::Result<(Digest, u64)> {
+    if let (original, Some(before)) = original {
+        let digested = digest(original, interrupt, read)?;
+        if before.is_true_of(original) {
+            return Ok(digested);
+        }
+    }
+    digest(copy, interrupt, read)
 }
 
 /// What such an error is to who reads it.

@@ -8,19 +8,19 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use aligntar::{Alignment, ClonePolicy, Span, Transferred, transfer};
+use aligntar::{Alignment, ClonePolicy, Span, Transferred, UnchangedSince, transfer};
 use ckpt_images::document::{Descriptor, LAYER};
 use ckpt_images::{Digest, Growing, Hasher, Hashing, Registry, RegistryError};
 
 use super::error::ImageError;
-use super::layout::{Layout, digest, digest_error};
+use super::layout::{Layout, digest_error, digest_of_copy};
 use super::parcel::layer_type;
 use crate::archive::compression::Compression;
 use crate::host::interrupt::{Interrupt, interrupted, is_interrupted};
 use crate::progress::Progress;
 
 /// What is read at a time, bytes.
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 256 << 10;
 
 /// A layer that was made.
 #[derive(Clone, Debug)]
@@ -43,15 +43,16 @@ pub(crate) struct Outgoing<'o> {
 }
 
 impl Outgoing<'_> {
-    /// Into a folder: a clone where that can be, and digested there, so that nobody can change it in between.
+    /// Into a folder: a clone where that can be, whose digest is that of what was cloned, whoever writes to the archive.
     pub(crate) fn to_layout(&self, layout: &Layout, progress: &mut dyn Progress) -> Result<Layer, ImageError> {
         let draft = layout.draft()?;
         let total = self.length()?;
         let layer = match self.compression {
             Compression::None => {
+                let original = (self.archive, UnchangedSince::now_optional(self.archive));
                 let moved = copy(self.archive, draft.file())?;
                 let mut read = |done| progress.transferred(done, total);
-                let (diff_id, size) = digest(draft.file(), self.interrupt, &mut read)
+                let (diff_id, size) = digest_of_copy(original, draft.file(), self.interrupt, &mut read)
                     .map_err(|source| digest_error(draft.path(), source))?;
                 Layer { blob: Descriptor::named(LAYER, diff_id.clone(), size), diff_id, moved }
             }
