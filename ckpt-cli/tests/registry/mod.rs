@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 mod line;
+mod spoken;
 
 use std::fs::{self, File};
 use std::net::TcpStream;
@@ -9,7 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 
 use crate::lab::*;
+#[allow(unused_imports)] // Each test file uses a part of this.
 pub(crate) use line::Line;
+#[allow(unused_imports)] // See above.
+pub(crate) use spoken::{Answer, Spoken};
 
 /// Where programs look for the authorities of `localhost` at a port.
 const CERTIFICATES: &str = "/etc/containers/certs.d";
@@ -42,21 +46,34 @@ impl Registry {
 
     /// TLS by an authority of its own, and a password.
     pub(crate) fn with_password(folder: &Path, port: u16) -> Self {
-        shell_in(
-            folder,
-            r#"
-            new='openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
-            $new -x509 -keyout ca.key -out ca.crt -days 2 -subj /CN=lab
-            $new -keyout server.key -out server.csr -subj /CN=localhost
-            printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' > names
-            openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt
-            perl -e 'print "me:", crypt("secret", q($2y$05$abcdefghijklmnopqrstuu)), "\n"' > htpasswd
-            "#,
-        );
+        make_certificates(folder);
+        let hash = r#"perl -e 'print "me:", crypt("secret", q($2y$05$abcdefghijklmnopqrstuu)), "\n"' > htpasswd"#;
+        shell_in(folder, hash);
         let path = folder.display();
         let tls = format!(", tls: {{certificate: {path}/server.crt, key: {path}/server.key}}");
         let auth = format!("auth: {{htpasswd: {{realm: lab, path: {path}/htpasswd}}}}");
         Registry::start(folder, "localhost", port, &tls, &auth)
+    }
+
+    /// TLS, and tokens that a server at `realm` gives for the password.
+    pub(crate) fn with_tokens(folder: &Path, port: u16, realm: &str) -> Self {
+        make_certificates(folder);
+        let path = folder.display();
+        let tls = format!(", tls: {{certificate: {path}/server.crt, key: {path}/server.key}}");
+        let auth = format!(
+            "auth: {{token: {{realm: '{realm}', service: lab, issuer: lab, \
+             rootcertbundle: {path}/server.crt}}}}"
+        );
+        Registry::start(folder, "localhost", port, &tls, &auth)
+    }
+
+    /// TLS, for those who have a certificate of its authority.
+    pub(crate) fn for_certificates(folder: &Path, port: u16) -> Self {
+        make_certificates(folder);
+        let path = folder.display();
+        let tls =
+            format!(", tls: {{certificate: {path}/server.crt, key: {path}/server.key, clientcas: ['{path}/ca.crt']}}");
+        Registry::start(folder, "localhost", port, &tls, "")
     }
 
     fn start(folder: &Path, host: &'static str, port: u16, tls: &str, auth: &str) -> Self {
@@ -104,8 +121,20 @@ impl Registry {
         fs::copy(self.configuration.with_file_name("ca.crt"), folder.join("ca.crt")).unwrap();
     }
 
+    /// Has programs show it a certificate that it takes.
+    pub(crate) fn show_certificate(&self) {
+        for (from, to) in [("server.crt", "client.cert"), ("server.key", "client.key")] {
+            fs::copy(self.configuration.with_file_name(from), self.certificates().join(to)).unwrap();
+        }
+    }
+
     fn certificates(&self) -> PathBuf {
         Path::new(CERTIFICATES).join(format!("localhost:{}", self.port))
+    }
+
+    /// Where `podman login` keeps passwords.
+    pub(crate) fn auth_file(&self) -> PathBuf {
+        self.settings.join("auth.json")
     }
 
     /// What registries.conf says from now on.
@@ -127,7 +156,7 @@ impl Registry {
         let mut command = Command::new(program);
         command
             .args(arguments)
-            .env("REGISTRY_AUTH_FILE", self.settings.join("auth.json"))
+            .env("REGISTRY_AUTH_FILE", self.auth_file())
             .env("CONTAINERS_REGISTRIES_CONF", self.settings.join("registries.conf"));
         command
     }
@@ -163,6 +192,20 @@ impl Registry {
         files.sort_by_key(|file| std::cmp::Reverse(file.metadata().unwrap().len()));
         files
     }
+}
+
+/// An authority, and what it certifies: `localhost`.
+fn make_certificates(folder: &Path) {
+    shell_in(
+        folder,
+        r#"
+        new='openssl req -newkey rsa:2048 -nodes'
+        $new -x509 -keyout ca.key -out ca.crt -days 2 -subj /CN=lab
+        $new -keyout server.key -out server.csr -subj /CN=localhost
+        printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' > names
+        openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt
+        "#,
+    );
 }
 
 impl Drop for Registry {

@@ -82,6 +82,14 @@ impl<'s> Download<'s> {
         let answer = self.session.ask(&request)?;
         let answer = answer.expect(&request, &[StatusCode::OK, StatusCode::PARTIAL_CONTENT])?;
         let from = self.begins_at(&answer)?;
+        let told: Option<u64> = answer.header("content-length").and_then(|length| length.parse().ok());
+        match told.map(|told| from.saturating_add(told)) {
+            // No line has cut this off: the next try would get no more.
+            Some(found) if found != self.size => {
+                return Err(RegistryError::OtherLength { url: self.url.clone(), found, expected: self.size });
+            }
+            _ => {}
+        }
         let mut body = answer.into_reader();
         // From its beginning, by a registry that knows no ranges.
         let skipped = io::copy(&mut body.by_ref().take(self.offset - from), &mut io::sink()).unwrap_or_default();

@@ -106,6 +106,16 @@ pub enum RegistryError {
         /// How many should have.
         expected: u64,
     },
+    /// The registry itself says that it has a blob of another length.
+    #[error("{url} has {found} bytes there, and should have {expected}")]
+    OtherLength {
+        /// The blob.
+        url: String,
+        /// How many it has.
+        found: u64,
+        /// How many it should have.
+        expected: u64,
+    },
     /// It was tried often enough.
     #[error("gave up after {tries} tries")]
     GaveUp {
