@@ -3,8 +3,10 @@
 mod compression;
 mod copies;
 mod format;
+mod identity;
 mod jobs;
 mod lazy;
+mod recipient;
 mod reflink;
 #[cfg(feature = "serve")]
 mod socket;
@@ -13,8 +15,10 @@ mod store;
 pub(crate) use compression::CompressionArgument;
 pub(crate) use copies::CopiesArguments;
 pub(crate) use format::{TableFormat, TextFormat};
+pub(crate) use identity::IdentityArgument;
 pub(crate) use jobs::JobsArgument;
 pub(crate) use lazy::LazyArgument;
+pub(crate) use recipient::RecipientArgument;
 pub(crate) use reflink::ReflinkArgument;
 #[cfg(feature = "serve")]
 pub(crate) use socket::SocketArgument;

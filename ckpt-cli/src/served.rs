@@ -132,6 +132,10 @@ mod tests {
         let mut ids: Vec<&str> = paths.map(|argument| argument.get_id().as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids, ["archive", "export", "import", "import_previous", "keep", "store"]);
+        let expected: &[&str] = match cfg!(feature = "encryption") {
+            true => &["archive", "export", "identity", "import", "import_previous", "keep", "recipient", "store"],
+            false => &["archive", "export", "import", "import_previous", "keep", "store"],
+        };
+        assert_eq!(ids, expected);
     }
 }

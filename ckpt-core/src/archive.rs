@@ -11,13 +11,14 @@
 //! | `annotations` | what an image of it says to those who restore such images |
 //! | `own_member` | members that this program makes up |
 //! | `limits` | how large an archive a restore accepts, and so a checkpoint makes |
-//! | `compression` | how a whole archive is compressed |
+//! | `compression`, `encryption` | how a whole archive is compressed, and encrypted |
 
 #[cfg(feature = "images")]
 pub(crate) mod annotations;
 pub mod compression;
 mod container_config;
 pub(crate) mod dumps;
+pub mod encryption;
 mod error;
 pub(crate) mod go_json;
 mod index;

@@ -66,7 +66,7 @@ pub mod rootfs;
 pub mod save;
 pub mod store;
 
-pub use archive::{compression, manifest};
+pub use archive::{compression, encryption, manifest};
 pub use callback::run_callback;
 pub use container::privileges;
 pub use container::restorable::{LookError, Obstacle};

@@ -45,6 +45,8 @@ use std::time::{Duration, Instant};
 use aligntar::Transferred;
 use layerfs::ContainersStorage;
 
+#[cfg(feature = "encryption")]
+use crate::archive::encryption::Identities;
 use crate::archive::{self, ContainerConfig};
 use crate::host::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -67,6 +69,20 @@ pub use volumes::VolumeError;
 pub fn import_file(options: &RestoreOptions, spool: &Path) -> Result<File, RestoreError> {
     let opened = opening::open(options)?;
     Ok(archive::reopenable(opened, options.import.name(), spool, options.interrupt.as_ref())?)
+}
+
+/// The same restore of an archive that is encrypted, once that is decrypted into a file without a name in podman's storage.
+/// Who may have written it is asked before: anybody can encrypt for anybody.
+///
+/// # Errors
+/// [`RestoreError`], [`RestoreError::Encryption`] among them; nothing was made then.
+#[cfg(feature = "encryption")]
+pub fn decrypt(options: RestoreOptions, identities: &Identities) -> Result<RestoreOptions, RestoreError> {
+    let opened = opening::open(&options)?;
+    let (_, storage) = prepared::host(options.force, options.interrupt.as_ref())?;
+    let (folder, interrupt) = (storage.graph_root(), options.interrupt.as_ref());
+    let import = identities.decrypt_opened(&opened, options.import.name(), folder, interrupt)?;
+    Ok(RestoreOptions { import, ..options })
 }
 
 /// Whether a restore can work with the podman and the storage of this host, without a look at any archive: a stream can

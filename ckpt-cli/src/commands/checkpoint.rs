@@ -19,7 +19,7 @@ use ckpt_core::interrupt::Interrupt;
 use ckpt_serve::MOST_DESCRIPTORS;
 use clap::{ArgGroup, Args};
 
-use crate::arguments::{CompressionArgument, ReflinkArgument};
+use crate::arguments::{CompressionArgument, RecipientArgument, ReflinkArgument};
 use crate::files::Files;
 #[cfg(feature = "serve")]
 use crate::lending::Lending;
@@ -59,6 +59,8 @@ pub(crate) struct Arguments {
     /// otherwise not at all
     #[arg(short, long, value_enum, ignore_case = true, requires = "export")]
     compress: Option<CompressionArgument>,
+    #[command(flatten)]
+    recipient: RecipientArgument,
     /// Leave out the files that the container changed
     #[arg(long, requires = "export")]
     ignore_rootfs: bool,
@@ -130,7 +132,8 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) ->
     let own = if files.are_lent() { None } else { Some(arguments.export()?) };
     let path = arguments.export.as_deref().unwrap_or(Path::new(""));
     let target = || own.clone().map_or_else(|| files.export(path), Ok);
-    let each = Each::new(arguments.options(interrupt), &target, fallback, arguments.print_stats, verbosity);
+    let options = arguments.recipient.tell(arguments.options(interrupt), arguments.export.as_deref())?;
+    let each = Each::new(options, &target, fallback, arguments.print_stats, verbosity);
     Ok(each.run(&containers).into())
 }
 
@@ -171,8 +174,8 @@ impl Arguments {
             force: self.force,
             clone_policy: self.reflink.policy(),
             passes: self.passes,
-            save: None,
             interrupt: Some(interrupt),
+            ..CheckpointOptions::default()
         }
     }
 

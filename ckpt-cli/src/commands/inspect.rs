@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-#[cfg(feature = "images")]
-use ckpt_core::inspect::inspect_import;
-use ckpt_core::inspect::{Inspection, KubernetesPod, Maker, inspect};
+use ckpt_core::inspect::{Inspection, KubernetesPod, Maker, inspect_import};
 use ckpt_core::privileges::{Granted, Privilege};
 #[cfg(feature = "images")]
 use ckpt_core::pull::{Description, describe};
@@ -19,7 +17,7 @@ use indicatif::HumanBytes;
 use crate::archive::image;
 #[cfg(feature = "serve")]
 use crate::archive::saved::is_saved;
-use crate::arguments::{StoreArgument, TableFormat};
+use crate::arguments::{IdentityArgument, StoreArgument, TableFormat};
 use crate::files::Files;
 use crate::messages::print_line;
 use crate::names::printable;
@@ -36,6 +34,8 @@ pub(crate) struct Arguments {
     /// How to print it
     #[arg(long, value_enum, default_value_t = TableFormat::Table)]
     format: TableFormat,
+    #[command(flatten)]
+    identity: IdentityArgument,
     #[command(flatten)]
     store: StoreArgument,
 }
@@ -63,7 +63,8 @@ pub(crate) fn run(arguments: &Arguments, files: &Files) -> anyhow::Result<()> {
         };
     }
     let archive = files.archive(&arguments.archive, &arguments.store)?;
-    print(&inspect(archive.path(), &spool::folder())?, arguments.format)
+    let import = arguments.identity.open_to_look(archive.path().into(), None)?;
+    print(&inspect_import(&import, &spool::folder())?, arguments.format)
 }
 
 fn print(inspection: &Inspection, format: TableFormat) -> anyhow::Result<()> {

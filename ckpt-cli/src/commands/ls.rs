@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use crate::archive::input::Input;
 use crate::archive::saved::Archive;
-use crate::arguments::{StoreArgument, TextFormat};
+use crate::arguments::{IdentityArgument, StoreArgument, TextFormat};
 use crate::names::{json_bytes, printable};
 
 /// List the members of any tar archive
 ///
-/// It may be compressed with zstd or gzip.
+/// It may be compressed with zstd or gzip, and encrypted with age.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The archive; - for standard input; or a save, as web~1
@@ -28,12 +28,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     format: TextFormat,
     #[command(flatten)]
+    identity: IdentityArgument,
+    #[command(flatten)]
     store: StoreArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let archive = Archive::find(&arguments.archive, &arguments.store)?;
-    let listed = match Input::open(archive.path())? {
+    let listed = match Input::open_with(archive.path(), &arguments.identity)? {
         Input::File(file) => list(arguments, Reader::open(&file)?),
         Input::Stream(stream) => list(arguments, Reader::new(*stream, Limits::default())),
     };

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 #[cfg(feature = "images")]
 use crate::archive::image;
 use crate::archive::input;
-use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument, StoreArgument};
+use crate::arguments::{CopiesArguments, IdentityArgument, LazyArgument, ReflinkArgument, StoreArgument};
 use crate::copies::CopiesLine;
 use crate::files::Files;
 #[cfg(feature = "serve")]
@@ -111,6 +111,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    identity: IdentityArgument,
+    #[command(flatten)]
     copies: CopiesArguments,
     #[command(flatten)]
     store: StoreArgument,
@@ -125,6 +127,7 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) ->
         return podman::hand_over(why, &arguments.for_podman_in_place(), &interrupt, verbosity);
     };
     let options = RestoreOptions { caller: files.caller(), ..arguments.options(import, interrupt) };
+    let options = arguments.identity.open(options)?;
     if let Some(count) = arguments.count {
         return make_copies(arguments, &options, count, verbosity);
     }

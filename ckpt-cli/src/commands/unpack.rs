@@ -20,7 +20,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use rustix::fs::Mode;
 
 use crate::archive::input::{Input, Stream};
-use crate::arguments::{JobsArgument, ReflinkArgument};
+use crate::arguments::{IdentityArgument, JobsArgument, ReflinkArgument};
 use crate::messages::{Verbosity, eprint_line};
 use crate::progress::{ProgressLine, Summary};
 use crate::signals;
@@ -30,7 +30,7 @@ use selection::Selection;
 
 /// Unpack any tar archive, and never write outside of the directory
 ///
-/// Needs no root and no podman. The archive may be compressed with zstd or gzip.
+/// Needs no root and no podman. The archive may be compressed with zstd or gzip, and encrypted with age.
 ///
 /// Files that exist are replaced. As root, files are given to their owners. What cannot be unpacked or set is named, the
 /// rest is unpacked, and the exit status is 1.
@@ -60,6 +60,8 @@ pub(crate) struct Arguments {
     /// trusted.*, …
     #[arg(long, value_name = "GLOB")]
     xattr: Vec<String>,
+    #[command(flatten)]
+    identity: IdentityArgument,
     #[command(flatten)]
     reflink: ReflinkArgument,
     #[command(flatten)]
@@ -91,7 +93,7 @@ fn unpack(arguments: &Arguments, progress: &mut ProgressLine) -> Result<Transfer
         threads: arguments.jobs.count(),
         ..UnpackOptions::default()
     };
-    let input = Input::open(&arguments.archive)?;
+    let input = Input::open_with(&arguments.archive, &arguments.identity)?;
     let interrupted = signals::flag()?;
     let (mut parents, mut reporter) = (PlainParents, Reporter::new(progress.lines(), arguments.fail_fast));
     let unpacker = Unpacker::with_observer(target.as_fd(), options, &mut parents, &mut reporter)?;

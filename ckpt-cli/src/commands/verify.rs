@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 use crate::archive::input::Input;
 use crate::archive::saved::Archive;
-use crate::arguments::{StoreArgument, TextFormat};
+use crate::arguments::{IdentityArgument, StoreArgument, TextFormat};
 use crate::messages::{eprint_line, print_line};
 use crate::names::json_bytes;
 
 /// Look for damage in any tar archive, and say at which offset it is
 ///
 /// Reads every header, every pax record, nested archives and the end. The exit status is 1 if something is wrong. The
-/// archive may be compressed with zstd or gzip.
+/// archive may be compressed with zstd or gzip, and encrypted with age.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The archive; - for standard input; or a save, as web~1
@@ -32,6 +32,8 @@ pub(crate) struct Arguments {
     /// How to print it
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     format: TextFormat,
+    #[command(flatten)]
+    identity: IdentityArgument,
     #[command(flatten)]
     store: StoreArgument,
 }
@@ -50,7 +52,7 @@ fn report(arguments: &Arguments) -> Result<Report> {
     let mut options = VerifyOptions::default();
     let asked = arguments.align.map(Alignment::new).transpose()?;
     let archive = Archive::find(&arguments.archive, &arguments.store)?;
-    Ok(match Input::open(archive.path())? {
+    Ok(match Input::open_with(archive.path(), &arguments.identity)? {
         Input::File(file) => {
             options.alignment = asked.map_or_else(|| Alignment::of(&file), Ok)?;
             verify_file(&file, &options)?

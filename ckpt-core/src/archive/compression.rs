@@ -7,6 +7,8 @@ use std::thread;
 
 use flate2::write::GzEncoder;
 
+use super::encryption::ENDING;
+
 /// How an archive is compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
@@ -23,9 +25,11 @@ pub enum Compression {
 const ZSTD_LEVEL: i32 = 3;
 
 impl Compression {
-    /// What the ending of a file's name says: `.zst`, `.tzst`, `.gz` or `.tgz`; none for all others.
+    /// What the ending of a file's name says: `.zst`, `.tzst`, `.gz` or `.tgz`; none for all others. An encrypted file has
+    /// `.age` behind that.
     pub fn of_name(path: &Path) -> Self {
         match path.extension().and_then(|ending| ending.to_str()) {
+            Some(ENDING) => Compression::of_name(&path.with_extension("")),
             Some("zst" | "tzst") => Compression::Zstd,
             Some("gz" | "tgz") => Compression::Gzip,
             _ => Compression::None,
@@ -129,6 +133,8 @@ mod tests {
             ("x.tar.gz", Compression::Gzip),
             ("x.tar", Compression::None),
             ("gz", Compression::None),
+            ("x.tar.zst.age", Compression::Zstd),
+            ("x.tar.age", Compression::None),
         ] {
             assert_eq!(Compression::of_name(Path::new(name)), expected, "{name}");
             let of_its_own = format!("x.tar{}", expected.ending());

@@ -45,6 +45,16 @@ pub enum ArchiveError {
         /// The member that is not there.
         missing: &'static str,
     },
+    /// It is encrypted.
+    #[error(
+        "{} is encrypted: --identity FILE opens it, and `age --decrypt` makes a plain archive of it for commands without \
+         that option",
+        path.display()
+    )]
+    Encrypted {
+        /// The file.
+        path: PathBuf,
+    },
     /// A nested archive is compressed.
     #[error("{} holds a compressed {member}, as containerd writes it: `ckpt inspect` and `ckpt ls` show what is in it", path.display())]
     Packed {

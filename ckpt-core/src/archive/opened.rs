@@ -11,6 +11,7 @@ use aligntar::{Decompressed, EndMarker, Entry, FileSource, Reader};
 use serde::de::DeserializeOwned;
 
 use super::container_config::ContainerConfig;
+use super::encryption::is_encrypted;
 use super::error::ArchiveError;
 use super::go_json;
 use super::index::{index, plain};
@@ -59,6 +60,9 @@ impl CheckpointArchive {
     ) -> Result<Self, ArchiveError> {
         let io_error = |call| move |source| ArchiveError::Io { call, path: path.to_owned(), source };
         let in_place = is_in_place(&opened).map_err(io_error("stat"))?;
+        if in_place && is_encrypted(&opened).map_err(io_error("read"))? {
+            return Err(ArchiveError::Encrypted { path: path.to_owned() });
+        }
         let taken = Cell::new(0);
         let stream = Counted { stream: Interruptible { stream: &opened, interrupt }, taken: &taken };
         let stream = Decompressed::new(stream).map_err(io_error("read"))?;

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use aligntar::{ReadError, Reader};
 
+use super::encryption::is_encrypted;
 use super::error::ArchiveError;
 
 /// Unit in which zeros become holes, bytes.
@@ -67,6 +68,9 @@ pub(crate) fn fill(
 
 /// What is no archive at all is not taken in.
 fn check_beginning(spool: &File, name: &Path) -> Result<(), ArchiveError> {
+    if is_encrypted(spool).unwrap_or_default() {
+        return Err(ArchiveError::Encrypted { path: name.to_owned() });
+    }
     match Reader::open(spool).and_then(|mut reader| reader.next_entry()) {
         Err(source @ ReadError::NotAnArchive(_)) => Err(ArchiveError::Read { path: name.to_owned(), source }),
         // The rest is still to come.

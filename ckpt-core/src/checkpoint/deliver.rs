@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use super::Compression;
 use super::destination::Destination;
 use super::sink::Sink;
+use crate::archive::encryption::Recipients;
 use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
 
 /// Why a staged archive did not arrive.
@@ -20,6 +21,9 @@ pub enum DeliverError {
     /// Compressing failed.
     #[error("compress the archive")]
     Compress(#[from] io::Error),
+    /// Encrypting failed.
+    #[error("encrypt the archive")]
+    Seal(#[source] io::Error),
     /// Nobody takes what is written to standard output, or to the pipe.
     #[error("write the archive to standard output")]
     Stream(#[source] io::Error),
@@ -38,6 +42,7 @@ pub(crate) fn deliver(stage: &File, target: &Destination, compression: Compressi
         (Destination::Stream(stream), _) => compress(stage, stream, compression).map_err(DeliverError::Stream),
         (Destination::Sink(sink), _) => pour(stage, sink, compression).map_err(DeliverError::Sink),
         (Destination::File(target) | Destination::Nameless(target), _) => to_file(stage, target.file(), compression),
+        (Destination::Sealed(target, recipients), _) => seal(stage, target.file(), recipients, compression),
         (Destination::Lent(loan, _), _) => to_file(stage, loan.file(), compression),
     }
 }
@@ -47,6 +52,10 @@ fn to_file(stage: &File, target: &File, compression: Compression) -> Result<(), 
         Compression::None => copy(stage, target),
         _ => Ok(compress(stage, target, compression)?),
     }
+}
+
+fn seal(stage: &File, target: &File, recipients: &Recipients, compression: Compression) -> Result<(), DeliverError> {
+    recipients.seal(target, |sealed| compress(stage, sealed, compression)).map_err(DeliverError::Seal)
 }
 
 /// All of it into a writer, until that says that it has arrived.

@@ -7,6 +7,7 @@ use super::loan::Loan;
 use super::sink::Sink;
 use super::stream::Stream;
 use super::{Compression, Export};
+use crate::archive::encryption::{ENDING, Recipients};
 use crate::host::interrupt::Interrupt;
 use crate::host::output::{Output, OutputError};
 
@@ -14,6 +15,8 @@ use crate::host::output::{Output, OutputError};
 #[derive(Debug)]
 pub(crate) enum Destination {
     File(Output),
+    /// The same, encrypted.
+    Sealed(Output, Recipients),
     /// Standard output, or a pipe: it cannot be sought, and its reader may be slow.
     Stream(Stream),
     /// The caller's.
@@ -30,13 +33,24 @@ impl Destination {
         export: &Export,
         container: &str,
         graph_root: &Path,
-        compression: Compression,
+        packing: (Compression, Option<&Recipients>),
         interrupt: Option<&Interrupt>,
     ) -> Result<Self, OutputError> {
-        let name = format!("{container}.tar{}", compression.ending());
+        let (compression, recipients) = packing;
+        let age = recipients.map_or_else(String::new, |_| format!(".{ENDING}"));
+        let name = format!("{container}.tar{}{age}", compression.ending());
+        let file = |path: &Path| {
+            Ok(match (Output::create(path)?, recipients) {
+                (output, Some(recipients)) => Destination::Sealed(output, recipients.clone()),
+                (output, None) => Destination::File(output),
+            })
+        };
         match export {
-            Export::File(path) => Output::create(path).map(Destination::File),
-            Export::Folder(folder) => Output::create(&folder.join(name)).map(Destination::File),
+            _ if recipients.is_some() && !matches!(export, Export::File(_) | Export::Folder(_)) => {
+                Err(OutputError::Unsealed)
+            }
+            Export::File(path) => file(path),
+            Export::Folder(folder) => file(&folder.join(name)),
             Export::Nameless => Output::create(&graph_root.join("ckpt-nameless.tar")).map(Destination::Nameless),
             Export::Sink(sink) => Ok(Destination::Sink(sink.clone())),
             Export::Lent(loan) => Ok(Destination::Lent(loan.clone(), name)),
@@ -56,14 +70,14 @@ impl Destination {
         match self {
             Destination::File(output) | Destination::Nameless(output) => Some(output.file()),
             Destination::Lent(loan, _) => Some(loan.file()),
-            Destination::Stream(_) | Destination::Sink(_) => None,
+            Destination::Sealed(..) | Destination::Stream(_) | Destination::Sink(_) => None,
         }
     }
 
     /// Syncs a file and gives it its name, or has its owner do so. A stream is done already.
     pub(super) fn publish(self) -> Result<(), OutputError> {
         match self {
-            Destination::File(output) => output.publish(),
+            Destination::File(output) | Destination::Sealed(output, _) => output.publish(),
             Destination::Lent(loan, name) => loan.give_back(&name).map_err(OutputError::Lent),
             Destination::Stream(_) | Destination::Sink(_) | Destination::Nameless(_) => Ok(()),
         }

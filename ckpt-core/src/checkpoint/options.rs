@@ -9,6 +9,7 @@ use aligntar::ClonePolicy;
 use super::loan::Loan;
 use super::sink::Sink;
 use crate::archive::compression::Compression;
+use crate::archive::encryption::Recipients;
 use crate::archive::manifest::ManifestSave;
 use crate::engine::{DumpRequest, TakenAlong};
 use crate::host::interrupt::Interrupt;
@@ -24,6 +25,9 @@ pub struct CheckpointOptions {
     pub leave_running: bool,
     /// Compression of the archive.
     pub compress: Compression,
+    /// Who alone can read the archive, which has to be a file then. Nothing can be cloned from it.
+    #[cfg(feature = "encryption")]
+    pub recipients: Option<Recipients>,
     /// Leave changed files out.
     pub ignore_rootfs: bool,
     /// Leave named volumes out.
@@ -100,6 +104,14 @@ impl CheckpointOptions {
     /// What a restore in place needs as well.
     pub(super) fn along(&self) -> TakenAlong {
         TakenAlong { tcp_established: self.tcp_established, file_locks: self.file_locks }
+    }
+
+    /// How the archive is packed on its way to its place.
+    pub(super) fn packing(&self) -> (Compression, Option<&Recipients>) {
+        #[cfg(feature = "encryption")]
+        return (self.compress, self.recipients.as_ref());
+        #[cfg(not(feature = "encryption"))]
+        (self.compress, None)
     }
 
     /// Those that are given, as podman spells them.

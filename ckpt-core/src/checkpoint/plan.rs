@@ -70,7 +70,7 @@ impl CheckpointPlan {
             &options.export,
             &facts.name,
             store.graph_root(),
-            options.compress,
+            options.packing(),
             options.interrupt.as_ref(),
         )?;
         let rescue = store.graph_root().join(format!("ckpt-rescue-{}.tar", facts.id));

@@ -12,6 +12,7 @@ use super::repairs::RepairError;
 use super::trust::TrustError;
 use super::volumes::VolumeError;
 use crate::archive::ArchiveError;
+use crate::archive::encryption::EncryptionError;
 use crate::container::privileges::{Granted, Privilege};
 use crate::container::restorable::{LookError, Obstacle};
 use crate::criu::page_server::PageServerError;
@@ -38,6 +39,9 @@ pub enum RestoreError {
     /// The archive cannot be read, or is none.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// The archive is encrypted, and cannot be decrypted.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
     /// The archive is somebody else's, or could be.
     #[error(transparent)]
     Trust(#[from] TrustError),

@@ -18,6 +18,7 @@ const SUITE: &str = "trixie";
 const PACKAGES: &[&str] = &[
     "aardvark-dns",
     "acl",
+    "age",
     "attr",
     "btrfs-progs",
     "buildah",

@@ -30,6 +30,9 @@ pub enum OutputError {
         /// The link.
         path: PathBuf,
     },
+    /// Only files are encrypted.
+    #[error("only a file can be encrypted: name one by -e FILE")]
+    Unsealed,
     /// Standard output cannot be used.
     #[error("use standard output")]
     Stdout(#[source] io::Error),
