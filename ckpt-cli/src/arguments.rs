@@ -18,7 +18,7 @@ pub(crate) use format::{TableFormat, TextFormat};
 pub(crate) use identity::IdentityArgument;
 pub(crate) use jobs::JobsArgument;
 pub(crate) use lazy::LazyArgument;
-pub(crate) use recipient::RecipientArgument;
+pub(crate) use recipient::{RecipientArgument, check_named_plain};
 pub(crate) use reflink::ReflinkArgument;
 #[cfg(feature = "serve")]
 pub(crate) use socket::SocketArgument;

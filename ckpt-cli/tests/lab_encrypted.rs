@@ -180,6 +180,17 @@ fn btrfs_nothing_is_written_that_is_not_encrypted_as_asked() {
     ] {
         assert_says(&checkpoint(more), &[words]);
     }
+    fs::write(path("file"), b"plain").unwrap();
+    for others in [
+        &["fork", "web", "-c", "1", "--keep", &archive][..],
+        &["pack", "-f", &archive, &path("file")],
+        &["align", &path("file"), &archive],
+        &["pull", "oci:nowhere:tag", "-e", &archive],
+        &["rootfs", "save", "web", "-e", &archive],
+    ] {
+        assert_says(&ckpt_fails(others), &["would not be encrypted"]);
+    }
+    assert!(!Path::new(&archive).exists());
     let to_a_pipe = format!("checkpoint web -e - --recipient {} | cat", key.recipient);
     let said = run("bash", &["-c", &format!("set -o pipefail; {} {to_a_pipe}", env!("CARGO_BIN_EXE_ckpt"))]);
     assert!(!said.status.success() && said.stdout.is_empty());

@@ -12,7 +12,7 @@ use ckpt_core::compression::Compression;
 use ckpt_core::output::{Output, OutputError};
 use clap::{Args, ValueEnum};
 
-use crate::arguments::{CompressionArgument, ReflinkArgument};
+use crate::arguments::{CompressionArgument, ReflinkArgument, check_named_plain};
 
 /// How a new archive is laid out.
 #[derive(Args)]
@@ -71,6 +71,7 @@ impl OutputArguments {
         path: &Path,
         fill: impl FnOnce(&mut Writer<'_>, &[(u64, u64)]) -> Result<()>,
     ) -> Result<Written> {
+        check_named_plain(path)?;
         self.write_to(Target::open(path, Output::create_with_umask)?, path, fill)
     }
 
@@ -80,6 +81,7 @@ impl OutputArguments {
         path: &Path,
         fill: impl FnOnce(&mut Writer<'_>, &[(u64, u64)]) -> Result<()>,
     ) -> Result<Written> {
+        check_named_plain(path)?;
         self.write_to(Target::open(path, Output::create)?, path, fill)
     }
 

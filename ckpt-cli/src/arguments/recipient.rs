@@ -10,6 +10,20 @@ use ckpt_core::checkpoint::CheckpointOptions;
 use ckpt_core::encryption::ENDING;
 use clap::Args;
 
+/// What to do instead where nothing encrypts.
+const OTHER_NAME: &str = "choose another name, or encrypt it afterwards with age";
+
+/// Refuses a name that says of an archive that it is encrypted, where it is not.
+pub(crate) fn check_named_plain(path: &Path) -> Result<()> {
+    check_plain(path, OTHER_NAME)
+}
+
+fn check_plain(path: &Path, advice: &str) -> Result<()> {
+    let is_named_encrypted = path.extension().is_some_and(|ending| ending == ENDING);
+    ensure!(!is_named_encrypted, "{} would not be encrypted: {advice}", path.display());
+    Ok(())
+}
+
 #[derive(Args)]
 pub(crate) struct RecipientArgument {
     /// Encrypt the archive, so that only who has this key of age can read it: age1…, or a file with one a line. May be given several times. Nothing can be cloned from it: a restore with --identity decrypts it first
@@ -27,11 +41,8 @@ impl RecipientArgument {
                 "an encrypted archive cannot be made of clones: leave --reflink always away"
             );
             self.set(&mut options)?;
-        } else if let Some(export) = export.filter(|path| path.extension().is_some_and(|ending| ending == ENDING)) {
-            anyhow::bail!(
-                "{} would not be encrypted: --recipient says for whom, or choose another name",
-                export.display()
-            );
+        } else if let Some(export) = export {
+            check_plain(export, "--recipient says for whom, or choose another name")?;
         }
         Ok(options)
     }

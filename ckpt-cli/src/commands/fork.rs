@@ -12,7 +12,7 @@ use ckpt_core::restore::{Lazy, RestoreOptions};
 use clap::Args;
 
 use crate::archive::saved::Archive;
-use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument, StoreArgument};
+use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument, StoreArgument, check_named_plain};
 use crate::copies::CopiesLine;
 use crate::files::Files;
 #[cfg(feature = "serve")]
@@ -82,6 +82,7 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) ->
     if let Some(saved) = files.save_optional(Path::new(&arguments.container), &arguments.store)? {
         return copies_of(saved, arguments, verbosity);
     }
+    arguments.keep.as_deref().map_or(Ok(()), check_named_plain)?;
     let options = ForkOptions {
         container: arguments.container.clone(),
         keep: arguments.keep.as_deref().map(|path| files.export(path)).transpose()?,

@@ -7,6 +7,7 @@ use ckpt_core::pull::pull;
 use ckpt_core::reference::ImageRef;
 use clap::Args;
 
+use crate::arguments::check_named_plain;
 use crate::messages::{Verbosity, print_line};
 use crate::progress::{ProgressLine, Summary};
 use crate::signals;
@@ -30,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
         Some(path) => path.clone(),
         None => free(&arguments.image)?,
     };
+    check_named_plain(&path)?;
     let interrupt = signals::interrupt()?;
     let mut progress = ProgressLine::new("pull");
     let report = pull(&arguments.image, &path, Some(&interrupt), &mut progress);
