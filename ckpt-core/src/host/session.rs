@@ -88,6 +88,17 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    /// A podman that was ended has left its temporary files. If others are at work, or put something right, they take
+    /// them away.
+    fn drop(&mut self) {
+        let is_clear = fs::read_dir(scratch()).map_or(true, |mut entries| entries.next().is_none());
+        let Some(_all) = (!is_clear).then(try_lock_all).flatten() else { return };
+        let _ = fs::remove_dir_all(self.folder.path());
+        let _ = clear_scratch();
+    }
+}
+
 /// A container's name that no other restore works on, for as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct NameLock(#[expect(dead_code, reason = "closing the file unlocks it")] File);
@@ -124,6 +135,12 @@ pub(crate) fn lock_all(waiting: &mut Waiting<'_>) -> Result<File, SessionError> 
         || format!("another ckpt is putting right what a killed one left: waiting for it (it has {SESSIONS} locked)");
     lock(&all, told, waiting).map_err(|source| SessionError::new("lock", SESSIONS, source))?;
     Ok(all)
+}
+
+fn try_lock_all() -> Option<File> {
+    let all = File::open(SESSIONS).ok()?;
+    flock(&all, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(all)
 }
 
 fn lock(file: &File, told: impl Fn() -> String, waiting: &mut Waiting<'_>) -> io::Result<()> {
