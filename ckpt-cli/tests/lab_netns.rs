@@ -100,11 +100,12 @@ impl Drop for Store {
 fn btrfs_another_stores_network_namespace_is_left_to_it() {
     let folder = folder();
     let archive = archive_of_web(folder.path(), &["--network", "podman"], &["data"], ":");
+    // podman needs it to remove the container: it goes after the store.
+    let runtime = Held::at("crun", "create");
     let store = Store { folder: lab::folder() };
     let image = folder.path().join("image.tar");
     podman(&["save", "--quiet", "--output", text(&image), IMAGE]);
     store.podman(&["load", "--quiet", "--input", text(&image)]);
-    let runtime = Held::at("crun", "create");
     let mut other = killed_restore(&archive, || {
         let options = store.options();
         let start = ["run", "-d", "--name", "other", "--network", "podman", IMAGE, "sleep", "1000"];

@@ -127,7 +127,8 @@ fn processes() -> Vec<String> {
     let (mut taking_part, mut conmons) = (Vec::new(), 0);
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         match fs::read_to_string(entry.path().join("comm")).unwrap_or_default().trim() {
-            "conmon" => conmons += 1,
+            // One whose container has ended is about to end as well.
+            "conmon" => conmons += u32::from(has_children(&entry.path())),
             name @ ("criu" | "podman" | "ckpt" | "runc" | "crun" | "ckpt-hook" | "criu-pages" | "uffd-reserve") => {
                 taking_part.push(name.to_owned())
             }
@@ -136,6 +137,11 @@ fn processes() -> Vec<String> {
     }
     taking_part.push(format!("{conmons} times conmon"));
     taking_part
+}
+
+fn has_children(process: &Path) -> bool {
+    let tasks = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
+    tasks.into_iter().any(|task| fs::read_to_string(task.path().join("children")).is_ok_and(|pids| !pids.is_empty()))
 }
 
 /// Tasks of the container that are stopped or traced, and whether its cgroup is frozen.
