@@ -200,7 +200,8 @@ pub(crate) fn is_alive(pid: u32, name: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // `pid (name) state`, proc(5).
     let rest = stat.split_once(&format!(" ({name}) "));
-    rest.is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    // A zombie is dead (X) for a moment while its parent takes it away.
+    rest.is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 pub(crate) fn program_is_alive(pid: u32) -> bool {
