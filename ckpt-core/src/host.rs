@@ -17,6 +17,7 @@ pub mod output;
 pub(crate) mod pipe;
 pub(crate) mod processes;
 pub(crate) mod programs;
+pub(crate) mod read_ahead;
 pub(crate) mod session;
 pub(crate) mod standstill;
 pub(crate) mod waiting;

@@ -7,6 +7,7 @@ use super::Compression;
 use super::destination::Destination;
 use super::sink::Sink;
 use crate::archive::encryption::Recipients;
+use crate::host::read_ahead::ReadAhead;
 use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
 
 /// Why a staged archive did not arrive.
@@ -63,12 +64,15 @@ fn pour(mut stage: &File, mut sink: &Sink, compression: Compression) -> io::Resu
     if compression == Compression::None {
         stage.rewind()?;
         let mut chunk = vec![0; CHUNK];
+        let (mut offset, mut ahead) = (0, ReadAhead::of(stage));
         loop {
+            ahead.reading(offset);
             let read = stage.read(&mut chunk)?;
             if read == 0 {
                 break;
             }
             sink.write_all(&chunk[..read])?;
+            offset += read as u64;
         }
     } else {
         compress(stage, sink, compression)?;

@@ -10,14 +10,16 @@ use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 
 use crate::host::interrupt::{Interrupt, interrupted, is_interrupted, ready};
+use crate::host::read_ahead::ReadAhead;
 
 /// What one call may move, in bytes; a pipe takes less.
 const CHUNK: usize = 1 << 20;
 
 /// Has the kernel move all of `archive` into `pipe`, which does not block.
 pub(crate) fn send(archive: &File, pipe: &File, interrupt: Option<&Interrupt>) -> io::Result<()> {
-    let mut offset = 0;
+    let (mut offset, mut ahead) = (0, ReadAhead::of(archive));
     loop {
+        ahead.reading(offset);
         ready(pipe.as_fd(), PollFlags::OUT, interrupt)?;
         match splice(archive, Some(&mut offset), pipe, None, CHUNK, SpliceFlags::NONBLOCK) {
             Ok(0) => return Ok(()),
