@@ -6,6 +6,7 @@
 //! | `pax` | a pax header's body | records lie one behind the other, written again they read the same |
 //! | `unpack` | an archive | nothing outside the target folder changes |
 //! | `round_trip` | members | written, they read the same, data aligned |
+//! | `images` | an image of CRIU | it is read or refused, in bounded memory; pages rise, and lie one behind the other |
 //!
 //! `cargo xtask fuzz` builds and runs them on any toolchain; `cargo fuzz run TARGET` does where it is installed.
 

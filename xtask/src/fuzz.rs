@@ -23,7 +23,8 @@ use crate::cargo::{self, Workspace};
 use crate::lab;
 
 /// Each target, and how many inputs a short run tries: some seconds' worth.
-const TARGETS: [(&str, u32); 4] = [("reader", 20_000), ("pax", 300_000), ("unpack", 8_000), ("round_trip", 20_000)];
+const TARGETS: [(&str, u32); 5] =
+    [("reader", 20_000), ("pax", 300_000), ("unpack", 8_000), ("round_trip", 20_000), ("images", 100_000)];
 
 /// Coverage as libFuzzer wants it (clang's SanitizerCoverage documentation), and the `cfg` that cargo-fuzz sets.
 const RUSTFLAGS: &str = "--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module \
@@ -36,7 +37,7 @@ const LIMITS: [&str; 2] = ["-timeout=120", "-rss_limit_mb=1024"];
 
 #[derive(Args)]
 pub(crate) struct FuzzOptions {
-    /// reader, pax, unpack or round_trip; all of them when absent
+    /// reader, pax, unpack, round_trip or images; all of them when absent
     target: Option<String>,
     /// How long each of them runs
     #[arg(long, default_value_t = 60)]

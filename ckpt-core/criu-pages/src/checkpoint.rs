@@ -3,19 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::framing::Messages;
-use crate::image::{Image, Images};
-use crate::image_error::ImageError;
-use crate::messages::{MmEntry, PstreeEntry, VmaEntry};
-use crate::page_map::{MAX_IMAGE, PageMap};
+use criu_images::{Image, ImageError, Images, MmEntry, PageMap, PstreeEntry, VmaEntry};
+
 use crate::runs::{Run, Runs, Source};
-
-// CRIU, include/magic.h.
-const PSTREE_MAGIC: u32 = 0x5027_3030;
-const MM_MAGIC: u32 = 0x5749_2820;
-
-/// Processes. Linux has no more IDs (`PID_MAX_LIMIT`, linux/threads.h).
-const MAX_PROCESSES: usize = 4 << 20;
 
 /// The memory of a checkpoint's processes that may come later, and where it lies.
 #[derive(Clone, Debug)]
@@ -82,7 +72,7 @@ impl Checkpoint {
     }
 
     fn runs(&mut self, images: &Images, name: String, vmas: &[VmaEntry]) -> Result<Runs, ImageError> {
-        let map = PageMap::read(&name, find(images, &name)?)?;
+        let map = PageMap::read(&name, images.find(&name)?)?;
         let pages_name = map.pages_name();
         let image = u32::try_from(self.pages.len()).map_err(|_| ImageError::TooManyProcesses)?;
         let (mut runs, mut needed) = (Runs::default(), 0);
@@ -105,7 +95,7 @@ impl Checkpoint {
             }
         }
         if !runs.is_empty() {
-            let pages = find(images, &pages_name)?;
+            let pages = images.find(&pages_name)?;
             if pages.length() < needed {
                 return Err(ImageError::Short { name: pages_name, found: pages.length(), expected: needed });
             }
@@ -140,38 +130,15 @@ fn extend(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
 }
 
 fn pids(images: &Images) -> Result<Vec<i32>, ImageError> {
-    let name = "pstree.img";
-    let bytes = read(images, name)?;
-    let framing = |source| ImageError::Framing { name: name.into(), source };
-    let mut messages = Messages::new(&bytes, PSTREE_MAGIC).map_err(framing)?;
-    let mut pids = Vec::new();
-    while let Some(PstreeEntry { pid }) = messages.next().map_err(framing)? {
-        if pids.len() == MAX_PROCESSES {
-            return Err(ImageError::TooManyProcesses);
-        }
-        pids.push(i32::try_from(pid).map_err(|_| ImageError::TooManyProcesses)?);
-    }
-    Ok(pids)
+    let image = images.messages::<PstreeEntry>("pstree.img")?;
+    image.iter().map(|task| i32::try_from(task?.pid).map_err(|_| ImageError::TooManyProcesses)).collect()
 }
 
 /// The mappings of a process in the order of their addresses.
 fn vmas(images: &Images, pid: i32) -> Result<Vec<VmaEntry>, ImageError> {
-    let name = format!("mm-{pid}.img");
-    let bytes = read(images, &name)?;
-    let mm = Messages::new(&bytes, MM_MAGIC).and_then(|mut messages| messages.next::<MmEntry>());
-    let mm = mm.map_err(|source| ImageError::Framing { name: name.clone(), source })?;
-    let mut vmas = mm.ok_or(ImageError::Empty { name })?.vmas;
+    let mut vmas = images.message::<MmEntry>(&format!("mm-{pid}.img"))?.vmas;
     vmas.sort_by_key(|vma| vma.start);
     Ok(vmas)
-}
-
-fn find<'a>(images: &'a Images, name: &str) -> Result<&'a Image, ImageError> {
-    images.get(name).ok_or_else(|| ImageError::Missing { name: name.into() })
-}
-
-fn read(images: &Images, name: &str) -> Result<Vec<u8>, ImageError> {
-    let image = find(images, name)?;
-    image.read_all(MAX_IMAGE).map_err(|source| ImageError::Read { name: name.into(), source })
 }
 
 #[cfg(test)]
@@ -180,13 +147,11 @@ mod tests {
     use std::io::Write;
     use std::sync::Arc;
 
+    use criu_images::{ImageMessage, PagemapEntry, PagemapHead, framed};
     use proptest::prelude::*;
     use prost::Message;
 
     use super::*;
-    use crate::framing::tests::image;
-    use crate::messages::{PagemapEntry, PagemapHead};
-    use crate::page_map::PAGEMAP_MAGIC;
 
     const LAZY: u32 = 0b110;
     const PRESENT: u32 = 0b100;
@@ -205,16 +170,19 @@ mod tests {
     }
 
     fn vma(pages: Range<u64>, flags: u32) -> VmaEntry {
-        VmaEntry { start: pages.start << 12, end: pages.end << 12, flags, status: 0, madv: None }
+        VmaEntry { start: pages.start << 12, end: pages.end << 12, flags, ..VmaEntry::default() }
     }
 
     fn images(pagemap: Vec<Vec<u8>>, vmas: Vec<VmaEntry>, pages: u64) -> Images {
         let mut images = Images::default();
-        let pstree = [1u32, 5].map(|pid| PstreeEntry { pid }.encode_to_vec());
-        images.insert("pstree.img", file(&image(PSTREE_MAGIC, pstree)));
+        let pstree = [1u32, 5].map(|pid| PstreeEntry { pid, ..PstreeEntry::default() }.encode_to_vec());
+        images.insert("pstree.img", file(&framed(PstreeEntry::MAGIC, pstree)));
         let head = PagemapHead { pages_id: 3 }.encode_to_vec();
-        images.insert("pagemap-1.img", file(&image(PAGEMAP_MAGIC, [vec![head], pagemap].concat())));
-        images.insert("mm-1.img", file(&image(MM_MAGIC, [MmEntry { vmas }.encode_to_vec()])));
+        images.insert("pagemap-1.img", file(&framed(PageMap::MAGIC, [vec![head], pagemap].concat())));
+        images.insert(
+            "mm-1.img",
+            file(&framed(MmEntry::MAGIC, [MmEntry { vmas, ..MmEntry::default() }.encode_to_vec()])),
+        );
         let all = File::open("/dev/zero").expect("there is one");
         images.insert("pages-3.img", Image::new(Arc::new(all), 0, pages << 12));
         images
@@ -301,12 +269,12 @@ mod tests {
             vmas in prop::collection::vec((any::<u64>(), any::<u64>(), any::<u32>()), 0..6),
         ) {
             let vmas = vmas.into_iter().map(|(start, end, flags)| {
-                VmaEntry { start, end, flags, status: 0, madv: None }
+                VmaEntry { start, end, flags, ..VmaEntry::default() }
             }).collect();
             let entries = entries.into_iter().map(|(page, pages, flags)| entry(page >> 20, pages >> 30, flags)).collect();
             let mut images = images(entries, vmas, 1 << 20);
             let _ = Checkpoint::read(&images);
-            images.insert("pagemap-1.img", file(&image(PAGEMAP_MAGIC, [pagemap])));
+            images.insert("pagemap-1.img", file(&framed(PageMap::MAGIC, [pagemap])));
             let _ = Checkpoint::read(&images);
             images.insert("pstree.img", file(&pstree));
             prop_assert!(Checkpoint::read(&images).is_err());

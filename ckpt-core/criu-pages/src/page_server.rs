@@ -8,6 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use criu_images::Image;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -15,7 +16,6 @@ use rustix::process::{WaitOptions, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::checkpoint::Checkpoint;
-use crate::image::Image;
 use crate::journal::Journal;
 use crate::keeper;
 use crate::readers::Readers;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
+use criu_images::Piece;
 use rustix::fs::{Advice, Mode, OFlags, fadvise, fstatfs, open};
 
 use crate::failure::Failure;
-use crate::image::Piece;
 use crate::runs::Source;
 use crate::sys;
 
@@ -93,8 +93,9 @@ mod tests {
     use std::io::{Seek, Write};
     use std::sync::Arc;
 
+    use criu_images::Image;
+
     use super::*;
-    use crate::image::Image;
 
     #[test]
     fn each_worker_reads_by_a_descriptor_of_its_own_what_has_no_name_any_more() -> anyhow::Result<()> {

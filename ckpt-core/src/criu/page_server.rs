@@ -20,7 +20,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use aligntar::Kind;
-use criu_pages::{Checkpoint, Image, ImageError, Images, State, StatusFile};
+use criu_images::{Image, ImageError, Images};
+use criu_pages::{Checkpoint, State, StatusFile};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::archive::{CHECKPOINT, CheckpointArchive};

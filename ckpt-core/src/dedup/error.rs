@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use aligntar::AlignError;
-use criu_pages::ImageError;
+use criu_images::ImageError;
 use rustix::io::Errno;
 
 use crate::archive::ArchiveError;

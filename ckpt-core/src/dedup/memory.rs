@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use aligntar::Span;
-use criu_pages::{Image, ImageError, PageMap};
+use criu_images::{Image, ImageError, PageMap};
 
 use super::contents::{Contents, Piece};
 use super::error::DedupError;

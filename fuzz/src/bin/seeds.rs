@@ -4,6 +4,8 @@
 mod archive;
 #[path = "../../../aligntar/tests/corpus/cases.rs"]
 mod cases;
+#[path = "seeds/images.rs"]
+mod images;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,10 @@ fn main() {
         }
     }
     fs::write(made(&folder, "pax").join("records"), records().as_bytes()).unwrap();
+    let of_images = made(&folder, "images");
+    for (kind, (name, image)) in images::each_kind().into_iter().enumerate() {
+        fs::write(of_images.join(name), [&[kind as u8], &image[8..]].concat()).unwrap();
+    }
     // Members are taken from any bytes; long inputs give many of them.
     let folder = made(&folder, "round_trip");
     for factor in [3u32, 101, 40_503] {

@@ -39,6 +39,11 @@ fn imports_of_ckpt_images_point_down() -> Result<()> {
 }
 
 #[test]
+fn imports_of_criu_images_point_down() -> Result<()> {
+    check(&rules::CRIU_IMAGES)
+}
+
+#[test]
 fn imports_of_criu_pages_point_down() -> Result<()> {
     check(&rules::CRIU_PAGES)
 }

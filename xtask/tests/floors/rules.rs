@@ -70,6 +70,11 @@ pub(crate) const CKPT_IMAGES: Rules = Rules {
     floors: &[&["registry"], &["settings"], &["document", "reference"], &["digest", "growing"]],
 };
 
+pub(crate) const CRIU_IMAGES: Rules = Rules {
+    root: "ckpt-core/criu-images/src/lib.rs",
+    floors: &[&["message_image", "page_map"], &["image"], &["image_error"], &["framing", "messages"]],
+};
+
 pub(crate) const CRIU_PAGES: Rules = Rules {
     root: "ckpt-core/criu-pages/src/lib.rs",
     floors: &[
@@ -81,9 +86,7 @@ pub(crate) const CRIU_PAGES: Rules = Rules {
         &["criu_message", "kill", "memory", "readers", "status"],
         &["deliver", "failure", "fuse", "journal"],
         &["checkpoint", "space"],
-        &["page_map"],
-        &["image_error"],
-        &["framing", "image", "messages", "runs", "sys"],
+        &["runs", "sys"],
     ],
 };
 

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use rustix::fs::fstat;
 use rustix::io::{Errno, pread};
 
+use crate::image_error::ImageError;
+
 /// One image of CRIU: a file, or a piece of one, as of a tar archive.
 ///
-/// It is read from the open descriptor alone: what happens to the file's name changes nothing. Whoever can write to the
-/// file has the processes killed: pages are given only while the file's size and time of modification are those of when
-/// this value was made. (Its time of change is another when it is renamed, or loses its name.)
+/// It is read from the open descriptor alone: what happens to the file's name changes nothing. [`Piece::is_unchanged`]
+/// tells whether the file's size and time of modification are still those of when this value was made. (Its time of change
+/// is another when it is renamed, or loses its name.)
 #[derive(Clone, Debug)]
 pub struct Image {
     file: Arc<File>,
@@ -46,16 +48,29 @@ impl Image {
         self.piece.length
     }
 
-    pub(crate) fn file(&self) -> &Arc<File> {
+    /// The file that it is a piece of.
+    pub fn file(&self) -> &Arc<File> {
         &self.file
     }
 
-    pub(crate) fn piece(&self) -> Piece {
+    /// Where it lies there.
+    pub fn piece(&self) -> Piece {
         self.piece
     }
 
-    /// All of it, unless it is longer than `limit` bytes.
-    pub(crate) fn read_all(&self, limit: u64) -> Result<Vec<u8>, Errno> {
+    /// Fills `bytes` from `offset` of the image.
+    ///
+    /// # Errors
+    /// As [`Piece::read_at`].
+    pub fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), Errno> {
+        self.piece.read_at(&self.file, bytes, offset)
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// `FBIG` if it is longer than `limit` bytes; else as [`Piece::read_at`].
+    pub fn read_all(&self, limit: u64) -> Result<Vec<u8>, Errno> {
         let length = usize::try_from(self.length().min(limit.saturating_add(1))).map_err(|_| Errno::FBIG)?;
         if self.length() > limit {
             return Err(Errno::FBIG);
@@ -68,7 +83,7 @@ impl Image {
 
 /// Where an image lies in its file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Piece {
+pub struct Piece {
     offset: u64,
     length: u64,
     /// None if the kernel did not tell: then no page is given.
@@ -88,12 +103,15 @@ impl Version {
 
 impl Piece {
     /// Whether nobody has written to the file: what was read before is the image's then.
-    pub(crate) fn is_unchanged(self, file: impl AsFd) -> Result<bool, Errno> {
+    ///
+    /// # Errors
+    /// Of fstat(2).
+    pub fn is_unchanged(self, file: impl AsFd) -> Result<bool, Errno> {
         Ok(self.version == Some(Version::of(file)?))
     }
 
     /// Where `length` bytes at `offset` of the image are in its file, as far as they are in the image: offset and length.
-    pub(crate) fn place_of(self, offset: u64, length: u64) -> (u64, u64) {
+    pub fn place_of(self, offset: u64, length: u64) -> (u64, u64) {
         let (from, to) = (offset.min(self.length), offset.saturating_add(length).min(self.length));
         (self.offset.saturating_add(from), to - from)
     }
@@ -102,7 +120,7 @@ impl Piece {
     ///
     /// # Errors
     /// `NODATA` if file or image end before; `IO` and others as the kernel gives them. Never zeros instead.
-    pub(crate) fn read_at(self, file: impl AsFd, bytes: &mut [u8], offset: u64) -> Result<(), Errno> {
+    pub fn read_at(self, file: impl AsFd, bytes: &mut [u8], offset: u64) -> Result<(), Errno> {
         let end = offset.checked_add(bytes.len() as u64).ok_or(Errno::NODATA)?;
         if end > self.length {
             return Err(Errno::NODATA);
@@ -153,7 +171,21 @@ impl Images {
         Ok(images)
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Image> {
+    /// The names of all images, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    /// The image `name`.
+    ///
+    /// # Errors
+    /// [`ImageError::Missing`].
+    pub fn find(&self, name: &str) -> Result<&Image, ImageError> {
+        self.get(name).ok_or_else(|| ImageError::Missing { name: name.into() })
+    }
+
+    /// The image `name`, if there is one.
+    pub fn get(&self, name: &str) -> Option<&Image> {
         self.by_name.get(name)
     }
 }

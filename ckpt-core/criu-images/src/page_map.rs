@@ -9,11 +9,8 @@ use crate::image::Image;
 use crate::image_error::ImageError;
 use crate::messages::{PagemapEntry, PagemapHead};
 
-/// CRIU, include/magic.h.
-pub(crate) const PAGEMAP_MAGIC: u32 = 0x5608_4025;
-/// Bytes of a `pagemap-PID.img`, `mm-PID.img` or `pstree.img`. An entry of a page map has 20 bytes or so: these are
-/// three million.
-pub(crate) const MAX_IMAGE: u64 = 64 << 20;
+/// Bytes of a `pagemap-PID.img`. An entry has 20 bytes or so: these are three million.
+const MAX_IMAGE: u64 = 64 << 20;
 /// No process has addresses above (x86-64 and ARM64 with the largest page tables).
 const MAX_ADDRESS: u64 = 1 << 57;
 
@@ -39,6 +36,9 @@ pub struct Pages {
 }
 
 impl PageMap {
+    /// The second number of such an image (CRIU, `include/magic.h`).
+    pub const MAGIC: u32 = 0x5608_4025;
+
     /// Reads the page map that `image` is; errors call it `name`.
     ///
     /// # Errors
@@ -47,8 +47,8 @@ impl PageMap {
         let read_error = |source| ImageError::Read { name: name.into(), source };
         let bytes = image.read_all(MAX_IMAGE).map_err(read_error)?;
         let framing = |source| ImageError::Framing { name: name.into(), source };
-        let mut messages = Messages::new(&bytes, PAGEMAP_MAGIC).map_err(framing)?;
-        let head = messages.next::<PagemapHead>().map_err(framing)?;
+        let mut messages = Messages::new(&bytes, Self::MAGIC).map_err(framing)?;
+        let head = messages.next_message::<PagemapHead>().map_err(framing)?;
         let PagemapHead { pages_id } = head.ok_or_else(|| ImageError::Empty { name: name.into() })?;
         let entries = messages.at();
         Ok(Self { name: name.into(), bytes, pages_id, entries })
@@ -77,7 +77,7 @@ impl PageMap {
         last_end: &mut u64,
         offset: &mut u64,
     ) -> Result<Option<Pages>, ImageError> {
-        let entry = messages.next::<PagemapEntry>();
+        let entry = messages.next_message::<PagemapEntry>();
         let entry = entry.map_err(|source| ImageError::Framing { name: self.name.clone(), source })?;
         let Some(entry) = entry else { return Ok(None) };
         let addresses = addresses(&entry).filter(|addresses| addresses.start >= *last_end);
@@ -110,7 +110,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::framing::tests::image;
+    use crate::framing::framed;
 
     fn map(entries: &[(u64, u64, u32)]) -> anyhow::Result<PageMap> {
         let head = PagemapHead { pages_id: 7 }.encode_to_vec();
@@ -118,7 +118,7 @@ mod tests {
             let (vaddr, flags, nr_pages) = (page << 12, Some(flags), Some(pages));
             PagemapEntry { vaddr, compat_nr_pages: 0, in_parent: None, flags, nr_pages }.encode_to_vec()
         });
-        let bytes = image(PAGEMAP_MAGIC, [head].into_iter().chain(entries));
+        let bytes = framed(PageMap::MAGIC, [head].into_iter().chain(entries));
         let mut file = tempfile::tempfile()?;
         file.write_all(&bytes)?;
         Ok(PageMap::read("pagemap-1.img", &Image::new(Arc::new(file), 0, bytes.len() as u64))?)
