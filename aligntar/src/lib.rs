@@ -110,7 +110,7 @@ pub use parse::HeaderError;
 pub use pax::{PAX_BODY_LIMIT, PaxBody, PaxError, PaxExtensions, PaxRecord, SparseRecords, records};
 pub use reader::{EndMarker, EntryData, Limits, ReadError, Reader};
 pub use safe_path::BadPath;
-pub use shown::ShownName;
+pub use shown::{ShownName, keeps_to_its_line};
 pub use source::{FileSource, Source, StreamSource};
 pub use sparse::SparseError;
 pub use sys::{Extent, extents, extents_in, share_equal_range, start_writeback};

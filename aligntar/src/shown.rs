@@ -88,7 +88,7 @@ fn text(pieces: impl Iterator<Item = Piece>) -> String {
         match piece {
             Piece::Character('\\') => text.push_str("\\\\"),
             Piece::Character(character) if character.is_control() => text.extend(character.escape_default()),
-            Piece::Character(character) if turns_the_line(character) => text.extend(character.escape_unicode()),
+            Piece::Character(character) if !keeps_to_its_line(character) => text.extend(character.escape_unicode()),
             Piece::Character(character) => text.push(character),
             Piece::Byte(byte) => text.push_str(&format!("\\x{byte:02x}")),
         }
@@ -96,10 +96,15 @@ fn text(pieces: impl Iterator<Item = Piece>) -> String {
     })
 }
 
-/// Marks without a width, and those that make what follows run from right to left (Unicode, "Bidirectional Algorithm"):
-/// with them one name looks like another.
+/// Whether a terminal only shows it, where it stands: neither a control character nor one that
+/// makes one name look like another.
+pub fn keeps_to_its_line(character: char) -> bool {
+    !character.is_control() && !turns_the_line(character)
+}
+
+/// Marks without a width, and those that make what follows run from right to left (Unicode, "Bidirectional Algorithm").
 fn turns_the_line(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A path for people to read.
