@@ -47,6 +47,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
+use tracing::info;
 
 use failure::after_failure;
 
@@ -169,7 +170,23 @@ fn make(
         moved: written.moved,
         podman_stats,
     };
+    log(&report);
     Ok((report, whole))
+}
+
+fn log(report: &CheckpointReport) {
+    let microseconds = |time: Option<Duration>| time.map(|time| time.as_micros() as u64);
+    info!(
+        container = report.id,
+        elapsed_us = microseconds(Some(report.elapsed)),
+        frozen_us = microseconds(report.observed_frozen.or(report.frozen)),
+        capture_us = microseconds(Some(report.capture)),
+        members = report.members,
+        cloned_bytes = report.moved.cloned_bytes,
+        copied_bytes = report.moved.copied_bytes,
+        clone_calls = report.moved.clone_calls,
+        "the checkpoint is made"
+    );
 }
 
 /// Removes the images that podman leaves in the bundle of a container that runs on. They take as much space as its memory.

@@ -31,6 +31,7 @@ mod share;
 use std::time::{Duration, Instant};
 
 use aligntar::Alignment;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::archive::Import;
@@ -55,7 +56,7 @@ pub struct DedupOptions {
 }
 
 /// What became of two archives.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PairReport {
     /// The one whose blocks both have now.
     pub source: BytePath,
@@ -66,6 +67,7 @@ pub struct PairReport {
     pub shared: Shared,
     /// How long it took.
     #[serde(rename = "elapsed_us", serialize_with = "microseconds")]
+    #[schemars(with = "u64")]
     pub elapsed: Duration,
 }
 

@@ -9,13 +9,14 @@ mod storage;
 use std::io;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::host::interrupt::{Interrupt, interrupted};
 pub use finding::{Finding, Verdict};
 
 /// All findings.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Checkup {
     /// Whether checkpoints and restores are possible: no finding is a problem.
     pub fit: bool,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::store::{Problem, Reading, Saved, Store, StoreError, occupied_alone};
@@ -18,7 +19,7 @@ pub struct Listed {
 }
 
 /// A save, and what it takes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ListedSave {
     /// As the archive tells of itself.
     #[serde(flatten)]

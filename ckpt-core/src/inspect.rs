@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use aligntar::{Entry, Extent, Kind, extents};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::archive::dumps::Dumps;
@@ -14,7 +15,7 @@ use crate::container::privileges::{self, Granted, Host};
 use crate::container::restorable::{self, Obstacle};
 
 /// What an archive holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Inspection {
     /// The engine that made it.
     pub engine: Maker,
@@ -51,7 +52,7 @@ pub struct Inspection {
 }
 
 /// One part of an archive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Part {
     /// What it is.
     pub name: String,
@@ -64,7 +65,7 @@ pub struct Part {
 }
 
 /// FIEMAP's answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Blocks {
     /// Bytes on the disk.
     pub mapped_bytes: u64,

@@ -7,6 +7,7 @@ use std::io;
 use std::time::SystemTime;
 
 use criu_pages::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::criu::arrival;
@@ -16,7 +17,7 @@ use crate::host::interrupt::Interrupt;
 use crate::progress::Progress;
 
 /// A container, and how far its memory is.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Arrival {
     /// The container's ID.
     pub id: String,
@@ -37,7 +38,7 @@ pub struct Arrival {
 }
 
 /// How it stands with a container's memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ArrivalState {
     /// The container is about to run.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use aligntar::{Alignment, Transferred, UnchangedSince};
 use ckpt_images::ImageRef;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::archive::{ArchiveError, CheckpointArchive, Import};
@@ -32,7 +33,7 @@ pub struct PullReport {
 }
 
 /// What an image says of itself, without its layer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Description {
     /// Its name.
     pub image: String,

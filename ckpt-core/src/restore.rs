@@ -44,6 +44,7 @@ use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
 use layerfs::ContainersStorage;
+use tracing::info;
 
 #[cfg(feature = "encryption")]
 use crate::archive::encryption::Identities;
@@ -152,17 +153,31 @@ fn make(
     match run.run() {
         Ok(podman_stats) => {
             run.done();
-            Ok(RestoreReport {
+            let report = RestoreReport {
                 id: run.container.take().map(|container| container.id).unwrap_or_default(),
                 elapsed: started.elapsed(),
                 place: run.place,
                 moved: run.moved,
                 podman_stats,
-            })
+            };
+            log(&report);
+            Ok(report)
         }
         Err(source) => {
             run.undo();
             Err(RestoreError::Run { path: options.import.name().to_owned(), source: Box::new(source) })
         }
     }
+}
+
+fn log(report: &RestoreReport) {
+    info!(
+        container = report.id,
+        elapsed_us = report.elapsed.as_micros() as u64,
+        place_us = report.place.as_micros() as u64,
+        cloned_bytes = report.moved.cloned_bytes,
+        copied_bytes = report.moved.copied_bytes,
+        clone_calls = report.moved.clone_calls,
+        "the container is restored"
+    );
 }

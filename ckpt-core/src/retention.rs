@@ -14,6 +14,7 @@ use std::fmt;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use count::{Count, CountError};
@@ -76,7 +77,7 @@ pub struct Candidate<'c> {
 }
 
 /// Why something is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reason(String);
 
 impl fmt::Display for Reason {

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::ArchiveError;
@@ -18,7 +19,7 @@ use super::names::SPEC_DUMP;
 use super::opened::CheckpointArchive;
 
 /// An engine that makes archives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Maker {
     /// podman, or this program.
     #[default]
@@ -53,7 +54,7 @@ pub(crate) struct Origin {
 }
 
 /// A pod of Kubernetes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct KubernetesPod {
     /// Its name.
     pub name: String,

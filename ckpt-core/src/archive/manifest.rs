@@ -1,6 +1,7 @@
 //! `ckpt.json`, the member that says where an archive comes from.
 
 use aligntar::Transferred;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::supplement::ManifestRootfs;
@@ -9,7 +10,7 @@ use super::supplement::ManifestRootfs;
 pub const FORMAT_VERSION: u32 = 1;
 
 /// The manifest of an archive that this program wrote. podman ignores it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Manifest {
     /// [`FORMAT_VERSION`].
@@ -54,7 +55,7 @@ pub struct Manifest {
 }
 
 /// What an archive is in the history of its container. It goes with the archive, wherever that lies.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ManifestSave {
     /// 16 hexadecimal digits, by lot.
@@ -68,7 +69,7 @@ pub struct ManifestSave {
 }
 
 /// Which container it was.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ManifestContainer {
     /// 64 hexadecimal digits.
@@ -78,7 +79,7 @@ pub struct ManifestContainer {
 }
 
 /// What it was made from.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ManifestImage {
     /// 64 hexadecimal digits; empty for `--rootfs`.
@@ -90,7 +91,7 @@ pub struct ManifestImage {
 }
 
 /// Versions as the programs print them; empty where they do not say.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Versions {
     /// podman.
@@ -107,7 +108,7 @@ pub struct Versions {
 }
 
 /// What `podman info` says of a host, as a checkpoint image has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HostVersions {
     /// The machine, in Go's word: `amd64`.

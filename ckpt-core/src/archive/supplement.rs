@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::byte_path::BytePath;
@@ -26,7 +27,7 @@ pub struct Supplement {
 /// A socket in the file system, which tar has no typeflag for.
 ///
 /// podman leaves sockets out. Where one had replaced a file of the image, its restore brings that file back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Socket {
     /// Relative to the container's root.
@@ -46,7 +47,7 @@ pub struct Socket {
 }
 
 /// What `ckpt.json` holds of a diff, since no member that podman knows can.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ManifestRootfs {
     /// Absolute paths that belong into `deleted.files`, but are not UTF-8.

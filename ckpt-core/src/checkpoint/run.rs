@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use aligntar::{Timestamp, Transferred, WriteOptions, Writer, Written};
 use jiff::Timestamp as Now;
+use tracing::debug;
 
 use super::capture::{Captured, capture};
 use super::dump::{Dump, Event, GRACE};
@@ -236,6 +237,8 @@ impl<'r> Run<'r> {
         encoded(&Manifest { sockets, rootfs, ..self.manifest() })?;
         self.check_space(&images, writer.unsettled_bytes())?;
         (self.capture, self.capture_moved) = (started.elapsed(), writer.moved());
+        let (capture_us, clone_calls) = (self.capture.as_micros() as u64, self.capture_moved.clone_calls);
+        debug!(capture_us, clone_calls, "the files are taken, and the container is still frozen");
         if self.options.interrupt.as_ref().is_some_and(Interrupt::is_raised) {
             return Err(DumpError::Interrupted);
         }

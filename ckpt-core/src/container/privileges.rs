@@ -19,6 +19,7 @@ mod host;
 mod privilege;
 mod spec;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::archive::dumps::Dumps;
@@ -30,7 +31,7 @@ pub use privilege::Privilege;
 use spec::Spec;
 
 /// A privilege, and the member of the archive that grants it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Granted {
     /// `config.dump` or `spec.dump`.
     pub by: &'static str,

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use aligntar::{Alignment, Span, share_equal_range};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::blocks::{Extents, Part, not_shared};
@@ -26,7 +27,7 @@ const PIECE: u64 = 1 << 20;
 const LARGEST_CALL: u64 = 16 << 20;
 
 /// What was looked at, and what was shared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Shared {
     /// Bytes that both archives have at the same place, by path, or by task and address: they might be equal.
     pub matched_bytes: u64,

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::host::byte_path::BytePath;
 
 /// How a path differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Letter {
     /// Added.
     A,
@@ -19,7 +20,7 @@ pub enum Letter {
 }
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// Added, changed or deleted.
     pub change: Letter,

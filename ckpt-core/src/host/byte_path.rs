@@ -1,21 +1,28 @@
 //! Paths in JSON: a string where the path is UTF-8, else `{"hex": "2f…"}`, so that no byte is lost.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A path of any bytes that keeps them in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BytePath(pub PathBuf);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Form<'a> {
-    Text(std::borrow::Cow<'a, str>),
-    Hex { hex: String },
+    /// As it is, where it is UTF-8.
+    Text(Cow<'a, str>),
+    /// Else its bytes.
+    Hex {
+        /// Two digits for each byte.
+        hex: String,
+    },
 }
 
 impl Serialize for BytePath {
@@ -37,6 +44,16 @@ impl<'de> Deserialize<'de> for BytePath {
                 None => Err(de::Error::custom(format_args!("{hex:?} is not pairs of hexadecimal digits"))),
             },
         }
+    }
+}
+
+impl JsonSchema for BytePath {
+    fn schema_name() -> Cow<'static, str> {
+        "BytePath".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Form::json_schema(generator)
     }
 }
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -34,6 +35,9 @@ pub enum ChildError {
 /// A running program, ended and waited for when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Child {
+    /// The program without what starts it here, for the log.
+    command: Command,
+    started: Instant,
     process: process::Child,
     pidfd: OwnedFd,
     stdout: File,
@@ -73,10 +77,13 @@ impl Child {
         }
         command.stdout(stdout.try_clone().map_err(ChildError::Wait)?);
         command.stderr(stderr.try_clone().map_err(ChildError::Wait)?);
+        let started = Instant::now();
         let process = command.spawn().map_err(|source| programs::start_error(&command, source))?;
         let pidfd = pidfd_open(Pid::from_child(&process), PidfdFlags::empty())
             .map_err(|errno| ChildError::Wait(errno.into()))?;
-        Ok(Child { process, pidfd, stdout, stderr })
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Ok(Child { command, started, process, pidfd, stdout, stderr })
     }
 
     /// Readable once the program has ended.
@@ -106,6 +113,7 @@ impl Child {
     /// Waits for its end and gives its words.
     pub(crate) fn finish(mut self) -> Result<Said, ChildError> {
         let status = self.process.wait().map_err(ChildError::Wait)?;
+        programs::log(&self.command, status, self.started);
         let stdout = programs::read_back(&mut self.stdout).map_err(ChildError::Wait)?;
         let stderr = programs::read_back(&mut self.stderr).map_err(ChildError::Wait)?;
         Ok(Said { status, stdout, stderr })

@@ -9,10 +9,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tracing::debug;
 
 use crate::host::interrupt::{Interrupt, is_interrupted, ready};
 
@@ -70,15 +72,25 @@ fn is_executable(file: &Path) -> bool {
 /// Runs `command` without input until it ends, or an `interrupt` has it ended, and keeps what it prints. A terminal's
 /// Ctrl-C does not reach it: what becomes of the work is for us to decide.
 pub(crate) fn run(command: &mut Command, interrupt: Option<&Interrupt>) -> Result<Output, ProgramError> {
+    let started = Instant::now();
     let done = match interrupt {
         Some(interrupt) if interrupt.is_raised() => Ok(None),
         _ => run_until(command, interrupt),
     };
     match done {
-        Ok(Some(output)) => Ok(output),
+        Ok(Some(output)) => {
+            log(command, output.status, started);
+            Ok(output)
+        }
         Ok(None) => Err(ProgramError::Interrupted { program: name_of(command) }),
         Err(source) => Err(start_error(command, source)),
     }
+}
+
+/// Notes a program that has ended.
+pub(crate) fn log(command: &Command, status: ExitStatus, started: Instant) {
+    let (program, arguments): (_, Vec<_>) = (command.get_program(), command.get_args().collect());
+    debug!(?program, ?arguments, %status, elapsed_us = started.elapsed().as_micros() as u64, "a program ran");
 }
 
 fn run_until(command: &mut Command, interrupt: Option<&Interrupt>) -> io::Result<Option<Output>> {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use aligntar::Compression;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::manifest::Manifest;
@@ -13,7 +14,7 @@ use crate::archive::{ArchiveError, CHECKPOINT, CheckpointArchive, MANIFEST, PARE
 use crate::host::byte_path::BytePath;
 
 /// An archive in the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Saved {
     /// Its name in the container's folder.
     pub file: BytePath,
@@ -44,7 +45,7 @@ pub struct Saved {
 }
 
 /// What memory is in an archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Memory {
     /// All of it.

@@ -1,5 +1,6 @@
 //! Ports of the host: each copy needs its own.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::template::Template;
@@ -8,7 +9,7 @@ use crate::engine::{ContainerFacts, HostPort};
 use crate::restore::error::RestoreError;
 
 /// A port of a container, and where the host publishes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PublishedPort {
     /// With its protocol, as `80/tcp`.
     pub container: String,
