@@ -1,26 +1,97 @@
 //! The command line.
 
-use clap::Parser;
+use std::env;
+
+use anyhow::Result;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 #[cfg(feature = "serve")]
 use crate::arguments::SocketArgument;
+use crate::color::ColorArgument;
 use crate::commands::Command;
+use crate::logging::LogArguments;
 use crate::messages::Verbosity;
+use crate::names::printable;
+use crate::schemas;
 
 /// Save podman containers to files, and bring them back
 ///
 /// On BTRFS and XFS, files are cloned (reflink): gigabytes take milliseconds and no space. The files are archives in
 /// podman's own format.
 #[derive(Parser)]
-#[command(name = "ckpt", version, max_term_width = 100)]
+#[command(name = "ckpt", version, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    command: Option<Command>,
+    /// Print the schema of what COMMAND prints as JSON; without COMMAND, which commands have one
+    #[arg(long, num_args = 0.., allow_hyphen_values = true, exclusive = true, value_name = "COMMAND")]
+    json_schema: Option<Vec<String>>,
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
+    #[command(flatten)]
+    pub(crate) color: ColorArgument,
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
     /// Have the service at this socket do it (see `ckpt serve`); files are still this user's. By default, what the
     /// environment variable CKPT_HOST says
     #[cfg(feature = "serve")]
     #[arg(long, global = true, value_name = "unix:///PATH")]
     pub(crate) url: Option<SocketArgument>,
+}
+
+impl CommandLine {
+    /// Ends the process where the line is wrong. What clap then says quotes arguments, which get no escape sequence past it.
+    pub(crate) fn of_this_process() -> Self {
+        CommandLine::try_parse().unwrap_or_else(|error| {
+            let shown = env::args_os().map(|argument| printable(argument.as_encoded_bytes()));
+            CommandLine::try_parse_from(shown).err().unwrap_or(error).exit()
+        })
+    }
+
+    /// The command, unless a schema is wanted: that is printed then.
+    ///
+    /// # Errors
+    /// Of clap, where there is neither; or if the schema is not there, or cannot be printed.
+    pub(crate) fn command_or_schema(&self) -> Result<Option<&Command>> {
+        match (&self.command, &self.json_schema) {
+            (Some(command), _) => Ok(Some(command)),
+            (None, Some(words)) => schemas::print(words).map(|()| None),
+            (None, None) => {
+                let missing = "a command is needed, as in `ckpt checkpoint`; `ckpt --help` lists them";
+                CommandLine::command().error(ErrorKind::MissingSubcommand, missing).exit()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Commands that can print JSON, by their options.
+    fn printing(command: &clap::Command, name: &str, found: &mut BTreeSet<String>) {
+        let can_be_json = |argument: &clap::Arg| {
+            let values = argument.get_possible_values();
+            argument.get_id() == "print_stats" || values.iter().any(|value| value.get_name() == "json")
+        };
+        if command.get_arguments().filter(|argument| !argument.is_global_set()).any(can_be_json) {
+            found.insert(name.to_owned());
+        }
+        for below in command.get_subcommands() {
+            printing(below, format!("{name} {}", below.get_name()).trim(), found);
+        }
+    }
+
+    #[test]
+    fn every_json_has_a_schema() {
+        let mut found = BTreeSet::new();
+        printing(&CommandLine::command(), "", &mut found);
+        let known: BTreeSet<String> = schemas::commands().map(str::to_owned).collect();
+        assert!(found.len() > 10, "{found:?}");
+        let missing: Vec<_> = found.difference(&known).collect();
+        assert!(missing.is_empty(), "these can print JSON and have no line in schemas.rs: {missing:?}");
+    }
 }

@@ -32,6 +32,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
+pub(crate) use self::history::SaveJson;
+pub(crate) use self::layers::LayersJson;
+pub(crate) use self::ls::MemberJson;
+pub(crate) use self::prune::PruneJson;
+pub(crate) use self::verify::VerifyJson;
 use crate::files::Files;
 #[cfg(feature = "serve")]
 use crate::lending::Lending;
@@ -69,35 +74,35 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) fn run(self, verbosity: Verbosity, files: &Files) -> Result<ExitCode> {
+    pub(crate) fn run(&self, verbosity: Verbosity, files: &Files) -> Result<ExitCode> {
         let done = |done: Result<()>| done.map(|()| ExitCode::SUCCESS);
         match self {
-            Command::Checkpoint(arguments) => checkpoint::run(&arguments, verbosity, files),
-            Command::Restore(arguments) => restore::run(&arguments, verbosity, files),
-            Command::Fork(arguments) => fork::run(&arguments, verbosity, files),
-            Command::Save(arguments) => done(save::run(&arguments, verbosity)),
-            Command::History(arguments) => done(history::run(&arguments)),
-            Command::Rollback(arguments) => done(rollback::run(&arguments, verbosity)),
-            Command::Rm(arguments) => done(rm::run(&arguments)),
-            Command::Prune(arguments) => done(prune::run(&arguments, verbosity)),
+            Command::Checkpoint(arguments) => checkpoint::run(arguments, verbosity, files),
+            Command::Restore(arguments) => restore::run(arguments, verbosity, files),
+            Command::Fork(arguments) => fork::run(arguments, verbosity, files),
+            Command::Save(arguments) => done(save::run(arguments, verbosity)),
+            Command::History(arguments) => done(history::run(arguments)),
+            Command::Rollback(arguments) => done(rollback::run(arguments, verbosity)),
+            Command::Rm(arguments) => done(rm::run(arguments)),
+            Command::Prune(arguments) => done(prune::run(arguments, verbosity)),
             #[cfg(feature = "images")]
-            Command::Push(arguments) => done(push::run(&arguments, verbosity)),
+            Command::Push(arguments) => done(push::run(arguments, verbosity)),
             #[cfg(feature = "images")]
-            Command::Pull(arguments) => done(pull::run(&arguments, verbosity)),
-            Command::Inspect(arguments) => done(inspect::run(&arguments, files)),
-            Command::Diff(arguments) => done(diff::run(&arguments)),
-            Command::Layers(arguments) => done(layers::run(&arguments)),
-            Command::Rootfs(arguments) => done(rootfs::run(&arguments, verbosity)),
-            Command::Lazy(arguments) => done(lazy::run(&arguments)),
-            Command::Dedup(arguments) => done(dedup::run(&arguments)),
+            Command::Pull(arguments) => done(pull::run(arguments, verbosity)),
+            Command::Inspect(arguments) => done(inspect::run(arguments, files)),
+            Command::Diff(arguments) => done(diff::run(arguments)),
+            Command::Layers(arguments) => done(layers::run(arguments)),
+            Command::Rootfs(arguments) => done(rootfs::run(arguments, verbosity)),
+            Command::Lazy(arguments) => done(lazy::run(arguments)),
+            Command::Dedup(arguments) => done(dedup::run(arguments)),
             #[cfg(feature = "serve")]
-            Command::Serve(arguments) => done(serve::run(&arguments)),
-            Command::Doctor(arguments) => doctor::run(&arguments),
-            Command::Pack(arguments) => pack::run(&arguments, verbosity),
-            Command::Unpack(arguments) => done(unpack::run(&arguments, verbosity)),
-            Command::Align(arguments) => done(align::run(&arguments, verbosity)),
-            Command::Ls(arguments) => done(ls::run(&arguments)),
-            Command::Verify(arguments) => verify::run(&arguments),
+            Command::Serve(arguments) => done(serve::run(arguments)),
+            Command::Doctor(arguments) => doctor::run(arguments),
+            Command::Pack(arguments) => pack::run(arguments, verbosity),
+            Command::Unpack(arguments) => done(unpack::run(arguments, verbosity)),
+            Command::Align(arguments) => done(align::run(arguments, verbosity)),
+            Command::Ls(arguments) => done(ls::run(arguments)),
+            Command::Verify(arguments) => verify::run(arguments),
         }
     }
     /// Where it is done, if there is a service.

@@ -8,9 +8,11 @@ use anyhow::Result;
 use ckpt_core::progress::{Phase, Progress};
 use ckpt_core::restore::RestoreError;
 use ckpt_core::restore::copies::{CopiesProgress, PublishedPort, ReadyCopy};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::arguments::TextFormat;
+use crate::json::json_line;
 use crate::messages::{complain_of, print_line};
 use crate::progress::ProgressLine;
 
@@ -58,10 +60,10 @@ impl CopiesProgress for CopiesLine {
     fn ready(&mut self, copy: &ReadyCopy) {
         self.ready += 1;
         let text = match self.format {
-            TextFormat::Text => line_of(copy),
-            TextFormat::Json => json_of(copy),
+            TextFormat::Text => Ok(line_of(copy)),
+            TextFormat::Json => json_line(&CopyJson::of(copy)),
         };
-        let printed = self.line.lines().suspend(|| print_line(text));
+        let printed = self.line.lines().suspend(|| text.and_then(print_line));
         self.unprinted = std::mem::replace(&mut self.unprinted, Ok(())).and(printed);
         self.line.copies(self.ready, self.count.get());
     }
@@ -84,15 +86,29 @@ fn line_of(copy: &ReadyCopy) -> String {
     line
 }
 
-fn json_of(copy: &ReadyCopy) -> String {
-    let json = json!({
-        "number": copy.number,
-        "name": copy.name,
-        "id": copy.id,
-        "ports": copy.ports,
-        "elapsed_us": copy.elapsed.as_micros() as u64,
-    });
-    json.to_string()
+/// A copy that is ready, as `--format json` prints it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Copy")]
+pub(crate) struct CopyJson {
+    /// From 1.
+    number: u32,
+    name: String,
+    id: String,
+    ports: Vec<PublishedPort>,
+    /// From the beginning of all until it was ready.
+    elapsed_us: u64,
+}
+
+impl CopyJson {
+    fn of(copy: &ReadyCopy) -> Self {
+        CopyJson {
+            number: copy.number,
+            name: copy.name.clone(),
+            id: copy.id.clone(),
+            ports: copy.ports.clone(),
+            elapsed_us: copy.elapsed.as_micros() as u64,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +131,7 @@ mod tests {
             moved: Transferred::default(),
         };
         assert_eq!(line_of(&copy), "w-3 ab 8083->80/tcp 127.0.0.1:8083->80/tcp [::1]:8083->80/tcp");
-        let json: serde_json::Value = serde_json::from_str(&json_of(&copy)).unwrap();
-        assert_eq!((&json["number"], &json["ports"][1]["host_ip"]), (&json!(3), &json!("127.0.0.1")));
+        let json = serde_json::to_value(CopyJson::of(&copy)).unwrap();
+        assert_eq!((&json["number"], &json["ports"][1]["host_ip"]), (&3.into(), &"127.0.0.1".into()));
     }
 }

@@ -5,19 +5,23 @@
 //! served          the same for a client of `ckpt serve`; remote: has a service do it, with what is lent by lending
 //! commands        one file per subcommand
 //! arguments archive files podman statistics     what several of them have
-//! progress messages names noted spool signals   the terminal and the system
+//! progress messages table color names noted     the terminal
+//! json schemas logging spool signals            other programs and the system
 //! ```
 #![forbid(unsafe_code)]
 
 mod archive;
 mod arguments;
 mod arrived;
+mod color;
 mod command_line;
 mod commands;
 mod copies;
 mod files;
+mod json;
 #[cfg(feature = "serve")]
 mod lending;
+mod logging;
 mod messages;
 mod names;
 mod noted;
@@ -25,16 +29,18 @@ mod podman;
 mod progress;
 #[cfg(feature = "serve")]
 mod remote;
+mod schemas;
 #[cfg(feature = "serve")]
 mod served;
 mod signals;
 mod spool;
 mod statistics;
+mod table;
 
+use std::env;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
 
 use command_line::CommandLine;
 use files::Files;
@@ -48,7 +54,8 @@ fn main() -> ExitCode {
     if served::is_wanted() {
         return exit_status(served::run());
     }
-    exit_status(run(CommandLine::parse()))
+    color::apply_to_parser(env::args_os());
+    exit_status(run(&CommandLine::of_this_process()))
 }
 
 fn exit_status(done: Result<ExitCode>) -> ExitCode {
@@ -58,10 +65,13 @@ fn exit_status(done: Result<ExitCode>) -> ExitCode {
     })
 }
 
-fn run(line: CommandLine) -> Result<ExitCode> {
+fn run(line: &CommandLine) -> Result<ExitCode> {
+    line.color.apply();
+    line.log.apply();
+    let Some(command) = line.command_or_schema()? else { return Ok(ExitCode::SUCCESS) };
     #[cfg(feature = "serve")]
-    if let Some(status) = remote::run(&line)? {
+    if let Some(status) = remote::run(line, command)? {
         return Ok(status);
     }
-    line.command.run(line.verbosity, &Files::Own)
+    command.run(line.verbosity, &Files::Own)
 }

@@ -13,7 +13,7 @@ use anyhow::Result;
 use ckpt_core::interrupt::Interrupt;
 use ckpt_core::passthrough::{self, Said};
 
-use crate::messages::{Verbosity, eprint_line};
+use crate::messages::{Verbosity, warn};
 pub(crate) use command_line::CommandLine;
 
 /// For the help of the subcommands that podman takes part in.
@@ -38,7 +38,7 @@ pub(crate) fn hand_over(
 
 /// Does the same for `--fallback`, with a warning. The caller prints what podman said on standard output.
 pub(crate) fn fall_back(why: &dyn Error, command: &CommandLine, interrupt: Option<&Interrupt>) -> Result<Said> {
-    eprint_line(format_args!("Warning: {why}: podman itself does it (--fallback)"));
+    warn(format_args!("{why}: podman itself does it (--fallback)"));
     let said = passthrough::run(command.words(), interrupt)?;
     repeat(&[], &said.stderr);
     Ok(said)

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use aligntar::Transferred;
 use ckpt_core::progress::{Phase, Progress};
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing::info;
 
 use crate::arrived::Arrived;
-use crate::messages::{Verbosity, eprint_line};
+use crate::logging;
+use crate::messages::{Verbosity, warn};
 use crate::noted::noted;
 
 /// Members can come by the hundred thousand a second; nobody reads faster than this.
@@ -28,9 +30,12 @@ pub(crate) struct ProgressLine {
 
 impl ProgressLine {
     pub(crate) fn new(verb: &'static str) -> Self {
-        let style = ProgressStyle::with_template("{prefix} {spinner} [{elapsed_precise}] {msg}");
+        let style = ProgressStyle::with_template("{prefix} {spinner} [{elapsed_precise}] {wide_msg}");
         let bar = ProgressBar::new_spinner().with_prefix(verb);
         bar.set_style(style.expect("the template is a constant"));
+        if logging::is_on() {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
         bar.enable_steady_tick(Duration::from_millis(100));
         ProgressLine {
             bar,
@@ -71,7 +76,7 @@ impl ProgressLine {
     /// The same with a bar, for so many copies.
     pub(crate) fn of_copies(verb: &'static str, count: u32) -> Self {
         let line = ProgressLine::new(verb);
-        let style = ProgressStyle::with_template("{prefix} {spinner} [{elapsed_precise}] [{bar:32}] {msg}");
+        let style = ProgressStyle::with_template("{prefix} {spinner} [{elapsed_precise}] [{bar:20}] {wide_msg}");
         line.bar.set_style(style.expect("the template is a constant").progress_chars("=> "));
         line.bar.set_length(count.into());
         line
@@ -106,10 +111,6 @@ impl ProgressLine {
 pub(crate) struct Lines(ProgressBar);
 
 impl Lines {
-    pub(crate) fn print(&self, line: &str) {
-        self.suspend(|| eprint_line(line));
-    }
-
     /// Takes the progress off the screen while `print` is at work.
     pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         self.0.suspend(print)
@@ -138,6 +139,7 @@ impl Progress for ProgressLine {
             Phase::Start => "starting the processes",
             Phase::Memory => "waiting for the memory",
         };
+        info!(phase = self.phase);
         self.draw();
     }
 
@@ -173,7 +175,7 @@ impl Progress for ProgressLine {
     }
 
     fn warning(&mut self, text: &str) {
-        self.bar.suspend(|| eprint_line(format_args!("Warning: {text}")));
+        self.bar.suspend(|| warn(text));
     }
 }
 

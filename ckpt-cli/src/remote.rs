@@ -1,16 +1,17 @@
 //! `--url` and CKPT_HOST: a service does what the command line says, as if it was done here.
 
-use std::env;
 use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
+use std::{env, iter};
 
 use anyhow::{Context, Result, ensure};
 use ckpt_serve::{Listener, Request, Terminal};
 use rustix::termios::tcgetwinsize;
 
 use crate::arguments::SocketArgument;
+use crate::color;
 use crate::command_line::CommandLine;
-use crate::commands::Place;
+use crate::commands::{Command, Place};
 use crate::lending::Lending;
 
 /// As podman's CONTAINER_HOST.
@@ -20,9 +21,9 @@ const HOST: &str = "CKPT_HOST";
 const SUDO_UID: &str = "SUDO_UID";
 
 /// Has a service do what the command line says, if one is wanted; gives the exit status then.
-pub(crate) fn run(line: &CommandLine) -> Result<Option<ExitCode>> {
+pub(crate) fn run(line: &CommandLine, command: &Command) -> Result<Option<ExitCode>> {
     let Some(socket) = line.url.clone().map_or_else(host, |url| Ok(Some(url)))? else { return Ok(None) };
-    match line.command.place()? {
+    match command.place()? {
         Place::Service(lending) => ask(&socket, lending).map(Some),
         Place::Here => Ok(None),
         Place::OnlyHere => {
@@ -51,9 +52,11 @@ fn ask(SocketArgument(socket): &SocketArgument, mut lending: Lending) -> Result<
     Ok(status.into())
 }
 
-/// Paths of any bytes are names here.
+/// Paths of any bytes are names here. The service does not see this environment, which decides on colours.
 fn arguments() -> Vec<String> {
-    env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect()
+    let given = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let colors = if color::is_on_stderr() { "--color=always" } else { "--color=never" };
+    iter::once(colors.to_owned()).chain(given).collect()
 }
 
 fn terminal() -> Option<Terminal> {

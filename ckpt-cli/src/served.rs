@@ -3,7 +3,7 @@
 use std::env;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use ckpt_serve::{Outcome, Task};
 use clap::builder::ValueParser;
 use clap::parser::ValueSource;
@@ -36,7 +36,11 @@ pub(crate) fn run() -> Result<ExitCode> {
             return Ok(u8::try_from(error.exit_code()).unwrap_or(2).into());
         }
     };
-    let (operation, of_command) = matches.subcommand().expect("clap asks for one");
+    let Some((operation, of_command)) = matches.subcommand() else {
+        complain(&anyhow!("a service does commands, and this is none: run it without --url"));
+        client.done("command", None, failed("the command line has no command"));
+        return Ok(ExitCode::FAILURE);
+    };
     let container = containers(of_command);
     let files = Files::Lent(Lent::new(descriptors, client.clone(), caller));
     let status = work(&matches, &files).unwrap_or_else(|error| {
@@ -49,13 +53,18 @@ pub(crate) fn run() -> Result<ExitCode> {
 
 fn work(matches: &ArgMatches, files: &Files) -> Result<ExitCode> {
     check(matches)?;
-    let CommandLine { command, verbosity, .. } = CommandLine::from_arg_matches(matches)?;
-    command.run(verbosity, files)
+    let line = CommandLine::from_arg_matches(matches)?;
+    line.color.apply();
+    line.log.apply();
+    match line.command_or_schema()? {
+        Some(command) => command.run(line.verbosity, files),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Refuses what would have this host's files read or written for a client.
 fn check(matches: &ArgMatches) -> Result<()> {
-    let (name, given) = matches.subcommand().expect("clap asks for one");
+    let (name, given) = matches.subcommand().expect("it was looked at");
     ensure!(COMMANDS.contains(&name), "`ckpt {name}` is not for clients of a service: run it without --url");
     let commands = CommandLine::command();
     let command = commands.find_subcommand(name).expect("it was given");

@@ -12,7 +12,7 @@ use ckpt_core::interrupt::Interrupt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
-use crate::messages::eprint_line;
+use crate::messages::warn;
 
 /// After that, somebody who has pressed Ctrl-C wonders.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -43,8 +43,8 @@ fn tell_of_a_long_end() -> io::Result<()> {
     let teller = thread::Builder::new().name("teller".to_owned()).spawn(move || {
         if raised.read_exact(&mut [0]).is_ok() {
             thread::sleep(PATIENCE);
-            eprint_line(
-                "Warning: interrupted, and still at work, so that nothing is left half-done: a second Ctrl-C ends it at \
+            warn(
+                "interrupted, and still at work, so that nothing is left half-done: a second Ctrl-C ends it at \
                  once, and the next run of ckpt puts right what that leaves",
             );
         }

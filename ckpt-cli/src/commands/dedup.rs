@@ -9,6 +9,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use crate::arguments::TextFormat;
+use crate::json::print_json;
 use crate::messages::print_line;
 use crate::progress::ProgressLine;
 use crate::signals;
@@ -40,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     progress.finish();
     let reports = reports?;
     match arguments.format {
-        TextFormat::Json => print_line(serde_json::to_string_pretty(&reports)?),
+        TextFormat::Json => print_json(&reports),
         TextFormat::Text => reports.iter().try_for_each(|report| print_line(line(report))),
     }
 }

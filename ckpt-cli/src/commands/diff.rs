@@ -5,13 +5,15 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use aligntar::keeps_to_its_line;
 use ckpt_core::diff::{DiffReport, Difference, DifferenceError, Letter, between, of_image};
 use ckpt_core::operand::Operand;
 use clap::Args;
 
 use crate::archive::saved::Archive;
 use crate::arguments::{StoreArgument, TableFormat};
-use crate::messages::eprint_line;
+use crate::json::json_line;
+use crate::messages::warn;
 use crate::spool;
 
 /// List what a container changed, or what changed between two checkpoints
@@ -49,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Err(error) => Err(error),
         Ok(report) => {
             if report.image_missing {
-                eprint_line("Warning: the image is not in this host's storage: what was added is shown as changed");
+                warn("the image is not in this host's storage: what was added is shown as changed");
             }
             Ok(())
         }
@@ -99,7 +101,7 @@ impl<W: Write> Lines<W> {
             TableFormat::Table => self.add_text(difference)?,
             TableFormat::Json => {
                 self.out.write_all(if self.count == 0 { b"[\n" } else { b",\n" })?;
-                serde_json::to_writer(&mut self.out, difference)?;
+                self.out.write_all(json_line(difference).map_err(io::Error::other)?.as_bytes())?;
             }
         }
         self.count += 1;
@@ -148,7 +150,9 @@ fn write_escaped(out: &mut impl Write, path: &OsStr) -> io::Result<()> {
         for character in chunk.valid().chars() {
             match character {
                 '\\' => out.write_all(b"\\\\")?,
-                control if control.is_control() => write_octal(out, control.encode_utf8(&mut [0; 4]).as_bytes())?,
+                control if !keeps_to_its_line(control) => {
+                    write_octal(out, control.encode_utf8(&mut [0; 4]).as_bytes())?
+                }
                 other => write!(out, "{other}")?,
             }
         }

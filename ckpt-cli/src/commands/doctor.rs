@@ -10,9 +10,10 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 
 use crate::arguments::TableFormat;
-use crate::messages::print_line;
+use crate::json::print_json;
 use crate::names::printable;
 use crate::signals;
+use crate::table::print_table;
 
 /// Check what works on this host, and say what to do about the rest
 ///
@@ -33,8 +34,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let interrupt = signals::interrupt()?;
     let checkup = examine(folder, Some(&interrupt))?;
     match arguments.format {
-        TableFormat::Json => print_line(serde_json::to_string_pretty(&checkup)?)?,
-        TableFormat::Table => print_line(table(&checkup))?,
+        TableFormat::Json => print_json(&checkup)?,
+        TableFormat::Table => print_table(table(&checkup))?,
     }
     Ok(if checkup.fit { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,5 +1,7 @@
 //! `ckpt history`.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use ckpt_core::history::{Listed, ListedSave, history};
 use ckpt_core::store::Memory;
@@ -8,11 +10,14 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use indicatif::HumanBytes;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::arguments::{StoreArgument, TableFormat};
-use crate::messages::{eprint_line, print_line};
+use crate::json::print_json;
+use crate::messages::warn;
 use crate::names::printable;
+use crate::table::print_table;
 
 /// List the saves of a container, or of all
 ///
@@ -34,26 +39,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let listed = history(arguments.container.as_deref(), arguments.store.folder())?;
     for problem in listed.iter().flat_map(|listed| &listed.problems) {
         let path = printable(problem.path.as_os_str().as_encoded_bytes());
-        eprint_line(format_args!(
-            "Warning: {path} is not in the history: {:#}",
-            anyhow::Error::msg(problem.source.to_string())
-        ));
+        warn(format_args!("{path} is not in the history: {:#}", anyhow::Error::msg(problem.source.to_string())));
     }
     match arguments.format {
-        TableFormat::Json => print_line(serde_json::to_string_pretty(&as_json(&listed)?)?),
-        TableFormat::Table => print_line(table(&listed, Timestamp::now())),
+        TableFormat::Json => print_json(&as_json(&listed)),
+        TableFormat::Table => print_table(table(&listed, Timestamp::now())),
     }
 }
 
-fn as_json(listed: &[Listed]) -> Result<Vec<Value>> {
+/// A save, as `--format json` prints it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Save")]
+pub(crate) struct SaveJson<'s> {
+    /// What it is called on command lines.
+    name: String,
+    #[serde(flatten)]
+    save: Cow<'s, ListedSave>,
+}
+
+fn as_json(listed: &[Listed]) -> Vec<SaveJson<'_>> {
     let saves = listed.iter().flat_map(|listed| &listed.saves);
-    saves
-        .map(|save| {
-            let mut value = serde_json::to_value(save)?;
-            value["name"] = json!(name_of(save));
-            Ok(value)
-        })
-        .collect()
+    saves.map(|save| SaveJson { name: name_of(save), save: Cow::Borrowed(save) }).collect()
 }
 
 /// What it is called on command lines.

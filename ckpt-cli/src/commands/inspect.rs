@@ -19,9 +19,11 @@ use crate::archive::image;
 use crate::archive::saved::is_saved;
 use crate::arguments::{IdentityArgument, StoreArgument, TableFormat};
 use crate::files::Files;
+use crate::json::print_json;
 use crate::messages::print_line;
 use crate::names::printable;
 use crate::spool;
+use crate::table::print_table;
 
 /// Show what an archive holds, and what its container would be allowed on this host
 ///
@@ -69,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments, files: &Files) -> anyhow::Result<()> {
 
 fn print(inspection: &Inspection, format: TableFormat) -> anyhow::Result<()> {
     match format {
-        TableFormat::Json => print_line(serde_json::to_string_pretty(inspection)?),
+        TableFormat::Json => print_json(inspection),
         TableFormat::Table => print_tables(inspection),
     }
 }
@@ -78,7 +80,7 @@ fn print(inspection: &Inspection, format: TableFormat) -> anyhow::Result<()> {
 #[cfg(feature = "images")]
 fn print_description(description: &Description, format: TableFormat) -> anyhow::Result<()> {
     if let TableFormat::Json = format {
-        return print_line(serde_json::to_string_pretty(description)?);
+        return print_json(description);
     }
     let mut facts = Table::new();
     facts.load_style(UTF8_FULL_CONDENSED);
@@ -93,7 +95,7 @@ fn print_description(description: &Description, format: TableFormat) -> anyhow::
     for (name, value) in &description.annotations {
         add(name, value);
     }
-    print_line(facts)
+    print_table(facts)
 }
 
 /// Words of the archive may be of any characters: they keep to their line.
@@ -132,15 +134,20 @@ fn print_tables(inspection: &Inspection) -> anyhow::Result<()> {
     add("on disk", &on_disk(inspection));
     match inspection.engine {
         Maker::Podman => {
-            print_line(format_args!("{facts}\n{}\n{}", parts(inspection), privileges(&inspection.privileges)))
+            print_table(facts)?;
+            print_table(parts(inspection))?;
+            print_privileges(&inspection.privileges)
         }
-        _ => print_line(format_args!("{facts}\n{}", parts(inspection))),
+        _ => {
+            print_table(facts)?;
+            print_table(parts(inspection))
+        }
     }
 }
 
-fn privileges(privileges: &[Granted]) -> String {
+fn print_privileges(privileges: &[Granted]) -> anyhow::Result<()> {
     if privileges.is_empty() {
-        return "It would be allowed nothing beyond an ordinary container of podman.".to_owned();
+        return print_line("It would be allowed nothing beyond an ordinary container of podman.");
     }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(["it would be allowed", "", "by"]);
@@ -150,7 +157,7 @@ fn privileges(privileges: &[Granted]) -> String {
     for Granted { by, privilege } in privileges.iter().filter(is_told) {
         table.add_row([privilege.title(), &printable(privilege.to_string().as_bytes()), by]);
     }
-    table.to_string()
+    print_table(table)
 }
 
 fn parts(inspection: &Inspection) -> Table {

@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use ckpt_core::BytePath;
 use ckpt_core::operand::{Layers, Operand, PartPaths, Store, XattrNamespace, part_paths};
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::arguments::TableFormat;
-use crate::messages::print_line;
+use crate::json::print_json;
+use crate::table::print_table;
 
 /// Show the directories that a container or an overlay mount is made of, the top layer first
 #[derive(Args)]
@@ -35,8 +38,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         bail!("{} is an archive, which has no layers: `ckpt inspect` says what is in it", arguments.name_or_path);
     };
     match arguments.format {
-        TableFormat::Json => print_line(serde_json::to_string_pretty(&to_json(store, &layers, &paths(&layers)?))?),
-        TableFormat::Table => print_line(table(store, &layers, &paths(&layers)?)),
+        TableFormat::Json => print_json(&LayersJson::of(store, &layers, paths(&layers)?)),
+        TableFormat::Table => print_table(table(store, &layers, &paths(&layers)?)),
     }
 }
 
@@ -48,19 +51,42 @@ fn paths(layers: &Layers) -> anyhow::Result<PartPaths> {
     Ok(part_paths(layers)?)
 }
 
-fn to_json(store: Store, layers: &Layers, part: &PartPaths) -> serde_json::Value {
-    let path = |path: &PathBuf| json!(ckpt_core::BytePath(path.clone()));
-    let paths = |paths: &[PathBuf]| paths.iter().map(path).collect::<Vec<_>>();
-    json!({
-        "store": store.to_string(),
-        "merged": layers.merged.as_ref().map(path),
-        "part": path(&layers.part),
-        "upperdir": part.upper.as_ref().map(path),
-        "lowerdirs": paths(&part.lowers),
-        "data_only_lowerdirs": paths(&layers.data_only_lowerdirs),
-        "workdir": layers.workdir.as_ref().map(path),
-        "userxattr": layers.xattr_ns == XattrNamespace::User,
-    })
+/// What `--format json` prints.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Layers")]
+pub(crate) struct LayersJson {
+    /// Whose the container is: of podman, Docker or containerd, or a mount.
+    store: String,
+    /// Where the overlay is mounted.
+    merged: Option<BytePath>,
+    /// The directory below the overlay's root that was asked about; empty for all.
+    part: BytePath,
+    /// The directory that takes the changes.
+    upperdir: Option<BytePath>,
+    /// The directories below it, the top one first.
+    lowerdirs: Vec<BytePath>,
+    /// Those that only hold the data of files in others.
+    data_only_lowerdirs: Vec<BytePath>,
+    /// The directory that overlayfs works in.
+    workdir: Option<BytePath>,
+    /// Whether overlayfs uses attributes of the kind `user.*`.
+    userxattr: bool,
+}
+
+impl LayersJson {
+    fn of(store: Store, layers: &Layers, part: PartPaths) -> Self {
+        let all = |paths: &[PathBuf]| paths.iter().cloned().map(BytePath).collect();
+        LayersJson {
+            store: store.to_string(),
+            merged: layers.merged.clone().map(BytePath),
+            part: BytePath(layers.part.clone()),
+            upperdir: part.upper.map(BytePath),
+            lowerdirs: all(&part.lowers),
+            data_only_lowerdirs: all(&layers.data_only_lowerdirs),
+            workdir: layers.workdir.clone().map(BytePath),
+            userxattr: layers.xattr_ns == XattrNamespace::User,
+        }
+    }
 }
 
 fn table(store: Store, layers: &Layers, part: &PartPaths) -> Table {

@@ -11,9 +11,11 @@ use indicatif::{HumanBytes, HumanDuration};
 
 use crate::arguments::TableFormat;
 use crate::arrived::Arrived;
+use crate::json::print_json;
 use crate::messages::print_line;
 use crate::names::printable;
 use crate::signals;
+use crate::table::print_table;
 
 /// Show which containers run while their memory is still on its way
 ///
@@ -35,9 +37,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         None => all(interrupt.as_ref())?,
     };
     match arguments.format {
-        TableFormat::Json => print_line(serde_json::to_string_pretty(&arrivals)?),
+        TableFormat::Json => print_json(&arrivals),
         TableFormat::Table if arrivals.is_empty() => print_line("no memory is on its way"),
-        TableFormat::Table => print_line(table(&arrivals)),
+        TableFormat::Table => print_table(table(&arrivals)),
     }
 }
 

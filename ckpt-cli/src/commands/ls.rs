@@ -3,15 +3,18 @@
 use std::io::{self, BufWriter, Write, stdout};
 use std::path::PathBuf;
 
-use aligntar::{Entry, Kind, Limits, Reader, Source, Timestamp};
+use aligntar::{Entry, Kind, Limits, Reader, Source, Timestamp, Xattr};
 use anyhow::{Context, Result};
+use ckpt_core::BytePath;
 use clap::Args;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::archive::input::Input;
 use crate::archive::saved::Archive;
 use crate::arguments::{IdentityArgument, StoreArgument, TextFormat};
+use crate::json::json_line;
 use crate::names::{json_bytes, printable};
 
 /// List the members of any tar archive
@@ -55,7 +58,7 @@ fn list<S: Source>(arguments: &Arguments, mut reader: Reader<S>) -> Result<()> {
     let mut failed = None;
     loop {
         match reader.next_entry() {
-            Ok(Some(entry)) => writeln!(out, "{}", line(arguments, &entry)).context(WRITE)?,
+            Ok(Some(entry)) => writeln!(out, "{}", line(arguments, &entry)?).context(WRITE)?,
             Ok(None) => break,
             Err(error) => {
                 failed = Some(error);
@@ -70,12 +73,12 @@ fn list<S: Source>(arguments: &Arguments, mut reader: Reader<S>) -> Result<()> {
 
 const WRITE: &str = "write to standard output";
 
-fn line(arguments: &Arguments, entry: &Entry) -> String {
-    match (arguments.format, arguments.long) {
-        (TextFormat::Json, _) => as_json(entry).to_string(),
+fn line(arguments: &Arguments, entry: &Entry) -> Result<String> {
+    Ok(match (arguments.format, arguments.long) {
+        (TextFormat::Json, _) => json_line(&MemberJson::of(entry))?,
         (TextFormat::Text, false) => printable(&entry.member.path),
         (TextFormat::Text, true) => as_long_line(entry),
-    }
+    })
 }
 
 /// As `ls -l` and `tar -tv` have it: mode, owner/group, size or device, time (UTC), name and target.
@@ -126,51 +129,98 @@ fn time(time: Timestamp) -> String {
     }
 }
 
-fn as_json(entry: &Entry) -> Value {
-    let member = &entry.member;
-    let (kind, detail) = match &member.kind {
-        Kind::Regular { .. } => ("file", Value::Null),
-        Kind::HardLink { target } => ("link", json_bytes(target)),
-        Kind::Symlink { target } => ("symlink", json_bytes(target)),
-        Kind::CharDevice { major, minor } => ("char", json!([major, minor])),
-        Kind::BlockDevice { major, minor } => ("block", json!([major, minor])),
-        Kind::Directory => ("directory", Value::Null),
-        Kind::Fifo => ("fifo", Value::Null),
-    };
-    let mut line = json!({
-        "path": json_bytes(&member.path),
-        "type": kind,
-        "mode": format!("{:04o}", member.mode),
-        "uid": member.uid,
-        "gid": member.gid,
-        "size": member.size(),
-        "mtime": [member.mtime.secs, i64::from(member.mtime.nanos)],
-        "header_offset": entry.header_offset,
-        "data_offset": entry.data_offset,
-        "stored": entry.stored_len,
-    });
-    let mut add = |key: &str, value: Value| drop(line.as_object_mut().expect("an object").insert(key.into(), value));
-    match kind {
-        "link" | "symlink" => add("target", detail),
-        "char" | "block" => add("device", detail),
-        _ => {}
-    }
-    for (key, name) in [("user", &member.uname), ("group", &member.gname)] {
-        if !name.is_empty() {
-            add(key, json_bytes(name));
+/// A member, as `--format json` prints it. Names that are no UTF-8 are in hexadecimal digits, under `hex`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Member")]
+pub(crate) struct MemberJson {
+    path: BytePath,
+    r#type: TypeJson,
+    /// In octal digits.
+    mode: String,
+    uid: u64,
+    gid: u64,
+    /// Bytes.
+    size: u64,
+    /// Seconds and nanoseconds since 1970.
+    mtime: [i64; 2],
+    /// Where its header lies in the archive.
+    header_offset: u64,
+    /// Where its data lies there.
+    data_offset: u64,
+    /// Bytes of data in the archive, without holes.
+    stored: u64,
+    /// What a link leads to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<BytePath>,
+    /// Numbers of a device, major and minor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<[u32; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<BytePath>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<BytePath>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    xattrs: Vec<XattrJson>,
+    /// Offset and length of each stretch of data between holes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sparse: Option<Vec<[u64; 2]>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Type")]
+#[serde(rename_all = "lowercase")]
+enum TypeJson {
+    File,
+    /// A hard link.
+    Link,
+    Symlink,
+    Char,
+    Block,
+    Directory,
+    Fifo,
+}
+
+/// An extended attribute.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Xattr")]
+struct XattrJson {
+    name: BytePath,
+    value: BytePath,
+}
+
+impl MemberJson {
+    fn of(entry: &Entry) -> Self {
+        let member = &entry.member;
+        let (r#type, target, device) = match &member.kind {
+            Kind::Regular { .. } => (TypeJson::File, None, None),
+            Kind::HardLink { target } => (TypeJson::Link, Some(target), None),
+            Kind::Symlink { target } => (TypeJson::Symlink, Some(target), None),
+            Kind::CharDevice { major, minor } => (TypeJson::Char, None, Some([*major, *minor])),
+            Kind::BlockDevice { major, minor } => (TypeJson::Block, None, Some([*major, *minor])),
+            Kind::Directory => (TypeJson::Directory, None, None),
+            Kind::Fifo => (TypeJson::Fifo, None, None),
+        };
+        let name = |name: &[u8]| (!name.is_empty()).then(|| json_bytes(name));
+        let xattr = |xattr: &Xattr| XattrJson { name: json_bytes(&xattr.name), value: json_bytes(&xattr.value) };
+        MemberJson {
+            path: json_bytes(&member.path),
+            r#type,
+            mode: format!("{:04o}", member.mode),
+            uid: member.uid,
+            gid: member.gid,
+            size: member.size(),
+            mtime: [member.mtime.secs, member.mtime.nanos.into()],
+            header_offset: entry.header_offset,
+            data_offset: entry.data_offset,
+            stored: entry.stored_len,
+            target: target.map(|target| json_bytes(target)),
+            device,
+            user: name(&member.uname),
+            group: name(&member.gname),
+            xattrs: member.xattrs.iter().map(xattr).collect(),
+            sparse: entry.sparse.as_ref().map(|spans| spans.iter().map(|span| [span.offset, span.length]).collect()),
         }
     }
-    if !member.xattrs.is_empty() {
-        let xattrs = member
-            .xattrs
-            .iter()
-            .map(|xattr| json!({ "name": json_bytes(&xattr.name), "value": json_bytes(&xattr.value) }));
-        add("xattrs", xattrs.collect());
-    }
-    if let Some(spans) = &entry.sparse {
-        add("sparse", spans.iter().map(|span| json!([span.offset, span.length])).collect());
-    }
-    line
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use clap::Args;
 
 use crate::archive::output::OutputArguments;
 use crate::arguments::JobsArgument;
-use crate::messages::{Verbosity, complain, eprint_line};
+use crate::messages::{Verbosity, complain, err, warn};
 use crate::progress::{ProgressLine, Summary};
 use exclude::Excluded;
 use operand::Operand;
@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCod
             let summary = Summary { elapsed: started.elapsed(), frozen: None, moved: written.moved };
             summary.print(&archive, verbosity);
             if troubles.unreadable > 0 {
-                eprint_line(format_args!("Error: {archive} is there, but without what could not be read"));
+                err(format_args!("{archive} is there, but without what could not be read"));
             }
             Ok(troubles.status().into())
         }
@@ -156,21 +156,21 @@ fn append(
     for operand in operands {
         if let Err(error) = operand.append(&mut packer)? {
             closed += 1;
-            eprint_line(format_args!("Error: {error:#}"));
+            err(format_args!("{error:#}"));
         }
     }
-    packer.unreadable().iter().for_each(|error| eprint_line(format_args!("Error: {}", with_reasons(error))));
-    packer.changed().iter().for_each(|change| eprint_line(format_args!("Warning: {}", with_reasons(change))));
+    packer.unreadable().iter().for_each(|error| err(format_args!("{}", with_reasons(error))));
+    packer.changed().iter().for_each(|change| warn(format_args!("{}", with_reasons(change))));
     for socket in packer.omitted_sockets() {
-        eprint_line(format_args!("Warning: {:?} is a socket, it is left out", ShownName::new(socket)));
+        warn(format_args!("{:?} is a socket, it is left out", ShownName::new(socket)));
     }
     for archive in packer.omitted_files() {
-        eprint_line(format_args!("Warning: {:?} is the archive itself, it is left out", ShownName::new(archive)));
+        warn(format_args!("{:?} is the archive itself, it is left out", ShownName::new(archive)));
     }
     if packer.with_flags() > 0 {
         let files = packer.with_flags();
-        eprint_line(format_args!(
-            "Warning: of the files, {files} are immutable, append-only or nodump (lsattr), which the archive does not keep"
+        warn(format_args!(
+            "of the files, {files} are immutable, append-only or nodump (lsattr), which the archive does not keep"
         ));
     }
     Ok(Troubles { changed: packer.changed().len(), unreadable: closed + packer.unreadable().len() })

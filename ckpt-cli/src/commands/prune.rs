@@ -2,13 +2,15 @@
 
 use anyhow::Result;
 use ckpt_core::prune::{PruneOptions, PruneReport, prune};
-use ckpt_core::retention::{Count, Policy, Size, Span, TagRule};
+use ckpt_core::retention::{Count, Policy, Reason, Size, Span, TagRule};
 use ckpt_core::store::{Configuration, Retention, Saved};
 use clap::Args;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::arguments::{StoreArgument, TextFormat};
-use crate::messages::{Verbosity, eprint_line, print_line};
+use crate::json::json_line;
+use crate::messages::{Verbosity, print_line, warn};
 use crate::names::printable;
 use crate::progress::ProgressLine;
 use crate::signals;
@@ -93,13 +95,13 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
     progress.finish();
     let report = pruned?;
     for saved in &report.in_use {
-        eprint_line(format_args!("Warning: {}@{} is in use, and stays", saved.container, saved.id));
+        warn(format_args!("{}@{} is in use, and stays", saved.container, saved.id));
     }
     if report.too_large {
-        eprint_line("Warning: the newest save and those with kept tags alone occupy more than --max-size");
+        warn("the newest save and those with kept tags alone occupy more than --max-size");
     }
     match arguments.format {
-        TextFormat::Json => print_line(as_json(&report)),
+        TextFormat::Json => print_line(json_line(&PruneJson::of(report))?),
         TextFormat::Text => print(&report, arguments.dry_run, verbosity),
     }
 }
@@ -143,12 +145,35 @@ fn told(saved: &Saved) -> String {
     format!("{} of {:.0}", saved.short_id(), saved.created)
 }
 
-fn as_json(report: &PruneReport) -> Value {
-    let kept = report.kept.iter().map(|(saved, reasons)| json!({ "save": saved, "reasons": reasons }));
-    json!({
-        "kept": kept.collect::<Vec<_>>(),
-        "removed": report.removed,
-        "in_use": report.in_use,
-        "too_large": report.too_large,
-    })
+/// What `--format json` prints.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Pruned")]
+pub(crate) struct PruneJson {
+    /// What stays.
+    kept: Vec<KeptJson>,
+    /// What is removed, or would be with --dry-run.
+    removed: Vec<Saved>,
+    /// What would have been removed, but is being read.
+    in_use: Vec<Saved>,
+    /// Whether what has to stay occupies more than --max-size.
+    too_large: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Kept")]
+struct KeptJson {
+    save: Saved,
+    /// The rules that keep it.
+    reasons: Vec<Reason>,
+}
+
+impl PruneJson {
+    fn of(report: PruneReport) -> Self {
+        PruneJson {
+            kept: report.kept.into_iter().map(|(save, reasons)| KeptJson { save, reasons }).collect(),
+            removed: report.removed,
+            in_use: report.in_use,
+            too_large: report.too_large,
+        }
+    }
 }

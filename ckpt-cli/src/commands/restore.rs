@@ -11,7 +11,6 @@ use ckpt_core::lazy;
 use ckpt_core::restore::copies::{CopiesReport, Template, restore_copies};
 use ckpt_core::restore::{Import, Lazy, RestoreError, RestoreOptions, RestoreReport, import_file, restore};
 use clap::{ArgGroup, Args};
-use serde_json::{Value, json};
 
 #[cfg(feature = "images")]
 use crate::archive::image;
@@ -19,9 +18,10 @@ use crate::archive::input;
 use crate::arguments::{CopiesArguments, IdentityArgument, LazyArgument, ReflinkArgument, StoreArgument};
 use crate::copies::CopiesLine;
 use crate::files::Files;
+use crate::json::print_json;
 #[cfg(feature = "serve")]
 use crate::lending::Lending;
-use crate::messages::{Verbosity, print_line};
+use crate::messages::{Verbosity, print_line, print_text};
 use crate::noted::noted;
 use crate::podman::{self, CommandLine, FALLBACK_HINT};
 use crate::progress::{ProgressLine, Summary};
@@ -263,8 +263,8 @@ fn print(import: &Import, report: &RestoreReport, print_stats: bool, verbosity: 
     noted().id = Some(report.id.clone());
     if print_stats {
         let mut statistics = Statistics::of_restores();
-        statistics.add(&report.podman_stats, &our_statistics(report));
-        return print_line(statistics);
+        statistics.add(&report.podman_stats, report.into());
+        return print_json(&statistics);
     }
     print_line(&report.id)
 }
@@ -275,18 +275,7 @@ fn fall_back(command: CommandLine, options: &RestoreOptions, why: &RestoreError)
     let command = command.values("import", [podman::path_of(&archive)]);
     let said = podman::fall_back(why, &command, options.interrupt.as_ref())?;
     if !said.stdout.is_empty() {
-        print_line(String::from_utf8_lossy(&said.stdout).trim_end())?;
+        print_text(String::from_utf8_lossy(&said.stdout).trim_end())?;
     }
     Ok(podman::status(&said).into())
-}
-
-fn our_statistics(report: &RestoreReport) -> Value {
-    json!({
-        "elapsed_us": report.elapsed.as_micros() as u64,
-        "place_us": report.place.as_micros() as u64,
-        "cloned_bytes": report.moved.cloned_bytes,
-        "copied_bytes": report.moved.copied_bytes,
-        "hole_bytes": report.moved.hole_bytes,
-        "clone_calls": report.moved.clone_calls,
-    })
 }

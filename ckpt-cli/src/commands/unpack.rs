@@ -21,7 +21,7 @@ use rustix::fs::Mode;
 
 use crate::archive::input::{Input, Stream};
 use crate::arguments::{IdentityArgument, JobsArgument, ReflinkArgument};
-use crate::messages::{Verbosity, eprint_line};
+use crate::messages::{Verbosity, warn};
 use crate::progress::{ProgressLine, Summary};
 use crate::signals;
 use hard_links::Links;
@@ -110,9 +110,7 @@ fn unpack(arguments: &Arguments, progress: &mut ProgressLine) -> Result<Transfer
     let moved = finished?;
     wanted.check()?;
     if with_flags > 0 {
-        eprint_line(format_args!(
-            "Warning: of the members, {with_flags} have file flags (chattr, SCHILY.fflags), which are not set"
-        ));
+        warn(format_args!("of the members, {with_flags} have file flags (chattr, SCHILY.fflags), which are not set"));
     }
     reporter.check()?;
     Ok(moved)

@@ -5,14 +5,17 @@ use std::process::ExitCode;
 
 use aligntar::{Alignment, Report, ShownName, VerifyOptions, verify, verify_file};
 use anyhow::{Context, Result};
+use ckpt_core::BytePath;
 use clap::Args;
 use indicatif::HumanBytes;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::archive::input::Input;
 use crate::archive::saved::Archive;
 use crate::arguments::{IdentityArgument, StoreArgument, TextFormat};
-use crate::messages::{eprint_line, print_line};
+use crate::json::print_json;
+use crate::messages::{err, print_line};
 use crate::names::json_bytes;
 
 /// Look for damage in any tar archive, and say at which offset it is
@@ -41,7 +44,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let report = report(arguments).with_context(|| arguments.archive.display().to_string())?;
     match arguments.format {
-        TextFormat::Json => print_line(serde_json::to_string_pretty(&as_json(&report))?)?,
+        TextFormat::Json => print_json(&VerifyJson::of(&report))?,
         TextFormat::Text => print(arguments, &report)?,
     }
     let is_sound = report.problems.is_empty() && !(arguments.aligned && report.unaligned_members > 0);
@@ -67,14 +70,14 @@ fn report(arguments: &Arguments) -> Result<Report> {
 fn print(arguments: &Arguments, report: &Report) -> Result<()> {
     for problem in &report.problems {
         let within = problem.within.as_deref().map(|path| format!(" in {}", ShownName::new(path))).unwrap_or_default();
-        eprint_line(format_args!("Error: at offset {}{within}: {}", problem.offset, problem.kind));
+        err(format_args!("at offset {}{within}: {}", problem.offset, problem.kind));
     }
     if arguments.aligned
         && let Some(first) = &report.first_unaligned
     {
         let path = ShownName::new(&first.path);
-        eprint_line(format_args!(
-            "Error: the data of {path} at offset {} does not lie on a block: `ckpt align` makes an archive in which it does",
+        err(format_args!(
+            "the data of {path} at offset {} does not lie on a block: `ckpt align` makes an archive in which it does",
             first.data_offset
         ));
     }
@@ -96,22 +99,65 @@ fn print(arguments: &Arguments, report: &Report) -> Result<()> {
     ))
 }
 
-fn as_json(report: &Report) -> Value {
-    let problems = report.problems.iter().map(|problem| {
-        let within = problem.within.as_deref().map(json_bytes);
-        json!({ "offset": problem.offset, "within": within, "what": problem.kind.to_string() })
-    });
-    json!({
-        "members": report.members,
-        "nested_archives": report.nested_archives,
-        "bytes": report.bytes,
-        "aligned_members": report.aligned_members,
-        "unaligned_members": report.unaligned_members,
-        "first_unaligned": report.first_unaligned.as_ref().map(
-            |first| json!({ "path": json_bytes(&first.path), "data_offset": first.data_offset })
-        ),
-        "mapped_bytes": report.sharing.map(|sharing| sharing.mapped_bytes),
-        "shared_bytes": report.sharing.map(|sharing| sharing.shared_bytes),
-        "problems": problems.collect::<Vec<_>>(),
-    })
+/// What `--format json` prints.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Verified")]
+pub(crate) struct VerifyJson {
+    members: u64,
+    nested_archives: u64,
+    /// Length of the archive.
+    bytes: u64,
+    /// Larger files whose data lies on blocks.
+    aligned_members: u64,
+    /// Those whose data does not.
+    unaligned_members: u64,
+    first_unaligned: Option<UnalignedJson>,
+    /// Bytes that lie somewhere on the disk; none where that is not known.
+    mapped_bytes: Option<u64>,
+    /// Those of them that other files have as well.
+    shared_bytes: Option<u64>,
+    /// None in an archive that is sound.
+    problems: Vec<ProblemJson>,
+}
+
+/// A file whose data does not lie on blocks.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Unaligned")]
+struct UnalignedJson {
+    path: BytePath,
+    /// Where its data begins in the archive.
+    data_offset: u64,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+struct ProblemJson {
+    /// Where it is in the archive.
+    offset: u64,
+    /// The nested archive in which it is.
+    within: Option<BytePath>,
+    what: String,
+}
+
+impl VerifyJson {
+    fn of(report: &Report) -> Self {
+        let problems = report.problems.iter().map(|problem| ProblemJson {
+            offset: problem.offset,
+            within: problem.within.as_deref().map(json_bytes),
+            what: problem.kind.to_string(),
+        });
+        let first = report.first_unaligned.as_ref();
+        VerifyJson {
+            members: report.members,
+            nested_archives: report.nested_archives,
+            bytes: report.bytes,
+            aligned_members: report.aligned_members,
+            unaligned_members: report.unaligned_members,
+            first_unaligned: first
+                .map(|first| UnalignedJson { path: json_bytes(&first.path), data_offset: first.data_offset }),
+            mapped_bytes: report.sharing.map(|sharing| sharing.mapped_bytes),
+            shared_bytes: report.sharing.map(|sharing| sharing.shared_bytes),
+            problems: problems.collect(),
+        }
+    }
 }

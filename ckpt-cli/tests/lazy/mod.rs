@@ -1,6 +1,9 @@
 //! Containers with a program that checks its memory while it comes (`examples/memory.rs` of criu-pages).
 #![allow(dead_code)]
 
+#[path = "../schema/mod.rs"]
+mod schema;
+
 use std::fs;
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
@@ -217,7 +220,9 @@ impl Drop for StoppedServer {
 
 /// What `ckpt lazy` tells of a container: its state, and why its memory was lost.
 pub(crate) fn told(name: &str) -> Option<(String, String)> {
-    let all: serde_json::Value = serde_json::from_str(&ckpt(&["lazy", name, "--format", "json"])).unwrap();
+    let json = ckpt(&["lazy", name, "--format", "json"]);
+    schema::assert_is_as_said("lazy", &json);
+    let all: serde_json::Value = serde_json::from_str(&json).unwrap();
     let word = |what: &str| all[0][what].as_str().map(str::to_owned);
     Some((word("state")?, word("reason").unwrap_or_default()))
 }

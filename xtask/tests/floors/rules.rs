@@ -95,11 +95,13 @@ pub(crate) const CKPT_CLI: Rules = Rules {
     floors: &[
         &["remote", "served"],
         &["command_line"],
+        &["schemas"],
         &["commands"],
         &["files", "lending"],
         &["archive", "copies", "podman", "progress", "statistics"],
+        &["json", "logging", "table"],
         &["arguments", "arrived", "messages", "names", "signals", "spool"],
-        &["noted"],
+        &["color", "noted"],
     ],
 };
 

@@ -5,14 +5,14 @@ use std::fmt;
 use anyhow::{Result, bail};
 use ckpt_core::checkpoint::{CheckpointError, CheckpointOptions, CheckpointReport, Export, checkpoint};
 use ckpt_core::interrupt::Interrupt;
-use serde_json::{Value, json};
 
 use super::fallback;
-use crate::messages::{Verbosity, complain, eprint_line, print_line};
+use crate::json::pretty;
+use crate::messages::{Verbosity, complain, eprint_line, print_text};
 use crate::noted::noted;
 use crate::podman::{self, CommandLine, FALLBACK_HINT};
 use crate::progress::{ProgressLine, Summary};
-use crate::statistics::Statistics;
+use crate::statistics::{CheckpointNumbers, Statistics};
 
 /// A container, as it was named and as it is printed at the end.
 pub(super) struct Container {
@@ -29,7 +29,7 @@ pub(super) struct Each<'a> {
     /// podman's command line for the same, if podman may do it.
     fallback: Option<CommandLine>,
     /// What `--print-stats` prints.
-    statistics: Option<Statistics>,
+    statistics: Option<Statistics<CheckpointNumbers>>,
     verbosity: Verbosity,
     exit_status: u8,
 }
@@ -56,7 +56,7 @@ impl<'a> Each<'a> {
             }
         }
         if let Some(statistics) = &self.statistics {
-            let printed = self.print(statistics);
+            let printed = pretty(statistics).and_then(|json| self.print(&json));
             self.complain_of(printed);
         }
         self.exit_status
@@ -94,7 +94,7 @@ impl<'a> Each<'a> {
         Summary { elapsed: report.elapsed, frozen, moved: report.moved }.print(&container.name, self.verbosity);
         match &mut self.statistics {
             Some(statistics) => {
-                statistics.add(&report.podman_stats, &our_statistics(report));
+                statistics.add(&report.podman_stats, report.into());
                 Ok(())
             }
             None => self.print(&container.printed),
@@ -129,24 +129,7 @@ impl<'a> Each<'a> {
                 eprint_line(line);
                 Ok(())
             }
-            _ => print_line(line),
+            _ => print_text(line),
         }
     }
-}
-
-pub(super) fn our_statistics(report: &CheckpointReport) -> Value {
-    json!({
-        "elapsed_us": report.elapsed.as_micros() as u64,
-        "frozen_us": report.frozen.map(|frozen| frozen.as_micros() as u64),
-        "observed_frozen_us": report.observed_frozen.map(|frozen| frozen.as_micros() as u64),
-        "capture_us": report.capture.as_micros() as u64,
-        "expected_capture_us": report.expected_capture.as_micros() as u64,
-        "capture_cloned_bytes": report.capture_moved.cloned_bytes,
-        "capture_copied_bytes": report.capture_moved.copied_bytes,
-        "members": report.members,
-        "cloned_bytes": report.moved.cloned_bytes,
-        "copied_bytes": report.moved.copied_bytes,
-        "hole_bytes": report.moved.hole_bytes,
-        "clone_calls": report.moved.clone_calls,
-    })
 }

@@ -6,7 +6,8 @@ use anyhow::Result;
 use ckpt_core::checkpoint::CheckpointOptions;
 use ckpt_core::create_image::{CreateImageError, create_image};
 
-use super::each::{Container, our_statistics};
+use super::each::Container;
+use crate::json::print_json;
 use crate::messages::{Verbosity, print_line};
 use crate::progress::{ProgressLine, Summary};
 use crate::statistics::Statistics;
@@ -31,8 +32,8 @@ pub(super) fn create(
     Summary { elapsed: report.elapsed, frozen, moved: report.moved }.print(&container.name, verbosity);
     if print_stats {
         let mut statistics = Statistics::of_checkpoints();
-        statistics.add(&report.podman_stats, &our_statistics(&report));
-        print_line(statistics)?;
+        statistics.add(&report.podman_stats, (&report).into());
+        print_json(&statistics)?;
     } else {
         print_line(&container.printed)?;
     }

@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::form::FormArgument;
 use crate::archive::output::OutputArguments;
-use crate::messages::{Verbosity, eprint_line};
+use crate::messages::{Verbosity, warn};
 use crate::progress::{ProgressLine, Summary};
 
 /// Save what a container changed of its image, exactly, running or not
@@ -67,8 +67,8 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
         verbosity.note(format_args!("Note: {} does not run, or stands still already", arguments.target));
     }
     if report.with_flags > 0 {
-        eprint_line(format_args!(
-            "Warning: of the files, {} are immutable, append-only or nodump (lsattr), which the archive does not keep",
+        warn(format_args!(
+            "of the files, {} are immutable, append-only or nodump (lsattr), which the archive does not keep",
             report.with_flags
         ));
     }

@@ -3,6 +3,7 @@
 use aligntar::{ShownName, UnpackError, UnpackObserver};
 use anyhow::{Error, Result, ensure};
 
+use crate::messages::{err, warn};
 use crate::progress::Lines;
 
 /// Lines that are printed; nobody reads more of them, and a hostile archive has no end of them.
@@ -30,9 +31,9 @@ impl Reporter {
         Ok(())
     }
 
-    fn print(&self, line: &str) {
+    fn print(&self, say: impl FnOnce()) {
         if self.failures <= PRINTED {
-            self.lines.print(line);
+            self.lines.suspend(say);
         }
     }
 }
@@ -43,13 +44,13 @@ impl UnpackObserver for Reporter {
             return Err(error);
         }
         self.failures += 1;
-        self.print(&format!("Error: {:#}", Error::new(error)));
+        self.print(|| err(format_args!("{:#}", Error::new(error))));
         Ok(())
     }
 
     fn followed(&mut self, link: ShownName, target: ShownName) {
-        self.print(&format!(
-            "Warning: {link:?} is a symbolic link of the archive: what is below it goes to {target:?}"
-        ));
+        self.print(|| {
+            warn(format_args!("{link:?} is a symbolic link of the archive: what is below it goes to {target:?}"))
+        });
     }
 }
