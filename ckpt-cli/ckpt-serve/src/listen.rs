@@ -42,7 +42,7 @@ pub enum ListenError {
         source: io::Error,
     },
     /// A service is at work there.
-    #[error("another `ckpt serve` listens at {}", path.display())]
+    #[error("another `ckpt serve` listens at {}: end that one, or name another socket", path.display())]
     InUse {
         /// The socket.
         path: PathBuf,

@@ -106,7 +106,10 @@ impl OutputArguments {
         let written = if compression == Compression::None {
             filled(Writer::new(target.file(), options)?, fill)?
         } else {
-            ensure!(options.clone_policy != ClonePolicy::Required, "a compressed archive cannot be made of clones");
+            ensure!(
+                options.clone_policy != ClonePolicy::Required,
+                "a compressed archive cannot be made of clones: leave --compress or --reflink always away"
+            );
             let mut encoder = compression.encoder(target.file()).context("start the compressor")?;
             let written = filled(Writer::to_stream(&mut encoder, options)?, fill)?;
             encoder.finish().with_context(|| format!("write {}", path.display()))?;

@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) ->
 fn copies_of(saved: Archive, arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
     ensure!(
         arguments.keep.is_none(),
-        "--keep is for the archive of a running container, and {} is one",
+        "--keep is for the archive of a running container, and {} is an archive already: leave --keep away",
         arguments.container
     );
     let options = RestoreOptions {

@@ -26,7 +26,9 @@ pub enum CheckpointError {
     #[error(transparent)]
     Memory(#[from] ArrivalError),
     /// The container does not run.
-    #[error("container {name:?} is not running, but {status}: only a running container can be checkpointed")]
+    #[error(
+        "container {name:?} is not running, but {status}: only a running container can be checkpointed. `podman start` it first, or keep its files by `ckpt save`"
+    )]
     NotRunning {
         /// As the caller named it.
         name: String,

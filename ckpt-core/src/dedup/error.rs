@@ -43,7 +43,7 @@ pub enum DedupError {
         path: PathBuf,
     },
     /// Two names of one file.
-    #[error("{} and {} are the same file", source_path.display(), target.display())]
+    #[error("{} and {} are the same file: name two archives", source_path.display(), target.display())]
     Same {
         /// The one.
         source_path: PathBuf,
@@ -51,7 +51,7 @@ pub enum DedupError {
         target: PathBuf,
     },
     /// Blocks are shared within one file system.
-    #[error("{} and {} lie on different file systems: archives can share blocks on one only", source_path.display(), target.display())]
+    #[error("{} and {} lie on different file systems: archives can share blocks on one only. Copy one of them to the other's", source_path.display(), target.display())]
     FileSystems {
         /// The one.
         source_path: PathBuf,

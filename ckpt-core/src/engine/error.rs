@@ -47,13 +47,13 @@ pub enum EngineError {
         version: String,
     },
     /// podman's containers are somewhere else.
-    #[error("podman works on another host here ({}), whose files are out of reach", by)]
+    #[error("podman works on another host here ({}), whose files are out of reach: run ckpt there", by)]
     Remote {
         /// What says so.
         by: &'static str,
     },
     /// podman has no containers at all.
-    #[error("there is no container")]
+    #[error("there is no container on this host: `podman ps -a` lists them")]
     NoContainers,
     /// No such container.
     #[error("no such container {name:?}: `podman ps -a` lists them")]

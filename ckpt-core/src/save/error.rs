@@ -38,7 +38,7 @@ pub enum SaveError {
         status: String,
     },
     /// A note of any length would make archives of any length.
-    #[error("the note has {bytes} bytes, and {NOTE_BYTES} is the most")]
+    #[error("the note has {bytes} bytes, and {NOTE_BYTES} is the most: shorten it")]
     LongNote {
         /// Its length.
         bytes: usize,

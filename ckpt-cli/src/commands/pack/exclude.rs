@@ -87,7 +87,9 @@ fn glob(pattern: &str) -> Result<String> {
             other => other.len_utf8(),
         };
         match &rest[..len] {
-            class if class.contains("[:") => bail!("character classes such as {class} are not supported"),
+            class if class.contains("[:") => {
+                bail!("character classes such as {class} are not supported: write the characters one by one, as [abc]")
+            }
             "[" | "{" | "}" => glob += &format!("[{first}]"),
             _ if first == '*' => glob.push('*'),
             other => glob += other,
