@@ -85,6 +85,33 @@ mod tests {
         }
     }
 
+    /// `ckpt X --help` of each command, as a page.
+    fn reference(command: &mut clap::Command, name: &str, page: &mut String) {
+        let help = command.render_long_help().to_string();
+        let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+        *page += &format!("\n## {name}\n\n```text\n{}\n```\n", help.join("\n").trim());
+        for below in command.get_subcommands_mut().filter(|below| below.get_name() != "help") {
+            reference(below, &format!("{name} {}", below.get_name()), page);
+        }
+    }
+
+    /// `cargo xtask book` writes it anew.
+    #[test]
+    fn the_reference_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/commands.md");
+        let mut page =
+            "# Commands and options\n\nThe help of each command. `cargo xtask book` writes this page.\n".to_owned();
+        let mut command = CommandLine::command();
+        command.build();
+        reference(&mut command, "ckpt", &mut page);
+        if env::var_os("CKPT_WRITE_REFERENCE").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let is_whole = cfg!(all(feature = "encryption", feature = "images", feature = "serve"));
+        let is_current = std::fs::read_to_string(path).is_ok_and(|written| written == page);
+        assert!(is_current || !is_whole, "docs/commands.md is old: run `cargo xtask book`");
+    }
+
     #[test]
     fn every_json_has_a_schema() {
         let mut found = BTreeSet::new();

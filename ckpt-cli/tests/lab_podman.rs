@@ -13,7 +13,7 @@ const PODMANS_OWN: [&str; 9] =
 type Tree = std::collections::BTreeMap<PathBuf, String>;
 
 /// A tree as podman's own restore gives it back from our archive: times to the second. Directories' times are not
-/// counted, for podman deletes what `deleted.files` names after it has set them. README.md, "Limits", has all that podman
+/// counted, for podman deletes what `deleted.files` names after it has set them. docs/limits.md, has all that podman
 /// does not give back.
 fn to_the_second(tree: Tree) -> Tree {
     let coarsen = |line: String| {

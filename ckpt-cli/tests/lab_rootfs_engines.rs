@@ -184,7 +184,7 @@ fn containers_of_docker_are_saved_and_come_back() {
     assert_eq!(missing, ["odd\\012name"]);
 }
 
-/// The table of the README: applied by the same program, so only what an archive lacks is lost.
+/// The table of docs/files.md: applied by the same program, so only what an archive lacks is lost.
 #[test]
 #[ignore = "needs containerd: cargo xtask test"]
 fn btrfs_what_others_lose() {

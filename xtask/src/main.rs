@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod book;
 mod cargo;
 mod ci;
 mod demo;
@@ -20,6 +21,7 @@ use bench::{
     BenchTask, DedupWorkload, DiffWorkload, ForkWorkload, FreezeWorkload, MemoryWorkload, SaveWorkload, ServeWorkload,
     ShipWorkload, TreePlan, Workload,
 };
+use book::BookOptions;
 use demo::DemoOptions;
 use fuzz::FuzzOptions;
 use lab::{EntrySpec, FileSystem, Lab, LabOptions};
@@ -46,6 +48,8 @@ enum Task {
     Test(TestOptions),
     /// Try inputs of any kind on the parsers, with what libFuzzer learns from each; stops at the first that breaks one
     Fuzz(FuzzOptions),
+    /// Make the book of the pages in docs
+    Book(BookOptions),
     /// Check format, lints, documentation and all tests
     Ci,
     /// Show the main job: freeze a container with gigabytes of changed files, bring back a copy, compare
@@ -153,6 +157,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Lab { options, command } => run_in_lab(&options, command),
         Task::Test(options) => test::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Book(options) => book::run(&options),
         Task::Ci => ci::run(),
         Task::Demo(options) => demo::run(&options),
         Task::LabDemo { gigabytes, fs } => demo::run_inside(gigabytes, fs),

@@ -89,6 +89,33 @@ fn every_answer_is_at_most_three_files_away() -> Result<()> {
     Ok(())
 }
 
+/// Each page of `docs` is in the book, and what the book lists is there.
+#[test]
+fn the_book_has_all_pages() -> Result<()> {
+    let folder = workspace()?.join("docs");
+    let summary = fs::read_to_string(folder.join("SUMMARY.md"))?;
+    let listed: BTreeSet<String> =
+        summary.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect();
+    let mut there = BTreeSet::new();
+    for entry in fs::read_dir(&folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        there.extend(Some(name).filter(|name| name.ends_with(".md") && name != "SUMMARY.md"));
+    }
+    ensure!(listed == there, "not in both of SUMMARY.md and the folder: {:?}", listed.symmetric_difference(&there));
+    Ok(())
+}
+
+/// A stranger finds there how to install it, and how its tests are run.
+#[test]
+fn the_readme_is_short_and_says_what_is_needed_first() -> Result<()> {
+    let text = fs::read_to_string(workspace()?.join("README.md"))?;
+    ensure!(text.lines().count() <= 200, "it has {} lines: more belongs into docs", text.lines().count());
+    for words in ["cargo install --path ckpt-cli", "ckpt doctor", "`cargo xtask test`", "docs/tutorial.md"] {
+        ensure!(text.contains(words), "README.md does not say {words}");
+    }
+    Ok(())
+}
+
 fn without_indent(code: &str) -> String {
     code.lines().map(|line| line.trim_start().to_owned() + "\n").collect()
 }

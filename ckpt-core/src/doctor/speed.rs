@@ -12,7 +12,7 @@ use super::finding::Finding;
 /// Length of the trial's file, bytes: enough for a rate, little enough for the wait.
 const LENGTH: u64 = 32 << 20;
 
-/// CRIU's own part in a freeze of an ordinary container, by the measurements in the README.
+/// CRIU's own part in a freeze of an ordinary container, by docs/measurements.md.
 const CRIU: &str = "0.1 s";
 
 /// Copies or clones a file of the storage; the data is what a container has just written, not yet on the disk.

@@ -107,7 +107,7 @@ pub(crate) const CKPT_CLI: Rules = Rules {
 
 pub(crate) const XTASK: Rules = Rules {
     root: "xtask/src/main.rs",
-    floors: &[&["ci"], &["demo", "test"], &["bench", "fuzz"], &["lab"], &["cargo"]],
+    floors: &[&["ci"], &["book", "demo", "test"], &["bench", "fuzz"], &["lab"], &["cargo"]],
 };
 
 pub(crate) const CKPT_SERVE: Rules = Rules {
