@@ -1,7 +1,9 @@
 //! Lists the containers that podman has.
 
+use layerfs::ContainersStorage;
 use serde::Deserialize;
 
+use crate::engine::storage::StorageError;
 use crate::engine::{Engine, EngineError, Podman};
 use crate::host::interrupt::Interrupt;
 
@@ -32,6 +34,18 @@ struct Line {
 pub fn running(interrupt: Option<&Interrupt>) -> Result<Vec<Listed>, EngineError> {
     let lines: Vec<Line> = Podman::anyones()?.until(interrupt).json(&["ps", "--no-trunc", "--format", "json"])?;
     Ok(lines.into_iter().filter(|line| !line.is_infra).map(Listed::from).collect())
+}
+
+/// Names of all containers in the storage, in their order; also of those that buildah works in. No program is asked,
+/// and nothing is written or locked: it takes no longer than reading a file.
+///
+/// # Errors
+/// [`StorageError`] if the storage cannot be read.
+pub fn recorded_names() -> Result<Vec<String>, StorageError> {
+    let containers = ContainersStorage::from_storage_conf()?.containers()?;
+    let mut names: Vec<String> = containers.into_iter().flat_map(|container| container.names).collect();
+    names.sort();
+    Ok(names)
 }
 
 /// The one made last, whether it runs or not.

@@ -91,6 +91,14 @@ impl ContainersStorage {
         Ok(found.map(Container::from))
     }
 
+    /// All containers, also those of buildah and CRI-O.
+    ///
+    /// # Errors
+    /// [`ContainersStorageError`] when a record file cannot be read or parsed.
+    pub fn containers(&self) -> Result<Vec<Container>, ContainersStorageError> {
+        Ok(read_records(&self.files("containers"))?.into_iter().map(Container::from).collect())
+    }
+
     /// The record files of containers or layers of this store.
     fn files(&self, what: &str) -> [PathBuf; 2] {
         record_files(&self.conf, DRIVER, what)
@@ -210,8 +218,7 @@ impl LayerStore for ContainersStorage {
     fn layers_at(&self, merged: &Path) -> Result<Layers, ContainersStorageError> {
         foreign::refuse_path(&self.conf, merged)?;
         let layer = self.layer_at(merged)?;
-        let containers = read_records(&self.files("containers"))?;
-        match containers.into_iter().map(Container::from).find(|container| container.layer == layer) {
+        match self.containers()?.into_iter().find(|container| container.layer == layer) {
             Some(container) => self.layers_of_container(&container),
             None => self.layers_of(&layer),
         }

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use aligntar::{Alignment, ClonePolicy, Span, TransferError, transfer};
-use layerfs::{ContainersStorage, ContainersStorageError, LayerDirError, Layers, StorageConf};
+use layerfs::{ContainersStorage, ContainersStorageError, LayerDirError, Layers, StorageConf, StorageConfError};
 
 use crate::engine::{ContainerFacts, Engine, EngineError, StoreFacts, bundle};
 
@@ -24,6 +24,9 @@ pub enum StorageError {
     /// The storage cannot be understood.
     #[error(transparent)]
     Store(#[from] ContainersStorageError),
+    /// The configuration of the storage cannot be read.
+    #[error(transparent)]
+    Configuration(#[from] StorageConfError),
     /// podman was asked for the storage and gave no answer.
     #[error(transparent)]
     Podman(#[from] EngineError),
@@ -56,7 +59,7 @@ impl StorageError {
                 matches!(error, Driver { .. } | MountProgram { .. } | Layers(LayerDirError::Composefs { .. }))
             }
             StorageError::Podman(error) => matches!(error, EngineError::Remote { .. }),
-            StorageError::NoContainer { .. } | StorageError::Trial { .. } => false,
+            StorageError::Configuration(_) | StorageError::NoContainer { .. } | StorageError::Trial { .. } => false,
         }
     }
 }
