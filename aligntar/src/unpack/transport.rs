@@ -121,7 +121,8 @@ mod tests {
             stored_len: entry.stored_len,
             data_offset: entry.data_offset,
         };
-        let map = |index| move |_: &Entry| Refusal::SparseMap { index };
+        let (first, second) =
+            (|_: &Entry| Refusal::SparseMap { index: 0 }, |_: &Entry| Refusal::SparseMap { index: 1 });
         type Expected<'a> = &'a dyn Fn(&Entry) -> Refusal;
         let cases: [(Entry, Option<Expected<'_>>); 13] = [
             (entry(9_000, 1_000, None), None),
@@ -130,12 +131,12 @@ mod tests {
             (entry(10, u64::MAX - 5, None), Some(&length)),
             (entry(1 << 40, 1_000, Some(&[(0, 10), (10, 5), (1 << 39, 0)])), None),
             (entry(100, 0, Some(&[])), None),
-            (entry(100, 0, Some(&[(0, 10), (9, 5)])), Some(&map(1))),
-            (entry(100, 0, Some(&[(50, 10), (0, 5)])), Some(&map(1))),
-            (entry(100, 0, Some(&[(99, 2)])), Some(&map(0))),
-            (entry(100, 0, Some(&[(u64::MAX, 1)])), Some(&map(0))),
+            (entry(100, 0, Some(&[(0, 10), (9, 5)])), Some(&second)),
+            (entry(100, 0, Some(&[(50, 10), (0, 5)])), Some(&second)),
+            (entry(100, 0, Some(&[(99, 2)])), Some(&first)),
+            (entry(100, 0, Some(&[(u64::MAX, 1)])), Some(&first)),
             (entry(1 << 40, 0, Some(&[(0, 1 << 39)])), Some(&length)),
-            (Entry { stored_len: 4, ..entry(100, 0, Some(&[(0, 5)])) }, Some(&map(1))),
+            (Entry { stored_len: 4, ..entry(100, 0, Some(&[(0, 5)])) }, Some(&second)),
             (Entry { stored_len: 6, ..entry(100, 0, Some(&[(0, 5)])) }, None),
         ];
         for (entry, expected) in cases {
