@@ -3,6 +3,7 @@
 //! ```text
 //! main            the command line
 //! served          the same for a client of `ckpt serve`; remote: has a service do it, with what is lent by lending
+//! completion      what Tab completes; manual: pages of the manual
 //! commands        one file per subcommand
 //! arguments archive files podman statistics     what several of them have
 //! progress messages table color names noted     the terminal
@@ -16,12 +17,14 @@ mod arrived;
 mod color;
 mod command_line;
 mod commands;
+mod completion;
 mod copies;
 mod files;
 mod json;
 #[cfg(feature = "serve")]
 mod lending;
 mod logging;
+mod manual;
 mod messages;
 mod names;
 mod noted;
@@ -41,6 +44,7 @@ use std::env;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::CommandFactory;
 
 use command_line::CommandLine;
 use files::Files;
@@ -53,6 +57,10 @@ fn main() -> ExitCode {
     #[cfg(feature = "serve")]
     if served::is_wanted() {
         return exit_status(served::run());
+    }
+    completion::answer(CommandLine::command);
+    if let Some(folder) = manual::wanted() {
+        return exit_status(manual::run(CommandLine::command(), &folder));
     }
     color::apply_to_parser(env::args_os());
     exit_status(run(&CommandLine::of_this_process()))

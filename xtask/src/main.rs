@@ -1,4 +1,4 @@
-//! The project's own scripts: `cargo xtask lab`, `demo`, `test`, `fuzz`, `ci` and `bench`.
+//! The project's own scripts: `cargo xtask lab`, `demo`, `test`, `fuzz`, `ci`, `bench` and `dist`.
 
 #![forbid(unsafe_code)]
 
@@ -7,6 +7,7 @@ mod book;
 mod cargo;
 mod ci;
 mod demo;
+mod dist;
 mod fuzz;
 mod lab;
 mod test;
@@ -23,6 +24,7 @@ use bench::{
 };
 use book::BookOptions;
 use demo::DemoOptions;
+use dist::{DebOptions, DistOptions};
 use fuzz::FuzzOptions;
 use lab::{EntrySpec, FileSystem, Lab, LabOptions};
 use test::{Runs, TestOptions};
@@ -52,6 +54,8 @@ enum Task {
     Book(BookOptions),
     /// Check format, lints, documentation and all tests
     Ci,
+    /// Make what people install from: a package for Debian, a static program, and an archive of the source
+    Dist(DistOptions),
     /// Show the main job: freeze a container with gigabytes of changed files, bring back a copy, compare
     Demo(DemoOptions),
     /// Measure `ckpt` against podman and other tools, in the lab
@@ -137,6 +141,9 @@ enum Task {
         #[arg(value_parser = bench::from_json::<ServeWorkload>)]
         workload: ServeWorkload,
     },
+    /// Also inside the lab: packs a program that is there
+    #[command(hide = true)]
+    LabDeb(DebOptions),
     /// Inside the lab: shows
     #[command(hide = true)]
     LabDemo { gigabytes: u32, fs: FileSystem },
@@ -159,6 +166,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Book(options) => book::run(&options),
         Task::Ci => ci::run(),
+        Task::Dist(options) => dist::run(&options),
+        Task::LabDeb(options) => dist::run_deb(&options),
         Task::Demo(options) => demo::run(&options),
         Task::LabDemo { gigabytes, fs } => demo::run_inside(gigabytes, fs),
         Task::Bench(task) => bench::run(&task),

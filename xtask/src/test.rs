@@ -24,6 +24,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::cargo::{self, Workspace};
+use crate::dist;
 use crate::fuzz::{self, Fuzzer};
 use crate::lab;
 use counts::Shown;
@@ -31,6 +32,11 @@ pub(crate) use inside::run_inside;
 use plan::Plan;
 pub(crate) use plan::Runs;
 use tally::Tally;
+
+const TAKES_LONG: &str = "takes long: run `cargo xtask test --long`";
+
+/// Not in the lab, which has no compiler.
+const SOURCE: &str = "dist::long_the_source_archive_builds_without_a_network";
 
 #[derive(Args, Default)]
 pub(crate) struct TestOptions {
@@ -50,8 +56,9 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     let (left_out, plan) = (Plan::new(long), Plan::new(short));
     let mut tally = Tally::default();
     unprivileged(&workspace, filter, plan.len() + left_out.len(), &mut tally)?;
-    tally.skip(left_out.names(), "takes long: run `cargo xtask test --long`");
+    tally.skip(left_out.names(), TAKES_LONG);
     fuzz_shortly(&workspace, filter, &mut tally);
+    build_source(&workspace, options, &mut tally);
     if lab::is_root() {
         privileged(&workspace, &plan, filter, &mut tally);
     } else {
@@ -84,6 +91,16 @@ fn fuzz_shortly(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) 
     };
     for (name, target, inputs) in fuzz::selected(filter) {
         tally.check(&name, fuzzer.run(target, &fuzz::Run::Short { inputs }));
+    }
+}
+
+fn build_source(workspace: &Workspace, options: &TestOptions, tally: &mut Tally) {
+    if !options.filter.as_deref().is_none_or(|filter| SOURCE.contains(filter)) {
+        return;
+    }
+    match options.long {
+        true => tally.check(SOURCE, dist::check_source(workspace)),
+        false => tally.skip(&[SOURCE.to_owned()], TAKES_LONG),
     }
 }
 

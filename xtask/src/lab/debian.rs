@@ -39,6 +39,7 @@ const PACKAGES: &[&str] = &[
     "iptables",
     "libarchive-tools",
     "libcriu2",
+    "man-db",
     "netavark",
     "nftables",
     "podman",

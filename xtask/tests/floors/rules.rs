@@ -93,7 +93,7 @@ pub(crate) const CRIU_PAGES: Rules = Rules {
 pub(crate) const CKPT_CLI: Rules = Rules {
     root: "ckpt-cli/src/main.rs",
     floors: &[
-        &["remote", "served"],
+        &["completion", "manual", "remote", "served"],
         &["command_line"],
         &["schemas"],
         &["commands"],
@@ -107,7 +107,7 @@ pub(crate) const CKPT_CLI: Rules = Rules {
 
 pub(crate) const XTASK: Rules = Rules {
     root: "xtask/src/main.rs",
-    floors: &[&["ci"], &["book", "demo", "test"], &["bench", "fuzz"], &["lab"], &["cargo"]],
+    floors: &[&["ci"], &["book", "demo", "test"], &["bench", "dist", "fuzz"], &["lab"], &["cargo"]],
 };
 
 pub(crate) const CKPT_SERVE: Rules = Rules {
