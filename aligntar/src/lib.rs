@@ -120,3 +120,8 @@ pub use unpack::{
 };
 pub use verify::{Problem, ProblemKind, Report, Sharing, Unaligned, VerifyOptions, verify, verify_file};
 pub use writer::{Padding, UnchangedSince, WriteError, WriteOptions, Writer, Written};
+
+/// The example on the first page of the package works.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

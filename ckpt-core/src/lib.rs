@@ -82,3 +82,8 @@ pub use host::{interrupt, lent, output};
 #[cfg(feature = "images")]
 pub use image::{ImageError, RegistryError, reference};
 pub use recovery::JournalError;
+
+/// The example on the first page of the package works.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

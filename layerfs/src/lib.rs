@@ -76,3 +76,8 @@ pub use overlay::{XattrNamespace, is_whiteout};
 pub use part::{PartPaths, part_paths};
 pub use storage_conf::{StorageConf, StorageConfError};
 pub use store::{Store, StoreError, layers_at, layers_of_container};
+
+/// The example on the first page of the package works.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

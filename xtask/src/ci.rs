@@ -7,13 +7,15 @@ use anyhow::{Context, Result, ensure};
 use crate::cargo::{self, Workspace};
 use crate::test::{self, TestOptions};
 
-const STEPS: [&[&str]; 5] = [
+const STEPS: [&[&str]; 6] = [
     &["fmt", "--all", "--check"],
     &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"],
     &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
     &["doc", "--workspace", "--no-deps"],
     // Not `advisories`: their database is on the network.
     &["deny", "check", "bans", "licenses", "sources"],
+    // What is missing in a package shows here; that it builds is the other steps' to say.
+    &["package", "--workspace", "--exclude=xtask", "--exclude=benches", "--no-verify", "--allow-dirty", "--quiet"],
 ];
 
 /// The version whose rules deny.toml follows.

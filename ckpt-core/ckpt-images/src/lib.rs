@@ -39,3 +39,8 @@ pub use growing::{Growing, GrowingReader};
 pub use reference::{ImageRef, LayoutRef, ReferenceError, RegistryRef, Version};
 pub use registry::{Access, Download, Never, Patience, Registry, RegistryError, Stop};
 pub use settings::{Certificates, Credentials, Endpoint, Registries, SettingsError};
+
+/// The example on the first page of the package works.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

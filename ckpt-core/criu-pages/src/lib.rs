@@ -96,3 +96,8 @@ pub use checkpoint::Checkpoint;
 pub use criu_images::{Image, ImageError, Images};
 pub use page_server::{PageServer, SOCKET_NAME, Serving, StartError};
 pub use status::{State, Status, StatusFile};
+
+/// The example on the first page of the package works.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
