@@ -38,3 +38,8 @@ pub use image_error::ImageError;
 pub use message_image::MessageImage;
 pub use messages::*;
 pub use page_map::{PageMap, Pages};
+
+/// The example on the first page of the package works.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
