@@ -1,5 +1,7 @@
 //! `ckpt history`.
 
+mod chart;
+
 use std::borrow::Cow;
 
 use anyhow::Result;
@@ -15,9 +17,10 @@ use serde::Serialize;
 
 use crate::arguments::{StoreArgument, TableFormat};
 use crate::json::print_json;
-use crate::messages::warn;
+use crate::messages::{print_text, warn};
 use crate::names::printable;
 use crate::table::print_table;
+use chart::Ink;
 
 /// List the saves of a container, or of all
 ///
@@ -31,6 +34,9 @@ pub(crate) struct Arguments {
     /// How to print it
     #[arg(long, value_enum, default_value_t = TableFormat::Table)]
     format: TableFormat,
+    /// Draw a bar for each save, the darker part of which is what its removal would give back; 60 columns wide
+    #[arg(long, conflicts_with = "format")]
+    chart: bool,
     #[command(flatten)]
     store: StoreArgument,
 }
@@ -42,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         warn(format_args!("{path} is not in the history: {:#}", anyhow::Error::msg(problem.source.to_string())));
     }
     match arguments.format {
+        _ if arguments.chart => print_text(chart::chart(&listed, Timestamp::now(), &Ink::of_the_locale()).trim_end()),
         TableFormat::Json => print_json(&as_json(&listed)),
         TableFormat::Table => print_table(table(&listed, Timestamp::now())),
     }

@@ -35,6 +35,7 @@ const EXAMPLES: &[Example] = &[
     ),
     example("ckpt-save", "Save a container before it is changed", "ckpt save web --tag before-upgrade"),
     example("ckpt-history", "List the saves of a container", "ckpt history web"),
+    example("ckpt-history", "Draw them", "ckpt history web --chart"),
     example("ckpt-rollback", "Go back to the newest save", "ckpt rollback web"),
     example("ckpt-rollback", "Go back to the one with this tag", "ckpt rollback web before-upgrade"),
     example("ckpt-rm", "Remove the third newest save", "ckpt rm web~3"),
