@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how fast `ckpt` is, beside others and beside the least that its work costs.
 
 mod cells;
+mod chart;
 mod container;
 mod dedup;
 mod diff;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::chart::Chart;
 use super::machine;
 use crate::cargo::Workspace;
 use crate::lab::{FileSystem, Lab, LabOptions};
@@ -35,18 +36,34 @@ impl<W: Serialize> Bench<'_, W> {
         report: impl Fn(FileSystem, String, R) -> T,
         render: impl Fn(&T) -> String,
     ) -> Result<ExitCode> {
+        self.run_drawn(report, render, |_| None)
+    }
+
+    /// The same; a picture comes beside what is kept.
+    pub(crate) fn run_drawn<R: DeserializeOwned, T: Serialize>(
+        &self,
+        report: impl Fn(FileSystem, String, R) -> T,
+        render: impl Fn(&T) -> String,
+        draw: impl Fn(&T) -> Option<Chart>,
+    ) -> Result<ExitCode> {
         let workspace = Workspace::locate()?;
         if !self.no_build {
             workspace.build_ckpt()?;
         }
         // Asked now: others may commit while this runs.
         let commit = machine::commit(&workspace.root);
-        for &fs in self.file_systems {
-            eprintln!("{} on {fs}", self.title);
-            let results = in_lab(fs, &format!("lab-bench-{}", self.name), self.workload)?;
-            let report = report(fs, commit.clone(), results);
+        for &on in self.file_systems {
+            eprintln!("{} on {on}", self.title);
+            let results = in_lab(on, &format!("lab-bench-{}", self.name), self.workload)?;
+            let report = report(on, commit.clone(), results);
             println!("{}", render(&report));
-            println!("written to {}\n", write(&workspace, self.name, fs, &report)?.display());
+            let path = write(&workspace, self.name, on, &report)?;
+            println!("written to {}", path.display());
+            if let Some(chart) = draw(&report) {
+                let picture = path.with_extension("svg");
+                fs::write(&picture, chart.svg()?).with_context(|| format!("cannot write {}", picture.display()))?;
+                println!("drawn in {}", picture.display());
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -8,6 +8,7 @@
 //! ```
 
 mod contender;
+mod picture;
 mod results;
 mod rounds;
 mod summary;
@@ -69,7 +70,7 @@ pub(super) fn run(options: &SeedOptions) -> Result<ExitCode> {
         ),
     };
     let report = |fs, commit, results| SeedReport::new(fs, commit, options.workload.clone(), results);
-    bench.run(report, table::render)
+    bench.run_drawn(report, table::render, picture::draw)
 }
 
 /// What runs inside the lab; the results go to standard output.

@@ -1,0 +1,25 @@
+//! The report as a picture.
+
+use super::contender::Contender;
+use super::results::Verb;
+use super::summary::SeedReport;
+use crate::bench::chart::{Bar, Chart};
+
+/// Nothing if nothing was measured.
+pub(super) fn draw(report: &SeedReport) -> Option<Chart> {
+    let SeedReport { fs, workload, results, .. } = report;
+    let verbs = [(Verb::Checkpoint, "checkpoint"), (Verb::Restore, "restore")];
+    let bars = verbs.iter().flat_map(|(verb, word)| {
+        Contender::ALL.iter().filter_map(move |&contender| {
+            let elapsed = results.elapsed(contender, *verb)?;
+            Some(Bar {
+                label: format!("{word}, {}", contender.title()),
+                elapsed,
+                is_ours: contender == Contender::Ckpt,
+            })
+        })
+    });
+    let bars: Vec<Bar> = bars.collect();
+    let title = format!("{} files of {} MB on {fs}: median time (logarithmic)", workload.files, workload.megabytes);
+    (!bars.is_empty()).then_some(Chart { title, bars })
+}
