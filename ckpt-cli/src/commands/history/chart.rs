@@ -7,7 +7,7 @@ use ckpt_core::history::{Listed, ListedSave};
 use indicatif::HumanBytes;
 use jiff::Timestamp;
 
-use super::age;
+use super::age::age;
 
 /// Cells of the longest bar, so that a line has 60 columns.
 const CELLS: u64 = 20;
