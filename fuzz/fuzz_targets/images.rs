@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use aligntar_fuzz::{Bounded, peak_of};
 use criu_images::{
-    CoreEntry, FileEntry, Image, ImageMessage, Images, MemfdInodeEntry, MmEntry, PageMap, PstreeEntry, framed,
+    CoreEntry, FdinfoEntry, FileEntry, FsEntry, Image, ImageMessage, Images, MemfdInodeEntry, MmEntry, MntEntry, PageMap,
+    PstreeEntry, RemapFilePathEntry, StatsEntry, TaskKobjIdsEntry, TtyInfoEntry, UtsnsEntry, framed,
 };
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -20,7 +21,23 @@ const NAME: &str = "an-image.img";
 // The first byte says of which kind the image is; the others are its messages with their lengths.
 fuzz_target!(|input: &[u8]| {
     let Some((kind, messages)) = input.split_first() else { return };
-    let read = [pages, all::<PstreeEntry>, all::<CoreEntry>, all::<MmEntry>, all::<FileEntry>, all::<MemfdInodeEntry>];
+    // Statistics have other numbers in front.
+    let _ = StatsEntry::read(&[&StatsEntry::default().framed()[..8], messages].concat());
+    let read = [
+        pages,
+        all::<PstreeEntry>,
+        all::<CoreEntry>,
+        all::<MmEntry>,
+        all::<FileEntry>,
+        all::<MemfdInodeEntry>,
+        all::<FdinfoEntry>,
+        all::<FsEntry>,
+        all::<RemapFilePathEntry>,
+        all::<TtyInfoEntry>,
+        all::<MntEntry>,
+        all::<UtsnsEntry>,
+        all::<TaskKobjIdsEntry>,
+    ];
     let magic = [
         PageMap::MAGIC,
         PstreeEntry::MAGIC,
@@ -28,6 +45,13 @@ fuzz_target!(|input: &[u8]| {
         MmEntry::MAGIC,
         FileEntry::MAGIC,
         MemfdInodeEntry::MAGIC,
+        FdinfoEntry::MAGIC,
+        FsEntry::MAGIC,
+        RemapFilePathEntry::MAGIC,
+        TtyInfoEntry::MAGIC,
+        MntEntry::MAGIC,
+        UtsnsEntry::MAGIC,
+        TaskKobjIdsEntry::MAGIC,
     ];
     let kind = usize::from(*kind) % read.len();
     let mut file = File::from(memfd_create("image", MemfdFlags::CLOEXEC).unwrap());

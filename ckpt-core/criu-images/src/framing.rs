@@ -85,8 +85,12 @@ impl<'a> Messages<'a> {
     /// # Errors
     /// [`FramingError::Magic`].
     pub fn new(bytes: &'a [u8], magic: u32) -> Result<Self, FramingError> {
+        Self::behind(bytes, [IMG_COMMON_MAGIC, magic])
+    }
+
+    /// Those behind these two numbers.
+    pub(crate) fn behind(bytes: &'a [u8], expected: [u32; 2]) -> Result<Self, FramingError> {
         let found = [number(bytes, 0), number(bytes, 4)];
-        let expected = [IMG_COMMON_MAGIC, magic];
         if found != expected.map(Some) {
             return Err(FramingError::Magic { found, expected });
         }

@@ -169,6 +169,13 @@ pub struct TaskKobjIdsEntry {
     pub time_ns_id: Option<u32>,
 }
 
+impl ImageMessage for TaskKobjIdsEntry {
+    /// `IDS_MAGIC`.
+    const MAGIC: u32 = 0x5443_2030;
+    const MAX_BYTES: u64 = 4096;
+    const MAX_MESSAGES: usize = 1;
+}
+
 /// `thread_core_entry`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ThreadCoreEntry {

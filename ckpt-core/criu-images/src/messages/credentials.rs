@@ -36,4 +36,7 @@ pub struct CredsEntry {
     /// Of SELinux or AppArmor.
     #[prost(bytes = "vec", optional, tag = "15")]
     pub lsm_profile: Option<Vec<u8>>,
+    /// `PR_SET_NO_NEW_PRIVS` of prctl(2); not 0 if it is set.
+    #[prost(uint32, optional, tag = "18")]
+    pub no_new_privs: Option<u32>,
 }

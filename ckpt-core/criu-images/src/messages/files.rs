@@ -1,13 +1,19 @@
 //! The files that processes have open or mapped.
 
 use super::ImageMessage;
+use super::event_files::{
+    EventfdFileEntry, EventpollFileEntry, InotifyFileEntry, NsFileEntry, PidfdEntry, SignalfdEntry, TunfileEntry,
+};
+use super::pipes::{FifoEntry, PipeEntry};
+use super::sockets::{InetSkEntry, NetlinkSkEntry, PacketSockEntry, UnixSkEntry};
+use super::tty::TtyFileEntry;
 
 /// `fd_types` of regular files, directories and devices.
 pub const FILE_REGULAR: u32 = 1;
 /// `fd_types` of memfd_create(2).
 pub const FILE_MEMFD: u32 = 18;
 
-/// `file_entry` of `files.img`: one for each open file.
+/// `file_entry` of `files.img`: one for each open file. It has the one member that its kind says.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct FileEntry {
     /// `fd_types`.
@@ -19,9 +25,51 @@ pub struct FileEntry {
     /// If it is [`FILE_REGULAR`].
     #[prost(message, optional, tag = "3")]
     pub reg: Option<RegFileEntry>,
+    /// A socket of IP.
+    #[prost(message, optional, boxed, tag = "4")]
+    pub inet: Option<Box<InetSkEntry>>,
+    /// A namespace.
+    #[prost(message, optional, tag = "5")]
+    pub namespace: Option<NsFileEntry>,
+    /// A socket for whole packets.
+    #[prost(message, optional, tag = "6")]
+    pub packet: Option<PacketSockEntry>,
+    /// A socket to the kernel.
+    #[prost(message, optional, tag = "7")]
+    pub netlink: Option<NetlinkSkEntry>,
+    /// A counter.
+    #[prost(message, optional, tag = "8")]
+    pub eventfd: Option<EventfdFileEntry>,
+    /// What waits for other descriptors.
+    #[prost(message, optional, tag = "9")]
+    pub epoll: Option<EventpollFileEntry>,
+    /// What signals come to.
+    #[prost(message, optional, tag = "10")]
+    pub signalfd: Option<SignalfdEntry>,
+    /// A network device of a program.
+    #[prost(message, optional, tag = "11")]
+    pub tun: Option<TunfileEntry>,
+    /// What hears of changes of files.
+    #[prost(message, optional, tag = "13")]
+    pub inotify: Option<InotifyFileEntry>,
+    /// A socket on this host.
+    #[prost(message, optional, boxed, tag = "16")]
+    pub unix: Option<Box<UnixSkEntry>>,
+    /// A pipe with a name.
+    #[prost(message, optional, tag = "17")]
+    pub fifo: Option<FifoEntry>,
+    /// An end of a pipe.
+    #[prost(message, optional, tag = "18")]
+    pub pipe: Option<PipeEntry>,
+    /// A terminal.
+    #[prost(message, optional, tag = "19")]
+    pub tty: Option<TtyFileEntry>,
     /// If it is [`FILE_MEMFD`].
     #[prost(message, optional, tag = "20")]
     pub memfd: Option<MemfdFileEntry>,
+    /// A process.
+    #[prost(message, optional, tag = "22")]
+    pub pidfd: Option<PidfdEntry>,
 }
 
 impl ImageMessage for FileEntry {

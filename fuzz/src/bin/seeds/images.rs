@@ -1,13 +1,14 @@
 //! An image of CRIU of each kind, in the order of the target `images`.
 
 use criu_images::{
-    CoreEntry, CredsEntry, FileEntry, ImageMessage, MemfdInodeEntry, MmEntry, PageMap, PagemapEntry, PagemapHead,
-    PstreeEntry, RegFileEntry, RlimitEntry, SaEntry, TaskCoreEntry, TaskRlimitsEntry, ThreadCoreEntry, ThreadInfoX86,
-    VmaEntry, framed,
+    CoreEntry, CredsEntry, FdinfoEntry, FileEntry, FsEntry, ImageMessage, InetSkEntry, MemfdInodeEntry, MmEntry, MntEntry,
+    PageMap, PagemapEntry, PagemapHead, PstreeEntry, RegFileEntry, RemapFilePathEntry, RlimitEntry, SaEntry, TaskCoreEntry,
+    TaskKobjIdsEntry, TaskRlimitsEntry, ThreadCoreEntry, ThreadInfoX86, TtyInfoEntry, UtsnsEntry, VmaEntry, WinsizeEntry,
+    framed,
 };
 use prost::Message;
 
-pub(crate) fn each_kind() -> [(&'static str, Vec<u8>); 6] {
+pub(crate) fn each_kind() -> [(&'static str, Vec<u8>); 13] {
     let head = PagemapHead { pages_id: 1 }.encode_to_vec();
     let pages = |page: u64, flags| PagemapEntry {
         vaddr: page << 12,
@@ -23,6 +24,13 @@ pub(crate) fn each_kind() -> [(&'static str, Vec<u8>); 6] {
         ("mm", one(MmEntry { auxv: vec![6, 4096], vmas: vec![vma(16), vma(30)], ..MmEntry::default() })),
         ("files", one(file())),
         ("memfd", one(MemfdInodeEntry { name: b"shared".to_vec(), size: 4096, shmid: 3, inode_id: 9 })),
+        ("fdinfo", one(FdinfoEntry { id: 5, flags: 1, kind: 1, fd: 300 })),
+        ("fs", one(FsEntry { cwd_id: 5, root_id: 6 })),
+        ("remap", one(RemapFilePathEntry { orig_id: 5, remap_id: 1 })),
+        ("tty", one(TtyInfoEntry { id: 1, winsize: Some(WinsizeEntry { rows: 24, columns: 80 }) })),
+        ("mountpoints", one(MntEntry { fstype: 5, mountpoint: b"./tmp".to_vec(), ..MntEntry::default() })),
+        ("utsns", one(UtsnsEntry { nodename: b"web".to_vec() })),
+        ("ids", one(TaskKobjIdsEntry { files_id: 1, mnt_ns_id: Some(7), ..TaskKobjIdsEntry::default() })),
     ]
 }
 
@@ -51,5 +59,6 @@ fn vma(page: u64) -> VmaEntry {
 
 fn file() -> FileEntry {
     let reg = RegFileEntry { id: 5, name: b"/bin/sleep".to_vec(), size: Some(9), ..RegFileEntry::default() };
-    FileEntry { kind: 1, id: 5, reg: Some(reg), memfd: None }
+    let inet = InetSkEntry { family: 2, src_addr: vec![1], dst_addr: vec![2], ..InetSkEntry::default() };
+    FileEntry { kind: 1, id: 5, reg: Some(reg), inet: Some(Box::new(inet)), ..FileEntry::default() }
 }
