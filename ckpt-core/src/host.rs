@@ -4,10 +4,11 @@
 //! |---|---|
 //! | run programs | `programs` to their end, `child` at work; `processes` of others |
 //! | wait | `interrupt` ends waits, `waiting` tells of long ones, `pipe` |
-//! | files | `output`: a file that gets its name when it is whole; `lent`: descriptors of others; `session`: a run's own folder; `byte_path` in JSON |
+//! | files | `output`: a file that gets its name when it is whole; `lent`: descriptors of others; `session`: a run's own folder; `byte_path`, `byte_string` in JSON |
 //! | freeze | `freezer` of cgroups; `frozen` with a guard that thaws; `standstill` of a container |
 
 pub(crate) mod byte_path;
+pub(crate) mod byte_string;
 pub(crate) mod child;
 pub(crate) mod freezer;
 pub(crate) mod frozen;

@@ -47,6 +47,7 @@ pub mod history;
 mod host;
 #[cfg(feature = "images")]
 mod image;
+pub mod inside;
 pub mod inspect;
 pub mod layer;
 pub mod lazy;
@@ -75,6 +76,7 @@ pub use engine::cgroup::CgroupError;
 pub use engine::diagnosis::Complaint;
 pub use engine::storage::StorageError;
 pub use host::byte_path::BytePath;
+pub use host::byte_string::ByteString;
 pub use host::child::ChildError;
 pub use host::programs::ProgramError;
 pub use host::session::SessionError;

@@ -15,15 +15,14 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use aligntar::Kind;
-use criu_images::{Image, ImageError, Images};
+use criu_images::ImageError;
 use criu_pages::{Checkpoint, State, StatusFile};
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::images::images_in;
 use crate::archive::{CHECKPOINT, CheckpointArchive};
 
 /// `argv[0]` of the program that starts them.
@@ -183,18 +182,7 @@ impl Drop for PageServer {
 
 /// The memory that may come later, out of CRIU's images in `archive`.
 pub(crate) fn checkpoint_in(archive: &CheckpointArchive) -> Result<Checkpoint, ImageError> {
-    let file = archive.file().try_clone().map(Arc::new);
-    let mut images = Images::default();
-    if let Ok(file) = file {
-        for entry in archive.entries() {
-            let name = entry.member.path.strip_prefix(CHECKPOINT.as_bytes()).and_then(|path| path.strip_prefix(b"/"));
-            if let (Some(name), Kind::Regular { size }) = (name, &entry.member.kind) {
-                let name = String::from_utf8_lossy(name).into_owned();
-                images.insert(name, Image::new(Arc::clone(&file), entry.data_offset, *size));
-            }
-        }
-    }
-    Checkpoint::read(&images)
+    Checkpoint::read(&images_in(archive))
 }
 
 /// The program that starts the server, and ends when nobody reads its output any more.

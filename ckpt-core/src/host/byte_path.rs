@@ -15,7 +15,7 @@ pub struct BytePath(pub PathBuf);
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum Form<'a> {
+pub(super) enum Form<'a> {
     /// As it is, where it is UTF-8.
     Text(Cow<'a, str>),
     /// Else its bytes.
@@ -25,13 +25,18 @@ enum Form<'a> {
     },
 }
 
+impl<'a> Form<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        match str::from_utf8(bytes) {
+            Ok(text) => Form::Text(text.into()),
+            Err(_) => Form::Hex { hex: to_hex(bytes) },
+        }
+    }
+}
+
 impl Serialize for BytePath {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let form = match self.0.to_str() {
-            Some(text) => Form::Text(text.into()),
-            None => Form::Hex { hex: to_hex(self.0.as_os_str().as_bytes()) },
-        };
-        form.serialize(serializer)
+        Form::of(self.0.as_os_str().as_bytes()).serialize(serializer)
     }
 }
 

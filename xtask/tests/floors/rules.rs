@@ -55,7 +55,7 @@ pub(crate) const CKPT_CORE: Rules = Rules {
             "callback",
         ],
         &["recovery"],
-        &["container", "operand"],
+        &["container", "inside", "operand"],
         &["store"],
         &["engine", "retention"],
         &["criu", "image", "rootfs"],
