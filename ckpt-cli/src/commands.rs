@@ -112,7 +112,7 @@ impl Command {
             Command::Checkpoint(arguments) => arguments.lending().map(Place::Service),
             Command::Restore(arguments) => arguments.lending().map(Place::Service),
             Command::Fork(arguments) => arguments.lending().map(Place::Service),
-            Command::Inspect(arguments) if !arguments.is_of_history() => Ok(Place::Here),
+            Command::Inspect(arguments) if !arguments.needs_root() => Ok(Place::Here),
             Command::Save(_)
             | Command::History(_)
             | Command::Rollback(_)

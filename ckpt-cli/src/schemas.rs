@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use ckpt_core::dedup::PairReport;
 use ckpt_core::diff::Difference;
 use ckpt_core::doctor::Checkup;
-use ckpt_core::inspect::Inspection;
+use ckpt_core::inspect::{Inspection, LivingInspection};
 use ckpt_core::lazy::Arrival;
 #[cfg(feature = "images")]
 use ckpt_core::pull::Description;
@@ -38,6 +38,7 @@ const OUTPUTS: &[Output] = &[
     output::<Vec<SaveJson<'static>>>("history"),
     output::<PruneJson>("prune"),
     output::<Inspection>("inspect"),
+    output::<LivingInspection>("inspect NAME"),
     #[cfg(feature = "images")]
     output::<Description>("inspect docker://"),
     output::<Vec<Difference>>("diff"),

@@ -119,6 +119,7 @@ mod tests {
             &["serve", "/run/x.sock"],
             &["pack", "/etc", "-f", "x.tar"],
             &["diff", "web"],
+            &["inspect", "web~1", "--html", "/etc/passwd"],
         ] {
             assert!(checked(refused).is_err(), "{refused:?}");
         }
@@ -142,8 +143,10 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         let expected: &[&str] = match cfg!(feature = "encryption") {
-            true => &["archive", "export", "identity", "import", "import_previous", "keep", "recipient", "store"],
-            false => &["archive", "export", "import", "import_previous", "keep", "store"],
+            true => {
+                &["archive", "export", "html", "identity", "import", "import_previous", "keep", "recipient", "store"]
+            }
+            false => &["archive", "export", "html", "import", "import_previous", "keep", "store"],
         };
         assert_eq!(ids, expected);
     }

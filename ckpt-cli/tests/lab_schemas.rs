@@ -52,8 +52,9 @@ fn btrfs_each_json_is_as_its_schema_says() {
     printed.json_once("checkpoint", &["checkpoint", "schemas", "-R", "-e", &b, "--print-stats"]);
     for archive in [&a, &file("nested.tar")] {
         ckpt(&["align", &a, &file("nested.tar")]);
-        printed.json("inspect", &["inspect", archive, "--format", "json"]);
+        printed.json("inspect", &["inspect", archive, "--all", "--format", "json"]);
     }
+    printed.json("inspect NAME", &["inspect", "schemas", "--all", "--format", "json"]);
     printed.json("ls", &["ls", &a, "--format", "json"]);
     printed.json("verify", &["verify", &a, "--format", "json"]);
     printed.json("diff", &["diff", &a, &b, "--format", "json"]);

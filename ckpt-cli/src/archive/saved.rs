@@ -70,7 +70,6 @@ impl Archive {
 }
 
 /// Whether `word` means a save: no file has that name.
-#[cfg(feature = "serve")]
 pub(crate) fn is_saved(word: &Path) -> bool {
     !word.exists() && spec(word).is_some()
 }

@@ -1,56 +1,144 @@
 //! `ckpt inspect`.
 
-use std::path::PathBuf;
+mod outline;
+mod page;
+mod statistics;
+mod summary;
+mod tables;
+mod tree;
+mod words;
 
-use ckpt_core::inspect::{Inspection, KubernetesPod, Maker, inspect_import};
-use ckpt_core::privileges::{Granted, Privilege};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use ckpt_core::EngineError;
+use ckpt_core::archive::Import;
+use ckpt_core::inside::{Inside, Sections};
+use ckpt_core::inspect::{Inspection, LivingError, LivingInspection, inspect_container, inspect_import};
 #[cfg(feature = "images")]
 use ckpt_core::pull::{Description, describe};
 #[cfg(feature = "images")]
 use ckpt_core::reference::ImageRef;
-use clap::Args;
+use clap::{Args, ValueEnum};
+#[cfg(feature = "images")]
+use comfy_table::Table;
+#[cfg(feature = "images")]
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, Table};
+#[cfg(feature = "images")]
 use indicatif::HumanBytes;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 #[cfg(feature = "images")]
 use crate::archive::image;
-#[cfg(feature = "serve")]
 use crate::archive::saved::is_saved;
-use crate::arguments::{IdentityArgument, StoreArgument, TableFormat};
+use crate::arguments::{IdentityArgument, StoreArgument};
 use crate::files::Files;
 use crate::json::print_json;
-use crate::messages::print_line;
+use crate::messages::print_text;
 use crate::names::printable;
 use crate::spool;
 use crate::table::print_table;
 
-/// Show what an archive holds, and what its container would be allowed on this host
+/// Show what an archive holds, what went on in its container, and what that would be allowed on this host
 ///
-/// Archives of CRI-O and containerd, which the kubelet keeps in /var/lib/kubelet/checkpoints, are read as well. Shows as well how much of the archive's data is shared with other files.
+/// Without further options, shows what the archive is, and how much of its data is shared with other files. With --ps and
+/// others, shows those parts: they are read out of CRIU's images, and nothing is unpacked. The same of a container of
+/// podman, by its name, is read from /proc. Archives of CRI-O and containerd, which the kubelet keeps in
+/// /var/lib/kubelet/checkpoints, are read as well.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The archive, made by ckpt, podman, CRI-O or containerd; or a save, as web~1; or an image, as oci:DIR:TAG or docker://HOST/NAME:TAG,
-    /// whose layer is not fetched from a registry
+    /// whose layer is not fetched from a registry; or a container of podman, by its name or ID
+    #[arg(value_name = "ARCHIVE|NAME")]
     archive: PathBuf,
+    #[command(flatten)]
+    parts: Parts,
+    /// Write all of it as a page for a browser, which needs nothing else: no network, no scripts. Without --environment,
+    /// the page has no environment
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "pid"])]
+    html: Option<PathBuf>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = TableFormat::Table)]
-    format: TableFormat,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
     #[command(flatten)]
     identity: IdentityArgument,
     #[command(flatten)]
     store: StoreArgument,
 }
 
-#[cfg(feature = "serve")]
-impl Arguments {
-    /// Whether it is a save, which only root reads.
-    pub(crate) fn is_of_history(&self) -> bool {
-        is_saved(&self.archive)
+/// Which parts are shown.
+#[derive(Args)]
+struct Parts {
+    /// Show the processes: IDs, user, state, threads, memory, command line
+    #[arg(long)]
+    ps: bool,
+    /// Show the environment of each process
+    #[arg(long)]
+    environment: bool,
+    /// Show what each process has open: files, pipes, sockets and others, with its working directory and root
+    #[arg(long)]
+    files: bool,
+    /// Show the sockets of each process
+    #[arg(long)]
+    sockets: bool,
+    /// Show the limits of each process
+    #[arg(long)]
+    limits: bool,
+    /// Show the mounts
+    #[arg(long)]
+    mounts: bool,
+    /// Show the namespaces, and who is in which
+    #[arg(long)]
+    namespaces: bool,
+    /// Show what the checkpoint took, as CRIU and ckpt measured it
+    #[arg(long)]
+    stats: bool,
+    /// Show all of this
+    #[arg(long)]
+    all: bool,
+    /// Only this process, by its ID in the container, and those below it
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// A table for each part
+    Table,
+    /// Each process with what it has, below its parent
+    Tree,
+    Json,
+}
+
+impl Parts {
+    fn sections(&self) -> Sections {
+        if self.all {
+            return Sections { pid: self.pid, ..Sections::all() };
+        }
+        Sections {
+            processes: self.ps || self.environment,
+            environment: self.environment,
+            files: self.files,
+            sockets: self.sockets,
+            limits: self.limits,
+            mounts: self.mounts,
+            namespaces: self.namespaces,
+            statistics: self.stats,
+            pid: self.pid,
+        }
     }
 }
 
-pub(crate) fn run(arguments: &Arguments, files: &Files) -> anyhow::Result<()> {
+#[cfg(feature = "serve")]
+impl Arguments {
+    /// Whether it is a save, which only root reads, or a container of root's.
+    pub(crate) fn needs_root(&self) -> bool {
+        is_saved(&self.archive) || container_optional(&self.archive).is_some()
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, files: &Files) -> Result<()> {
     #[cfg(feature = "images")]
     // Another user's settings and rights are not this one's: a client's image would be read with root's.
     if !files.are_lent()
@@ -58,28 +146,96 @@ pub(crate) fn run(arguments: &Arguments, files: &Files) -> anyhow::Result<()> {
     {
         return match image {
             ImageRef::Registry(_) => print_description(&describe(&image, None)?, arguments.format),
-            ImageRef::Layout(_) => {
-                let import = image::import(&image, None, "inspect")?;
-                print(&inspect_import(&import, &spool::folder())?, arguments.format)
-            }
+            ImageRef::Layout(_) => inspect(arguments, &image::import(&image, None, "inspect")?),
         };
     }
+    match container_optional(&arguments.archive) {
+        Some(name) if !is_saved(&arguments.archive) => return container(arguments, name),
+        _ => {}
+    }
     let archive = files.archive(&arguments.archive, &arguments.store)?;
-    let import = arguments.identity.open_to_look(archive.path().into(), None)?;
-    print(&inspect_import(&import, &spool::folder())?, arguments.format)
+    inspect(arguments, &arguments.identity.open_to_look(archive.path().into(), None)?)
 }
 
-fn print(inspection: &Inspection, format: TableFormat) -> anyhow::Result<()> {
-    match format {
-        TableFormat::Json => print_json(inspection),
-        TableFormat::Table => print_tables(inspection),
+/// The name of a container, if `word` can be one: no file has it, and no path is meant.
+fn container_optional(word: &Path) -> Option<&str> {
+    word.to_str().filter(|text| !word.exists() && !text.contains(['/', ':']) && *text != "-")
+}
+
+fn container(arguments: &Arguments, name: &str) -> Result<()> {
+    ensure!(
+        arguments.html.is_none(),
+        "a page is made of an archive: save the container with `ckpt save {name}`, and take {name}~1"
+    );
+    let inspection = match inspect_container(name, &arguments.parts.sections(), None) {
+        Err(LivingError::Engine(error @ EngineError::UnknownContainer { .. })) => {
+            return Err(error).with_context(|| format!("there is no file {}", printable(name.as_bytes())));
+        }
+        inspection => inspection?,
+    };
+    print(arguments, &inspection)
+}
+
+fn inspect(arguments: &Arguments, import: &Import) -> Result<()> {
+    match &arguments.html {
+        Some(path) => page::write(path, import, arguments.parts.environment),
+        None => print(arguments, &inspect_import(import, &spool::folder(), &arguments.parts.sections())?),
+    }
+}
+
+/// What can be shown in each format.
+trait Shown: Serialize + JsonSchema {
+    fn title(&self) -> String;
+    fn print_summary(&self) -> Result<()>;
+    fn inside(&self) -> &Inside;
+}
+
+impl Shown for Inspection {
+    fn title(&self) -> String {
+        format!("{} ({})", self.name, self.image)
+    }
+
+    fn print_summary(&self) -> Result<()> {
+        summary::print(self)
+    }
+
+    fn inside(&self) -> &Inside {
+        &self.inside
+    }
+}
+
+impl Shown for LivingInspection {
+    fn title(&self) -> String {
+        format!("{} ({})", self.name, self.image)
+    }
+
+    fn print_summary(&self) -> Result<()> {
+        summary::print_living(self)
+    }
+
+    fn inside(&self) -> &Inside {
+        &self.inside
+    }
+}
+
+fn print(arguments: &Arguments, shown: &impl Shown) -> Result<()> {
+    let sections = arguments.parts.sections();
+    match arguments.format {
+        Format::Json => print_json(shown),
+        Format::Tree => print_text(tree::tree(&printable(shown.title().as_bytes()), shown.inside())),
+        Format::Table => {
+            if arguments.parts.all || !sections.any() {
+                shown.print_summary()?;
+            }
+            tables::tables(shown.inside(), &sections).into_iter().try_for_each(print_table)
+        }
     }
 }
 
 /// What is known without the layer.
 #[cfg(feature = "images")]
-fn print_description(description: &Description, format: TableFormat) -> anyhow::Result<()> {
-    if let TableFormat::Json = format {
+fn print_description(description: &Description, format: Format) -> Result<()> {
+    if let Format::Json = format {
         return print_json(description);
     }
     let mut facts = Table::new();
@@ -96,103 +252,4 @@ fn print_description(description: &Description, format: TableFormat) -> anyhow::
         add(name, value);
     }
     print_table(facts)
-}
-
-/// Words of the archive may be of any characters: they keep to their line.
-fn print_tables(inspection: &Inspection) -> anyhow::Result<()> {
-    let mut facts = Table::new();
-    facts.load_style(UTF8_FULL_CONDENSED);
-    let mut add = |title: &str, text: &str| {
-        facts.add_row([title, &printable(text.as_bytes())]);
-    };
-    add("container", &format!("{} ({})", inspection.name, short(&inspection.id)));
-    add("engine", &inspection.engine.to_string());
-    if let Some(KubernetesPod { name, namespace }) = &inspection.pod {
-        add("pod", &format!("{name} in {namespace}"));
-    }
-    add("image", &format!("{} ({})", inspection.image, short(&inspection.image_id)));
-    add("runtime", &inspection.runtime);
-    if let Some(manifest) = &inspection.manifest {
-        let versions = &manifest.versions;
-        add("made", &format!("{} by {}", manifest.created, manifest.tool));
-        add("with", &format!("podman {}, {}, criu {}", versions.podman, versions.runtime, versions.criu));
-        add("kernel", &versions.kernel);
-        add("flags", &manifest.flags.join(" "));
-        if let Some(save) = &manifest.save {
-            add("save", &format!("{} {}", save.id, save.tags.join(" ")));
-            add("note", &save.note);
-        }
-        for socket in &manifest.sockets {
-            add("left out", &format!("{socket} (socket)"));
-        }
-    }
-    for concern in &inspection.concerns {
-        add("restore", concern);
-    }
-    add("deleted", &format!("{} paths of the image", inspection.deleted));
-    add("length", &length(inspection));
-    add("on disk", &on_disk(inspection));
-    match inspection.engine {
-        Maker::Podman => {
-            print_table(facts)?;
-            print_table(parts(inspection))?;
-            print_privileges(&inspection.privileges)
-        }
-        _ => {
-            print_table(facts)?;
-            print_table(parts(inspection))
-        }
-    }
-}
-
-fn print_privileges(privileges: &[Granted]) -> anyhow::Result<()> {
-    if privileges.is_empty() {
-        return print_line("It would be allowed nothing beyond an ordinary container of podman.");
-    }
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(["it would be allowed", "", "by"]);
-    let has_all = privileges.iter().any(|granted| granted.privilege == Privilege::AllDevices);
-    // All devices one by one say less than the one word; JSON has them.
-    let is_told = |granted: &&Granted| !(has_all && matches!(granted.privilege, Privilege::Device { .. }));
-    for Granted { by, privilege } in privileges.iter().filter(is_told) {
-        table.add_row([privilege.title(), &printable(privilege.to_string().as_bytes()), by]);
-    }
-    print_table(table)
-}
-
-fn parts(inspection: &Inspection) -> Table {
-    let mut parts = Table::new();
-    parts.load_style(UTF8_FULL_CONDENSED).set_header(["part", "members", "data", "on blocks"]);
-    for part in &inspection.parts {
-        parts.add_row([
-            printable(part.name.as_bytes()),
-            part.members.to_string(),
-            HumanBytes(part.bytes).to_string(),
-            HumanBytes(part.aligned_bytes).to_string(),
-        ]);
-    }
-    for column in parts.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    parts
-}
-
-fn length(inspection: &Inspection) -> String {
-    let compressed = if inspection.compressed { " (decompressed)" } else { "" };
-    format!("{}{compressed}", HumanBytes(inspection.archive_bytes))
-}
-
-fn on_disk(inspection: &Inspection) -> String {
-    match inspection.blocks {
-        Some(blocks) => {
-            let (mapped, shared) = (HumanBytes(blocks.mapped_bytes), HumanBytes(blocks.shared_bytes));
-            format!("{mapped}, of which {shared} shared with other files")
-        }
-        None => "the file system does not say".to_owned(),
-    }
-}
-
-/// An ID in short; a digest with a name in full.
-fn short(id: &str) -> &str {
-    if id.contains('@') { id } else { id.get(..12).unwrap_or(id) }
 }

@@ -1,4 +1,5 @@
-//! Containers that hold what their arguments name, and say whether it is still right.
+//! Containers that hold what their arguments name, and say whether it is still right. Each test file uses a part of this.
+#![allow(dead_code)]
 
 use std::path::Path;
 
