@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use aligntar_fuzz::{Bounded, peak_of};
 use criu_images::{
-    CoreEntry, FdinfoEntry, FileEntry, FsEntry, Image, ImageMessage, Images, MemfdInodeEntry, MmEntry, MntEntry, PageMap,
-    PstreeEntry, RemapFilePathEntry, StatsEntry, TaskKobjIdsEntry, TtyInfoEntry, UtsnsEntry, framed,
+    CoreEntry, FdinfoEntry, FileEntry, FsEntry, Image, ImageMessage, Images, MemfdInodeEntry, MmEntry, MntEntry,
+    PageMap, PstreeEntry, RemapFilePathEntry, StatsEntry, TaskKobjIdsEntry, TtyInfoEntry, UtsnsEntry, framed,
 };
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::{MemfdFlags, memfd_create};

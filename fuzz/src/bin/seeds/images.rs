@@ -1,10 +1,10 @@
 //! An image of CRIU of each kind, in the order of the target `images`.
 
 use criu_images::{
-    CoreEntry, CredsEntry, FdinfoEntry, FileEntry, FsEntry, ImageMessage, InetSkEntry, MemfdInodeEntry, MmEntry, MntEntry,
-    PageMap, PagemapEntry, PagemapHead, PstreeEntry, RegFileEntry, RemapFilePathEntry, RlimitEntry, SaEntry, TaskCoreEntry,
-    TaskKobjIdsEntry, TaskRlimitsEntry, ThreadCoreEntry, ThreadInfoX86, TtyInfoEntry, UtsnsEntry, VmaEntry, WinsizeEntry,
-    framed,
+    CoreEntry, CredsEntry, FdinfoEntry, FileEntry, FsEntry, ImageMessage, InetSkEntry, MemfdInodeEntry, MmEntry,
+    MntEntry, PageMap, PagemapEntry, PagemapHead, PstreeEntry, RegFileEntry, RemapFilePathEntry, RlimitEntry, SaEntry,
+    TaskCoreEntry, TaskKobjIdsEntry, TaskRlimitsEntry, ThreadCoreEntry, ThreadInfoX86, TtyInfoEntry, UtsnsEntry,
+    VmaEntry, WinsizeEntry, framed,
 };
 use prost::Message;
 
