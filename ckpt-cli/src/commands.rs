@@ -11,6 +11,7 @@ mod inspect;
 mod layers;
 mod lazy;
 mod ls;
+mod mem;
 mod pack;
 mod prune;
 #[cfg(feature = "images")]
@@ -58,6 +59,7 @@ pub(crate) enum Command {
     #[cfg(feature = "images")]
     Pull(pull::Arguments),
     Inspect(inspect::Arguments),
+    Mem(mem::Arguments),
     Diff(diff::Arguments),
     Layers(layers::Arguments),
     Rootfs(rootfs::Arguments),
@@ -90,6 +92,7 @@ impl Command {
             #[cfg(feature = "images")]
             Command::Pull(arguments) => done(pull::run(arguments, verbosity)),
             Command::Inspect(arguments) => done(inspect::run(arguments, files)),
+            Command::Mem(arguments) => mem::run(arguments, files),
             Command::Diff(arguments) => done(diff::run(arguments)),
             Command::Layers(arguments) => done(layers::run(arguments)),
             Command::Rootfs(arguments) => done(rootfs::run(arguments, verbosity)),

@@ -51,6 +51,7 @@ pub mod inside;
 pub mod inspect;
 pub mod layer;
 pub mod lazy;
+pub mod memory;
 pub mod operand;
 pub mod passthrough;
 pub mod progress;

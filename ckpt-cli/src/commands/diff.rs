@@ -1,5 +1,7 @@
 //! `ckpt diff`.
 
+mod memory;
+
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -31,6 +33,9 @@ pub(crate) struct Arguments {
     /// Take PATH for a mount point as the process PID sees it
     #[arg(long, value_name = "PID", conflicts_with = "newer")]
     pid: Option<u32>,
+    /// Compare the memory of two checkpoints: which mappings differ, and by how many pages
+    #[arg(long, requires = "newer")]
+    memory: bool,
     /// How to print it
     #[arg(long, value_enum, default_value_t = TableFormat::Table)]
     format: TableFormat,
@@ -39,6 +44,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let (true, Some(newer)) = (arguments.memory, &arguments.newer) {
+        return memory::run([&arguments.name_or_path, newer], &arguments.store, arguments.format);
+    }
     let mut lines =
         Lines { out: BufWriter::with_capacity(1 << 16, io::stdout().lock()), format: arguments.format, count: 0 };
     let reported = report(arguments, &mut lines).and_then(|report| {

@@ -52,6 +52,7 @@ pub(crate) const CKPT_CORE: Rules = Rules {
             "passthrough",
             "layer",
             "lazy",
+            "memory",
             "callback",
         ],
         &["recovery"],

@@ -1,0 +1,87 @@
+//! The mappings of processes.
+
+use anyhow::Result;
+use ckpt_core::memory::{Kind, Mapping, Memory};
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+use indicatif::HumanBytes;
+use serde_json::{Value, json};
+
+use crate::arguments::TableFormat;
+use crate::messages::print_line;
+use crate::names::{json_bytes, printable};
+
+/// Columns of numbers.
+const NUMBERS: [usize; 2] = [1, 3];
+
+pub(super) fn print(memory: &Memory, pid: Option<u32>, format: TableFormat) -> Result<()> {
+    let pids = match pid {
+        Some(pid) => vec![memory.process(Some(pid))?],
+        None => memory.processes(),
+    };
+    match format {
+        TableFormat::Json => {
+            let list = pids.into_iter().map(|pid| json_of(memory, pid)).collect::<Result<Vec<_>>>()?;
+            print_line(serde_json::to_string_pretty(&list)?)
+        }
+        TableFormat::Table => pids.into_iter().try_for_each(|pid| print_table(memory, pid)),
+    }
+}
+
+fn json_of(memory: &Memory, pid: u32) -> Result<Value> {
+    let mapping = |mapping: &Mapping| {
+        json!({
+            "start": format!("{:#x}", mapping.addresses.start),
+            "end": format!("{:#x}", mapping.addresses.end),
+            "bytes": mapping.addresses.end - mapping.addresses.start,
+            "permissions": mapping.permissions,
+            "offset": mapping.file_offset,
+            "kind": kind(&mapping.kind),
+            "name": json_bytes(mapping.kind.name()),
+            "present_bytes": mapping.present_bytes,
+            "earlier_bytes": mapping.earlier_bytes,
+        })
+    };
+    let mappings: Vec<Value> = memory.mappings(pid)?.iter().map(mapping).collect();
+    Ok(json!({ "pid": pid, "command": json_bytes(&memory.command(pid)?), "mappings": mappings }))
+}
+
+fn kind(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::File(_) => "file",
+        Kind::Heap => "heap",
+        Kind::Stack => "stack",
+        Kind::Anonymous => "anonymous",
+        Kind::Shared(_) => "shared",
+        Kind::Kernel(_) => "kernel",
+    }
+}
+
+fn print_table(memory: &Memory, pid: u32) -> Result<()> {
+    let mappings = memory.mappings(pid)?;
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["address", "size", "", "in the archive", "what"]);
+    for mapping in &mappings {
+        let name = printable(mapping.kind.name());
+        let size = mapping.addresses.end - mapping.addresses.start;
+        let earlier = match mapping.earlier_bytes {
+            0 => String::new(),
+            bytes => format!(" ({} in an earlier one)", HumanBytes(bytes)),
+        };
+        table.add_row([
+            format!("{:012x}-{:012x}", mapping.addresses.start, mapping.addresses.end),
+            HumanBytes(size).to_string(),
+            mapping.permissions.clone(),
+            format!("{}{earlier}", HumanBytes(mapping.present_bytes)),
+            name,
+        ]);
+    }
+    for column in NUMBERS {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let present = mappings.iter().map(|mapping| mapping.present_bytes).sum();
+    let command = printable(&memory.command(pid)?);
+    print_line(format_args!("process {pid} ({command}): {} in the archive\n{table}", HumanBytes(present)))
+}
