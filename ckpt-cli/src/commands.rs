@@ -33,9 +33,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
+pub(crate) use self::diff::MemoryDifferenceJson;
 pub(crate) use self::history::SaveJson;
 pub(crate) use self::layers::LayersJson;
 pub(crate) use self::ls::MemberJson;
+pub(crate) use self::mem::{MatchJson, ProcessJson};
 pub(crate) use self::prune::PruneJson;
 pub(crate) use self::verify::VerifyJson;
 use crate::files::Files;

@@ -13,7 +13,9 @@ use ckpt_core::pull::Description;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
-use crate::commands::{LayersJson, MemberJson, PruneJson, SaveJson, VerifyJson};
+use crate::commands::{
+    LayersJson, MatchJson, MemberJson, MemoryDifferenceJson, ProcessJson, PruneJson, SaveJson, VerifyJson,
+};
 use crate::copies::CopyJson;
 use crate::messages::{print_line, print_text};
 use crate::statistics::{CheckpointNumbers, RestoreNumbers, Statistics};
@@ -41,7 +43,10 @@ const OUTPUTS: &[Output] = &[
     output::<LivingInspection>("inspect NAME"),
     #[cfg(feature = "images")]
     output::<Description>("inspect docker://"),
+    output::<Vec<ProcessJson>>("mem"),
+    output::<Vec<MatchJson>>("mem --search"),
     output::<Vec<Difference>>("diff"),
+    output::<Vec<MemoryDifferenceJson>>("diff --memory"),
     output::<Vec<Difference>>("rootfs diff"),
     output::<LayersJson>("layers"),
     output::<Vec<Arrival>>("lazy"),

@@ -58,6 +58,9 @@ fn btrfs_each_json_is_as_its_schema_says() {
     printed.json("ls", &["ls", &a, "--format", "json"]);
     printed.json("verify", &["verify", &a, "--format", "json"]);
     printed.json("diff", &["diff", &a, &b, "--format", "json"]);
+    printed.json("diff --memory", &["diff", "--memory", &a, &b, "--format", "json"]);
+    printed.json("mem", &["mem", &a, "--format", "json"]);
+    printed.json("mem --search", &["mem", &a, "--search", "PATH=", "--format", "json"]);
     printed.json("rootfs diff", &["rootfs", "diff", "schemas", "--format", "json"]);
     printed.json("layers", &["layers", "schemas", "--format", "json"]);
     printed.json("dedup", &["dedup", &a, &b, "--format", "json"]);

@@ -2,6 +2,8 @@
 
 mod memory;
 
+pub(crate) use memory::MemoryDifferenceJson;
+
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;

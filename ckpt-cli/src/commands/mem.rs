@@ -24,6 +24,8 @@ use crate::messages::eprint_line;
 use crate::spool;
 use address_range::AddressRange;
 use found::Lines;
+pub(crate) use found::MatchJson;
+pub(crate) use listing::ProcessJson;
 
 /// Show what the processes of a checkpoint have in memory, search in it, and take it out
 ///

@@ -35,6 +35,7 @@ const PACKAGES: &[&str] = &[
     "docker.io",
     "e2fsprogs",
     "fuse-overlayfs",
+    "gdb-minimal",
     "iproute2",
     "iptables",
     "libarchive-tools",

@@ -3,16 +3,20 @@
 use std::path::Path;
 
 use anyhow::Result;
+use ckpt_core::BytePath;
 use ckpt_core::memory::{Comparison, MappingDifference, Memory};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::archive::saved::Archive;
 use crate::arguments::{StoreArgument, TableFormat};
+use crate::json::print_json;
 use crate::messages::print_line;
 use crate::names::{json_bytes, printable};
 use crate::spool;
+use crate::table::fitted;
 
 /// Columns of numbers.
 const NUMBERS: std::ops::Range<usize> = 5..9;
@@ -24,8 +28,7 @@ pub(super) fn run(words: [&String; 2], store: &StoreArgument, format: TableForma
     let comparison = older?.compare(&newer?)?;
     match format {
         TableFormat::Json => {
-            let list: Vec<Value> = comparison.mappings.iter().map(json_of).collect();
-            print_line(serde_json::to_string_pretty(&list)?)
+            print_json(&comparison.mappings.iter().map(MemoryDifferenceJson::from).collect::<Vec<_>>())
         }
         TableFormat::Table => print_line(table(&comparison)),
     }
@@ -39,20 +42,48 @@ fn letter(difference: &MappingDifference) -> &'static str {
     }
 }
 
-fn json_of(difference: &MappingDifference) -> Value {
-    let mapping = &difference.mapping;
-    json!({
-        "change": letter(difference),
-        "pid": difference.pid,
-        "start": format!("{:#x}", mapping.addresses.start),
-        "end": format!("{:#x}", mapping.addresses.end),
-        "permissions": mapping.permissions,
-        "name": json_bytes(mapping.kind.name()),
-        "changed_pages": difference.changed_pages,
-        "added_pages": difference.added_pages,
-        "removed_pages": difference.removed_pages,
-        "unknown_pages": difference.unknown_pages,
-    })
+/// What `--format json` prints of each mapping that differs.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MappingDifference")]
+pub(crate) struct MemoryDifferenceJson {
+    /// A: the newer one alone has it; D: the older one alone; C: both have it.
+    change: &'static str,
+    /// The process.
+    pid: u32,
+    /// The mapping's first address, in hexadecimal.
+    start: String,
+    /// The address behind it, in hexadecimal.
+    end: String,
+    /// As in /proc/PID/maps.
+    permissions: String,
+    /// Its file, or what /proc/PID/maps calls it.
+    name: BytePath,
+    /// Pages that both have, with other bytes.
+    changed_pages: u64,
+    /// Pages that only the newer one has.
+    added_pages: u64,
+    /// Pages that only the older one has.
+    removed_pages: u64,
+    /// Pages that are in an earlier checkpoint, so that nobody knows.
+    unknown_pages: u64,
+}
+
+impl From<&MappingDifference> for MemoryDifferenceJson {
+    fn from(difference: &MappingDifference) -> Self {
+        let mapping = &difference.mapping;
+        MemoryDifferenceJson {
+            change: letter(difference),
+            pid: difference.pid,
+            start: format!("{:#x}", mapping.addresses.start),
+            end: format!("{:#x}", mapping.addresses.end),
+            permissions: mapping.permissions.clone(),
+            name: json_bytes(mapping.kind.name()),
+            changed_pages: difference.changed_pages,
+            added_pages: difference.added_pages,
+            removed_pages: difference.removed_pages,
+            unknown_pages: difference.unknown_pages,
+        }
+    }
 }
 
 fn table(comparison: &Comparison) -> String {
@@ -81,5 +112,6 @@ fn table(comparison: &Comparison) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
+    let table = fitted(table);
     format!("{table}\nNumbers are pages; {compared}")
 }

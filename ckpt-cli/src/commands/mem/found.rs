@@ -2,11 +2,36 @@
 
 use std::io::{self, BufWriter, Write};
 
+use ckpt_core::BytePath;
 use ckpt_core::memory::Match;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::arguments::TableFormat;
+use crate::json::json_line;
 use crate::names::{json_bytes, printable};
+
+/// What `--format json` prints of each match.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Match")]
+pub(crate) struct MatchJson {
+    /// The process that has it in memory.
+    pid: u32,
+    /// Where it begins, in hexadecimal.
+    address: String,
+    /// Its length in bytes.
+    length: u64,
+    /// Of its mapping, as in /proc/PID/maps.
+    permissions: String,
+    /// The file of its mapping, or what /proc/PID/maps calls that.
+    name: BytePath,
+    /// What lies in front of it.
+    before: BytePath,
+    /// Its first bytes.
+    text: BytePath,
+    /// What lies behind it.
+    after: BytePath,
+}
 
 /// Lines on their way out.
 pub(super) struct Lines<W: Write> {
@@ -34,17 +59,17 @@ impl<W: Write> Lines<W> {
             }
             TableFormat::Json => {
                 self.out.write_all(if self.count == 0 { b"[\n" } else { b",\n" })?;
-                let line = json!({
-                    "pid": pid,
-                    "address": format!("{address:#x}"),
-                    "length": length,
-                    "permissions": permissions,
-                    "name": json_bytes(name),
-                    "before": json_bytes(before),
-                    "text": json_bytes(text),
-                    "after": json_bytes(after),
+                let line = json_line(&MatchJson {
+                    pid,
+                    address: format!("{address:#x}"),
+                    length,
+                    permissions: permissions.to_owned(),
+                    name: json_bytes(name),
+                    before: json_bytes(before),
+                    text: json_bytes(text),
+                    after: json_bytes(after),
                 });
-                write!(self.out, "{line}")?;
+                self.out.write_all(line.map_err(io::Error::other)?.as_bytes())?;
             }
         }
         self.count += 1;
@@ -65,6 +90,8 @@ impl<W: Write> Lines<W> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn printed(format: TableFormat, text: &[u8]) -> String {
