@@ -43,7 +43,7 @@ fn btrfs_examples_pack_diff_and_checkpoint() -> Result<()> {
     let _containers = Containers;
     let [name, copy] = CONTAINERS;
     let command = ["run", "-d", "--network=none", "--name", name, "localhost/busybox", "sh", "-c"];
-    run("podman", &[&command[..], &["echo $$ > /planted; sleep 1000"]].concat())?;
+    run("podman", &[&command[..], &["echo $$ > /planted; while :; do sleep 0.1; done"]].concat())?;
     run("podman", &["exec", name, "sh", "-c", "while [ ! -s /planted ]; do sleep 0.01; done"])?;
     let layers =
         run("podman", &["inspect", "--format", "{{.GraphDriver.Data.UpperDir}}:{{.GraphDriver.Data.LowerDir}}", name])?;
