@@ -61,6 +61,7 @@ const EXAMPLES: &[Example] = &[
     example("ckpt-pack", "Pack a directory by clone", "ckpt pack build -f build.tar"),
     example("ckpt-unpack", "Unpack an archive into a folder", "ckpt unpack build.tar -C copy"),
     example("ckpt-align", "Lay an archive of another tool on blocks", "ckpt align layer.tar aligned.tar"),
+    example("ckpt-mem", "Show what memory an archive holds", "ckpt mem web.tar"),
     example("ckpt-ls", "List what is in an archive", "ckpt ls web.tar"),
     example("ckpt-verify", "Look for damage", "ckpt verify web.tar"),
 ];
