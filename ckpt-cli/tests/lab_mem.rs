@@ -132,11 +132,14 @@ fn btrfs_memory_is_what_the_processes_have() {
     assert_eq!(
         line,
         format!(
-            "{parent} {secret:#014x} rwxp [anonymous]: \\000\\000\\000\\000\\000\\000\\000»secret of the par«ent\\000\\000\\000\\000"
+            "{parent} {secret:#014x} rwxp [anonymous]: \\u{{0}}\\u{{0}}\\u{{0}}\\u{{0}}\\u{{0}}\\u{{0}}\\u{{0}}»secret of the par«ent\\u{{0}}\\u{{0}}\\u{{0}}\\u{{0}}"
         )
     );
     let pid = parent.to_string();
-    assert_eq!(run("ckpt", &["mem", archive, "--search", "no secret of anybody here"]).status.code(), Some(1));
+    assert_eq!(
+        run(env!("CARGO_BIN_EXE_ckpt"), &["mem", archive, "--search", "no secret of anybody here"]).status.code(),
+        Some(1)
+    );
 
     let range = format!("{secret:x}:20");
     assert_eq!(ckpt(&["mem", archive, "--pid", &pid, "--dump", &range]), "secret of the parent");

@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_process_reaches_a_terminal_as_it_is() {
-        let text = "7 0x000000001000  [anonymous]: \\033[2J\\000»secret«\\n\\377\n";
+        let text = "7 0x000000001000  [anonymous]: \\u{1b}[2J\\u{0}»secret«\\n\\xff\n";
         assert_eq!(printed(TableFormat::Table, b"secret"), text);
         let json: serde_json::Value = serde_json::from_str(&printed(TableFormat::Json, b"secret")).expect("JSON");
         assert_eq!(json[0]["after"], json!({ "hex": "0aff" }));
