@@ -128,8 +128,7 @@ fn long_btrfs_kills_cost_neither_saves_nor_the_container() {
         store.ckpt(&["prune", "web", "--keep-last", "3", "--keep-tag", "*"]);
     }
     web.remove();
-    let newest = store.saves("web").last().unwrap()["path"].as_str().unwrap().to_owned();
-    podman(&["container", "restore", "--import", &newest]);
+    podman(&["container", "restore", "--import", newest_with_memory(&store)["path"].as_str().unwrap()]);
     assert!(web.goes_on());
 }
 
@@ -141,10 +140,13 @@ fn comes_back(store: &Saves, web: &Container) {
     if !runs() {
         let said = String::from_utf8(next.stderr).unwrap();
         assert!(said.contains("a rollback of web was killed"), "it is missing, and nobody says so: {said}");
-        // The newest may be one of the container as it was left stopped.
-        let saves = store.saves("web");
-        let whole = saves.iter().rev().find(|save| save["memory"] == "whole").unwrap();
-        store.ckpt(&["rollback", "web", whole["id"].as_str().unwrap(), "--discard"]);
+        store.ckpt(&["rollback", "web", newest_with_memory(store)["id"].as_str().unwrap(), "--discard"]);
     }
     assert!(web.goes_on());
+}
+
+/// The newest of all may be one of the container as a killed rollback left it: stopped.
+fn newest_with_memory(store: &Saves) -> serde_json::Value {
+    let saves = store.saves("web");
+    saves.into_iter().rev().find(|save| save["memory"] == "whole").unwrap()
 }
