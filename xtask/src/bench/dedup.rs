@@ -40,6 +40,7 @@ pub(super) fn run(options: &DedupOptions) -> Result<ExitCode> {
         name: "dedup",
         file_systems: &options.fs,
         no_build: options.no_build,
+        image_gib: report::IMAGE_GIB,
         workload: &options.workload,
         title: format!("Two checkpoints of {mebibytes} MiB of memory, {changed} pages of 1000 changed"),
     };

@@ -40,6 +40,7 @@ pub(super) fn run(options: &DiffOptions) -> Result<ExitCode> {
         name: "diff",
         file_systems: &options.fs,
         no_build: options.no_build,
+        image_gib: report::IMAGE_GIB,
         workload: &options.workload,
         title: format!("{} changes over {} files", options.workload.changes, options.workload.image_files),
     };

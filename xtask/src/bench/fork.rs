@@ -40,6 +40,7 @@ pub(super) fn run(options: &ForkOptions) -> Result<ExitCode> {
         name: "fork",
         file_systems: &options.fs,
         no_build: options.no_build,
+        image_gib: report::IMAGE_GIB,
         workload: &options.workload,
         title: format!("{:?} copies of a container", options.workload.copies),
     };

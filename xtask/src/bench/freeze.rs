@@ -43,6 +43,7 @@ pub(super) fn run(options: &FreezeOptions) -> Result<ExitCode> {
         name: "freeze",
         file_systems: &with_reflink,
         no_build: options.no_build,
+        image_gib: report::IMAGE_GIB,
         workload: &options.workload,
         title: format!("A container with up to {} changed files of 100 MB", options.workload.files),
     };

@@ -49,6 +49,7 @@ pub(super) fn run(options: &MemoryOptions) -> Result<ExitCode> {
         name: "memory",
         file_systems: &options.fs,
         no_build: options.no_build,
+        image_gib: report::IMAGE_GIB,
         workload: &workload,
         title: format!("Processes with {:?} MiB of memory", workload.mebibytes),
     };

@@ -25,10 +25,17 @@ pub(super) fn run(file_systems: &[FileSystem], workload: &Workload, no_build: bo
         name: "passes",
         file_systems,
         no_build,
+        image_gib: gibibytes(workload),
         workload,
         title: format!("A container with up to {} MB of files, of which 1 % change all the time", workload.megabytes()),
     };
     bench.run(PassesReport::new, table::render)
+}
+
+/// Room for the files, their archive, a copy and a restored container, and for what else is there. All of it is written
+/// once beforehand, so it is no more than that.
+fn gibibytes(workload: &Workload) -> u64 {
+    4 * workload.megabytes().div_ceil(1000) + 4
 }
 
 /// What runs inside the lab; the results go to standard output.

@@ -15,7 +15,7 @@ use crate::lab::{FileSystem, Lab, LabOptions};
 
 /// As large as a disk is. BTRFS reserves space for all metadata that may still have to be written, and on a small file
 /// system it soon makes everyone wait for that.
-const IMAGE_GIB: u64 = 1024;
+pub(crate) const IMAGE_GIB: u64 = 1024;
 
 /// What is measured, where, and how it is told.
 pub(crate) struct Bench<'b, W> {
@@ -24,6 +24,8 @@ pub(crate) struct Bench<'b, W> {
     pub(crate) file_systems: &'b [FileSystem],
     /// Whether to take the release build of `ckpt` that is there.
     pub(crate) no_build: bool,
+    /// Size of the new file system.
+    pub(crate) image_gib: u64,
     pub(crate) workload: &'b W,
     /// What is measured, in words for people.
     pub(crate) title: String,
@@ -54,7 +56,7 @@ impl<W: Serialize> Bench<'_, W> {
         let commit = machine::commit(&workspace.root);
         for &on in self.file_systems {
             eprintln!("{} on {on}", self.title);
-            let results = in_lab(on, &format!("lab-bench-{}", self.name), self.workload)?;
+            let results = in_lab(on, self.image_gib, &format!("lab-bench-{}", self.name), self.workload)?;
             let report = report(on, commit.clone(), results);
             println!("{}", render(&report));
             let path = write(&workspace, self.name, on, &report)?;
@@ -82,8 +84,13 @@ pub(crate) fn from_json<W: DeserializeOwned>(json: &str) -> Result<W, serde_json
 
 /// Runs this program once more inside a lab: `subcommand` is told `what` in JSON and prints its results in JSON. On a
 /// new file system, so that its age is no part of the result.
-pub(crate) fn in_lab<R: DeserializeOwned>(fs: FileSystem, subcommand: &str, what: &impl Serialize) -> Result<R> {
-    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true, image_gib: IMAGE_GIB })?;
+pub(crate) fn in_lab<R: DeserializeOwned>(
+    fs: FileSystem,
+    image_gib: u64,
+    subcommand: &str,
+    what: &impl Serialize,
+) -> Result<R> {
+    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true, image_gib })?;
     // The lab's first process is this very program.
     let output = lab
         .command("/proc/1/exe")

@@ -41,6 +41,7 @@ pub(super) fn run(options: &SaveOptions) -> Result<ExitCode> {
         name: "save",
         file_systems: &options.fs,
         no_build: options.no_build,
+        image_gib: report::IMAGE_GIB,
         workload: &options.workload,
         title: format!("Saves of {mebibytes} MiB of memory, {changed} pages of 1000 changed"),
     };

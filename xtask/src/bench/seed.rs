@@ -63,6 +63,7 @@ pub(super) fn run(options: &SeedOptions) -> Result<ExitCode> {
         name: "seed",
         file_systems: &file_systems,
         no_build: options.no_build,
+        image_gib: report::IMAGE_GIB,
         workload: &options.workload,
         title: format!(
             "A container with {} changed files of {} MB",

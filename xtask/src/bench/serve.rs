@@ -40,6 +40,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<ExitCode> {
         name: "serve",
         file_systems: &options.fs,
         no_build: options.no_build,
+        image_gib: report::IMAGE_GIB,
         workload: &options.workload,
         title: format!("A container with {} changed files of 100 MB, by way of `ckpt serve`", options.workload.files),
     };

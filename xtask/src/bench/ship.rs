@@ -40,6 +40,7 @@ pub(super) fn run(options: &ShipOptions) -> Result<ExitCode> {
         name: "ship",
         file_systems: &options.fs,
         no_build: options.no_build,
+        image_gib: report::IMAGE_GIB,
         workload: &options.workload,
         title: format!("An archive of {mebibytes} MiB as an image"),
     };

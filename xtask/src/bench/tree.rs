@@ -75,7 +75,7 @@ pub(super) fn run(options: &TreeOptions) -> Result<ExitCode> {
         }
         eprintln!("Trees on {fs}");
         let plan = TreePlan { fs, workloads, scale: options.scale.clone(), limits: limits.clone() };
-        let results = report::in_lab(fs, "lab-bench-tree", &plan)?;
+        let results = report::in_lab(fs, report::IMAGE_GIB, "lab-bench-tree", &plan)?;
         let report = TreeReport::new(commit.clone(), plan, results);
         println!("{}", table::render(&report));
         println!("written to {}\n", report::write(&workspace, "tree", fs, &report)?.display());

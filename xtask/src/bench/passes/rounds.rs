@@ -44,6 +44,7 @@ pub(super) fn run(workload: &Workload) -> Result<PassesResults> {
 
 fn measure_all(workload: &Workload) -> Result<PassesResults> {
     let (machine, interrupt, disk) = (Machine::look()?, Interrupt::listen()?, Disk::of(Path::new(FOLDER))?);
+    Disk::break_in(Path::new(FOLDER))?;
     let (mut samples, mut podman) = (Vec::new(), Vec::new());
     for megabytes in [10, workload.megabytes() / 5, workload.megabytes()] {
         let container = Container::named(NAME);
