@@ -79,7 +79,7 @@ fn a_container_is_found_by_name_and_id_alone() -> Result<()> {
     assert_eq!(storage.container("web")?.as_ref(), Some(&web));
     assert_eq!(storage.container("web-id")?.as_ref(), Some(&web));
     assert_eq!(storage.container("we")?, None);
-    assert_eq!(storage.containers()?, [web.clone()]);
+    assert_eq!(storage.containers()?, std::slice::from_ref(&web));
     assert_eq!(storage.userdata_dir(&web), store.path("graph/overlay-containers/web-id/userdata"));
     Ok(())
 }

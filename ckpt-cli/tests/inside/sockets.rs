@@ -15,13 +15,14 @@ pub(crate) fn add_sockets(archive: &Path, target: &Path) {
     let tree = tempfile::tempdir_in(archive.parent().unwrap()).unwrap();
     succeed("tar", &["-C", text(tree.path()), "-xf", text(archive)]);
     let images = tree.path().join("checkpoint");
-    let mut sockets = Vec::new();
     // net/tcp_states.h: 1 is established, 10 listens, 7 is closed.
-    sockets.push((INETSK, 4, inet(1, 6, 1, (8080, [10, 0, 0, 7]), (40_000, [192, 168, 1, 2]))));
-    sockets.push((INETSK, 4, inet(1, 6, 10, (80, [0, 0, 0, 0]), (0, [0, 0, 0, 0]))));
-    sockets.push((INETSK, 4, inet(2, 17, 7, (53, [127, 0, 0, 1]), (0, [0, 0, 0, 0]))));
-    sockets.push((NETLINKSK, 7, netlink()));
-    sockets.push((PACKETSK, 6, packet()));
+    let sockets = vec![
+        (INETSK, 4, inet(1, 6, 1, (8080, [10, 0, 0, 7]), (40_000, [192, 168, 1, 2]))),
+        (INETSK, 4, inet(1, 6, 10, (80, [0, 0, 0, 0]), (0, [0, 0, 0, 0]))),
+        (INETSK, 4, inet(2, 17, 7, (53, [127, 0, 0, 1]), (0, [0, 0, 0, 0]))),
+        (NETLINKSK, 7, netlink()),
+        (PACKETSK, 6, packet()),
+    ];
     let first = fdinfo_of_first(&images);
     for (number, (kind, member, socket)) in sockets.into_iter().enumerate() {
         let (id, fd) = (90_000 + number as u64, 500 + number as u64);

@@ -113,10 +113,13 @@ fn of_sockets(processes: &[Process]) -> Table {
     table
 }
 
+/// Name, soft and hard limit; none is unlimited.
+type LimitRow<'a> = (&'a str, Option<u64>, Option<u64>);
+
 /// Processes mostly have the same ones.
 fn of_limits(processes: &[Process]) -> Table {
     let mut table = table(["processes", "limit", "soft", "hard"]);
-    let mut by_limits: BTreeMap<Vec<(&str, Option<u64>, Option<u64>)>, Vec<u32>> = BTreeMap::new();
+    let mut by_limits: BTreeMap<Vec<LimitRow<'_>>, Vec<u32>> = BTreeMap::new();
     for process in processes.iter().filter(|process| process.limits.as_ref().is_some_and(|limits| !limits.is_empty())) {
         let limits = process.limits.iter().flatten();
         let limits = limits.map(|Limit { name, soft, hard }| (&name[..], *soft, *hard)).collect();
