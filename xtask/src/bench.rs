@@ -11,6 +11,7 @@ mod freeze;
 mod interrupt;
 mod machine;
 mod measure;
+mod mem;
 mod memory;
 mod passes;
 mod program;
@@ -40,6 +41,8 @@ use freeze::FreezeOptions;
 pub(crate) use freeze::{Workload as FreezeWorkload, run_inside as run_freeze_inside};
 pub(crate) use interrupt::Interrupt;
 pub(crate) use measure::{Measured, measure};
+use mem::MemOptions;
+pub(crate) use mem::{Workload as MemWorkload, run_inside as run_mem_inside};
 use memory::MemoryOptions;
 pub(crate) use memory::{Workload as MemoryWorkload, run_inside as run_memory_inside};
 pub(crate) use passes::run_inside as run_passes_inside;
@@ -66,6 +69,8 @@ pub(crate) enum BenchTask {
     Diff(DiffOptions),
     /// Checkpoint and restore a container with gigabytes of resident memory, against podman without an archive
     Memory(MemoryOptions),
+    /// Find a text in the memory of a checkpoint, against grep over the same file
+    Mem(MemOptions),
     /// How long a container stands still, against the size of its data and the archive's place
     Freeze(FreezeOptions),
     /// Share the memory of two checkpoints after the fact, against only reading them
@@ -86,6 +91,7 @@ pub(crate) fn run(task: &BenchTask) -> Result<ExitCode> {
         BenchTask::Tree(options) => tree::run(options),
         BenchTask::Diff(options) => diff::run(options),
         BenchTask::Memory(options) => memory::run(options),
+        BenchTask::Mem(options) => mem::run(options),
         BenchTask::Freeze(options) => freeze::run(options),
         BenchTask::Dedup(options) => dedup::run(options),
         BenchTask::Save(options) => save::run(options),

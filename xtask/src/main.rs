@@ -19,8 +19,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use bench::{
-    BenchTask, DedupWorkload, DiffWorkload, ForkWorkload, FreezeWorkload, MemoryWorkload, SaveWorkload, ServeWorkload,
-    ShipWorkload, TreePlan, Workload,
+    BenchTask, DedupWorkload, DiffWorkload, ForkWorkload, FreezeWorkload, MemWorkload, MemoryWorkload, SaveWorkload,
+    ServeWorkload, ShipWorkload, TreePlan, Workload,
 };
 use book::BookOptions;
 use demo::DemoOptions;
@@ -119,6 +119,12 @@ enum Task {
     },
     /// Inside the lab: measures
     #[command(hide = true)]
+    LabBenchMem {
+        #[arg(value_parser = bench::from_json::<MemWorkload>)]
+        workload: MemWorkload,
+    },
+    /// Inside the lab: measures
+    #[command(hide = true)]
     LabBenchDedup {
         #[arg(value_parser = bench::from_json::<DedupWorkload>)]
         workload: DedupWorkload,
@@ -178,6 +184,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::LabBenchPasses { workload } => bench::run_passes_inside(&workload),
         Task::LabBenchFreeze { workload } => bench::run_freeze_inside(&workload),
         Task::LabBenchShip { workload } => bench::run_ship_inside(&workload),
+        Task::LabBenchMem { workload } => bench::run_mem_inside(&workload),
         Task::LabBenchDedup { workload } => bench::run_dedup_inside(&workload),
         Task::LabBenchSave { workload } => bench::run_save_inside(&workload),
         Task::LabBenchFork { workload } => bench::run_fork_inside(&workload),
