@@ -135,6 +135,7 @@ fn a_restore_that_fails_leaves_nothing() {
         let archive = remembered.archive();
         let failing = broken_criu("exit 1");
         let unserved = broken_criu(&format!("{KILL_SERVERS}\nexec {} \"$@\"", installed("criu")));
+        let _restored_after_all = Container::named(remembered.name);
         let world = World::at_rest(remembered.folder.path());
         for criu in [&failing, &unserved] {
             let failed = Command::new(env!("CARGO_BIN_EXE_ckpt"))
@@ -152,10 +153,11 @@ fn a_restore_that_fails_leaves_nothing() {
     }
 }
 
-/// All three processes at once: any of them would make the others anew.
+/// All three processes at once: any of them makes the others anew, unless it stands still.
 const KILL_SERVERS: &str = r#"
 while
     servers=$(sed -nE 's/^(reserve|keeper|server) ([1-9].*)/\2/p' /run/ckpt/sessions/memory/*)
     [ $(wc -w <<< "$servers") != 3 ]
 do :; done
+kill -STOP $servers
 kill -KILL $servers"#;

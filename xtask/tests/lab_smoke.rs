@@ -120,9 +120,10 @@ fn count_on(container: &str, start: u64) -> Result<u64> {
 
 fn same_cgroup(container: &str) -> Result<()> {
     let pid = run("podman", &["inspect", "--format", "{{.State.Pid}}", container])?;
-    let own = v2_group(pid.trim())?;
-    for child in run("pgrep", &["--parent", pid.trim()])?.lines() {
-        // The counter's sleep is gone after a tenth of a second.
+    let pid = pid.trim();
+    let own = v2_group(pid)?;
+    // The counter's sleep is gone after a tenth of a second, and for a moment there is none.
+    for child in fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?.split_whitespace() {
         let Ok(group) = v2_group(child) else { continue };
         ensure!(group == own, "{container}'s first task is in {own}, a child in {group}");
     }
