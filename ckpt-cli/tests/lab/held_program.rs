@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -58,10 +59,11 @@ impl Held {
     }
 }
 
-/// Kills `ckpt` and others at once, and waits for its end.
+/// Kills `ckpt` and others at once, and waits for its end. Those may end with it, before they are killed.
 pub(crate) fn kill(ckpt: &mut Child, others: &[Pid]) {
-    for pid in [&[Pid::from_child(ckpt)], others].concat() {
-        kill_process(pid, Signal::KILL).unwrap();
+    kill_process(Pid::from_child(ckpt), Signal::KILL).unwrap();
+    for &pid in others {
+        assert!(matches!(kill_process(pid, Signal::KILL), Ok(()) | Err(Errno::SRCH)));
     }
     ckpt.wait().unwrap();
 }
