@@ -45,6 +45,7 @@ fn btrfs_each_json_is_as_its_schema_says() {
     let mut printed = Printed::default();
     let label = format!("--label=l{EVIL}={EVIL}");
     let volume = Volume::named("schemas-data");
+    let _of_copies = ["schemas-1", "other-1"].map(|copy| Volume::named(&format!("schemas-data-{copy}")));
     let options = [&label, "-v", "schemas-data:/data", "-p", "18080:80", "--sysctl", "net.ipv4.ip_forward=1"];
     let web = Container::run("schemas", &options, COUNT);
     web.exec("touch \"$(printf '/srv/a\\033[2J\\nb')\"; touch \"$(printf '/srv/\\377')\"; ln -s /none /srv/link");
