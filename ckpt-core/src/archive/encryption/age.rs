@@ -189,6 +189,11 @@ fn damaged(name: &Path, error: io::Error) -> EncryptionError {
 fn refused(name: &Path, error: DecryptError) -> EncryptionError {
     let path = name.to_owned();
     match error {
+        // What age takes for a later version may as well be a damaged line of this one.
+        DecryptError::UnknownFormat => EncryptionError::Damaged {
+            path,
+            source: io::Error::new(io::ErrorKind::InvalidData, "its header is not that of version 1 of age"),
+        },
         DecryptError::NoMatchingKeys => EncryptionError::WrongIdentity { path },
         DecryptError::Io(source) => damaged(name, source),
         DecryptError::InvalidHeader | DecryptError::InvalidMac | DecryptError::DecryptionFailed => {
