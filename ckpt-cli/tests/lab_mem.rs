@@ -15,8 +15,8 @@ const PAGE: u64 = 4096;
 const HOLD: &str = r#"
 import ctypes, mmap, os, signal, threading, time
 def plant(memory, text):
-    for at, byte in enumerate(text[::-1]):
-        memory[2 * 4096 - 6 + at] = byte
+    for at in range(len(text)):
+        memory[2 * 4096 - 6 + at] = text[-1 - at]
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 def region():
     return mmap.mmap(-1, 16 * 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, 7)
