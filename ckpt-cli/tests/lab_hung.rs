@@ -180,7 +180,7 @@ fn btrfs_a_dead_runs_living_criu_is_told_of_and_left_alone_by_an_interrupt() {
         drop(criu);
         ckpt_fails(&["restore", "-i", "/nonexistent"]);
         if !container.goes_on() {
-            podman(&["container", "restore", "survivor"]);
+            container.restore_in_place();
         }
         assert_consecutive(&container.numbers());
         ckpt(&checkpoint);

@@ -91,7 +91,7 @@ fn checkpoints_can_be_struck(signal: Signal, name: &str) {
         }
         assert_only_archives(folder.path());
         if !container.is_running() {
-            podman(&["container", "restore", name]);
+            container.restore_in_place();
         }
         assert_consecutive(&container.numbers());
     }
@@ -141,7 +141,7 @@ fn btrfs_a_second_signal_ends_at_once() {
     let last = folder.path().join("last.tar");
     wait_for_criu_to_end();
     if !container.goes_on() {
-        podman(&["container", "restore", "impatient"]);
+        container.restore_in_place();
     }
     ckpt(&["checkpoint", "impatient", "-e", text(&last)]);
     assert_consecutive(&container.numbers());

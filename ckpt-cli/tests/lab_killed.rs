@@ -91,7 +91,7 @@ fn checkpoints_can_be_killed(script: &str, fill: &str, kills: usize, longer: u32
 /// A stopped container can be restored in place.
 fn bring_back(container: &Container) {
     if !container.goes_on() {
-        podman(&["container", "restore", &container.name]);
+        container.restore_in_place();
     }
 }
 

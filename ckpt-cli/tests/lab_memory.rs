@@ -117,7 +117,7 @@ fn killed_with_pages_aside(container: &Container, archive: &Path, options: &[&st
             fs::remove_file(archive).unwrap();
         }
         if !container.is_running() {
-            podman(&["container", "restore", &container.name]);
+            container.restore_in_place();
         }
     }
     panic!("no checkpoint was killed between the link and its end");

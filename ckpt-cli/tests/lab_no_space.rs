@@ -183,6 +183,7 @@ fn btrfs_a_storage_that_gets_full_at_any_stage_costs_no_container() {
         assert_eq!(output.status.success(), archive.exists(), "{said}");
         outcomes[usize::from(output.status.success())] += 1;
         if small.status("small") != "running" {
+            small.podman(&["container", "cleanup", "small"]);
             small.podman(&["container", "restore", "small"]);
         } else {
             assert!(said.contains("runs") || said.contains("keeps running") || !output.status.success(), "{said}");

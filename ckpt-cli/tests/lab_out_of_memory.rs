@@ -47,7 +47,7 @@ fn btrfs_checkpoints_killed_for_want_of_memory_cost_no_container() {
             succeeded += 1;
         }
         if !container.goes_on() {
-            podman(&["container", "restore", "starved"]);
+            container.restore_in_place();
         }
         assert_counts(&container);
         assert!(frozen_tasks(&container).is_empty());

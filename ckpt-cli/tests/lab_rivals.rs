@@ -35,7 +35,7 @@ fn btrfs_two_checkpoints_of_one_container() {
         assert_eq!(archives.each_ref().map(|archive| is_whole(archive)), won);
         assert!(won.contains(&true));
         if !container.is_running() {
-            podman(&["container", "restore", "wanted-twice"]);
+            container.restore_in_place();
         }
         assert_consecutive(&container.numbers());
     }

@@ -61,7 +61,7 @@ fn clients_go(rounds: u64) {
         if !web.is_running() {
             let checkpoint = served.notes().into_iter().rfind(|note| note["operation"] == "checkpoint").unwrap();
             assert_eq!(checkpoint["result"], "done", "round {round}: {last:?}");
-            podman(&["container", "restore", "web"]);
+            web.restore_in_place();
         }
         assert!(web.goes_on(), "round {round}: {:?}", served.notes().pop());
         assert_eq!(frozen_tasks(&web), [""; 0]);
@@ -116,7 +116,7 @@ fn service_is_killed(rounds: u64) {
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
         drop(bystander);
         if !web.is_running() {
-            podman(&["container", "restore", "web"]);
+            web.restore_in_place();
         }
         assert!(web.goes_on(), "round {round}");
         assert_eq!(frozen_tasks(&web), [""; 0]);

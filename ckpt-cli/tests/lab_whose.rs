@@ -162,7 +162,7 @@ fn btrfs_an_administrators_criu_is_left_alone() {
     assert!(dump.wait().unwrap().success());
     dumped.wait().unwrap();
     if !container.goes_on() {
-        podman(&["container", "restore", "served"]);
+        container.restore_in_place();
     }
     assert_consecutive(&container.numbers());
 }

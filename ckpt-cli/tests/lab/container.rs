@@ -49,6 +49,12 @@ impl Container {
         self.inspect("{{.State.Status}}") == "running"
     }
 
+    /// Has podman bring it back from its bundle. After a kill or a full disk podman may not have tidied up after it yet.
+    pub(crate) fn restore_in_place(&self) {
+        podman(&["container", "cleanup", &self.name]);
+        podman(&["container", "restore", &self.name]);
+    }
+
     /// The numbers that [`COUNT`] printed, also before a checkpoint.
     pub(crate) fn numbers(&self) -> Vec<u64> {
         podman(&["logs", &self.name]).lines().filter_map(|line| line.parse().ok()).collect()

@@ -194,7 +194,7 @@ pub enum AfterDumpState {
         /// What podman said.
         why: Box<EngineError>,
     },
-    /// It could not be; `podman container restore` may.
+    /// It could not be; `podman container restore` may, after `podman container cleanup`.
     Stopped {
         /// The container's ID.
         id: String,
@@ -237,7 +237,12 @@ impl std::fmt::Display for AfterDumpState {
                 write!(formatter, "the container is stopped ({why}): `ckpt restore -i {path}` brings it back")
             }
             AfterDumpState::Stopped { id, why } => {
-                write!(formatter, "the container is stopped ({why}): `podman container restore {id}` brings it back")
+                // The first does nothing where podman has tidied up already, and the second refuses where it has not.
+                write!(
+                    formatter,
+                    "the container is stopped ({why}): `podman container cleanup {id} && podman container restore {id}` \
+                     brings it back"
+                )
             }
             AfterDumpState::Lost { why } => {
                 write!(

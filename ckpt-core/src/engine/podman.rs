@@ -307,6 +307,10 @@ impl Engine for Podman {
     }
 
     fn restore_in_place(&self, id: &str, along: TakenAlong) -> Result<(), EngineError> {
+        // podman restores no container that it has not tidied up after, and what was to do so may have failed or be late.
+        if self.inspect(id)?.state.status == "stopped" {
+            self.run(&["container", "cleanup", "--", id])?;
+        }
         let flags: Vec<&str> = flags::of_along(along).collect();
         self.run(&[&["container", "restore"], &flags[..], &["--", id]].concat()).map(drop)
     }
