@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
+use std::mem;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
+
+use super::plan::Runs;
 
 /// How much of a panic's message the summary repeats: `assert_eq!` has three lines.
 const MESSAGE_LINES: usize = 3;
@@ -25,7 +28,7 @@ pub(super) struct Counts {
     /// Why tests failed, by their names: the first two lines of each panic.
     reasons: BTreeMap<String, String>,
     /// The test whose output comes, once a line has named it.
-    told: Option<String>,
+    teller: Option<String>,
     /// How many lines of its panic are still to come.
     panic_lines: usize,
 }
@@ -75,6 +78,25 @@ impl Counts {
         self.failed > 0
     }
 
+    /// How many tests came to an end.
+    pub(super) fn finished(&self) -> usize {
+        self.passed + self.failed
+    }
+
+    pub(super) fn failed_names(&self) -> &[String] {
+        &self.failed_names
+    }
+
+    /// Takes for passed what failed and did not fail when `again` was run, and gives those, each with its reason.
+    pub(super) fn settle(&mut self, again: &Runs, second: &Counts) -> Vec<String> {
+        let is_settled = |name: &String| again.has(name) && !second.failed_names.contains(name);
+        let (settled, failed): (Vec<_>, _) = mem::take(&mut self.failed_names).into_iter().partition(is_settled);
+        self.failed_names = failed;
+        self.failed -= settled.len();
+        self.passed += settled.len();
+        settled.iter().map(|name| self.told(name)).collect()
+    }
+
     /// `test result: ok. 3 passed; 0 failed; 1 ignored; …` ends each program's
     /// output, and before it comes `failures:` with an indented name a line. A
     /// test's own line is no help: what the test prints may divide it.
@@ -105,10 +127,10 @@ impl Counts {
     /// `thread 'name' (1) panicked at file.rs:1:2:` before the message.
     fn read_reason(&mut self, line: &str) {
         if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
-            self.told = Some(name.to_owned());
+            self.teller = Some(name.to_owned());
             self.panic_lines = 0;
         }
-        let Some(name) = &self.told else {
+        let Some(name) = &self.teller else {
             return;
         };
         if let Some((_, place)) = line.split_once(" panicked at ")
@@ -127,10 +149,14 @@ impl Counts {
 
     /// The failed tests, each with its reason if there is one.
     pub(super) fn failures(&self) -> impl Iterator<Item = String> {
-        self.failed_names.iter().map(|name| match self.reasons.get(name) {
+        self.failed_names.iter().map(|name| self.told(name))
+    }
+
+    fn told(&self, name: &str) -> String {
+        match self.reasons.get(name) {
             Some(reason) => format!("{name}: {}", reason.trim_end()),
-            None => name.clone(),
-        })
+            None => name.to_owned(),
+        }
     }
 }
 
@@ -189,6 +215,20 @@ mod tests {
         assert!(ends[0].is_some_and(|line| line.starts_with("test result: FAILED")), "{ends:?}");
         assert!(ends[1].is_some_and(|line| line.starts_with("test result: ok")), "{ends:?}");
         assert_eq!(ends[2], Some("its end"));
+    }
+
+    #[test]
+    fn what_passes_the_second_time_is_told_with_its_reason() {
+        let read = |text: &str| echo(text.as_bytes(), &mut Vec::new(), Shown::ByLine).expect("memory does not fail");
+        let again: Runs = serde_json::from_str(r#"[{"target":"m","program":"m","directory":"m","tests":["m::b"]}]"#)
+            .expect("runs of one test");
+        let passed = read("test result: ok. 1 passed; 0 failed; 0 ignored\n");
+        let mut counts = read(TEXT);
+        assert_eq!(counts.settle(&again, &read(TEXT)), [""; 0]);
+        assert_eq!(counts.settle(&Runs::default(), &passed), [""; 0]);
+        assert_eq!((counts.passed, counts.failed, counts.failures().count()), (7, 1, 1));
+        assert!(counts.settle(&again, &passed)[0].starts_with("m::b: src/m.rs:1:2: assertion failed"));
+        assert_eq!((counts.passed, counts.failed, counts.failures().count()), (8, 0, 0));
     }
 
     #[test]

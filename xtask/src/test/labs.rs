@@ -4,6 +4,9 @@
 //! this thread    most of the first file system, which has the most tests
 //! another one    the others, one after the other, then the rest of the first, in a cache folder below the first one's
 //! ```
+//!
+//! What failed gets one second look, in a new lab where nothing of an earlier test is left. A test that passes there is
+//! told as unsteady, by name and reason: it met a moment of a busy machine, or there is a fault that shows seldom.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -20,6 +23,9 @@ use crate::lab::{self, FileSystem, Lab, LabOptions};
 /// What of the first file system's tests is run beside those of the others takes about as long as those, in percent.
 const FIRST: usize = 75;
 
+/// More failures than these are nobody's chance, and get no second look.
+const SECOND_LOOKS: usize = 4;
+
 /// Its tests and their results, or why there was no lab.
 type Ran = (FileSystem, Runs, Result<Counts>);
 
@@ -27,7 +33,7 @@ pub(super) fn run(plan: &Plan, tally: &mut Tally) {
     let mut labs = plan.by_file_system().map(|(fs, runs)| (fs, runs.clone()));
     let Some((fs, runs)) = labs.next() else { return };
     let (runs, rest) = runs.split(FIRST);
-    let others: Vec<_> = labs.chain([(fs, rest)]).filter(|(_, runs)| runs.names().next().is_some()).collect();
+    let others: Vec<_> = labs.chain([(fs, rest)]).filter(|(_, runs)| runs.len() > 0).collect();
     let lab = match Lab::open(&options(fs)) {
         Ok(lab) => lab,
         // Once is enough: making a lab can take minutes to fail.
@@ -43,12 +49,28 @@ pub(super) fn run(plan: &Plan, tally: &mut Tally) {
         let others = others.join().expect("failures are results");
         [(fs, runs, counts)].into_iter().chain(others).collect()
     });
+    drop(lab);
+    let failed: usize = ran.iter().flat_map(|(_, _, counts)| counts).map(|counts| counts.failed).sum();
     for (fs, runs, counts) in ran {
         match counts {
+            Ok(counts) if counts.has_failures() && failed <= SECOND_LOOKS => look_again(fs, &runs, counts, tally),
             Ok(counts) => tally.add_all_run(counts, &runs, fs),
             Err(error) => tally.fail_all(&runs, fs, &format!("{error:#}")),
         }
     }
+}
+
+/// Only a test with a result of its own counts as passed then: not one whose program ended early.
+fn look_again(fs: FileSystem, runs: &Runs, mut counts: Counts, tally: &mut Tally) {
+    let again = runs.only(counts.failed_names());
+    println!("\n  A second look at what failed on {fs}");
+    let second = Lab::open(&options(fs)).and_then(|lab| in_lab(&lab, fs, &again, Shown::ByLine));
+    match second {
+        Ok(second) if second.finished() == again.len() => tally.add_unsteady(counts.settle(&again, &second), fs),
+        Ok(_) => println!("\na program on {fs} ended early again, see above"),
+        Err(error) => println!("\nno lab on {fs} for a second look: {error:#}"),
+    }
+    tally.add_all_run(counts, runs, fs);
 }
 
 fn ran_beside((fs, runs): (FileSystem, Runs)) -> Ran {

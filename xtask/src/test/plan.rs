@@ -64,9 +64,27 @@ impl Runs {
         self.0.iter().flat_map(|run| run.tests.iter().map(|test| format!("{}::{test}", run.target)))
     }
 
+    /// How many tests there are.
+    pub(super) fn len(&self) -> usize {
+        count(&self.0)
+    }
+
+    /// The tests that have one of these names, whichever their programs.
+    pub(super) fn only(&self, names: &[String]) -> Runs {
+        let named = |run: &Run| {
+            let tests = run.tests.iter().filter(|test| names.contains(test)).cloned().collect();
+            Run { tests, ..run.clone() }
+        };
+        Runs(self.0.iter().map(named).filter(|run| !run.tests.is_empty()).collect())
+    }
+
+    /// Whether one of the tests has this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|run| run.tests.iter().any(|test| test == name))
+    }
+
     /// The first programs, with so many percent of the tests, and the others.
     pub(super) fn split(&self, percent: usize) -> (Runs, Runs) {
-        let count = |runs: &[Run]| runs.iter().map(|run| run.tests.len()).sum::<usize>();
         let most = (count(&self.0) * percent).div_ceil(100);
         let programs = (0..self.0.len()).find(|&programs| count(&self.0[..programs]) >= most);
         let (first, others) = self.0.split_at(programs.unwrap_or(self.0.len()));
@@ -84,6 +102,10 @@ impl Runs {
             }),
         }
     }
+}
+
+fn count(runs: &[Run]) -> usize {
+    runs.iter().map(|run| run.tests.len()).sum()
 }
 
 pub(super) struct Plan {
@@ -181,6 +203,15 @@ mod tests {
                 (FileSystem::Xfs, vec!["lab::both".into(), "lab::xfs_one".into()]),
             ]
         );
+    }
+
+    #[test]
+    fn tests_are_chosen_by_name() {
+        let plan = Plan::new(vec![test("a", true, "one"), test("a", true, "two"), test("b", true, "three")]);
+        let (_, runs) = plan.by_file_system().next().unwrap();
+        let chosen = runs.only(&["two".into(), "b left containers x".into()]);
+        assert_eq!((chosen.names().collect::<Vec<_>>(), chosen.len()), (vec!["a::two".into()], 1));
+        assert!(chosen.has("two") && !chosen.has("one"));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::lab::FileSystem;
 pub(super) struct Tally {
     passed: usize,
     failures: Vec<String>,
+    /// What failed and then passed, counted as passed.
+    unsteady: Vec<String>,
     skipped: Vec<String>,
     /// Ignored tests that no program lists: examples in the documentation.
     skipped_examples: usize,
@@ -28,12 +30,17 @@ impl Tally {
 
     /// Adds the results of a lab; a test of `runs` without one has failed.
     pub(super) fn add_all_run(&mut self, counts: Counts, runs: &Runs, fs: FileSystem) {
-        let finished = counts.passed + counts.failed;
+        let finished = counts.finished();
         self.passed += counts.passed;
         self.failures.extend(counts.failures().map(|failure| format!("on {fs}: {failure}")));
-        for _ in finished..runs.names().count() {
+        for _ in finished..runs.len() {
             self.fail(format!("a test on {fs} whose program ended early, see above"));
         }
+    }
+
+    /// Adds what failed and then passed, besides the other results of its lab.
+    pub(super) fn add_unsteady(&mut self, tests: Vec<String>, fs: FileSystem) {
+        self.unsteady.extend(tests.into_iter().map(|test| format!("on {fs}: {test}")));
     }
 
     /// Adds the tests of a lab that could not be made.
@@ -74,6 +81,7 @@ impl Tally {
     /// Prints the summary; whether all that ran passed.
     pub(super) fn report(&self) -> ExitCode {
         print_list("SKIPPED, these did not run", &self.skipped);
+        print_list("UNSTEADY, these failed, and passed in a new lab", &self.unsteady);
         print_list("FAILED", &self.failures);
         println!(
             "\n{} passed, {} failed, {} skipped",
