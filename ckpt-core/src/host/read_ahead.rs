@@ -23,8 +23,9 @@ impl<'f> ReadAhead<'f> {
         ReadAhead { file, next: 0 }
     }
 
-    /// To be called before the bytes at `offset` are read.
+    /// To be called before the bytes at `offset` are read; what is left out in between is not asked for.
     pub(crate) fn reading(&mut self, offset: u64) {
+        self.next = self.next.max(offset);
         while self.next < offset.saturating_add(AHEAD) {
             // It is no more than advice: a pipe takes none.
             let _ = fadvise(self.file, self.next, Some(STEP), Advice::WillNeed);

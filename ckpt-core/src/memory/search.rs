@@ -16,6 +16,7 @@ use super::opened::Memory;
 use super::page_runs::{PageRuns, Run};
 use super::space::Space;
 use super::window::{Reach, Stretch};
+use crate::host::read_ahead::ReadAhead;
 
 /// What is read at a time, in bytes: it stays in the processor's cache until it was looked at.
 const PIECE: usize = 512 << 10;
@@ -259,6 +260,7 @@ impl Found<'_> {
 /// An image of pages, read front to back in large pieces whatever is asked for.
 struct Pieces<'p> {
     image: &'p Image,
+    ahead: ReadAhead<'p>,
     /// What the image has from `at` on.
     buffer: Vec<u8>,
     at: u64,
@@ -266,7 +268,12 @@ struct Pieces<'p> {
 
 impl<'p> Pieces<'p> {
     fn new(image: &'p Image) -> Self {
-        Pieces { image, buffer: Vec::with_capacity(PIECE + LONGEST + BEFORE), at: 0 }
+        Pieces {
+            image,
+            ahead: ReadAhead::of(image.file()),
+            buffer: Vec::with_capacity(PIECE + LONGEST + BEFORE),
+            at: 0,
+        }
     }
 
     /// Bytes from `from` on, to `end` or for a piece; more than those that were given for the same `from` before.
@@ -284,6 +291,7 @@ impl<'p> Pieces<'p> {
             let kept = self.buffer.len();
             let more = (self.image.length() - there).min(PIECE as u64) as usize;
             self.buffer.resize(kept + more, 0);
+            self.ahead.reading(self.image.piece().place_of(there, 0).0);
             self.image.read_at(&mut self.buffer[kept..], there)?;
         }
         let there = self.at + self.buffer.len() as u64;
