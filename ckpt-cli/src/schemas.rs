@@ -1,6 +1,6 @@
 //! `ckpt --json-schema COMMAND`: what each JSON output looks like, as JSON Schema.
 //!
-//! Another output gets a line in [`OUTPUTS`], and its own in `tests/lab_schemas.rs`, where it is printed once.
+//! Another output gets a line in [`OUTPUTS`], and its own in `tests/labs/lab_schemas.rs`, where it is printed once.
 
 use anyhow::{Result, bail};
 use ckpt_core::dedup::PairReport;

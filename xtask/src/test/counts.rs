@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_passes_the_second_time_is_told_with_its_reason() {
         let read = |text: &str| echo(text.as_bytes(), &mut Vec::new(), Shown::ByLine).expect("memory does not fail");
-        let again: Runs = serde_json::from_str(r#"[{"target":"m","program":"m","directory":"m","tests":["m::b"]}]"#)
+        let again: Runs = serde_json::from_str(r#"[{"group":"m","program":"m","directory":"m","tests":["m::b"]}]"#)
             .expect("runs of one test");
         let passed = read("test result: ok. 1 passed; 0 failed; 0 ignored\n");
         let mut counts = read(TEXT);

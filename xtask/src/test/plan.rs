@@ -13,8 +13,9 @@ pub(super) struct IgnoredTest {
     pub(super) program: PathBuf,
     /// The package's folder, in which cargo starts its tests.
     pub(super) directory: PathBuf,
-    pub(super) target: String,
-    /// Whether the program is a file of `tests/`.
+    /// Of the program or of its module, see `programs`.
+    pub(super) group: String,
+    /// Whether the program is one of `tests/`.
     pub(super) integration: bool,
     pub(super) name: String,
 }
@@ -34,7 +35,7 @@ impl IgnoredTest {
 /// Some tests of one program.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Run {
-    pub(super) target: String,
+    pub(super) group: String,
     pub(super) program: PathBuf,
     pub(super) directory: PathBuf,
     pub(super) tests: Vec<String>,
@@ -43,7 +44,7 @@ pub(crate) struct Run {
 impl Run {
     pub(super) fn title(&self) -> String {
         let package = self.directory.file_name().unwrap_or_default();
-        format!("{} of {}", self.target, package.display())
+        format!("{} of {}", self.group, package.display())
     }
 }
 
@@ -61,7 +62,7 @@ impl FromStr for Runs {
 
 impl Runs {
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        self.0.iter().flat_map(|run| run.tests.iter().map(|test| format!("{}::{test}", run.target)))
+        self.0.iter().flat_map(|run| run.tests.iter().map(|test| full_name(&run.group, test)))
     }
 
     /// How many tests there are.
@@ -83,24 +84,32 @@ impl Runs {
         self.0.iter().any(|run| run.tests.iter().any(|test| test == name))
     }
 
-    /// The first programs, with so many percent of the tests, and the others.
+    /// The first groups, with so many percent of the tests, and the others.
     pub(super) fn split(&self, percent: usize) -> (Runs, Runs) {
         let most = (count(&self.0) * percent).div_ceil(100);
-        let programs = (0..self.0.len()).find(|&programs| count(&self.0[..programs]) >= most);
-        let (first, others) = self.0.split_at(programs.unwrap_or(self.0.len()));
+        let groups = (0..self.0.len()).find(|&groups| count(&self.0[..groups]) >= most);
+        let (first, others) = self.0.split_at(groups.unwrap_or(self.0.len()));
         (Runs(first.to_vec()), Runs(others.to_vec()))
     }
 
     fn add(&mut self, test: &IgnoredTest) {
         match self.0.last_mut() {
-            Some(run) if run.program == test.program => run.tests.push(test.name.clone()),
+            Some(run) if run.program == test.program && run.group == test.group => run.tests.push(test.name.clone()),
             _ => self.0.push(Run {
-                target: test.target.clone(),
+                group: test.group.clone(),
                 program: test.program.clone(),
                 directory: test.directory.clone(),
                 tests: vec![test.name.clone()],
             }),
         }
+    }
+}
+
+/// A test's own name may begin with its group.
+fn full_name(group: &str, test: &str) -> String {
+    match test.starts_with(group) {
+        true => test.to_owned(),
+        false => format!("{group}::{test}"),
     }
 }
 
@@ -121,7 +130,7 @@ impl Plan {
                 labs.entry(fs).or_default().add(test);
             }
         }
-        let names = tests.iter().map(|test| format!("{}::{}", test.target, test.name)).collect();
+        let names = tests.iter().map(|test| full_name(&test.group, &test.name)).collect();
         Self { labs, names }
     }
 
@@ -139,11 +148,11 @@ impl Plan {
     }
 }
 
-/// Tests of `tests/lab*.rs` use podman, so podman's storage has to be on the
+/// Tests of groups named `lab*` use podman, so podman's storage has to be on the
 /// file system that is tested: the one their name starts with, or both that
 /// have reflink. Others find all three at /mnt and run once.
 fn file_systems(test: &IgnoredTest) -> &'static [FileSystem] {
-    if !(test.integration && test.target.starts_with("lab")) {
+    if !(test.integration && test.group.starts_with("lab")) {
         return &[FileSystem::Btrfs];
     }
     match test.name().trim_start_matches("long_").split('_').next() {
@@ -158,11 +167,11 @@ fn file_systems(test: &IgnoredTest) -> &'static [FileSystem] {
 mod tests {
     use super::*;
 
-    fn test(target: &str, integration: bool, name: &str) -> IgnoredTest {
+    fn test(group: &str, integration: bool, name: &str) -> IgnoredTest {
         IgnoredTest {
-            program: target.into(),
+            program: group.into(),
             directory: "package".into(),
-            target: target.into(),
+            group: group.into(),
             integration,
             name: name.into(),
         }
@@ -173,7 +182,7 @@ mod tests {
         use FileSystem::{Btrfs, Ext4, Xfs};
         let cases: [(IgnoredTest, &[FileSystem]); 8] = [
             (test("lab_smoke", true, "restore"), &[Btrfs, Xfs]),
-            (test("lab_smoke", true, "module::xfs_only"), &[Xfs]),
+            (test("lab_smoke", true, "lab_smoke::xfs_only"), &[Xfs]),
             (test("lab", true, "btrfs_only"), &[Btrfs]),
             (test("lab", true, "long_btrfs_only"), &[Btrfs]),
             (test("lab", true, "ext4_copies"), &[Ext4]),

@@ -57,13 +57,18 @@ pub(super) fn ignored_tests(programs: &[Artifact], filter: Option<&str>) -> Resu
             tests.push(IgnoredTest {
                 program: program.clone(),
                 directory: package(&artifact.manifest_path).to_owned(),
-                target: artifact.target.name.clone(),
+                group: group(&artifact.target.name, &name).to_owned(),
                 integration: artifact.target.kind == ["test"],
                 name,
             });
         }
     }
     Ok(tests)
+}
+
+/// What is run and told together: the tests of a program, or of one of its modules that are named `lab_*`.
+fn group<'n>(program: &'n str, test: &'n str) -> &'n str {
+    test.split("::").next().filter(|module| module.starts_with("lab_")).unwrap_or(program)
 }
 
 fn list(program: &Path, filter: Option<&str>) -> Result<Vec<String>> {
@@ -80,4 +85,16 @@ fn list(program: &Path, filter: Option<&str>) -> Result<Vec<String>> {
 
 fn package(manifest: &Path) -> &Path {
     manifest.parent().unwrap_or(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::group;
+
+    #[test]
+    fn files_with_an_idea_are_groups() {
+        assert_eq!(group("labs", "lab_fork::btrfs_copies"), "lab_fork");
+        assert_eq!(group("clone", "module::privileged_clone"), "clone");
+        assert_eq!(group("lab_examples", "btrfs_examples"), "lab_examples");
+    }
 }
