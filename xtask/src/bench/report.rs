@@ -1,15 +1,17 @@
 //! The way of a benchmark: into a lab, back with results, into a file.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::chart::Chart;
+use super::chart::targets;
+use super::chart::times::Times;
 use super::machine;
+use super::verdict::Verdict;
 use crate::cargo::Workspace;
 use crate::lab::{FileSystem, Lab, LabOptions};
 
@@ -31,22 +33,23 @@ pub(crate) struct Bench<'b, W> {
     pub(crate) title: String,
 }
 
+/// What is kept of a run.
+pub(crate) trait Report: Serialize {
+    /// What was to be shown, and whether it was.
+    fn verdicts(&self) -> &[Verdict];
+
+    /// What is drawn beside the targets: the times themselves, for those benchmarks that people look at first.
+    fn times(&self) -> Option<Times> {
+        None
+    }
+}
+
 impl<W: Serialize> Bench<'_, W> {
     /// Measures on each file system, prints what `render` makes of each `report`, and keeps that.
-    pub(crate) fn run<R: DeserializeOwned, T: Serialize>(
+    pub(crate) fn run<R: DeserializeOwned, T: Report>(
         &self,
         report: impl Fn(FileSystem, String, R) -> T,
         render: impl Fn(&T) -> String,
-    ) -> Result<ExitCode> {
-        self.run_drawn(report, render, |_| None)
-    }
-
-    /// The same; a picture comes beside what is kept.
-    pub(crate) fn run_drawn<R: DeserializeOwned, T: Serialize>(
-        &self,
-        report: impl Fn(FileSystem, String, R) -> T,
-        render: impl Fn(&T) -> String,
-        draw: impl Fn(&T) -> Option<Chart>,
     ) -> Result<ExitCode> {
         let workspace = Workspace::locate()?;
         if !self.no_build {
@@ -59,13 +62,7 @@ impl<W: Serialize> Bench<'_, W> {
             let results = in_lab(on, self.image_gib, &format!("lab-bench-{}", self.name), self.workload)?;
             let report = report(on, commit.clone(), results);
             println!("{}", render(&report));
-            let path = write(&workspace, self.name, on, &report)?;
-            println!("written to {}", path.display());
-            if let Some(chart) = draw(&report) {
-                let picture = path.with_extension("svg");
-                fs::write(&picture, chart.svg()?).with_context(|| format!("cannot write {}", picture.display()))?;
-                println!("drawn in {}", picture.display());
-            }
+            keep(&workspace, (self.name, on), &self.title, &report)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -104,13 +101,32 @@ pub(crate) fn in_lab<R: DeserializeOwned>(
     serde_json::from_slice(&output.stdout).context("cannot read what the benchmark found")
 }
 
-/// `target/bench/NAME-FS.json`.
-pub(crate) fn write(workspace: &Workspace, name: &str, fs: FileSystem, report: &impl Serialize) -> Result<PathBuf> {
+/// `target/bench/NAME-FS.json`, and pictures beside it: `NAME-FS.svg` has times, or targets where no times are drawn, and
+/// `NAME-FS-targets.svg` has targets where they are.
+pub(crate) fn keep(
+    workspace: &Workspace,
+    (name, fs): (&str, FileSystem),
+    title: &str,
+    report: &impl Report,
+) -> Result<()> {
     let folder = workspace.target.join("bench");
-    let path = folder.join(format!("{name}-{fs}.json"));
     let json = serde_json::to_string_pretty(report).context("a report is JSON")?;
-    fs::create_dir_all(&folder)
-        .and_then(|()| fs::write(&path, json + "\n"))
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    write(&folder.join(format!("{name}-{fs}.json")), &(json + "\n"))?;
+    let times = report.times();
+    if let Some(times) = &times {
+        write(&folder.join(format!("{name}-{fs}.svg")), &times.svg()?)?;
+    }
+    if !report.verdicts().is_empty() {
+        let ending = if times.is_some() { "-targets.svg" } else { ".svg" };
+        let picture = targets::svg(&format!("{title} on {fs}: what it is to be"), report.verdicts())?;
+        write(&folder.join(format!("{name}-{fs}{ending}")), &picture)?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("written to {}", path.display());
+    Ok(())
 }

@@ -71,7 +71,7 @@ pub(super) fn run(options: &SeedOptions) -> Result<ExitCode> {
         ),
     };
     let report = |fs, commit, results| SeedReport::new(fs, commit, options.workload.clone(), results);
-    bench.run_drawn(report, table::render, picture::draw)
+    bench.run(report, table::render)
 }
 
 /// What runs inside the lab; the results go to standard output.

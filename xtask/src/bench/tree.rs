@@ -78,7 +78,7 @@ pub(super) fn run(options: &TreeOptions) -> Result<ExitCode> {
         let results = report::in_lab(fs, report::IMAGE_GIB, "lab-bench-tree", &plan)?;
         let report = TreeReport::new(commit.clone(), plan, results);
         println!("{}", table::render(&report));
-        println!("written to {}\n", report::write(&workspace, "tree", fs, &report)?.display());
+        report::keep(&workspace, ("tree", fs), "Trees", &report)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::workload::Workload;
 use crate::bench::cells::{mebibytes, new_table, seconds, targets};
 use crate::bench::machine::Machine;
+use crate::bench::report::Report;
 use crate::bench::spread::Spread;
 use crate::bench::verdict::{Bound, Verdict};
 use crate::lab::FileSystem;
@@ -46,6 +47,12 @@ pub(super) struct DedupReport {
     verdicts: Vec<Verdict>,
     #[serde(flatten)]
     results: DedupResults,
+}
+
+impl Report for DedupReport {
+    fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
 }
 
 impl DedupReport {

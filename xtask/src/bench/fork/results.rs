@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::contender::Contender;
 use super::workload::Workload;
 use crate::bench::machine::Machine;
+use crate::bench::report::Report;
 use crate::bench::spread::Spread;
 use crate::bench::verdict::{Bound, Verdict};
 use crate::lab::FileSystem;
@@ -47,6 +48,12 @@ pub(super) struct ForkReport {
     pub(super) verdicts: Vec<Verdict>,
     #[serde(flatten)]
     pub(super) results: ForkResults,
+}
+
+impl Report for ForkReport {
+    fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
 }
 
 impl ForkReport {

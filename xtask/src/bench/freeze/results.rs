@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::workload::Workload;
 use crate::bench::machine::Machine;
+use crate::bench::report::Report;
 use crate::bench::spread::Spread;
 use crate::bench::verdict::{Bound, Verdict};
 use crate::lab::FileSystem;
@@ -67,6 +68,12 @@ pub(super) struct FreezeReport {
     pub(super) verdicts: Vec<Verdict>,
     #[serde(flatten)]
     pub(super) results: FreezeResults,
+}
+
+impl Report for FreezeReport {
+    fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
 }
 
 impl FreezeReport {

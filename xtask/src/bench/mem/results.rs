@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::workload::Workload;
 use crate::bench::cells::{mebibytes, new_table, seconds, targets};
 use crate::bench::machine::Machine;
+use crate::bench::report::Report;
 use crate::bench::spread::Spread;
 use crate::bench::verdict::{Bound, Verdict};
 use crate::lab::FileSystem;
@@ -48,6 +49,12 @@ pub(super) struct MemReport {
     verdicts: Vec<Verdict>,
     #[serde(flatten)]
     results: MemResults,
+}
+
+impl Report for MemReport {
+    fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
 }
 
 impl MemReport {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::results::MemoryResults;
 use super::verdict::verdicts;
 use super::workload::Workload;
+use crate::bench::report::Report;
 use crate::bench::verdict::Verdict;
 use crate::lab::FileSystem;
 
@@ -17,6 +18,12 @@ pub(super) struct MemoryReport {
     pub(super) verdicts: Vec<Verdict>,
     #[serde(flatten)]
     pub(super) results: MemoryResults,
+}
+
+impl Report for MemoryReport {
+    fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
 }
 
 impl MemoryReport {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bench::machine::Machine;
+use crate::bench::report::Report;
 use crate::bench::spread::Spread;
 use crate::bench::verdict::{Bound, Verdict};
 use crate::lab::FileSystem;
@@ -64,6 +65,12 @@ pub(super) struct PassesReport {
     pub(super) verdicts: Vec<Verdict>,
     #[serde(flatten)]
     pub(super) results: PassesResults,
+}
+
+impl Report for PassesReport {
+    fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
 }
 
 impl PassesReport {

@@ -7,6 +7,7 @@ use super::sharing::Sharing;
 use super::workload::Workload;
 use crate::bench::cells::{mebibytes, milliseconds, new_table, seconds, targets};
 use crate::bench::machine::Machine;
+use crate::bench::report::Report;
 use crate::bench::spread::Spread;
 use crate::bench::verdict::{Bound, Verdict};
 use crate::lab::FileSystem;
@@ -47,6 +48,12 @@ pub(super) struct SaveReport {
     verdicts: Vec<Verdict>,
     #[serde(flatten)]
     results: SaveResults,
+}
+
+impl Report for SaveReport {
+    fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
 }
 
 impl SaveReport {

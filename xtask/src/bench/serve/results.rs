@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::way::Way;
 use super::workload::Workload;
 use crate::bench::machine::Machine;
+use crate::bench::report::Report;
 use crate::bench::spread::Spread;
 use crate::bench::verdict::{Bound, Verdict};
 use crate::lab::FileSystem;
@@ -43,6 +44,12 @@ pub(super) struct ServeReport {
     pub(super) verdicts: Vec<Verdict>,
     #[serde(flatten)]
     pub(super) results: ServeResults,
+}
+
+impl Report for ServeReport {
+    fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
 }
 
 impl ServeReport {

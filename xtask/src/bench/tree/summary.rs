@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::plan::{Scale, TreePlan, Workload};
 use super::results::TreeResults;
 use super::verdict::verdicts;
+use crate::bench::report::Report;
 use crate::bench::verdict::Verdict;
 use crate::lab::FileSystem;
 
@@ -18,6 +19,12 @@ pub(super) struct TreeReport {
     pub(super) verdicts: Vec<Verdict>,
     #[serde(flatten)]
     pub(super) results: TreeResults,
+}
+
+impl Report for TreeReport {
+    fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
 }
 
 impl TreeReport {
