@@ -38,6 +38,11 @@ impl Workspace {
         self.target.join("release/ckpt")
     }
 
+    /// The one that tests run, built or not.
+    pub(crate) fn ckpt_of_tests(&self) -> PathBuf {
+        self.target.join("debug/ckpt")
+    }
+
     /// What `cargo xtask bench tree` takes for the limits, built or not: of large files, and of small ones.
     pub(crate) fn limits(&self) -> [PathBuf; 2] {
         LIMITS.map(|program| self.target.join("release").join(program))

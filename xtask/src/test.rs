@@ -60,7 +60,7 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     fuzz_shortly(&workspace, filter, &mut tally);
     build_source(&workspace, options, &mut tally);
     if lab::is_root() {
-        privileged(&workspace, &plan, filter, &mut tally);
+        privileged(&plan, filter, &mut tally);
     } else {
         tally.skip(plan.names(), "needs root: run `cargo xtask test` as root");
     }
@@ -104,16 +104,13 @@ fn build_source(workspace: &Workspace, options: &TestOptions, tally: &mut Tally)
     }
 }
 
-fn privileged(workspace: &Workspace, plan: &Plan, filter: Option<&str>, tally: &mut Tally) {
+fn privileged(plan: &Plan, filter: Option<&str>, tally: &mut Tally) {
     let checks = host::Checks::select(filter);
     if plan.len() == 0 && checks.is_empty() {
         return;
     }
     let before = host::Traces::read();
     checks.killed_lab(&before, tally);
-    match workspace.build_ckpt() {
-        Ok(()) => labs::run(plan, tally),
-        Err(error) => plan.by_file_system().for_each(|(fs, runs)| tally.fail_all(runs, fs, &format!("{error:#}"))),
-    }
+    labs::run(plan, tally);
     checks.nothing_left(&before, tally);
 }

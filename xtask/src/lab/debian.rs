@@ -34,6 +34,7 @@ const PACKAGES: &[&str] = &[
     "docker-registry",
     "docker.io",
     "e2fsprogs",
+    "fish",
     "fuse-overlayfs",
     "gdb-minimal",
     "iproute2",
@@ -55,6 +56,7 @@ const PACKAGES: &[&str] = &[
     "umoci",
     "util-linux",
     "xfsprogs",
+    "zsh",
     "zstd",
 ];
 

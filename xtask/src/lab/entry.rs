@@ -24,7 +24,7 @@ pub(crate) struct EntrySpec {
     /// Host folders that are at the same path inside.
     pub(super) binds: Vec<PathBuf>,
     pub(super) working_directory: PathBuf,
-    /// The release build, if there is one.
+    /// The release build, or else that of the tests, if there is one.
     pub(super) ckpt: Option<PathBuf>,
     pub(super) groups: Vec<PathBuf>,
     pub(super) v1_controllers: bool,
@@ -54,7 +54,7 @@ impl EntrySpec {
             fs,
             binds,
             working_directory: if visible { here } else { workspace.root.clone() },
-            ckpt: Some(workspace.ckpt()).filter(|path| path.exists()),
+            ckpt: [workspace.ckpt(), workspace.ckpt_of_tests()].into_iter().find(|path| path.exists()),
             groups: groups.folders.clone(),
             v1_controllers: groups.v1_controllers,
             program: format!("/proc/{}/exe", process::id()).into(),
