@@ -21,7 +21,7 @@ enum Word {
 }
 
 /// Arguments that name a container: the words of the command, and what its arguments call it.
-const ARGUMENTS: [(&[&str], &str, Word); 15] = [
+const ARGUMENTS: [(&[&str], &str, Word); 16] = [
     (&["checkpoint"], "containers", Word::Container),
     (&["restore"], "containers", Word::Container),
     (&["fork"], "container", Word::Container),
@@ -30,6 +30,7 @@ const ARGUMENTS: [(&[&str], &str, Word); 15] = [
     (&["rollback"], "container", Word::Container),
     (&["prune"], "container", Word::Container),
     (&["lazy"], "container", Word::Container),
+    (&["inspect"], "archive", Word::ContainerOrPath),
     (&["diff"], "name_or_path", Word::ContainerOrPath),
     (&["diff"], "newer", Word::ContainerOrPath),
     (&["layers"], "name_or_path", Word::ContainerOrPath),

@@ -1,7 +1,6 @@
 //! The package for Debian: it installs, shows its manual, completes names, and goes away without a trace.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,22 +8,25 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 const CONTAINER: &str = "tabbed-container";
+const BEGUN: &str = "ckpt save tabb";
+/// The lab has another `ckpt` in front of the package's.
+const PATH: &str = "PATH=/usr/bin:/bin";
 
-/// Types the beginning of the name and Tab into a bash on a terminal, and prints all that comes back until the name has
-/// been completed. Stands still for as long as bash needs, up to a minute.
+/// Types the beginning of the name and Tab into a shell on a terminal, and prints all that comes back until the name has
+/// been completed. Stands still for as long as the shell needs, up to a minute.
 const TYPE_TAB: &str = r#"
 import os, pty, select, signal, sys, time
-script, begun, wanted = sys.argv[1:]
+begun, wanted, first, *shell = sys.argv[1:]
 pid, terminal = pty.fork()
 if pid == 0:
-    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+    os.execvp(shell[0], shell)
 def until(text):
     seen, end = "", time.time() + 60
     while text not in seen and time.time() < end:
         if select.select([terminal], [], [], 1)[0]:
             seen += os.read(terminal, 4096).decode()
     return seen
-os.write(terminal, f"source {script}; echo rea''dy\n".encode())
+os.write(terminal, f"{first}; echo rea''dy\n".encode())
 until("ready\r\n")
 os.write(terminal, f"{begun}\t".encode())
 print(until(wanted))
@@ -115,17 +117,20 @@ fn shows_its_manual() -> Result<()> {
 }
 
 fn completes_names() -> Result<()> {
-    for (shell, path) in
-        [("zsh", "/usr/share/zsh/vendor-completions/_ckpt"), ("fish", "/usr/share/fish/vendor_completions.d/ckpt.fish")]
-    {
-        let text = fs::read_to_string(path)?;
-        ensure!(text.contains("CKPT_COMPLETE") && text.contains(shell), "{path} calls nothing:\n{text}");
-    }
-    let script = "/usr/share/bash-completion/completions/ckpt";
-    // The lab has another one in front of it.
-    let python = ["PATH=/usr/bin:/bin", "python3", "-c", TYPE_TAB, script, "ckpt save tabb", CONTAINER];
-    let shown = run("env", &python)?;
-    ensure!(shown.contains(CONTAINER), "Tab gave {shown:?}");
+    let of_bash = "source /usr/share/bash-completion/completions/ckpt";
+    types_tab(of_bash, &["bash", "--norc", "--noprofile", "-i"])?;
+    // It looks in Debian's folder by itself.
+    types_tab("autoload -Uz compinit && compinit -u -D", &["zsh", "-f", "-i"])?;
+    let asked = run("env", &[PATH, "fish", "--no-config", "-c", &format!("complete -C '{BEGUN}'")])?;
+    ensure!(asked.split_whitespace().next() == Some(CONTAINER), "fish has {asked:?}");
+    Ok(())
+}
+
+/// In a shell that has run `first`.
+fn types_tab(first: &str, shell: &[&str]) -> Result<()> {
+    let python = [PATH, "TERM=dumb", "python3", "-c", TYPE_TAB, BEGUN, CONTAINER, first];
+    let shown = run("env", &[&python, shell].concat())?;
+    ensure!(shown.contains(CONTAINER), "Tab gave {shown:?} in {shell:?}");
     Ok(())
 }
 
