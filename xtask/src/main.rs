@@ -10,6 +10,7 @@ mod demo;
 mod dist;
 mod fuzz;
 mod lab;
+mod page;
 mod test;
 
 use std::ffi::OsString;

@@ -27,6 +27,7 @@ use crate::cargo::{self, Workspace};
 use crate::dist;
 use crate::fuzz::{self, Fuzzer};
 use crate::lab;
+use crate::page;
 use counts::Shown;
 pub(crate) use inside::run_inside;
 use plan::Plan;
@@ -35,8 +36,13 @@ use tally::Tally;
 
 const TAKES_LONG: &str = "takes long: run `cargo xtask test --long`";
 
-/// Not in the lab, which has no compiler.
-const SOURCE: &str = "dist::long_the_source_archive_builds_without_a_network";
+type Check = fn(&Workspace) -> Result<()>;
+
+/// Not in the lab, which has neither a compiler nor a browser.
+const LONG_CHECKS: [(&str, Check); 2] = [
+    ("dist::long_the_source_archive_builds_without_a_network", dist::check_source),
+    ("page::long_the_page_of_inspect_draws_in_a_browser_and_asks_nobody", page::check),
+];
 
 #[derive(Args, Default)]
 pub(crate) struct TestOptions {
@@ -58,7 +64,7 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
     unprivileged(&workspace, filter, plan.len() + left_out.len(), &mut tally)?;
     tally.skip(left_out.names(), TAKES_LONG);
     fuzz_shortly(&workspace, filter, &mut tally);
-    build_source(&workspace, options, &mut tally);
+    check_long(&workspace, options, &mut tally);
     if lab::is_root() {
         privileged(&plan, filter, &mut tally);
     } else {
@@ -94,13 +100,13 @@ fn fuzz_shortly(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) 
     }
 }
 
-fn build_source(workspace: &Workspace, options: &TestOptions, tally: &mut Tally) {
-    if !options.filter.as_deref().is_none_or(|filter| SOURCE.contains(filter)) {
-        return;
-    }
-    match options.long {
-        true => tally.check(SOURCE, dist::check_source(workspace)),
-        false => tally.skip(&[SOURCE.to_owned()], TAKES_LONG),
+fn check_long(workspace: &Workspace, options: &TestOptions, tally: &mut Tally) {
+    let is_meant = |name: &str| options.filter.as_deref().is_none_or(|filter| name.contains(filter));
+    for (name, check) in LONG_CHECKS.into_iter().filter(|(name, _)| is_meant(name)) {
+        match options.long {
+            true => tally.check(name, check(workspace)),
+            false => tally.skip(&[name.to_owned()], TAKES_LONG),
+        }
     }
 }
 
