@@ -121,7 +121,8 @@ fn completes_names() -> Result<()> {
     types_tab(of_bash, &["bash", "--norc", "--noprofile", "-i"])?;
     // It looks in Debian's folder by itself.
     types_tab("autoload -Uz compinit && compinit -u -D", &["zsh", "-f", "-i"])?;
-    let asked = run("env", &[PATH, "fish", "--no-config", "-c", &format!("complete -C '{BEGUN}'")])?;
+    // With no configuration at all it would not look in the packages' folder; what it keeps for itself is not the package's.
+    let asked = run("env", &[PATH, "HOME=/tmp", "fish", "-c", &format!("complete -C '{BEGUN}'")])?;
     ensure!(asked.split_whitespace().next() == Some(CONTAINER), "fish has {asked:?}");
     Ok(())
 }

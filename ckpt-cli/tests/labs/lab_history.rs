@@ -56,7 +56,7 @@ fn a_container_goes_back_and_forth(runtime: &str) {
     assert!(!table.contains('\u{1b}') && table.lines().count() == 6, "{table}");
     let chart = store.ckpt(&["history", "web", "--chart"]);
     let begins: Vec<&str> = chart.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!(begins[..6], ["web", "~4", "~3", "~2", "~1", "~0"], "{chart}");
+    assert_eq!(begins[..6], ["web", "~5", "~4", "~3", "~2", "~1"], "{chart}");
     assert!(chart.lines().all(|line| line.chars().count() <= 60 && !line.contains('\u{1b}')), "{chart}");
     for save in &saves {
         assert_eq!(mode_of(save["path"].as_str().unwrap()), 0o600);

@@ -18,6 +18,9 @@ const SHELLS: [(&str, &str); 3] = [
     ("fish", "usr/share/fish/vendor_completions.d/ckpt.fish"),
 ];
 
+/// zsh reads a file of that folder at the first Tab, and takes it for the function that answers.
+const OF_THE_FIRST_TAB: &[u8] = b"\n_clap_dynamic_completer_ckpt \"$@\"\n";
+
 /// Folders with units of systemd.
 const UNITS: [&str; 2] = ["ckpt-cli/systemd", "ckpt-cli/ckpt-serve/systemd"];
 
@@ -30,7 +33,10 @@ pub(super) fn lay(source: &Path, ckpt: &Path, root: &Path) -> Result<()> {
     manual(ckpt, &root.join("usr/share/man/man1"))?;
     for (shell, path) in SHELLS {
         // It calls itself by the name it was called by.
-        let script = output_of(Command::new(ckpt).arg0("ckpt").env("CKPT_COMPLETE", shell))?;
+        let mut script = output_of(Command::new(ckpt).arg0("ckpt").env("CKPT_COMPLETE", shell))?;
+        if shell == "zsh" {
+            script.extend(OF_THE_FIRST_TAB);
+        }
         write(&root.join(path), &script)?;
     }
     for folder in UNITS {
