@@ -127,8 +127,9 @@ fn processes() -> Vec<String> {
     let (mut taking_part, mut conmons) = (Vec::new(), 0);
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         match fs::read_to_string(entry.path().join("comm")).unwrap_or_default().trim() {
-            // One whose container has ended is about to end as well.
-            "conmon" => conmons += u32::from(has_children(&entry.path())),
+            // One whose container has ended is about to end as well. One of an `exec` over podman's socket waits for five
+            // minutes in a child of its own before it has podman tidy up.
+            "conmon" => conmons += u32::from(has_others_as_children(&entry.path())),
             name @ ("criu" | "podman" | "ckpt" | "runc" | "crun" | "ckpt-hook" | "criu-pages" | "uffd-reserve") => {
                 taking_part.push(name.to_owned())
             }
@@ -139,9 +140,12 @@ fn processes() -> Vec<String> {
     taking_part
 }
 
-fn has_children(process: &Path) -> bool {
+fn has_others_as_children(process: &Path) -> bool {
     let tasks = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
-    tasks.into_iter().any(|task| fs::read_to_string(task.path().join("children")).is_ok_and(|pids| !pids.is_empty()))
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let is_conmon =
+        |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == "conmon");
+    children.flat_map(|pids| pids.split_whitespace().map(is_conmon).collect::<Vec<_>>()).any(|is_conmon| !is_conmon)
 }
 
 /// Tasks of the container that are stopped or traced, and whether its cgroup is frozen.
