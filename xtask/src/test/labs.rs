@@ -1,8 +1,8 @@
 //! Two labs at once. Their tests wait as much as they work: for podman, for disks, for what must not happen.
 //!
 //! ```text
-//! this thread    most of the first file system, which has the most tests
-//! another one    the others, one after the other, then the rest of the first, in a cache folder below the first one's
+//! this thread    the first file system, which has the most tests, in parts
+//! another one    the others, one after the other, then parts of the first, in a cache folder below the first one's
 //! ```
 //!
 //! What failed gets one second look, in a new lab where nothing of an earlier test is left. A test that passes there is
@@ -11,7 +11,8 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{fs, process, thread};
+use std::sync::{Mutex, PoisonError};
+use std::{fs, iter, process, thread};
 
 use anyhow::{Context, Result, ensure};
 
@@ -20,8 +21,8 @@ use super::plan::{Plan, Runs};
 use super::tally::Tally;
 use crate::lab::{self, FileSystem, Lab, LabOptions};
 
-/// What of the first file system's tests is run beside those of the others takes about as long as those, in percent.
-const FIRST: usize = 75;
+/// How many groups are one part: some minutes, for which at most one lab stands idle at the end.
+const PART: usize = 5;
 
 /// More failures than these are nobody's chance, and get no second look.
 const SECOND_LOOKS: usize = 4;
@@ -32,8 +33,7 @@ type Ran = (FileSystem, Runs, Result<Counts>);
 pub(super) fn run(plan: &Plan, tally: &mut Tally) {
     let mut labs = plan.by_file_system().map(|(fs, runs)| (fs, runs.clone()));
     let Some((fs, runs)) = labs.next() else { return };
-    let (runs, rest) = runs.split(FIRST);
-    let others: Vec<_> = labs.chain([(fs, rest)]).filter(|(_, runs)| runs.len() > 0).collect();
+    let others: Vec<_> = labs.collect();
     let lab = match Lab::open(&options(fs)) {
         Ok(lab) => lab,
         // Once is enough: making a lab can take minutes to fail.
@@ -42,12 +42,23 @@ pub(super) fn run(plan: &Plan, tally: &mut Tally) {
             return all.for_each(|(fs, runs)| tally.fail_all(&runs, fs, &format!("{error:#}")));
         }
     };
-    let shown = if others.is_empty() { Shown::ByLine } else { Shown::ByProgram };
+    let mut parts = runs.parts(PART);
+    let (first, is_all) = (parts.next(), parts.len() == 0 && others.is_empty());
+    let shown = if is_all { Shown::ByLine } else { Shown::ByProgram };
+    let parts = Mutex::new(parts);
+    let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
     let ran: Vec<Ran> = thread::scope(|scope| {
-        let others = scope.spawn(|| others.into_iter().map(ran_beside).collect::<Vec<_>>());
-        let counts = in_lab(&lab, fs, &runs, shown);
+        let beside = || others.into_iter().chain(iter::from_fn(next).map(|part| (fs, part)));
+        let others = scope.spawn(move || beside().map(ran_beside).collect::<Vec<_>>());
+        let own = first.into_iter().chain(iter::from_fn(next));
+        let own: Vec<Ran> = own
+            .map(|part| {
+                let counts = in_lab(&lab, fs, &part, shown);
+                (fs, part, counts)
+            })
+            .collect();
         let others = others.join().expect("failures are results");
-        [(fs, runs, counts)].into_iter().chain(others).collect()
+        own.into_iter().chain(others).collect()
     });
     drop(lab);
     let failed: usize = ran.iter().flat_map(|(_, _, counts)| counts).map(|counts| counts.failed).sum();

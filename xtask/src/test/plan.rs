@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::vec::IntoIter;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +68,7 @@ impl Runs {
 
     /// How many tests there are.
     pub(super) fn len(&self) -> usize {
-        count(&self.0)
+        self.0.iter().map(|run| run.tests.len()).sum()
     }
 
     /// The tests that have one of these names, whichever their programs.
@@ -84,12 +85,9 @@ impl Runs {
         self.0.iter().any(|run| run.tests.iter().any(|test| test == name))
     }
 
-    /// The first groups, with so many percent of the tests, and the others.
-    pub(super) fn split(&self, percent: usize) -> (Runs, Runs) {
-        let most = (count(&self.0) * percent).div_ceil(100);
-        let groups = (0..self.0.len()).find(|&groups| count(&self.0[..groups]) >= most);
-        let (first, others) = self.0.split_at(groups.unwrap_or(self.0.len()));
-        (Runs(first.to_vec()), Runs(others.to_vec()))
+    /// So many groups at a time.
+    pub(super) fn parts(self, groups: usize) -> IntoIter<Runs> {
+        self.0.chunks(groups).map(|part| Runs(part.to_vec())).collect::<Vec<_>>().into_iter()
     }
 
     fn add(&mut self, test: &IgnoredTest) {
@@ -111,10 +109,6 @@ fn full_name(group: &str, test: &str) -> String {
         true => test.to_owned(),
         false => format!("{group}::{test}"),
     }
-}
-
-fn count(runs: &[Run]) -> usize {
-    runs.iter().map(|run| run.tests.len()).sum()
 }
 
 pub(super) struct Plan {
@@ -224,13 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn tests_are_split_between_programs() {
-        let names = |runs: Runs| runs.names().collect::<Vec<_>>();
+    fn parts_have_whole_groups() {
         let plan = Plan::new(vec![test("a", true, "one"), test("a", true, "two"), test("b", true, "three")]);
         let (_, runs) = plan.by_file_system().next().unwrap();
-        let (first, others) = runs.split(50);
-        assert_eq!((names(first), names(others)), (vec!["a::one".into(), "a::two".into()], vec!["b::three".into()]));
-        assert_eq!(names(runs.split(0).1).len(), 3);
-        assert_eq!(names(runs.split(67).0).len(), 3);
+        let parts = |groups| runs.clone().parts(groups).map(|part| part.len()).collect::<Vec<_>>();
+        assert_eq!((parts(1), parts(2)), (vec![2, 1], vec![3]));
     }
 }
