@@ -119,7 +119,7 @@ pub(crate) fn keep(
     }
     if !report.verdicts().is_empty() {
         let ending = if times.is_some() { "-targets.svg" } else { ".svg" };
-        let picture = targets::svg(&format!("{title} on {fs}: what it is to be"), report.verdicts())?;
+        let picture = targets::svg(&format!("{title} on {fs}, beside its targets"), report.verdicts())?;
         write(&folder.join(format!("{name}-{fs}{ending}")), &picture)?;
     }
     Ok(())
