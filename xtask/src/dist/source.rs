@@ -71,8 +71,10 @@ fn copy_committed(from: &Path, to: &Path) -> Result<()> {
 /// Puts the crates into `vendor`, and tells cargo that they are there.
 fn vendor(root: &Path) -> Result<()> {
     let mut command = cargo::command();
-    command.args(["vendor", "--quiet", "--locked", "--versioned-dirs", "vendor"]).current_dir(root);
+    // With --quiet it would keep the settings to itself.
+    command.args(["vendor", "--locked", "--versioned-dirs", "vendor"]).current_dir(root);
     let settings = String::from_utf8(output_of(&mut command)?).context("cargo's settings are UTF-8")?;
+    ensure!(settings.contains("replace-with"), "cargo vendor tells no settings: {settings:?}");
     let path = root.join(SETTINGS);
     let own = fs::read_to_string(&path).with_context(|| format!("cannot read {SETTINGS}"))?;
     fs::write(&path, format!("{own}\n{settings}")).with_context(|| format!("cannot write {SETTINGS}"))
