@@ -108,7 +108,7 @@ pub(crate) const CKPT_CLI: Rules = Rules {
 
 pub(crate) const XTASK: Rules = Rules {
     root: "xtask/src/main.rs",
-    floors: &[&["ci"], &["book", "demo", "test"], &["bench", "dist", "fuzz"], &["lab"], &["cargo"]],
+    floors: &[&["ci"], &["book", "demo", "test"], &["bench", "dist", "fuzz", "page"], &["lab"], &["cargo"]],
 };
 
 pub(crate) const CKPT_SERVE: Rules = Rules {
