@@ -59,6 +59,7 @@ mod lab_mounted;
 mod lab_netns;
 mod lab_no_space;
 mod lab_out_of_memory;
+mod lab_packets;
 mod lab_passes;
 mod lab_passes_fail;
 mod lab_podman;

@@ -11,13 +11,14 @@ use super::images::{self, ImagesError};
 use super::plan::CheckpointPlan;
 use super::{CheckpointOptions, DumpError};
 use crate::archive::CHECKPOINT;
+use crate::criu::configuration::{KNOWS_NO_LOCK, Packets};
 use crate::criu::hook::{HookCall, HookServer};
 use crate::criu::link_remaps::LinkRemaps;
 use crate::criu::orphans::{INTERVAL, Orphans};
 use crate::criu::prefreeze;
 use crate::criu::watched;
 use crate::engine::cgroup::in_cgroup_of;
-use crate::engine::{bundle, freeze_group};
+use crate::engine::{bundle, freeze_group, versions};
 use crate::host::child::{Child, ChildError, Said, poll_all};
 use crate::host::interrupt::Interrupt;
 use crate::host::session::{Session, SessionError};
@@ -53,9 +54,11 @@ const PIPE_BYTES: usize = 1 << 20;
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 impl Dump {
+    /// Starts podman, whose CRIU says that it is of the version `criu`.
     pub(crate) fn start(
         plan: &CheckpointPlan,
         options: &CheckpointOptions,
+        criu: &str,
         remaps: &LinkRemaps,
         progress: &mut dyn Progress,
     ) -> Result<Self, DumpError> {
@@ -70,7 +73,7 @@ impl Dump {
             .map_err(|source| SessionError::new("note open files in", session.path(), source))?;
         let watched = watched::scan_paths(plan.facts.state.pid, in_cgroup_of(&plan.facts.id));
         let connections = if options.tcp_close { "tcp-close\n" } else { "" };
-        let hook = HookServer::install(&session, &format!("{watched}{connections}"))?;
+        let hook = HookServer::install(&session, &format!("{watched}{connections}"), packets(options, criu))?;
         if let Some(group) = freeze_group::of(&plan.facts.id) {
             prefreeze::plan(&session, &group)?;
         }
@@ -81,7 +84,7 @@ impl Dump {
         // An administrator's smaller limit is no reason to stop.
         let _ = rustix::pipe::fcntl_setpipe_size(&export, PIPE_BYTES);
         let podman = plan.engine.start_checkpoint(&plan.facts.id, &fifo, &options.request(), hook.path())?;
-        Ok(Dump { podman, hook, export: Some(export.into()), orphans: Orphans::default(), session })
+        Ok(Dump { podman, hook, export: Some(export.into()), orphans: Orphans::from_now_on(), session })
     }
 
     /// Waits for the next thing to happen.
@@ -165,4 +168,10 @@ impl Dump {
 fn wait_for_undone(session: &Session, progress: &mut dyn Progress) {
     // Whether they end or not: what the container does is asked next.
     let _ = work::wait_for_end_of(Work::Dump(session.path()), None, &mut Waiting::new(None, progress));
+}
+
+/// Without TCP connections that are taken along, no packet has to be kept away from the container.
+fn packets(options: &CheckpointOptions, criu: &str) -> Packets {
+    let can_pass = versions::numbers(criu).is_some_and(|version| version >= KNOWS_NO_LOCK);
+    if can_pass && !options.tcp_established { Packets::Pass } else { Packets::CriuDecides }
 }

@@ -140,7 +140,7 @@ impl<'r> Run<'r> {
         let watch = FreezeWatch::begin(self.plan.facts.state.pid);
         let CheckpointPlan { facts, .. } = self.plan;
         let remaps = self.remaps.insert(LinkRemaps::expect(facts.state.pid, in_cgroup_of(&facts.id)));
-        let mut dump = Dump::start(self.plan, self.options, remaps, self.progress)?;
+        let mut dump = Dump::start(self.plan, self.options, &self.versions.criu, remaps, self.progress)?;
         let mut taken = Taken::new(ImagesWriteback::begin(bundle(&self.plan.facts).join(CHECKPOINT)));
         if let Err(error) = self.serve(&mut dump, &mut taken, writer, now) {
             dump.abandon(self.progress);

@@ -1,5 +1,5 @@
 //! The configuration that CRIU reads when this program has it work: the administrator's lines, those of the run, and
-//! options that make CRIU take what it refuses by default.
+//! options that make CRIU take what it refuses by default, or leave out what nobody needs.
 //!
 //! CRIU parses `/etc/criu/default.conf`, then `~/.criu/default.conf`, then the file that `CRIU_CONFIG_FILE` names; of
 //! an option that occurs twice it takes the last (CRIU, `criu/config.c`, `next_config`). Ours is the third, so it
@@ -24,6 +24,29 @@ pub(crate) const LAZY_PAGES: &str = "lazy-pages\n";
 /// `link-remap`: of a file that is open under a name that is gone, but has another, CRIU makes a third name
 /// (`link_remap.N`, next to the old one) and removes it when the file is open again.
 const ALLOWANCES: [(&str, &str); 2] = [("ghost-limit", "ghost-limit 1G\n"), ("link-remap", "link-remap\n")];
+
+/// Keeps no packet away from the container while CRIU dumps it. CRIU does that for established TCP connections only, whose
+/// packets would meet a kernel that no longer knows them (CRIU, `Documentation/criu.txt`, "--network-lock"). It runs
+/// iptables-restore twice for it while the container stands still, and twice more at each restore: half of the frozen
+/// time (`bench freeze`: 67 instead of 140 ms), and a fifth of a small restore.
+///
+/// A new connection that comes in meanwhile is accepted when the container runs on; when it has ended, it is reset.
+const NO_LOCK: &str = "network-lock skip\n";
+
+/// What makes CRIU need the lock, or says which.
+const ABOUT_THE_LOCK: [&str; 2] = ["network-lock", "tcp-established"];
+
+/// The first CRIU that knows [`NO_LOCK`]. Older ones restore what was dumped so, without a lock as well.
+pub(crate) const KNOWS_NO_LOCK: (u32, u32) = (3, 19);
+
+/// What becomes of the packets for a container while CRIU works on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packets {
+    /// What CRIU does by itself, or its administrator says.
+    CriuDecides,
+    /// None is kept away, unless the administrator says so.
+    Pass,
+}
 
 /// The administrator's files that are read before ours, those that are there.
 pub(crate) struct Administrators {
@@ -57,10 +80,12 @@ impl Administrators {
     }
 
     /// The file that takes the place of theirs: theirs, what they left open, and the `lines` of this run.
-    pub(crate) fn with(&self, lines: &[u8]) -> Vec<u8> {
+    pub(crate) fn with(&self, lines: &[u8], packets: Packets) -> Vec<u8> {
         let allowed = ALLOWANCES.into_iter().filter(|(option, _)| !self.mentions(option));
         let allowed: String = allowed.map(|(_, line)| line).collect();
-        [&self.replaced, &b"\n"[..], allowed.as_bytes(), lines].concat()
+        let is_lock_open = !ABOUT_THE_LOCK.iter().any(|option| self.mentions(option));
+        let no_lock = if packets == Packets::Pass && is_lock_open { NO_LOCK } else { "" };
+        [&self.replaced, &b"\n"[..], allowed.as_bytes(), no_lock.as_bytes(), lines].concat()
     }
 
     /// Also where they turn it off.
@@ -82,9 +107,13 @@ mod tests {
     use super::*;
 
     fn written(replaced: &str, default: &str) -> String {
+        written_for(Packets::CriuDecides, replaced, default)
+    }
+
+    fn written_for(packets: Packets, replaced: &str, default: &str) -> String {
         let mentioned = [options(replaced.as_bytes()), options(default.as_bytes())].concat();
         let administrators = Administrators { replaced: replaced.into(), mentioned };
-        String::from_utf8(administrators.with(b"action-script \"/x\"\n")).unwrap()
+        String::from_utf8(administrators.with(b"action-script \"/x\"\n", packets)).unwrap()
     }
 
     #[test]
@@ -102,6 +131,19 @@ mod tests {
         ];
         for (replaced, default, expected) in cases {
             assert_eq!(written(replaced, default), format!("{expected}action-script \"/x\"\n"));
+        }
+    }
+
+    #[test]
+    fn packets_pass_unless_the_administrator_has_a_say_in_it() {
+        let cases = [("", "", true), ("", "network-lock nftables\n", false), ("tcp-established\n", "", false)];
+        for (replaced, default, pass) in cases {
+            assert_eq!(
+                written_for(Packets::Pass, replaced, default).contains("network-lock skip\n"),
+                pass,
+                "{default}"
+            );
+            assert!(!written(replaced, default).contains("skip"));
         }
     }
 }

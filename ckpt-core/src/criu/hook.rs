@@ -25,7 +25,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::configuration::Administrators;
+use super::configuration::{Administrators, Packets};
 use super::prefreeze;
 use super::real_criu::mark;
 use crate::host::session::{Session, SessionError};
@@ -117,12 +117,12 @@ pub(crate) struct HookServer {
 
 impl HookServer {
     /// Prepares `session` so that criu, found through [`HookServer::path`], calls back; `lines` go into its
-    /// configuration.
-    pub(crate) fn install(session: &Session, lines: &str) -> Result<Self, SessionError> {
+    /// configuration, and what `packets` says.
+    pub(crate) fn install(session: &Session, lines: &str, packets: Packets) -> Result<Self, SessionError> {
         let script = session.path().join(HOOK);
         link_own_program(&script)?;
         let call_back = [b"action-script \"", script.as_os_str().as_bytes(), b"\"\n", lines.as_bytes()].concat();
-        let path = configure(session, &call_back)?;
+        let path = configure(session, &call_back, packets)?;
         let socket = session.path().join(SOCKET);
         let listener = UnixListener::bind(&socket).map_err(|source| SessionError::new("listen at", &socket, source))?;
         Ok(HookServer { listener, path })
@@ -153,13 +153,13 @@ impl HookServer {
 
 /// Has podman's runtime run CRIU with `lines` in addition to what the administrator configured; gives the PATH that
 /// does so.
-fn configure(session: &Session, lines: &[u8]) -> Result<OsString, SessionError> {
+fn configure(session: &Session, lines: &[u8], packets: Packets) -> Result<OsString, SessionError> {
     let bin = session.path().join("bin");
     fs::create_dir(&bin).map_err(|source| SessionError::new("create", &bin, source))?;
     link_own_program(&bin.join("criu"))?;
     let config = mark(session.path());
     let theirs = Administrators::read().map_err(|(path, source)| SessionError::new("read", &path, source))?;
-    fs::write(&config, theirs.with(lines)).map_err(|source| SessionError::new("write", &config, source))?;
+    fs::write(&config, theirs.with(lines, packets)).map_err(|source| SessionError::new("write", &config, source))?;
     let mut path = bin.into_os_string();
     path.push(":");
     path.push(env::var_os("PATH").unwrap_or_default());

@@ -22,16 +22,20 @@ use crate::host::processes::{self, Stat};
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Looks again and again.
-#[derive(Default)]
 pub(crate) struct Orphans {
-    looked: Option<Instant>,
+    looked: Instant,
 }
 
 impl Orphans {
+    /// Most runs are over before the first look.
+    pub(crate) fn from_now_on() -> Self {
+        Orphans { looked: Instant::now() }
+    }
+
     /// Kills those that `is_ours` tells, no more often than each [`INTERVAL`].
     pub(crate) fn kill(&mut self, is_ours: impl Fn(i32) -> bool) {
-        if self.looked.is_none_or(|looked| looked.elapsed() >= INTERVAL) {
-            self.looked = Some(Instant::now());
+        if self.looked.elapsed() >= INTERVAL {
+            self.looked = Instant::now();
             kill(is_ours);
         }
     }

@@ -20,6 +20,7 @@ use rustix::io::Errno;
 
 use super::plan::RestorePlan;
 use super::{RestoreOptions, RunError};
+use crate::criu::configuration::Packets;
 use crate::criu::hook::{HookCall, HookServer};
 use crate::criu::orphans::Orphans;
 use crate::host::child::{Child, Said, poll_all};
@@ -82,9 +83,9 @@ impl<'r> PodmanImport<'r> {
         // The file that was looked at, whatever its path leads to by now.
         let descriptor = |file: &File| PathBuf::from(format!("/proc/{}/fd/{}", process::id(), file.as_raw_fd()));
         let previous = plan.prepared.previous.as_ref().map(descriptor);
-        let hook = HookServer::install(&session, &plan.criu_configuration(options))?;
+        let hook = HookServer::install(&session, &plan.criu_configuration(options), Packets::CriuDecides)?;
         let podman = plan.prepared.engine.start_restore(&fifo, previous.as_deref(), &options.request(), hook.path())?;
-        let orphans = Orphans::default();
+        let orphans = Orphans::from_now_on();
         Ok(PodmanImport {
             podman,
             hook,
