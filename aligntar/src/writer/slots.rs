@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
@@ -11,7 +13,10 @@ use super::seen::{FileId, Seen, Version};
 use crate::transfer::{TransferError, Transferred, may_have_holes, read_exact_at};
 
 /// What one comparison reads, bytes.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: u64 = 256 * 1024;
+
+/// So much is worth a thread of its own, bytes.
+const SHARE: u64 = 2 << 20;
 
 /// Of all files that have whole blocks.
 #[derive(Debug, Default)]
@@ -77,21 +82,37 @@ impl Slots {
     }
 }
 
-/// Writes to the slot what is not the same in the file; gives the bytes.
+/// Writes to the slot what is not the same in the file; gives the bytes. All processors take part: others may stand still
+/// until it is done.
 fn refresh(source: &File, output: &File, slot: &Slot) -> Result<u64, TransferError> {
-    let (mut new, mut old) = (vec![0; CHUNK], vec![0; CHUNK]);
-    let (mut done, mut copied) = (0, 0);
-    while done < slot.length {
-        let length = (slot.length - done).min(CHUNK as u64) as usize;
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let helpers = processors.min((slot.length / SHARE) as usize).saturating_sub(1);
+    let next = AtomicU64::new(0);
+    let work = || refresh_chunks(source, output, slot, &next);
+    thread::scope(|scope| {
+        let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        helpers.into_iter().fold(own, |copied, helper| Ok(copied? + helper.join().expect("it does not panic")?))
+    })
+}
+
+/// The `next` chunk each time, until there is none.
+fn refresh_chunks(source: &File, output: &File, slot: &Slot, next: &AtomicU64) -> Result<u64, TransferError> {
+    let (mut new, mut old) = (vec![0; CHUNK as usize], vec![0; CHUNK as usize]);
+    let mut copied = 0;
+    loop {
+        let done = next.fetch_add(CHUNK, Ordering::Relaxed);
+        if done >= slot.length {
+            return Ok(copied);
+        }
+        let length = (slot.length - done).min(CHUNK) as usize;
         let (new, old, place) = (&mut new[..length], &mut old[..length], slot.place + done);
         read_exact_at(source, new, done)?;
         if !is_in_memory(output, old, place) || old != new {
             output.write_all_at(new, place).map_err(|source| TransferError::Write { offset: place, source })?;
             copied += length as u64;
         }
-        done += length as u64;
     }
-    Ok(copied)
 }
 
 /// Reads what need not come from the disk; writing it anew is faster than that.
@@ -101,5 +122,46 @@ fn is_in_memory(file: &File, bytes: &mut [u8], offset: u64) -> bool {
         // tmpfs, which has everything in memory.
         Err(Errno::OPNOTSUPP) => file.read_exact_at(bytes, offset).is_ok(),
         read => read.is_ok_and(|read| read == length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: u64 = 4096;
+
+    /// A file of several shares, and an output that has its bytes at [`PLACE`].
+    fn file_and_slot() -> (File, File, Slot) {
+        let length = 3 * SHARE + CHUNK + 4096;
+        let bytes: Vec<u8> = (0..length).map(|at| (at / 4096) as u8).collect();
+        let (file, output) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        file.write_all_at(&bytes, 0).unwrap();
+        output.write_all_at(&bytes, PLACE).unwrap();
+        (file, output, Slot { place: PLACE, length, moved: Transferred::default(), version: None, used: 1 })
+    }
+
+    #[test]
+    fn chunks_that_differ_are_written_whoever_takes_them() {
+        let (file, output, slot) = file_and_slot();
+        assert_eq!(refresh(&file, &output, &slot).unwrap(), 0);
+        for at in [5, SHARE + 1, slot.length - 1] {
+            file.write_all_at(b"!", at).unwrap();
+        }
+        assert_eq!(refresh(&file, &output, &slot).unwrap(), 2 * CHUNK + 4096);
+        let (mut new, mut old) = (vec![0; slot.length as usize], vec![0; slot.length as usize]);
+        file.read_exact_at(&mut new, 0).unwrap();
+        output.read_exact_at(&mut old, PLACE).unwrap();
+        assert_eq!(new, old);
+    }
+
+    #[test]
+    fn a_file_that_shrank_is_an_error_whoever_finds_it() {
+        for length in [0, SHARE, 3 * SHARE] {
+            let (file, output, slot) = file_and_slot();
+            file.set_len(length).unwrap();
+            let refreshed = refresh(&file, &output, &slot);
+            assert!(matches!(refreshed, Err(TransferError::SourceShrank { .. })), "{length}: {refreshed:?}");
+        }
     }
 }
