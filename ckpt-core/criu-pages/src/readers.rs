@@ -1,12 +1,12 @@
 //! Descriptors to read the images by, one set for each worker: the kernel reads ahead of who reads front to back, and
 //! tells by the descriptor who that is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use criu_images::Piece;
-use rustix::fs::{Advice, Mode, OFlags, fadvise, fstatfs, open};
+use rustix::fs::{Advice, Mode, OFlags, fadvise, open};
 
 use crate::failure::Failure;
 use crate::runs::Source;
@@ -16,10 +16,9 @@ use crate::sys;
 /// from a cold cache came in 0.61–0.63 s by three, in 0.63–0.67 s by two and in 0.73–0.76 s by four (two processors).
 pub(crate) const WORKERS: usize = 3;
 /// How far ahead of the workers the kernel reads, in bytes: enough for a disk to have work while pages are put, and little
-/// to wait behind for who needs another page at once. By itself it reads 128 KiB ahead, but on Btrfs 4 MiB.
+/// to wait behind for who needs another page at once. By itself it reads 128 KiB ahead, or 4 MiB on BTRFS, and only of who
+/// reads all there is: workers leave out what others read.
 const AHEAD: u64 = 8 << 20;
-/// `BTRFS_SUPER_MAGIC`, linux/magic.h.
-const BTRFS: u64 = 0x9123_683e;
 /// Files that are opened anew for each worker. Restores of more processes, with a file each, have short ones.
 const MAX_FILES: usize = 64;
 
@@ -35,8 +34,6 @@ pub(crate) enum Reader {
 /// Images of pages, by their places in the list of them.
 pub(crate) struct Readers {
     images: Vec<(BorrowedFd<'static>, Piece)>,
-    /// Files that the kernel is asked to read ahead.
-    slow: BTreeSet<RawFd>,
     /// Each worker's own descriptors, by those in `images`.
     own: [BTreeMap<RawFd, BorrowedFd<'static>>; WORKERS],
 }
@@ -49,8 +46,7 @@ impl Readers {
         files.dedup();
         files.truncate(MAX_FILES);
         let own = std::array::from_fn(|_| files.iter().filter_map(|&file| Some((file, open_anew(file)?))).collect());
-        let slow = images.iter().filter(|(file, _)| !reads_far_ahead(file)).map(|(file, _)| file.as_raw_fd()).collect();
-        Self { images, slow, own }
+        Self { images, own }
     }
 
     /// Reads what belongs to `source`; an image that cannot be read, or was written to, is an end, never a page of zeros.
@@ -60,11 +56,9 @@ impl Readers {
             Reader::Answerer => file,
             Reader::Worker(number) => {
                 let own = self.own[number].get(&file.as_raw_fd()).copied().unwrap_or(file);
-                if self.slow.contains(&file.as_raw_fd()) {
-                    let (ahead, length) = image.place_of(source.offset.saturating_add(AHEAD), bytes.len() as u64);
-                    // It is no more than advice.
-                    let _ = NonZeroU64::new(length).map(|length| fadvise(own, ahead, Some(length), Advice::WillNeed));
-                }
+                let (ahead, length) = image.place_of(source.offset.saturating_add(AHEAD), bytes.len() as u64);
+                // It is no more than advice.
+                let _ = NonZeroU64::new(length).map(|length| fadvise(own, ahead, Some(length), Advice::WillNeed));
                 own
             }
         };
@@ -76,10 +70,6 @@ impl Readers {
             Err(error) => Err(failed(error)),
         }
     }
-}
-
-fn reads_far_ahead(file: &BorrowedFd<'_>) -> bool {
-    fstatfs(file).is_ok_and(|stat| stat.f_type as u64 == BTRFS)
 }
 
 /// The same file, whatever its name is by now.
