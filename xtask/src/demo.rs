@@ -49,7 +49,13 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
 
 fn in_lab(options: &DemoOptions) -> Result<ExitCode> {
     let lab = step::run("set up the lab: a Debian with podman and CRIU (minutes the first time)", || {
-        Lab::open(&LabOptions { fs: options.fs, fresh: false, no_build: true, image_gib: lab::DEFAULT_IMAGE_GIB })
+        Lab::open(&LabOptions {
+            fs: options.fs,
+            fresh: false,
+            no_build: true,
+            image_gib: lab::DEFAULT_IMAGE_GIB,
+            direct_io: false,
+        })
     })?;
     check_space(options.gigabytes)?;
     // The lab's first process is this very program.

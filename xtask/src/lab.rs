@@ -65,6 +65,9 @@ pub(crate) struct LabOptions {
     /// Size of the file systems that are made, in GiB; CKPT_LAB_IMAGE_GB goes before
     #[arg(long, value_name = "GIB", default_value_t = DEFAULT_IMAGE_GIB)]
     pub(crate) image_gib: u64,
+    /// Keep the host's page cache from holding the file systems a second time, where it can be done without: they are as on a disk then
+    #[arg(long)]
+    pub(crate) direct_io: bool,
 }
 
 /// An opened lab. It is the only one of its cache folder until it is dropped.
@@ -96,7 +99,7 @@ impl Lab {
         images.make(options.fresh, options.image_gib)?;
         let groups = LabGroups::create()?;
         signals::hold(&groups);
-        Ok(Self { spec: EntrySpec::new(images, options.fs, &workspace, &groups)?, groups, _lock: lock })
+        Ok(Self { spec: EntrySpec::new(images, options, &workspace, &groups)?, groups, _lock: lock })
     }
 
     /// A command inside the lab: add arguments, environment and stdio, then start it.

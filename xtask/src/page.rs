@@ -41,7 +41,8 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 
 fn make(page: &Path) -> Result<()> {
     let image_gib = lab::DEFAULT_IMAGE_GIB;
-    let lab = Lab::open(&LabOptions { fs: FileSystem::Btrfs, fresh: true, no_build: true, image_gib })?;
+    let lab =
+        Lab::open(&LabOptions { fs: FileSystem::Btrfs, fresh: true, no_build: true, image_gib, direct_io: false })?;
     let mut command = lab.command("sh");
     let status = lab.run(command.args(["-c", CONTAINER, "sh"]).arg(page))?;
     ensure!(status.success(), "no page was made in the lab: {status}");

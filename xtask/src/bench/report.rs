@@ -87,7 +87,7 @@ pub(crate) fn in_lab<R: DeserializeOwned>(
     subcommand: &str,
     what: &impl Serialize,
 ) -> Result<R> {
-    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true, image_gib })?;
+    let lab = Lab::open(&LabOptions { fs, fresh: true, no_build: true, image_gib, direct_io: true })?;
     // The lab's first process is this very program.
     let output = lab
         .command("/proc/1/exe")

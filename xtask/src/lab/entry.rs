@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroups::{self, LabGroups};
 use super::images::Images;
-use super::{FileSystem, host};
+use super::{FileSystem, LabOptions, host};
 use crate::cargo::Workspace;
 
 /// What the processes inside have to know, handed on as one argument in JSON.
@@ -21,6 +21,7 @@ use crate::cargo::Workspace;
 pub(crate) struct EntrySpec {
     pub(super) images: Images,
     pub(super) fs: FileSystem,
+    pub(super) direct_io: bool,
     /// Host folders that are at the same path inside.
     pub(super) binds: Vec<PathBuf>,
     pub(super) working_directory: PathBuf,
@@ -42,7 +43,7 @@ impl FromStr for EntrySpec {
 }
 
 impl EntrySpec {
-    pub(super) fn new(images: Images, fs: FileSystem, workspace: &Workspace, groups: &LabGroups) -> Result<Self> {
+    pub(super) fn new(images: Images, options: &LabOptions, workspace: &Workspace, groups: &LabGroups) -> Result<Self> {
         let mut binds = vec![workspace.root.clone()];
         if !workspace.target.starts_with(&workspace.root) {
             binds.push(workspace.target.clone());
@@ -51,7 +52,8 @@ impl EntrySpec {
         let visible = binds.iter().any(|bind| here.starts_with(bind));
         Ok(Self {
             images,
-            fs,
+            fs: options.fs,
+            direct_io: options.direct_io,
             binds,
             working_directory: if visible { here } else { workspace.root.clone() },
             ckpt: [workspace.ckpt(), workspace.ckpt_of_tests()].into_iter().find(|path| path.exists()),

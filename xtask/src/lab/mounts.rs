@@ -73,10 +73,23 @@ fn image(spec: &EntrySpec, fs: FileSystem, root: &Path) -> Result<()> {
         FileSystem::Ext4 => "loop,noinit_itable",
         FileSystem::Btrfs | FileSystem::Xfs => "loop",
     };
-    shell::run_quietly(
-        Command::new("mount").args(["-t", fs.name(), "-o", options]).arg(spec.images.path(fs)).arg(&inside),
-    )
-    .with_context(|| format!("cannot mount {fs}"))
+    let image = spec.images.path(fs);
+    shell::run_quietly(Command::new("mount").args(["-t", fs.name(), "-o", options]).arg(&image).arg(&inside))
+        .with_context(|| format!("cannot mount {fs}"))?;
+    if spec.direct_io
+        && let Err(error) = direct_io(&image)
+    {
+        eprintln!("xtask: the host's page cache holds {fs} a second time: {error:#}");
+    }
+    Ok(())
+}
+
+/// Has the loop device pass by the page cache of what `image` lies on, which not every file system allows (loop(4),
+/// LOOP_SET_DIRECT_IO).
+fn direct_io(image: &Path) -> Result<()> {
+    let listed =
+        shell::read(Command::new("losetup").args(["--noheadings", "--output", "NAME", "--associated"]).arg(image))?;
+    shell::run_quietly(Command::new("losetup").args(["--direct-io=on", listed.trim()]))
 }
 
 /// podman's storage, and its temporary files, on the chosen file system.

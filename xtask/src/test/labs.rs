@@ -90,7 +90,7 @@ fn ran_beside((fs, runs): (FileSystem, Runs)) -> Ran {
 }
 
 fn options(fs: FileSystem) -> LabOptions {
-    LabOptions { fs, fresh: true, no_build: true, image_gib: lab::DEFAULT_IMAGE_GIB }
+    LabOptions { fs, fresh: true, no_build: true, image_gib: lab::DEFAULT_IMAGE_GIB, direct_io: false }
 }
 
 fn in_lab(lab: &Lab, fs: FileSystem, runs: &Runs, shown: Shown) -> Result<Counts> {

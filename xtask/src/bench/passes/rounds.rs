@@ -54,7 +54,7 @@ fn measure_all(workload: &Workload) -> Result<PassesResults> {
             for cold in [false, true] {
                 interrupt.check()?;
                 disk.used_when_idle()?;
-                let sample = round(&container, megabytes, cold).with_context(|| format!("{megabytes} MB"))?;
+                let sample = round(&container, number, megabytes, cold).with_context(|| format!("{megabytes} MB"))?;
                 show(number, &sample);
                 samples.push(sample);
             }
@@ -66,40 +66,56 @@ fn measure_all(workload: &Workload) -> Result<PassesResults> {
     Ok(PassesResults { machine, samples, podman })
 }
 
-fn round(container: &Container, megabytes: u64, cold: bool) -> Result<Sample> {
+fn round(container: &Container, number: u32, megabytes: u64, cold: bool) -> Result<Sample> {
     let archive = PathBuf::from(FOLDER).join("archive.tar");
     let files = container.upperdir()?.join(DATA);
-    set_cache(&files, cold)?;
-    let mut checkpoint = Command::new("ckpt");
-    checkpoint.args(["checkpoint", "--leave-running", "--print-stats", NAME, "--export"]).arg(&archive);
-    let measured = measure(&mut checkpoint)?;
-    set_cache(&files, cold)?;
-    let copy_us = copy(&files, true)?;
-    set_cache(if cold { &files } else { &archive }, cold)?;
-    let mut restore = Command::new("ckpt");
-    restore.args(["restore", "--name", RESTORED, "--import"]).arg(&archive);
-    let restore_us = measure(&mut restore)?.elapsed_us();
-    Container::named(RESTORED).remove()?;
+    let copied = |sync| {
+        set_cache(&files, cold)?;
+        copy(&files, sync)
+    };
+    let checkpoint = || {
+        set_cache(&files, cold)?;
+        let mut checkpoint = Command::new("ckpt");
+        checkpoint.args(["checkpoint", "--leave-running", "--print-stats", NAME, "--export"]).arg(&archive);
+        measure(&mut checkpoint)
+    };
+    let (measured, copy_us) = in_turn(number, checkpoint, || copied(true))?;
+    let restore = || {
+        set_cache(&archive, cold)?;
+        let mut restore = Command::new("ckpt");
+        let restored = measure(restore.args(["restore", "--name", RESTORED, "--import"]).arg(&archive))?;
+        Container::named(RESTORED).remove()?;
+        Ok(restored.elapsed_us())
+    };
+    let (restore_us, plain_copy_us) = in_turn(number, restore, || copied(false))?;
     fs::remove_file(&archive).context("cannot remove the archive")?;
-    set_cache(&files, cold)?;
-    let plain_copy_us = copy(&files, false)?;
     let stats: Value = serde_json::from_str(&measured.stdout).context("the statistics are no JSON")?;
-    let number = |field: &str| {
-        let value = stats.pointer(&format!("/container_statistics/0/ckpt/{field}")).and_then(Value::as_u64);
-        value.with_context(|| format!("the statistics have no {field}"))
+    let field = |name: &str| {
+        let value = stats.pointer(&format!("/container_statistics/0/ckpt/{name}")).and_then(Value::as_u64);
+        value.with_context(|| format!("the statistics have no {name}"))
     };
     Ok(Sample {
         megabytes,
         cold,
         elapsed_us: measured.elapsed_us(),
-        frozen_us: number("frozen_us")?,
-        capture_us: number("capture_us")?,
-        expected_capture_us: number("expected_capture_us")?,
-        capture_copied_bytes: number("capture_copied_bytes")?,
+        frozen_us: field("frozen_us")?,
+        capture_us: field("capture_us")?,
+        expected_capture_us: field("expected_capture_us")?,
+        capture_copied_bytes: field("capture_copied_bytes")?,
         copy_us,
         restore_us,
         plain_copy_us,
     })
+}
+
+/// Both, in each round another one first: a disk that was written much is slower for a while.
+fn in_turn<A, B>(number: u32, ours: impl FnOnce() -> Result<A>, theirs: impl FnOnce() -> Result<B>) -> Result<(A, B)> {
+    if number.is_multiple_of(2) {
+        let ours = ours()?;
+        return Ok((ours, theirs()?));
+    }
+    let theirs = theirs()?;
+    Ok((ours()?, theirs))
 }
 
 /// Writes everything out; then empties the page cache, or reads what is below `path` into it.
