@@ -47,9 +47,9 @@ pub(crate) struct Arguments {
     /// Keep the archive in this file, if no TCP connection is established; by default none is left
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
-    /// Whether copies run before their memory is there, which follows while they work
-    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, default_missing_value = "auto", default_value = "auto")]
-    lazy: LazyArgument,
+    /// Whether copies run before their memory is there, which follows while they work. By default they do if it is 32 MiB or more
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, default_missing_value = "auto")]
+    lazy: Option<LazyArgument>,
     /// Have TCP connections go on in the copies. Both ends have to be in the container: a copy with an address of its own cannot go on with others, and fails
     #[arg(long)]
     tcp_established: bool,
@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) ->
         keep: arguments.keep.as_deref().map(|path| files.export(path)).transpose()?,
         compress: arguments.keep.as_deref().map_or(Compression::None, Compression::of_name),
         copies: arguments.copies.options(arguments.count, arguments.name.clone(), arguments.publish.clone()),
-        lazy: Lazy::from(arguments.lazy),
+        lazy: arguments.lazy.map_or(Lazy::IfMuch, Lazy::from),
         tcp_established: arguments.tcp_established,
         file_locks: arguments.file_locks,
         force: arguments.force,
@@ -114,7 +114,7 @@ fn copies_of(saved: Archive, arguments: &Arguments, verbosity: Verbosity) -> Res
     );
     let options = RestoreOptions {
         import: saved.import(),
-        lazy: Lazy::from(arguments.lazy),
+        lazy: arguments.lazy.map_or(Lazy::IfMuch, Lazy::from),
         tcp_established: arguments.tcp_established,
         file_locks: arguments.file_locks,
         force: arguments.force,

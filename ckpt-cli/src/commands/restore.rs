@@ -228,7 +228,7 @@ impl Arguments {
 
     /// Copies are wanted soon, and read one archive.
     fn default_lazy(&self) -> Lazy {
-        if self.count.is_some() { Lazy::IfPossible } else { Lazy::No }
+        if self.count.is_some() { Lazy::IfMuch } else { Lazy::No }
     }
 
     /// podman's command line, without the archive and the containers.

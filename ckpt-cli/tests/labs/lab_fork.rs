@@ -103,7 +103,8 @@ fn sixteen_copies_take(bytes: u64, at_most: u64) {
     original.exec(&format!("head -c {bytes} /dev/urandom > /srv/large"));
     let sum = original.exec("md5sum < /srv/large");
     let before = used_bytes(folder.path());
-    let printed = ckpt(&["fork", "many", "--count", "16", "--name", "many{n:02}", "--format", "json"]);
+    let printed =
+        ckpt(&["fork", "many", "--count", "16", "--name", "many{n:02}", "--lazy", "always", "--format", "json"]);
     let names =
         printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["name"].as_str().unwrap().to_owned());
     let copies: Vec<_> = names.map(|name| Container::named(&name)).collect();

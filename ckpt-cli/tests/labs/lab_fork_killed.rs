@@ -10,7 +10,7 @@ use crate::kill::{Dice, Evidence};
 use crate::lab::*;
 
 const COPIES: u32 = 4;
-const FORK: [&str; 4] = ["fork", "killed", "--count", "4"];
+const FORK: [&str; 5] = ["fork", "killed", "--count", "4", "--lazy=always"];
 
 /// The copies that there may be, whose volumes are removed with this value.
 struct Copies {

@@ -62,6 +62,8 @@ pub enum Lazy {
     No,
     /// It runs at once, and its memory follows; where that cannot be, it is told as a warning.
     IfPossible,
+    /// The same, but for less than 32 MiB, which are there sooner if they come first.
+    IfMuch,
     /// It runs at once, or not at all.
     Always,
 }
