@@ -99,7 +99,11 @@ impl Lab {
         images.make(options.fresh, options.image_gib)?;
         let groups = LabGroups::create()?;
         signals::hold(&groups);
-        Ok(Self { spec: EntrySpec::new(images, options, &workspace, &groups)?, groups, _lock: lock })
+        Ok(Self {
+            spec: EntrySpec::new(images, (options.fs, options.direct_io), &workspace, &groups)?,
+            groups,
+            _lock: lock,
+        })
     }
 
     /// A command inside the lab: add arguments, environment and stdio, then start it.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroups::{self, LabGroups};
 use super::images::Images;
-use super::{FileSystem, LabOptions, host};
+use super::{FileSystem, host};
 use crate::cargo::Workspace;
 
 /// What the processes inside have to know, handed on as one argument in JSON.
@@ -43,7 +43,12 @@ impl FromStr for EntrySpec {
 }
 
 impl EntrySpec {
-    pub(super) fn new(images: Images, options: &LabOptions, workspace: &Workspace, groups: &LabGroups) -> Result<Self> {
+    pub(super) fn new(
+        images: Images,
+        (fs, direct_io): (FileSystem, bool),
+        workspace: &Workspace,
+        groups: &LabGroups,
+    ) -> Result<Self> {
         let mut binds = vec![workspace.root.clone()];
         if !workspace.target.starts_with(&workspace.root) {
             binds.push(workspace.target.clone());
@@ -52,8 +57,8 @@ impl EntrySpec {
         let visible = binds.iter().any(|bind| here.starts_with(bind));
         Ok(Self {
             images,
-            fs: options.fs,
-            direct_io: options.direct_io,
+            fs,
+            direct_io,
             binds,
             working_directory: if visible { here } else { workspace.root.clone() },
             ckpt: [workspace.ckpt(), workspace.ckpt_of_tests()].into_iter().find(|path| path.exists()),
