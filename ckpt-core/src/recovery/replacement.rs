@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::line;
 use crate::engine::{Engine, EngineError};
 use crate::host::byte_path::BytePath;
+use crate::host::processes::Stat;
 use crate::host::session;
 use crate::host::waiting::Waiting;
 
@@ -172,9 +173,13 @@ enum State {
     Gone,
 }
 
+/// podman takes a container for a running one until conmon has told it of the end, which may be after CRIU's own.
 fn state(engine: &dyn Engine, name: &str) -> Result<State, EngineError> {
+    let lives = |pid: u32| Stat::of(pid.cast_signed()).is_some_and(|stat| !stat.is_dead);
     match engine.inspect(name) {
-        Ok(facts) if matches!(&facts.state.status[..], "running" | "paused") => Ok(State::Runs),
+        Ok(facts) if matches!(&facts.state.status[..], "running" | "paused") && lives(facts.state.pid) => {
+            Ok(State::Runs)
+        }
         Ok(facts) if facts.state.is_half_made() => Ok(State::NeverRan),
         Ok(_) => Ok(State::Stopped),
         Err(EngineError::UnknownContainer { .. }) => Ok(State::Gone),
