@@ -27,8 +27,8 @@ const ALLOWANCES: [(&str, &str); 2] = [("ghost-limit", "ghost-limit 1G\n"), ("li
 
 /// Keeps no packet away from the container while CRIU dumps it. CRIU does that for established TCP connections only, whose
 /// packets would meet a kernel that no longer knows them (CRIU, `Documentation/criu.txt`, "--network-lock"). It runs
-/// iptables-restore twice for it while the container stands still, and twice more at each restore: half of the frozen
-/// time (`bench freeze`: 67 instead of 140 ms), and a fifth of a small restore.
+/// iptables-restore twice for it while the container stands still, and twice more before it runs on, and at each restore:
+/// half of the frozen time with `--leave-running` (67 instead of 140 ms), and a fifth of a small restore.
 ///
 /// A new connection that comes in meanwhile is accepted when the container runs on; when it has ended, it is reset.
 const NO_LOCK: &str = "network-lock skip\n";
