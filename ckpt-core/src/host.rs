@@ -2,7 +2,7 @@
 //!
 //! | | modules |
 //! |---|---|
-//! | run programs | `programs` to their end, `child` at work; `processes` of others |
+//! | run programs | `programs` to their end, `child` at work; `processes` of others; `niceness` |
 //! | wait | `interrupt` ends waits, `waiting` tells of long ones, `pipe` |
 //! | files | `output`: a file that gets its name when it is whole; `lent`: descriptors of others; `session`: a run's own folder; `byte_path`, `byte_string` in JSON |
 //! | freeze | `freezer` of cgroups; `frozen` with a guard that thaws; `standstill` of a container |
@@ -14,6 +14,7 @@ pub(crate) mod freezer;
 pub(crate) mod frozen;
 pub mod interrupt;
 pub mod lent;
+pub(crate) mod niceness;
 pub mod output;
 pub(crate) mod pipe;
 pub(crate) mod processes;

@@ -30,6 +30,7 @@ mod lab_flags;
 mod lab_fork;
 mod lab_fork_fails;
 mod lab_fork_killed;
+mod lab_fork_urgency;
 mod lab_freeze;
 mod lab_held;
 mod lab_history;

@@ -24,6 +24,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::images::images_in;
 use crate::archive::{CHECKPOINT, CheckpointArchive};
+use crate::host::niceness;
 
 /// `argv[0]` of the program that starts them.
 pub(crate) const CALLED_AS: &str = "ckpt-pages";
@@ -187,6 +188,7 @@ pub(crate) fn checkpoint_in(archive: &CheckpointArchive) -> Result<Checkpoint, I
 
 /// The program that starts the server, and ends when nobody reads its output any more.
 pub(crate) fn serve() -> u8 {
+    niceness::be_as_urgent_as_parent();
     match serve_as_told() {
         Ok(()) => 0,
         Err(error) => {

@@ -10,6 +10,7 @@ use super::ports;
 use super::progress::ReadyCopy;
 use super::requests::Request;
 use crate::engine::EngineError;
+use crate::host::niceness::Patience;
 use crate::host::programs::ProgramError;
 use crate::progress::Progress;
 use crate::restore::error::{RestoreError, RunError};
@@ -17,11 +18,11 @@ use crate::restore::plan::RestorePlan;
 use crate::restore::prepared::Prepared;
 use crate::restore::run::Run;
 
-/// Makes it; what a failed one had made is removed again.
+/// Makes it; what a failed one had made is removed again. Until its processes run, a patient one lets others go first.
 pub(super) fn make(
     prepared: &Prepared,
     copies: &CopiesOptions,
-    request: &Request,
+    (request, is_patient): (&Request, bool),
     progress: &mut dyn Progress,
 ) -> Result<ReadyCopy, RestoreError> {
     let started = Instant::now();
@@ -31,7 +32,11 @@ pub(super) fn make(
         plan.announcement = Some(announcement(&plan, request));
     }
     let mut run = Run::new(&plan, options, progress);
-    let done = run.run().and_then(|_statistics| exec(prepared, copies, request, &plan.id));
+    let patience = is_patient.then(Patience::begin);
+    let ran = run.run();
+    // What the caller has executed in the container is as urgent as ever.
+    drop(patience);
+    let done = ran.and_then(|_statistics| exec(prepared, copies, request, &plan.id));
     if let Err(source) = done {
         run.undo();
         return Err(RestoreError::Run { path: options.import.name().to_owned(), source: Box::new(source) });
