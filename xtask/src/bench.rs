@@ -7,6 +7,7 @@ mod dedup;
 mod diff;
 mod disk;
 mod fork;
+mod free_memory;
 mod freeze;
 mod interrupt;
 mod machine;

@@ -18,12 +18,15 @@ use super::processes;
 use super::results::{Cache, Dumped, FLOOR_MEBIBYTES, Group, MemoryResults, Restored, Round};
 use super::workload::Workload;
 use crate::bench::machine::Machine;
-use crate::bench::{Disk, Interrupt, measure, run_program};
+use crate::bench::{Disk, Interrupt, free_memory, measure, run_program};
 
 /// On podman's file system: elsewhere nothing could be cloned.
 const FOLDER: &str = "/var/lib/containers/bench";
 
 const NAME: &str = "bench-memory";
+
+/// Memory that a command takes beside the container's, in bytes.
+const BESIDE: u64 = 1 << 30;
 
 /// All rounds; leaves no container and no archive, whatever happens.
 pub(super) fn run(workload: &Workload) -> Result<MemoryResults> {
@@ -94,6 +97,7 @@ impl<'w> Bench<'w> {
 
     fn round(&self, contender: Contender) -> Result<Round> {
         self.disk.used_when_idle()?;
+        self.touch_free_memory()?;
         let checkpoint = dumped(&mut contender.checkpoint(NAME, &self.archive))?;
         let warm = self.restored(contender, Cache::Warm)?;
         if !contender.restores_anew() {
@@ -115,9 +119,12 @@ impl<'w> Bench<'w> {
             self.large.container.remove()?;
         }
         self.disk.used_when_idle()?;
-        let prepare = || match cache {
-            Cache::Warm => read(&images).map(drop),
-            Cache::Cold => drop_caches(),
+        let prepare = || {
+            match cache {
+                Cache::Warm => read(&images).map(drop),
+                Cache::Cold => drop_caches(),
+            }?;
+            self.touch_free_memory()
         };
         let (mut read_us, mut limit_us) = (None, None);
         if contender.server().is_some() {
@@ -134,6 +141,11 @@ impl<'w> Bench<'w> {
         server.map_or(Ok(()), CriusServer::end)?;
         (restored.read_us, restored.limit_us) = (read_us, limit_us);
         Ok(restored)
+    }
+
+    /// What a restore takes: the memory itself, and the pages of a file that holds it.
+    fn touch_free_memory(&self) -> Result<()> {
+        free_memory::touch(((2 * self.mebibytes) << 20) + BESIDE)
     }
 
     /// In µs, without what its memory costs before and after.

@@ -11,13 +11,16 @@ use super::results::{PassesResults, Podman, Sample};
 use crate::bench::container::DATA;
 use crate::bench::freeze::Workload;
 use crate::bench::machine::Machine;
-use crate::bench::{Container, Disk, Interrupt, measure, run_program};
+use crate::bench::{Container, Disk, Interrupt, free_memory, measure, run_program};
 
 const NAME: &str = "bench-passes";
 const RESTORED: &str = "bench-passes-restored";
 
 /// On podman's file system.
 const FOLDER: &str = "/var/lib/containers/bench";
+
+/// Memory that a command takes beside the files, in bytes.
+const BESIDE: u64 = 1 << 30;
 
 /// Files of each size.
 const FILES: u32 = 100;
@@ -70,18 +73,18 @@ fn round(container: &Container, number: u32, megabytes: u64, cold: bool) -> Resu
     let archive = PathBuf::from(FOLDER).join("archive.tar");
     let files = container.upperdir()?.join(DATA);
     let copied = |sync| {
-        set_cache(&files, cold)?;
+        set_memory(&files, cold, megabytes)?;
         copy(&files, sync)
     };
     let checkpoint = || {
-        set_cache(&files, cold)?;
+        set_memory(&files, cold, megabytes)?;
         let mut checkpoint = Command::new("ckpt");
         checkpoint.args(["checkpoint", "--leave-running", "--print-stats", NAME, "--export"]).arg(&archive);
         measure(&mut checkpoint)
     };
     let (measured, copy_us) = in_turn(number, checkpoint, || copied(true))?;
     let restore = || {
-        set_cache(&archive, cold)?;
+        set_memory(&archive, cold, megabytes)?;
         let mut restore = Command::new("ckpt");
         let restored = measure(restore.args(["restore", "--name", RESTORED, "--import"]).arg(&archive))?;
         Container::named(RESTORED).remove()?;
@@ -118,14 +121,17 @@ fn in_turn<A, B>(number: u32, ours: impl FnOnce() -> Result<A>, theirs: impl FnO
     Ok((ours()?, theirs))
 }
 
-/// Writes everything out; then empties the page cache, or reads what is below `path` into it.
-fn set_cache(path: &Path, cold: bool) -> Result<()> {
+/// Writes everything out; then empties the page cache, or reads what is below `path` into it. The memory for so many
+/// `megabytes`, and as many copies, is there.
+fn set_memory(path: &Path, cold: bool, megabytes: u64) -> Result<()> {
     rustix::fs::sync();
     if cold {
-        return fs::write("/proc/sys/vm/drop_caches", "3").context("cannot empty the page cache");
+        fs::write("/proc/sys/vm/drop_caches", "3").context("cannot empty the page cache")?;
+    } else {
+        let script = "find \"$1\" -type f -exec cat {} + > /dev/null";
+        run_program(Command::new("sh").args(["-c", script, "read"]).arg(path))?;
     }
-    run_program(Command::new("sh").args(["-c", "find \"$1\" -type f -exec cat {} + > /dev/null", "read"]).arg(path))?;
-    Ok(())
+    free_memory::touch(2 * megabytes * 1_000_000 + BESIDE)
 }
 
 /// `cp -a`, synced as an archive is, or not.
