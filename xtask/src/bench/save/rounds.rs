@@ -14,7 +14,7 @@ use super::results::{Round, SaveResults};
 use super::sharing;
 use super::workload::Workload;
 use crate::bench::machine::Machine;
-use crate::bench::{Container, Disk, Interrupt, measure, run_program};
+use crate::bench::{Container, Disk, Interrupt, free_memory, measure, run_program};
 
 const NAME: &str = "bench-save";
 
@@ -71,7 +71,7 @@ fn measure_all(workload: &Workload, container: &Container) -> Result<SaveResults
     save()?;
     let rounds = (0..workload.rounds).map(|number| {
         interrupt.check()?;
-        let round = measure_round(container, number)?;
+        let round = measure_round(container, number, mebibytes << 20)?;
         eprintln!(
             "  round {}: save {:.3} s, frozen {:.3} s, a checkpoint {:.3} s",
             number + 1,
@@ -85,16 +85,18 @@ fn measure_all(workload: &Workload, container: &Container) -> Result<SaveResults
     Ok(SaveResults { machine, rounds, history })
 }
 
-fn measure_round(container: &Container, number: u32) -> Result<Round> {
+fn measure_round(container: &Container, number: u32, memory: u64) -> Result<Round> {
     let (folder, disk) = (Path::new(FOLDER), Disk::of(Path::new(FOLDER))?);
     let plain = folder.join("plain.tar");
     change(container, 2 * number + 1)?;
+    free_memory::touch(2 * memory)?;
     let mut checkpoint = Command::new("ckpt");
     let checkpoint = measure(checkpoint.args(["checkpoint", "-R", "--print-stats", NAME, "-e"]).arg(&plain))?;
     let stats: Value = serde_json::from_str(&checkpoint.stdout).context("the statistics are no JSON")?;
     let frozen = stats.pointer("/container_statistics/0/ckpt/observed_frozen_us").and_then(Value::as_u64);
     change(container, 2 * number + 2)?;
     disk.used_when_idle()?;
+    free_memory::touch(2 * memory)?;
     let saved = save()?;
     let newest = newest()?;
     let sharing = sharing::measure_sharing(Path::new(newest["path"].as_str().context("a save has no path")?), &plain)?;
