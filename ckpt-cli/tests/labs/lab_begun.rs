@@ -58,10 +58,10 @@ fn btrfs_a_restore_that_cannot_begin_for_want_of_inodes_leaves_nothing() {
 }
 
 /// A crash of the machine is not waited for: what the kernel is asked for is looked at. podman may start before, for it
-/// makes nothing until it has read from the FIFO.
+/// makes nothing until it has read from the FIFO a second time.
 #[test]
 #[ignore = "needs podman, CRIU and strace: cargo xtask test"]
-fn btrfs_what_a_restore_is_about_to_make_is_on_the_disk_before_podman_reads() {
+fn btrfs_what_a_restore_is_about_to_make_is_on_the_disk_before_podman_makes_it() {
     let folder = folder();
     let archive = archive_of_web(folder.path(), &["--network", "none"], &[], ":");
     let trace = folder.path().join("trace");
@@ -87,7 +87,10 @@ fn btrfs_what_a_restore_is_about_to_make_is_on_the_disk_before_podman_reads() {
     };
     let named = after(0, &["write(", &journal, "name"]);
     let on_disk = end(after(end(after(named, &["fsync(", &journal])), &["fsync(", &format!("<{STORAGE}>")]));
-    let read = after(0, &["/import>"]);
+    // Each time, all is read from its beginning.
+    let begins = |line: &str| line.contains("[0], ") && line.contains("/import>") && !line.contains("EAGAIN");
+    let reads: Vec<usize> = (0..lines.len()).filter(|&at| begins(lines[at])).collect();
+    let read = *reads.get(1).unwrap_or_else(|| panic!("podman does not read twice in\n{trace}"));
     assert!(on_disk < read, "line {on_disk} comes after line {read} in\n{trace}");
     after(after(read, &["write(", &journal, "made"]), &["fdatasync(", &journal]);
 }
