@@ -28,7 +28,16 @@ pub(crate) enum Reader {
     /// What threads wait for, here and there.
     Answerer,
     /// Front to back; below [`WORKERS`].
-    Worker(usize),
+    Worker(usize, Ahead),
+}
+
+/// Whether the kernel is asked to read ahead of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// As far as [`AHEAD`].
+    Far,
+    /// Not by us: somebody in a hurry reads from the same disk.
+    AsTheKernelLikes,
 }
 
 /// Images of pages, by their places in the list of them.
@@ -54,11 +63,11 @@ impl Readers {
         let (file, image) = self.images[source.image as usize];
         let file = match reader {
             Reader::Answerer => file,
-            Reader::Worker(number) => {
+            Reader::Worker(number, ahead) => {
                 let own = self.own[number].get(&file.as_raw_fd()).copied().unwrap_or(file);
-                let (ahead, length) = image.place_of(source.offset.saturating_add(AHEAD), bytes.len() as u64);
-                // It is no more than advice.
-                let _ = NonZeroU64::new(length).map(|length| fadvise(own, ahead, Some(length), Advice::WillNeed));
+                if ahead == Ahead::Far {
+                    read_ahead(own, image.place_of(source.offset.saturating_add(AHEAD), bytes.len() as u64));
+                }
                 own
             }
         };
@@ -70,6 +79,11 @@ impl Readers {
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+/// It is no more than advice.
+fn read_ahead(file: BorrowedFd<'_>, (offset, length): (u64, u64)) {
+    let _ = NonZeroU64::new(length).map(|length| fadvise(file, offset, Some(length), Advice::WillNeed));
 }
 
 /// The same file, whatever its name is by now.
@@ -101,14 +115,15 @@ mod tests {
         assert_eq!(numbers.len(), WORKERS + 1);
 
         let source = Source { image: 1, offset: 1, wiped_on_fork: false };
-        for reader in [Reader::Answerer, Reader::Worker(0), Reader::Worker(WORKERS - 1)] {
+        let workers = [Reader::Worker(0, Ahead::AsTheKernelLikes), Reader::Worker(WORKERS - 1, Ahead::Far)];
+        for reader in [Reader::Answerer].into_iter().chain(workers) {
             let mut bytes = [0; 3];
             readers.read(reader, source, &mut bytes)?;
             assert_eq!(&bytes, b"mag", "{reader:?}");
         }
         file.rewind()?;
         file.set_len(6)?;
-        for reader in [Reader::Answerer, Reader::Worker(0)] {
+        for reader in [Reader::Answerer, workers[1]] {
             assert!(readers.read(reader, source, &mut [0; 3]).is_err(), "{reader:?}");
         }
         numbers.into_iter().for_each(sys::close);

@@ -12,7 +12,7 @@ use rustix::param::page_size;
 use crate::deliver::{Delivered, Stop, deliver};
 use crate::failure::Failure;
 use crate::memory::{Next, Piece};
-use crate::readers::Reader;
+use crate::readers::{Ahead, Reader};
 use crate::setup::Setup;
 use crate::shared::Shared;
 use crate::sys;
@@ -40,25 +40,34 @@ pub(crate) fn work(shared: &Shared, setup: &Setup, number: usize) {
 
 /// Waits until who started the server has ended what it began, or lets it go, and not for long. It is in a hurry for as
 /// long, and the processors are few: with two, a restore returned 20 to 30 ms later while two workers had pages come.
-/// Only the first worker begins before, and leaves a processor to others.
-fn wait_for_starter(setup: &Setup, number: usize) {
+/// Only the first worker begins before, and leaves a processor to others, and as much of the disk as the kernel does.
+fn wait_for_starter(setup: &Setup, number: usize) -> Ahead {
     if number == 0 && thread::available_parallelism().is_ok_and(|processors| processors.get() > 1) {
-        return;
+        return Ahead::AsTheKernelLikes;
     }
-    let limit = Timespec { tv_sec: 0, tv_nsec: STARTER_LIMIT.subsec_nanos().into() };
+    is_starter_gone(setup, STARTER_LIMIT);
+    Ahead::Far
+}
+
+/// Whether it is, or goes before `limit` is over.
+fn is_starter_gone(setup: &Setup, limit: Duration) -> bool {
+    let limit = Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() };
     // poll(2) tells POLLHUP of a pipe that nobody writes to, whatever was asked for.
-    let _ = poll(&mut [PollFd::new(&setup.starter, PollFlags::empty())], Some(&limit));
+    poll(&mut [PollFd::new(&setup.starter, PollFlags::empty())], Some(&limit)).is_ok_and(|gone| gone > 0)
 }
 
 fn all_pieces(shared: &Shared, setup: &Setup, number: usize) -> Result<(), Failure> {
-    wait_for_starter(setup, number);
+    let mut ahead = wait_for_starter(setup, number);
     let mut buffer = vec![0; PIECE];
     loop {
+        if ahead != Ahead::Far && is_starter_gone(setup, Duration::ZERO) {
+            ahead = Ahead::Far;
+        }
         let next = shared.write().take(PIECE as u64);
         match next {
             Next::Nothing => return Ok(()),
             Next::Later => thread::sleep(PAUSE),
-            Next::Piece(piece) => one_piece(shared, setup, (number, &piece), &mut buffer)?,
+            Next::Piece(piece) => one_piece(shared, setup, (Reader::Worker(number, ahead), &piece), &mut buffer)?,
         }
     }
 }
@@ -66,11 +75,11 @@ fn all_pieces(shared: &Shared, setup: &Setup, number: usize) -> Result<(), Failu
 fn one_piece(
     shared: &Shared,
     setup: &Setup,
-    (number, piece): (usize, &Piece),
+    (reader, piece): (Reader, &Piece),
     buffer: &mut [u8],
 ) -> Result<(), Failure> {
     let bytes = &mut buffer[..piece.run.len() as usize];
-    setup.readers.read(Reader::Worker(number), piece.run.source, bytes)?;
+    setup.readers.read(reader, piece.run.source, bytes)?;
     let memory = shared.read();
     let changes = memory.changes;
     let delivered = if memory.is_current(piece) {
