@@ -21,57 +21,93 @@ use aligntar::Alignment;
 /// in 300 lies in a shorter run than this.
 pub(super) const SHORTEST: u64 = 32 << 10;
 
-/// The runs of equal blocks of two pieces of the same length, in bytes from their beginning; short ones are left out.
-pub(super) fn equal_runs(source: &[u8], target: &[u8], block: Alignment) -> Vec<Range<u64>> {
-    let size = usize::try_from(block.bytes()).unwrap_or(usize::MAX);
-    let mut runs: Vec<Range<u64>> = Vec::new();
-    let mut at = 0;
-    for (one, other) in source.chunks(size).zip(target.chunks(size)) {
-        let end = at + one.len() as u64;
-        if one == other {
-            match runs.last_mut() {
-                Some(last) if last.end == at => last.end = end,
-                _ => runs.push(at..end),
-            }
-        }
-        at = end;
-    }
-    runs.retain(|run| run.end - run.start >= SHORTEST.max(block.bytes()));
-    runs
+/// The runs of equal blocks from some place on, as they are found step by step.
+pub(super) struct EqualRuns {
+    block: Alignment,
+    runs: Vec<Range<u64>>,
+    /// Bytes looked at.
+    length: u64,
+    /// Where the last block ends that differs.
+    equal_from: u64,
 }
 
-/// How many bytes at the end of two pieces of the same length are in equal blocks.
-pub(super) fn equal_tail(source: &[u8], target: &[u8], block: Alignment) -> usize {
-    let size = usize::try_from(block.bytes()).unwrap_or(usize::MAX);
-    let blocks = source.chunks(size).rev().zip(target.chunks(size).rev());
-    blocks.take_while(|(one, other)| one == other).map(|(one, _)| one.len()).sum()
+impl EqualRuns {
+    pub(super) fn new(block: Alignment) -> Self {
+        Self { block, runs: Vec::new(), length: 0, equal_from: 0 }
+    }
+
+    /// Compares the next bytes of both, the same number of each.
+    pub(super) fn compare(&mut self, source: &[u8], target: &[u8]) {
+        let size = usize::try_from(self.block.bytes()).unwrap_or(usize::MAX);
+        for (one, other) in source.chunks(size).zip(target.chunks(size)) {
+            let (start, end) = (self.length, self.length + one.len() as u64);
+            self.length = end;
+            if one == other {
+                match self.runs.last_mut() {
+                    Some(last) if last.end == start => last.end = end,
+                    _ => self.runs.push(start..end),
+                }
+            } else {
+                self.equal_from = end;
+            }
+        }
+    }
+
+    /// Bytes looked at.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// From where on all is equal: a run that may go on behind what was looked at. The length where nothing is.
+    pub(super) fn equal_from(&self) -> u64 {
+        self.equal_from
+    }
+
+    /// Those that end by `end`, in bytes from the beginning; short ones are left out.
+    pub(super) fn until(mut self, end: u64) -> Vec<Range<u64>> {
+        self.runs.retain(|run| run.end <= end && run.end - run.start >= SHORTEST.max(self.block.bytes()));
+        self.runs
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_equal_at_the_end_is_found() {
-        let source = vec![1; 8 << 12];
-        let mut target = source.clone();
-        assert_eq!(equal_tail(&source, &target, Alignment::DEFAULT), 8 << 12);
-        target[(5 << 12) + 7] = 2;
-        assert_eq!(equal_tail(&source, &target, Alignment::DEFAULT), 2 << 12);
-        target[(7 << 12) + 7] = 2;
-        assert_eq!(equal_tail(&source, &target, Alignment::DEFAULT), 0);
+    const BLOCK: usize = 1 << 12;
+
+    fn compared(source: &[u8], target: &[u8], step: usize) -> EqualRuns {
+        let mut runs = EqualRuns::new(Alignment::DEFAULT);
+        source.chunks(step).zip(target.chunks(step)).for_each(|(one, other)| runs.compare(one, other));
+        assert_eq!(runs.length(), source.len() as u64);
+        runs
     }
 
     #[test]
-    fn runs_of_equal_blocks_are_found_and_short_ones_left_out() {
-        let source = vec![1; 40 << 12];
+    fn runs_of_equal_blocks_are_found_whatever_the_steps_and_short_ones_left_out() {
+        let source = vec![1; 40 * BLOCK];
         let mut target = source.clone();
         for block in [9, 11, 30] {
-            target[(block << 12) + 7] = 2;
+            target[block * BLOCK + 7] = 2;
         }
-        let runs = |pages: &[Range<u64>]| pages.iter().map(|run| run.start << 12..run.end << 12).collect::<Vec<_>>();
-        assert_eq!(equal_runs(&source, &target, Alignment::DEFAULT), runs(&[0..9, 12..30, 31..40]));
-        assert_eq!(equal_runs(&source, &source, Alignment::DEFAULT).first(), Some(&(0..40 << 12)));
-        assert_eq!(equal_runs(&[1; 8192], &[2; 8192], Alignment::DEFAULT), []);
+        let bytes = |blocks: Range<usize>| (blocks.start * BLOCK) as u64..(blocks.end * BLOCK) as u64;
+        for step in [BLOCK, 3 * BLOCK, 16 * BLOCK, 40 * BLOCK] {
+            let found = |target: &[u8], blocks| compared(&source, target, step).until((blocks * BLOCK) as u64);
+            assert_eq!(found(&target, 40), [bytes(0..9), bytes(12..30), bytes(31..40)], "{step}");
+            assert_eq!(found(&target, 31), [bytes(0..9), bytes(12..30)], "{step}");
+            assert_eq!(found(&source, 40), [bytes(0..40)], "{step}");
+        }
+        assert_eq!(compared(&[1; 8192], &[2; 8192], BLOCK).until(8192), []);
+    }
+
+    #[test]
+    fn a_run_may_go_on_until_a_block_differs() {
+        let source = vec![1; 8 * BLOCK];
+        let mut target = source.clone();
+        assert_eq!(compared(&source, &target, BLOCK).equal_from(), 0);
+        for block in [5, 7] {
+            target[block * BLOCK + 7] = 2;
+            assert_eq!(compared(&source, &target, BLOCK).equal_from(), ((block + 1) * BLOCK) as u64);
+        }
     }
 }

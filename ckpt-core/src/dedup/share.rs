@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::blocks::{Extents, Part, not_shared};
-use super::equal::{equal_runs, equal_tail};
+use super::equal::EqualRuns;
 use super::error::DedupError;
 use super::opened::Opened;
 use super::own_extents::OwnExtents;
@@ -19,8 +19,11 @@ use crate::progress::Progress;
 /// What one look at the blocks, and one step of the progress, is for at most, bytes.
 const STEP: u64 = 16 << 20;
 
-/// What is compared here at once where not all is equal, bytes; both fit into the cache of a processor.
+/// What is looked at here before the kernel is asked to share its equal runs, bytes; the last one is followed to its end.
 const PIECE: u64 = 1 << 20;
+
+/// What is read of each at once for that, bytes; both fit into the cache of a processor core.
+const READ: usize = 128 << 10;
 
 /// What the kernel is asked to share at once at most, bytes. BTRFS takes no more, and splits extents there; below 1 MiB a
 /// call costs more than its comparison.
@@ -67,7 +70,7 @@ impl<'o> Sharing<'o> {
         interrupt: Option<&'o Interrupt>,
     ) -> Result<Self, DedupError> {
         let own = OwnExtents::of(target, block)?;
-        let buffers = [vec![0; PIECE as usize], vec![0; PIECE as usize]];
+        let buffers = [vec![0; READ], vec![0; READ]];
         let shared = Shared::default();
         Ok(Sharing { source, target, block, interrupt, own, reach: Some(PIECE), buffers, shared })
     }
@@ -145,17 +148,22 @@ impl<'o> Sharing<'o> {
         Ok(piece.length)
     }
 
-    /// The equal runs of a piece of `rest`, from its beginning, and the piece's length. It ends where a run does, which
-    /// would look too short otherwise.
+    /// How much of `rest` was looked at, and its equal runs. It ends where a run does, which would look too short
+    /// otherwise.
     fn compare(&mut self, rest: Span) -> Result<(u64, Vec<Range<u64>>), DedupError> {
-        let length = rest.length.min(PIECE) as usize;
-        let [one, other] = self.buffers.each_mut().map(|buffer| &mut buffer[..length]);
-        read(self.source, one, rest.source_offset)?;
-        read(self.target, other, rest.target_offset)?;
-        let goes_on = length as u64 != rest.length;
-        let tail = if goes_on { equal_tail(one, other, self.block) } else { 0 };
-        let length = if tail == length { length } else { length - tail };
-        Ok((length as u64, equal_runs(&one[..length], &other[..length], self.block)))
+        let mut runs = EqualRuns::new(self.block);
+        let most = rest.length.min(LARGEST_CALL);
+        while runs.length() < most && (runs.length() < PIECE || (1..PIECE).contains(&runs.equal_from())) {
+            let at = runs.length();
+            let length = (rest.length - at).min(READ as u64) as usize;
+            let [one, other] = self.buffers.each_mut().map(|buffer| &mut buffer[..length]);
+            read(self.source, one, rest.source_offset + at)?;
+            read(self.target, other, rest.target_offset + at)?;
+            runs.compare(one, other);
+        }
+        let goes_on = runs.length() < rest.length && runs.equal_from() >= PIECE;
+        let end = if goes_on { runs.equal_from() } else { runs.length() };
+        Ok((end, runs.until(end)))
     }
 
     /// Has the kernel share all of `span`; gives whether it is equal.
