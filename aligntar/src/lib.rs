@@ -69,6 +69,7 @@
 //! | FICLONERANGE, ioctl_ficlonerange(2) | 4.5, on BTRFS, XFS and others | data is copied, or an error under [`ClonePolicy::Required`] |
 //! | FIDEDUPERANGE, ioctl_fideduperange(2) | 4.5, on BTRFS, XFS and others | [`share_equal_range`] says so |
 //! | copy_file_range(2) | 4.5 | read and write |
+//! | RWF_NOWAIT, preadv2(2) | 4.14, on most file systems with a disk | copy_file_range(2) |
 //! | SEEK_DATA, SEEK_HOLE, lseek(2) | 3.1 | file systems without them show no holes |
 //! | openat2(2) | 5.6 | one component after the other, see [`Resolver`] |
 //! | sync_file_range(2) | 2.6.17 | [`start_writeback`] says so |

@@ -1,4 +1,4 @@
-//! Moves file data: by clone, else by copy_file_range, else by read and write. Counts every byte by how it moved.
+//! Moves file data: by clone, else by copy. Counts every byte by how it moved.
 
 mod clone;
 mod copy;
@@ -14,7 +14,7 @@ use crate::align::Alignment;
 pub(crate) use clone::clone_whole;
 use clone::try_clone;
 use copy::copy;
-pub(crate) use copy::read_exact_at;
+pub(crate) use copy::{read_exact_at, read_from_memory};
 pub use counts::Transferred;
 pub use error::TransferError;
 use holes::check_end;

@@ -1,4 +1,4 @@
-//! One file's data into a new file, by each of the three ways: what decides from which size on a clone is worth its call.
+//! One file's data into a new file, by clone and by copy: what decides from which size on a clone is worth its call.
 //!
 //! In `BENCH_DIR`, which has to be on BTRFS or XFS to see clones; the page cache is warm, nothing is synced.
 
@@ -16,15 +16,11 @@ const SIZES: [u64; 9] = [4 * KIB, 8 * KIB, 16 * KIB, 32 * KIB, 64 * KIB, 128 * K
 struct Way {
     title: &'static str,
     policy: ClonePolicy,
-    /// Where the data begins in the source, in bytes. Off the blocks, copy_file_range(2) has to copy: on them, BTRFS
-    /// and XFS share blocks in it as well.
-    source_offset: u64,
 }
 
-const WAYS: [Way; 3] = [
-    Way { title: "clone", policy: ClonePolicy::Required, source_offset: 0 },
-    Way { title: "copy_file_range", policy: ClonePolicy::IfPossible, source_offset: 512 },
-    Way { title: "read and write", policy: ClonePolicy::Never, source_offset: 512 },
+const WAYS: [Way; 2] = [
+    Way { title: "clone", policy: ClonePolicy::Required },
+    Way { title: "read and write", policy: ClonePolicy::Never },
 ];
 
 fn new_file() -> File {
@@ -41,7 +37,7 @@ fn source() -> File {
 }
 
 fn move_data(source: &File, target: File, way: Way, length: u64) -> Result<File, TransferError> {
-    let span = Span { source_offset: way.source_offset, target_offset: 0, length };
+    let span = Span { source_offset: 0, target_offset: 0, length };
     transfer(source, &target, span, Alignment::DEFAULT, way.policy)?;
     // Given back, so that its end is not part of the time.
     Ok(target)

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::io::Errno;
 
 use super::seen::{FileId, Seen, Version};
-use crate::transfer::{TransferError, Transferred, may_have_holes, read_exact_at};
+use crate::transfer::{TransferError, Transferred, may_have_holes, read_exact_at, read_from_memory};
 
 /// What one comparison reads, bytes.
 const CHUNK: u64 = 256 * 1024;
@@ -108,7 +107,7 @@ fn refresh_chunks(source: &File, output: &File, slot: &Slot, next: &AtomicU64) -
         let length = (slot.length - done).min(CHUNK) as usize;
         let (new, old, place) = (&mut new[..length], &mut old[..length], slot.place + done);
         read_exact_at(source, new, done)?;
-        if !is_in_memory(output, old, place) || old != new {
+        if !read_quickly(output, old, place) || old != new {
             output.write_all_at(new, place).map_err(|source| TransferError::Write { offset: place, source })?;
             copied += length as u64;
         }
@@ -116,12 +115,11 @@ fn refresh_chunks(source: &File, output: &File, slot: &Slot, next: &AtomicU64) -
 }
 
 /// Reads what need not come from the disk; writing it anew is faster than that.
-fn is_in_memory(file: &File, bytes: &mut [u8], offset: u64) -> bool {
-    let length = bytes.len();
-    match preadv2(file, &mut [IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT) {
+fn read_quickly(file: &File, bytes: &mut [u8], offset: u64) -> bool {
+    match read_from_memory(file, bytes, offset) {
         // tmpfs, which has everything in memory.
         Err(Errno::OPNOTSUPP) => file.read_exact_at(bytes, offset).is_ok(),
-        read => read.is_ok_and(|read| read == length),
+        read => read == Ok(true),
     }
 }
 
