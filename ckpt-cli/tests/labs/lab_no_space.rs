@@ -257,8 +257,9 @@ fn is_copied_where_it_cannot_be_staged(mkfs: &str, target: &Mounted, folder: &Pa
     let filler = small.mounted.fill_up_to(24 << 20);
     let ([cloned, copied_in_freeze, copied], said) = checkpoint();
     assert!(said.contains("no room to make the archive beside the container storage"), "{said}");
+    // What the kernel has dropped from memory meanwhile is written anew in the freeze.
     assert!(
-        cloned == 0 && copied_in_freeze < 1_000_000 && copied >= 20_000_000,
+        cloned == 0 && copied_in_freeze < 10_000_000 && copied >= 20_000_000,
         "{cloned} {copied_in_freeze} {copied}"
     );
     fs::remove_file(filler).unwrap();
