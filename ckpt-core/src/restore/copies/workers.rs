@@ -92,6 +92,8 @@ pub(super) fn run(
 /// | at once | 0.28 | 0.42 | 0.23 | 0.36 |
 /// | when CRIU does | 0.28 | 0.49 | | |
 /// | when the first's processes run | 0.22 | 0.55 | | |
+/// | at once, but podman makes one container at a time, the first's first | 0.28 | 0.47 | | |
+/// | at once, but podman makes theirs when the first's has ended | 0.21 | 0.53 | | |
 /// | (a single copy) | 0.19 | | 0.21 | |
 ///
 /// On BTRFS, the first waits for locks of podman whose holders wait for the disk.
