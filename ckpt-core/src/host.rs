@@ -22,4 +22,5 @@ pub(crate) mod programs;
 pub(crate) mod read_ahead;
 pub(crate) mod session;
 pub(crate) mod standstill;
+pub(crate) mod survivor;
 pub(crate) mod waiting;

@@ -116,12 +116,13 @@ fn forks_can_be_killed(runtime: &str, kills: u32) {
     for round in 0..kills {
         let moment = Moment::drawn(&mut dice, whole);
         moment.strike();
-        match round % 2 {
+        let said = match round % 2 {
             0 => ckpt(&["restore", "-i", text(&archive), "--count", "1", "--name", "killed-next"]),
             _ => ckpt_fails(&["restore", "-i", "/nonexistent"]),
         };
+        println!("round {round}: {moment:?} of {whole:?}; the next run: {said}");
         let there: Vec<_> = copies.assert_whole().iter().map(|copy| &copy.name).collect();
-        println!("round {round}: {moment:?} of {whole:?}: {there:?}");
+        println!("{there:?}");
         assert!(original.goes_on());
         copies.remove();
         before.assert_same(folder.path());

@@ -9,7 +9,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process;
 
 use super::error::EngineError;
 use super::facts::{ContainerFacts, StoreFacts, VolumeFacts};
@@ -17,6 +16,7 @@ use super::requests::{DumpRequest, RestoreRequest, TakenAlong};
 use crate::archive::manifest::HostVersions;
 use crate::host::child::{Child, ChildError, Said};
 use crate::host::interrupt::Interrupt;
+use crate::host::survivor::Survivor;
 
 /// Runs containers, and knows where their parts are.
 pub(crate) trait Engine: fmt::Debug {
@@ -76,10 +76,10 @@ pub(crate) trait Engine: fmt::Debug {
 
     /// Starts to make the volume `name`, which fails if there is one. The engine writes the name as a line to `said`
     /// once it is made. It goes on if this program is killed.
-    fn start_volume(&self, name: &str, said: File) -> Result<process::Child, EngineError>;
+    fn start_volume(&self, name: &str, said: File) -> Result<Survivor, EngineError>;
 
     /// Waits until a volume is made; of a raised `interrupt`, no longer than making one takes.
-    fn finish_volume(&self, made: process::Child, interrupt: Option<&Interrupt>) -> Result<(), EngineError>;
+    fn finish_volume(&self, made: Survivor, interrupt: Option<&Interrupt>) -> Result<(), EngineError>;
 
     /// Removes a volume that a failed restore made.
     fn remove_volume(&self, name: &str) -> Result<(), EngineError>;

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use rustix::event::Timespec;
 use serde::Deserialize;
@@ -25,6 +25,7 @@ use crate::archive::manifest::HostVersions;
 use crate::host::child::{Child, ChildError, Said};
 use crate::host::interrupt::Interrupt;
 use crate::host::programs::{self, ProgramError};
+use crate::host::survivor::Survivor;
 use info::Info;
 
 /// Each of these makes podman its own remote client (podman(1), "ENVIRONMENT VARIABLES").
@@ -273,16 +274,12 @@ impl Engine for Podman {
         self.start(&arguments, path)?.finish_until(self.interrupt.as_ref())
     }
 
-    fn start_volume(&self, name: &str, said: File) -> Result<process::Child, EngineError> {
-        let mut command = self.command();
-        // Ctrl-C is not for it.
-        command.args(["volume", "create", "--", name]).process_group(0);
-        command.stdin(Stdio::null()).stdout(said).stderr(Stdio::piped());
-        Ok(command.spawn().map_err(|source| programs::start_error(&command, source))?)
+    fn start_volume(&self, name: &str, said: File) -> Result<Survivor, EngineError> {
+        Ok(Survivor::start(self.command().args(["volume", "create", "--", name]), said)?)
     }
 
-    fn finish_volume(&self, made: process::Child, interrupt: Option<&Interrupt>) -> Result<(), EngineError> {
-        let output = programs::finish(made, &VOLUME_GRACE, interrupt);
+    fn finish_volume(&self, made: Survivor, interrupt: Option<&Interrupt>) -> Result<(), EngineError> {
+        let output = made.finish(&VOLUME_GRACE, interrupt);
         let output = output.map_err(|source| programs::start_error(&self.command(), source))?;
         answer("volume create", output).map(drop)
     }

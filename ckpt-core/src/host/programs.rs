@@ -106,19 +106,8 @@ fn run_until(command: &mut Command, interrupt: Option<&Interrupt>) -> io::Result
     Ok(Some(Output { status, stdout: read_back(&mut stdout)?, stderr: read_back(&mut stderr)? }))
 }
 
-/// Waits for the end of `child`, and gives what it said; once an `interrupt` is raised, it is ended after `grace`.
-pub(crate) fn finish(mut child: Child, grace: &Timespec, interrupt: Option<&Interrupt>) -> io::Result<Output> {
-    if wait_until(&mut child, interrupt)?.is_none() {
-        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
-        if !ends_within(pidfd.as_fd(), grace) {
-            end(pidfd.as_fd());
-        }
-    }
-    child.wait_with_output()
-}
-
 /// How `child` ended; `None` once an `interrupt` is raised, and it may still be at work.
-fn wait_until(child: &mut Child, interrupt: Option<&Interrupt>) -> io::Result<Option<ExitStatus>> {
+pub(crate) fn wait_until(child: &mut Child, interrupt: Option<&Interrupt>) -> io::Result<Option<ExitStatus>> {
     let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
     match ready(pidfd.as_fd(), PollFlags::IN, interrupt) {
         Err(error) if is_interrupted(&error) => Ok(None),
@@ -170,7 +159,6 @@ fn name_of(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::os::unix::process::ExitStatusExt;
     use std::thread;
     use std::time::Duration;
 
@@ -205,17 +193,5 @@ mod tests {
         let output = run(Command::new("sh").args(["-c", "sleep 1000 & echo $!"]), None).unwrap();
         let sleeper = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
         kill_process(Pid::from_raw(sleeper).unwrap(), Signal::KILL).unwrap();
-    }
-
-    #[test]
-    fn an_interrupted_program_may_take_its_time_up_to_a_limit() {
-        let (interrupt, mut raiser) = Interrupt::new().unwrap();
-        raiser.write_all(&[1]).unwrap();
-        let finish = |script, grace| {
-            let child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
-            finish(child, &Timespec { tv_sec: grace, tv_nsec: 0 }, Some(&interrupt)).unwrap()
-        };
-        assert_eq!(finish("sleep 0.1; echo words", 1000).stdout, b"words\n");
-        assert_eq!(finish("exec sleep 1000", 0).status.signal(), Some(Signal::TERM.as_raw()));
     }
 }

@@ -4,11 +4,11 @@
 //! not, and says so in the journal, even if this program is killed meanwhile.
 
 use std::collections::BTreeMap;
-use std::process::Child;
 
 use super::planned_volumes::PlannedVolume;
 use crate::engine::{Engine, EngineError};
 use crate::host::interrupt::Interrupt;
+use crate::host::survivor::Survivor;
 use crate::recovery::{Journal, JournalError};
 
 /// A volume was not made.
@@ -35,7 +35,7 @@ enum VolumeCause {
 /// Volumes in the making.
 pub(super) struct Volumes<'r> {
     engine: &'r dyn Engine,
-    begun: BTreeMap<&'r str, Result<Child, VolumeCause>>,
+    begun: BTreeMap<&'r str, Result<Survivor, VolumeCause>>,
 }
 
 impl<'r> Volumes<'r> {
