@@ -9,6 +9,7 @@ use rustix::fs::{CWD, FileType, FlockOperation, Mode, flock, mknodat, renameat};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
+use crate::host::lock_holder;
 use crate::host::waiting::Waiting;
 
 /// Where sessions live: root's alone, and gone with the next boot. Not in /run/ckpt itself, which a group may enter for
@@ -169,7 +170,7 @@ pub(crate) fn is_over(folder: &Path) -> bool {
 }
 
 fn is_dead(folder: &Path) -> bool {
-    File::open(folder).is_ok_and(|opened| flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok())
+    File::open(folder).is_ok_and(|opened| lock_holder::is_gone(&opened))
 }
 
 /// podman's temporary folder.

@@ -9,6 +9,8 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, XattrFlags, flock, renameat_w
 use rustix::io::Errno;
 use tempfile::TempDir;
 
+use crate::host::lock_holder;
+
 /// The new directory could not be made, or not take the place of the old one, which is as it was.
 #[derive(Debug, thiserror::Error)]
 #[error("{call} {}", path.display())]
@@ -86,8 +88,7 @@ impl Replacement {
 fn remove_leftovers(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
-        let is_free = |opened: File| flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok();
-        if File::open(entry.path()).is_ok_and(is_free) {
+        if File::open(entry.path()).is_ok_and(|opened| lock_holder::is_gone(&opened)) {
             // The next run tries again.
             let _ = fs::remove_dir_all(entry.path());
         }

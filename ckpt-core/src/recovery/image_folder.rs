@@ -15,8 +15,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-
+use crate::host::lock_holder;
 use crate::host::waiting::Waiting;
 #[cfg(feature = "images")]
 pub(crate) use living::ImageFolder;
@@ -48,7 +47,7 @@ pub(super) fn tell(graph_root: &Path, waiting: &mut Waiting<'_>) {
 /// The archive in a folder of a dead run; none if there is none, or the run lives.
 fn put_right(folder: &Path) -> io::Result<Option<PathBuf>> {
     let claim = File::open(folder)?;
-    if flock(&claim, FlockOperation::NonBlockingLockExclusive).is_err() {
+    if !lock_holder::is_gone(&claim) {
         return Ok(None);
     }
     let archive = folder.join(ARCHIVE);
@@ -63,6 +62,8 @@ fn put_right(folder: &Path) -> io::Result<Option<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{FlockOperation, flock};
+
     use super::*;
 
     /// One with an image, and its lock.

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::line;
 use crate::engine::{Engine, EngineError};
 use crate::host::byte_path::BytePath;
+use crate::host::lock_holder;
 use crate::host::processes::Stat;
 use crate::host::session;
 use crate::host::waiting::Waiting;
@@ -159,7 +160,9 @@ pub(super) fn tell(engine: &dyn Engine, graph_root: &Path, waiting: &mut Waiting
 /// The note at `path`, locked, if its run is dead.
 fn dead(path: &Path) -> Option<(File, Option<Told>)> {
     let mut file = File::open(path).ok()?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+    if !lock_holder::is_gone(&file) {
+        return None;
+    }
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
     Some((file, Told::of(&text)))
