@@ -12,6 +12,7 @@
 //! | put in place | `files`, `mount_points`; `own_names` are those of the new container |
 //! | CRIU restores | `repairs` puts right what podman and CRIU changed; `later_memory` brings the memory, `late_pages` what CRIU reads itself |
 
+mod announcement;
 mod checks;
 pub mod copies;
 mod devshm;
@@ -32,6 +33,7 @@ mod plan;
 mod planned_volumes;
 mod podman_import;
 mod prepared;
+mod publication;
 mod repairs;
 mod run;
 mod trust;

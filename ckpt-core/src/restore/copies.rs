@@ -5,23 +5,21 @@
 //!                                                        └─ podman makes number 2 ─ exec ─ ready ─ number 4 …
 //! ```
 
-pub(super) mod announcement;
 mod gate;
 mod one;
 mod options;
 mod ports;
 mod progress;
-mod publication;
 mod requests;
 mod template;
 mod workers;
 
 use std::time::{Duration, Instant};
 
+pub use super::publication::PublicationError;
 pub use options::CopiesOptions;
 pub use ports::PublishedPort;
 pub use progress::{CopiesProgress, ReadyCopy};
-pub use publication::PublicationError;
 pub use template::{Template, TemplateError};
 
 use super::error::RestoreError;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use aligntar::{TransferError, WriteError};
 use layerfs::ContainersStorageError;
 
-use super::copies::PublicationError;
-use super::copies::announcement::ANNOUNCEMENT;
+use super::announcement::ANNOUNCEMENT;
+use super::publication::PublicationError;
 use super::repairs::RepairError;
 use super::trust::TrustError;
 use super::volumes::VolumeError;

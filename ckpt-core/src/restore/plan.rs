@@ -30,7 +30,7 @@ pub(super) struct RestorePlan<'p> {
     pub(super) volumes: Vec<PlannedVolume>,
     /// An archive with what podman reads before it makes the container.
     pub(super) first_part: File,
-    /// What the container is told of itself, at [`ANNOUNCEMENT`](super::copies::announcement::ANNOUNCEMENT).
+    /// What the container is told of itself, at [`ANNOUNCEMENT`](super::announcement::ANNOUNCEMENT).
     pub(super) announcement: Option<Vec<u8>>,
     /// Two restores under one name would take each other's container for their own.
     _name_lock: NameLock,

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use aligntar::Transferred;
 use layerfs::Container;
 
-use super::copies::announcement;
 use super::files::Placed;
 use super::later_memory::LaterMemory;
 use super::plan::RestorePlan;
@@ -15,7 +14,7 @@ use super::podman_import::{Event, PodmanImport};
 use super::prepared::Prepared;
 use super::repairs::Repairs;
 use super::volumes::Volumes;
-use super::{FilesError, RestoreOptions, RunError, files, mount_points};
+use super::{FilesError, RestoreOptions, RunError, announcement, files, mount_points};
 use crate::criu::arrival;
 use crate::criu::hook::{HookCall, Moment};
 use crate::criu::page_server::PageServerError;

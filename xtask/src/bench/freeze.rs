@@ -9,6 +9,7 @@
 //!     ── table, verdicts, target/bench/freeze-<fs>.json
 //! ```
 
+mod passes;
 mod results;
 mod rounds;
 mod table;
@@ -19,9 +20,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::passes;
 use super::report::{self, Bench};
 use crate::lab::FileSystem;
+pub(crate) use passes::run_inside as run_passes_inside;
 use results::FreezeReport;
 pub(crate) use workload::Workload;
 

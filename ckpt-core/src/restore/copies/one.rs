@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::announcement::Announcement;
 use super::options::CopiesOptions;
 use super::ports;
 use super::progress::ReadyCopy;
@@ -13,6 +12,7 @@ use crate::engine::EngineError;
 use crate::host::niceness::Patience;
 use crate::host::programs::ProgramError;
 use crate::progress::Progress;
+use crate::restore::announcement::Announcement;
 use crate::restore::error::{RestoreError, RunError};
 use crate::restore::plan::RestorePlan;
 use crate::restore::prepared::Prepared;

@@ -2,13 +2,13 @@
 
 use super::options::CopiesOptions;
 use super::ports;
-use super::publication::Publication;
 use super::template::Template;
 use crate::archive::ContainerConfig;
 use crate::restore::checks;
 use crate::restore::error::RestoreError;
 use crate::restore::options::RestoreOptions;
 use crate::restore::planned_volumes::{self, PlannedVolume};
+use crate::restore::publication::Publication;
 
 /// What is asked of one copy.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 /// Where the container finds it.
-pub(in crate::restore) const ANNOUNCEMENT: &str = "/run/ckpt/clone.json";
+pub(super) const ANNOUNCEMENT: &str = "/run/ckpt/clone.json";
 
 /// What is in it.
 #[derive(Debug, Serialize)]
@@ -26,7 +26,7 @@ pub(super) struct Announcement<'a> {
 }
 
 /// Puts `announcement` in the container of the process `init`.
-pub(in crate::restore) fn write(init: u32, announcement: &[u8]) -> io::Result<()> {
+pub(super) fn write(init: u32, announcement: &[u8]) -> io::Result<()> {
     write_below(Path::new(&format!("/proc/{init}/root")), announcement)
 }
 

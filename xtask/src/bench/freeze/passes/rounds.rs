@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::results::{PassesResults, Podman, Sample};
 use crate::bench::container::DATA;
-use crate::bench::freeze::Workload;
+use crate::bench::freeze::workload::Workload;
 use crate::bench::machine::Machine;
 use crate::bench::{Container, Disk, Interrupt, free_memory, measure, run_program};
 

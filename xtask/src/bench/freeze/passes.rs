@@ -15,8 +15,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::freeze::Workload;
-use super::report::{self, Bench};
+use super::workload::Workload;
+use crate::bench::report::{self, Bench};
 use crate::lab::FileSystem;
 use results::PassesReport;
 
