@@ -4,13 +4,14 @@ use std::env;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "serve")]
 use crate::arguments::SocketArgument;
 use crate::color::ColorArgument;
 use crate::commands::Command;
 use crate::logging::LogArguments;
+use crate::manual;
 use crate::messages::Verbosity;
 use crate::names::printable;
 use crate::schemas;
@@ -23,7 +24,7 @@ use crate::schemas;
 #[command(name = "ckpt", version, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
-    command: Option<Command>,
+    task: Option<Task>,
     /// Print the schema of what COMMAND prints as JSON; without COMMAND, which commands have one
     #[arg(long, num_args = 0.., allow_hyphen_values = true, exclusive = true, value_name = "COMMAND")]
     json_schema: Option<Vec<String>>,
@@ -40,6 +41,14 @@ pub(crate) struct CommandLine {
     pub(crate) url: Option<SocketArgument>,
 }
 
+/// What follows `ckpt`.
+#[derive(Subcommand)]
+enum Task {
+    #[command(flatten)]
+    Command(Box<Command>),
+    Manual(manual::Arguments),
+}
+
 impl CommandLine {
     /// Ends the process where the line is wrong. What clap then says quotes arguments, which get no escape sequence past it.
     pub(crate) fn of_this_process() -> Self {
@@ -49,13 +58,14 @@ impl CommandLine {
         })
     }
 
-    /// The command, unless a schema is wanted: that is printed then.
+    /// The command, unless a schema or the manual is wanted: that is written then.
     ///
     /// # Errors
-    /// Of clap, where there is neither; or if the schema is not there, or cannot be printed.
-    pub(crate) fn command_or_schema(&self) -> Result<Option<&Command>> {
-        match (&self.command, &self.json_schema) {
-            (Some(command), _) => Ok(Some(command)),
+    /// Of clap, where there is none of them; or if the schema is not there, or what is wanted cannot be written.
+    pub(crate) fn command_or_pages(&self) -> Result<Option<&Command>> {
+        match (&self.task, &self.json_schema) {
+            (Some(Task::Command(command)), _) => Ok(Some(command)),
+            (Some(Task::Manual(arguments)), _) => manual::run(CommandLine::command(), arguments).map(|()| None),
             (None, Some(words)) => schemas::print(words).map(|()| None),
             (None, None) => {
                 let missing = "a command is needed, as in `ckpt checkpoint`; `ckpt --help` lists them";

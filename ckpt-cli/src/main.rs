@@ -3,7 +3,7 @@
 //! ```text
 //! main            the command line
 //! served          the same for a client of `ckpt serve`; remote: has a service do it, with what is lent by lending
-//! completion      what Tab completes; manual: pages of the manual
+//! completion      what Tab completes; manual: pages of the manual, of all commands
 //! commands        one file per subcommand
 //! arguments archive files podman statistics     what several of them have
 //! progress messages table color names noted     the terminal
@@ -59,9 +59,6 @@ fn main() -> ExitCode {
         return exit_status(served::run());
     }
     completion::answer(CommandLine::command);
-    if let Some(folder) = manual::wanted() {
-        return exit_status(manual::run(CommandLine::command(), &folder));
-    }
     color::apply_to_parser(env::args_os());
     exit_status(run(&CommandLine::of_this_process()))
 }
@@ -76,7 +73,7 @@ fn exit_status(done: Result<ExitCode>) -> ExitCode {
 fn run(line: &CommandLine) -> Result<ExitCode> {
     line.color.apply();
     line.log.apply();
-    let Some(command) = line.command_or_schema()? else { return Ok(ExitCode::SUCCESS) };
+    let Some(command) = line.command_or_pages()? else { return Ok(ExitCode::SUCCESS) };
     #[cfg(feature = "serve")]
     if let Some(status) = remote::run(line, command)? {
         return Ok(status);

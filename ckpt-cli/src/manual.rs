@@ -1,33 +1,29 @@
-//! Pages of the manual: `ckpt manual DIR` writes one for `ckpt` and one for each subcommand. For those who package it.
+//! `ckpt manual`.
 //!
 //! Name, synopsis, description and options are clap's own; here are examples, exit statuses, files.
 
 mod examples;
 mod sections;
 
-use std::env;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Command;
+use clap::{Args, Command};
 use clap_mangen::Man;
 
 use examples::examples_of;
 
-/// The folder that pages were asked for.
-pub(crate) fn wanted() -> Option<PathBuf> {
-    let words: Vec<OsString> = env::args_os().skip(1).collect();
-    match &words[..] {
-        [word, folder] if word == "manual" => Some(folder.into()),
-        _ => None,
-    }
+/// Write the manual: a page for ckpt, and one for each command
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The folder for the pages, such as /usr/local/share/man/man1; it is made if it is not there
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
 }
 
-pub(crate) fn run(mut command: Command, folder: &Path) -> Result<ExitCode> {
+pub(crate) fn run(mut command: Command, Arguments { folder }: &Arguments) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     command = command.disable_help_subcommand(true);
     command.build();
@@ -36,7 +32,7 @@ pub(crate) fn run(mut command: Command, folder: &Path) -> Result<ExitCode> {
         let path = folder.join(page.get_filename());
         write(&page, command, &path).with_context(|| format!("write {}", path.display()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// A command, what is below it, and so on; not what is hidden.
@@ -71,7 +67,8 @@ fn name_of(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
     use crate::command_line::CommandLine;
@@ -79,7 +76,7 @@ mod tests {
     #[test]
     fn each_command_has_a_page_with_examples_exit_status_and_files() -> Result<()> {
         let folder = tempfile::tempdir()?;
-        run(CommandLine::command(), folder.path())?;
+        run(CommandLine::command(), &Arguments { folder: folder.path().to_owned() })?;
         let mut names = Vec::new();
         for entry in fs::read_dir(folder.path())? {
             let path = entry?.path();
@@ -95,5 +92,13 @@ mod tests {
         }
         assert!(!names.iter().any(|name| name.contains("help")), "{names:?}");
         Ok(())
+    }
+
+    #[test]
+    fn an_option_is_no_folder() {
+        for (word, kind) in [("--help", ErrorKind::DisplayHelp), ("--nonsense", ErrorKind::UnknownArgument)] {
+            let parsed = CommandLine::try_parse_from(["ckpt", "manual", word]);
+            assert_eq!(parsed.err().map(|error| error.kind()), Some(kind));
+        }
     }
 }

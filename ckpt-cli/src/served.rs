@@ -56,7 +56,7 @@ fn work(matches: &ArgMatches, files: &Files) -> Result<ExitCode> {
     let line = CommandLine::from_arg_matches(matches)?;
     line.color.apply();
     line.log.apply();
-    match line.command_or_schema()? {
+    match line.command_or_pages()? {
         Some(command) => command.run(line.verbosity, files),
         None => Ok(ExitCode::SUCCESS),
     }

@@ -64,6 +64,7 @@ const EXAMPLES: &[Example] = &[
     example("ckpt-mem", "Show what memory an archive holds", "ckpt mem web.tar"),
     example("ckpt-ls", "List what is in an archive", "ckpt ls web.tar"),
     example("ckpt-verify", "Look for damage", "ckpt verify web.tar"),
+    example("ckpt-manual", "Put the manual where man(1) finds it", "ckpt manual /usr/local/share/man/man1"),
 ];
 
 /// Those of one page.

@@ -94,9 +94,9 @@ pub(crate) const CRIU_PAGES: Rules = Rules {
 pub(crate) const CKPT_CLI: Rules = Rules {
     root: "ckpt-cli/src/main.rs",
     floors: &[
-        &["completion", "manual", "remote", "served"],
+        &["completion", "remote", "served"],
         &["command_line"],
-        &["schemas"],
+        &["manual", "schemas"],
         &["commands"],
         &["files", "lending"],
         &["archive", "copies", "podman", "progress", "statistics"],
