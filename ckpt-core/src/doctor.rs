@@ -3,6 +3,7 @@
 mod finding;
 mod kernel;
 mod programs;
+mod sockets;
 mod speed;
 mod storage;
 

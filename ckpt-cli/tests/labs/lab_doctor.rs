@@ -66,6 +66,9 @@ fn all_is_well_in_the_lab() {
     ] {
         assert_finding(&checkup, check, "ok", words);
     }
+    // An actual container tells in `btrfs_connections_go_on_or_are_closed_*`.
+    let (verdict, words) = if criu_knows_sockets() { ("ok", "can dump") } else { ("warning", "4.2 or newer") };
+    assert_finding(&checkup, "network sockets", verdict, &[words]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     let table = ckpt(&["doctor", text(folder.path())]);
     assert!(table.contains("reflink in the storage") && table.contains("what to do"), "{table}");

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::finding::{Finding, Verdict};
+use super::sockets;
 use crate::engine::versions::{NEWEST, OLDEST, numbers};
 use crate::host::interrupt::Interrupt;
 use crate::host::programs;
@@ -19,7 +20,9 @@ pub(super) fn examine(is_root: bool, interrupt: Option<&Interrupt>) -> Vec<Findi
         if findings[0].verdict == Verdict::Ok && older(&findings[0].found, CRIU_PODS) {
             findings[0] = Finding::warning("criu", findings[0].found.clone(), "pods need 3.16 or newer");
         }
+        let sockets = sockets::examine(&findings[0].found);
         findings.push(criu_check(criu, is_root, interrupt));
+        findings.push(sockets);
         findings.push(dirty_tracking(criu, is_root, interrupt));
         findings.push(lazy_restore(criu, is_root, interrupt));
     }

@@ -139,7 +139,9 @@ fn file_system(check: &'static str, folder: &Path) -> Finding {
 /// Tried with one block of a file without a name.
 fn reflink(check: &'static str, from: &Path, to: &Path) -> Finding {
     let advice = match from == to {
-        true => "put the storage on Btrfs or XFS: without reflink files are copied while the container stands still",
+        true => {
+            "put the storage on Btrfs or XFS: without reflink files are copied, most of them while the container runs"
+        }
         false => {
             "archives are copied there, after the container runs again: a folder on the storage's file system is faster"
         }
