@@ -48,7 +48,7 @@ pub struct ServeOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// CRIU and podman's storage are root's.
-    #[error("only root can checkpoint and restore containers: try again with sudo")]
+    #[error("only root can offer its containers to others: try again with sudo")]
     NotRoot,
     /// Nobody can connect.
     #[error(transparent)]

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use aligntar::{
-    ChangePolicy, MtimePolicy, PackOptions, Packer, ShownName, SocketPolicy, Timestamp, UnreadablePolicy, Writer,
-    Written,
+    ChangePolicy, InodeError, MtimePolicy, PackError, PackOptions, Packer, ShownName, SocketPolicy, Timestamp,
+    UnreadablePolicy, Writer, Written,
 };
 use anyhow::{Context, Result};
 use clap::Args;
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     /// Do not enter other file systems than that of the path that is packed
     #[arg(long)]
     one_file_system: bool,
-    /// Leave sockets out instead of failing: no tar archive can hold them
+    /// Leave sockets out, as tar does, instead of failing: no tar archive can hold them
     #[arg(long)]
     skip_sockets: bool,
     /// Give all members this owner and group instead of their own
@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCod
             Ok(troubles.status().into())
         }
         Err(error) => {
-            complain(&error);
+            complain(&with_advice(error));
             Ok(FAILED.into())
         }
     }
@@ -174,6 +174,17 @@ fn append(
         ));
     }
     Ok(Troubles { changed: packer.changed().len(), unreadable: closed + packer.unreadable().len() })
+}
+
+fn with_advice(error: anyhow::Error) -> anyhow::Error {
+    let is_socket = |cause: &(dyn Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(PackError::Inode(InodeError::Socket { .. })))
+    };
+    if error.chain().any(is_socket) {
+        error.context("--skip-sockets leaves out what no archive can hold")
+    } else {
+        error
+    }
 }
 
 fn with_reasons(error: &dyn Error) -> String {

@@ -64,6 +64,6 @@ pub enum ImageError {
         expected: u64,
     },
     /// More processes than can be.
-    #[error("pstree.img has more processes than Linux")]
+    #[error("pstree.img has more processes than Linux allows: it is damaged or forged")]
     TooManyProcesses,
 }

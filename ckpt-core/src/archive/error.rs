@@ -64,7 +64,7 @@ pub enum ArchiveError {
         member: String,
     },
     /// A member that should be JSON is not.
-    #[error("{} holds a {member} that is not understood", path.display())]
+    #[error("{} holds a {member} that is not understood: it is damaged, or a newer podman or ckpt made it", path.display())]
     Json {
         /// The file.
         path: PathBuf,

@@ -35,7 +35,7 @@ pub(crate) const DIRECTORIES: usize = 1 << 30;
 
 /// More than a restore accepts.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a restore would refuse {what}: {size} {unit}, and it takes {limit}")]
+#[error("a restore would refuse {what}: it has {size} {unit}, and at most {limit} are accepted")]
 pub struct Oversize {
     what: String,
     size: u64,
@@ -113,7 +113,7 @@ mod tests {
         assert!(directories("x", DIRECTORIES).is_err());
         assert_eq!(
             cgroup_image(CGROUP_IMAGE + 1).unwrap_err().to_string(),
-            "a restore would refuse CRIU's image of the cgroups: 16777217 bytes, and it takes 16777216"
+            "a restore would refuse CRIU's image of the cgroups: it has 16777217 bytes, and at most 16777216 are accepted"
         );
     }
 

@@ -303,7 +303,9 @@ pub enum DumpError {
     #[error(transparent)]
     Output(#[from] OutputError),
     /// The archive would not fit in its place.
-    #[error("no space left: the archive needs {needed} bytes, its file system has {available}")]
+    #[error(
+        "no space left: the archive needs {needed} bytes, its file system has {available}: make room, or choose another place"
+    )]
     NoSpace {
         /// Bytes.
         needed: u64,

@@ -7,7 +7,7 @@ use crate::host::programs::ProgramError;
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// CRIU, overlay and podman's storage are root's.
-    #[error("only root can checkpoint and restore containers: try again with sudo")]
+    #[error("only root can checkpoint and restore containers, and only those that root has made: try again with sudo")]
     NotRoot,
     /// podman is not installed, or cannot be started.
     #[error(transparent)]
@@ -53,10 +53,10 @@ pub enum EngineError {
         by: &'static str,
     },
     /// podman has no containers at all.
-    #[error("there is no container on this host: `podman ps -a` lists them")]
+    #[error("root has no containers: `sudo podman ps -a` lists them, and those of other users cannot be checkpointed")]
     NoContainers,
     /// No such container.
-    #[error("no such container {name:?}: `podman ps -a` lists them")]
+    #[error("no such container {name:?} among those of root: `sudo podman ps -a` lists them")]
     UnknownContainer {
         /// What was asked for.
         name: String,

@@ -46,7 +46,7 @@ pub enum PatternError {
     #[error("the regular expression matches an empty text, which is everywhere")]
     MatchesEmpty,
     /// Not a regular expression.
-    #[error("the regular expression")]
+    #[error("this is no regular expression")]
     Regex(#[from] regex::Error),
     /// It would not be found across pieces.
     #[error("the text has {length} bytes; at most {LONGEST} can be looked for")]

@@ -78,7 +78,8 @@ pub enum RestoreError {
     Hazard(Granted),
     /// The container's name, or its ID, is taken.
     #[error(
-        "the name {name:?} is already in use by container {}: choose another with --name, or remove that one",
+        "the name {name:?} is already in use by container {0}: remove that one (`podman rm {0}`), or choose another name \
+         with --name",
         short(id)
     )]
     NameInUse {

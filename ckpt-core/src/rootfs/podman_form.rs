@@ -110,8 +110,11 @@ mod tests {
         let mut append = |deleted: Vec<String>| append_deleted(&deleted, now, &mut writer);
         append(vec!["/a".into(); 1 << 20]).unwrap();
         for (deleted, words) in [
-            (vec!["/a".into(); (1 << 20) + 1], "deleted.files: 1048577 values, and it takes 1048576"),
-            (vec!["n".repeat(64 << 20)], "deleted.files: 67108868 bytes, and it takes 67108864"),
+            (
+                vec!["/a".into(); (1 << 20) + 1],
+                "deleted.files: it has 1048577 values, and at most 1048576 are accepted",
+            ),
+            (vec!["n".repeat(64 << 20)], "deleted.files: it has 67108868 bytes, and at most 67108864 are accepted"),
         ] {
             let error = append(deleted).unwrap_err();
             assert!(matches!(&error, CaptureError::Oversize(_)) && error.to_string().ends_with(words), "{error}");

@@ -12,7 +12,9 @@ pub enum LayerDirError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A layer is stored as composefs: a metadata image and files named by content.
-    #[error("layer {layer} is stored as composefs")]
+    #[error(
+        "layer {layer} is stored as composefs, which is not understood: take use_composefs out of storage.conf, and pull its image anew"
+    )]
     Composefs {
         /// Its ID.
         layer: String,

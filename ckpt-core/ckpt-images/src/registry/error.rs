@@ -51,7 +51,7 @@ pub enum RegistryError {
         said: String,
     },
     /// There is no such thing.
-    #[error("there is no {url}{}", words(said))]
+    #[error("the registry has no {url}{}: is there a mistake in its name or tag?", words(said))]
     NotFound {
         /// What was asked for.
         url: String,
@@ -59,7 +59,7 @@ pub enum RegistryError {
         said: String,
     },
     /// Another answer than was asked for.
-    #[error("{url} answers with {status}{}", words(said))]
+    #[error("{url} answers with {status}{}: the registry may be busy or broken, try again later", words(said))]
     Answer {
         /// What was asked for.
         url: String,

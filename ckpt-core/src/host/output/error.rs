@@ -34,10 +34,10 @@ pub enum OutputError {
     #[error("only a file can be encrypted: name one by -e FILE")]
     Unsealed,
     /// Standard output cannot be used.
-    #[error("use standard output")]
+    #[error("write to standard output")]
     Stdout(#[source] io::Error),
     /// A pipe cannot be used.
-    #[error("use the pipe")]
+    #[error("write to the pipe")]
     Pipe(#[source] io::Error),
     /// Whoever lent the file did not keep the archive.
     #[error("hand the archive over")]
