@@ -1,7 +1,9 @@
 //! Arguments that several subcommands have.
 
+mod align;
 mod compression;
 mod copies;
+mod count;
 mod format;
 mod identity;
 mod jobs;
@@ -12,8 +14,10 @@ mod reflink;
 mod socket;
 mod store;
 
+pub(crate) use align::AlignArgument;
 pub(crate) use compression::CompressionArgument;
 pub(crate) use copies::CopiesArguments;
+pub(crate) use count::count;
 pub(crate) use format::{TableFormat, TextFormat};
 pub(crate) use identity::IdentityArgument;
 pub(crate) use jobs::JobsArgument;

@@ -6,12 +6,14 @@ use std::io::stderr;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
 
+use crate::headings::OF_ALL;
+
 /// Whether words are coloured.
 #[derive(Clone, Copy, Args)]
 pub(crate) struct ColorArgument {
     /// Whether to colour words. `auto` does so on a terminal, unless NO_COLOR or CLICOLOR=0 is set; CLICOLOR_FORCE=1
     /// does it everywhere
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto, overrides_with = "color")]
+    #[arg(long, global = true, help_heading = OF_ALL, value_enum, value_name = "WHEN", default_value_t = When::Auto, overrides_with = "color")]
     color: When,
 }
 

@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::arguments::SocketArgument;
 use crate::color::ColorArgument;
 use crate::commands::Command;
+use crate::headings::OF_ALL;
 use crate::logging::LogArguments;
 use crate::manual;
 use crate::messages::Verbosity;
@@ -37,7 +38,7 @@ pub(crate) struct CommandLine {
     /// Have the service at this socket do it (see `ckpt serve`); files are still this user's. By default, what the
     /// environment variable CKPT_HOST says
     #[cfg(feature = "serve")]
-    #[arg(long, global = true, value_name = "unix:///PATH")]
+    #[arg(long, global = true, help_heading = OF_ALL, value_name = "unix:///PATH")]
     pub(crate) url: Option<SocketArgument>,
 }
 

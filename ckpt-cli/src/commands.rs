@@ -94,7 +94,7 @@ impl Command {
             #[cfg(feature = "images")]
             Command::Pull(arguments) => done(pull::run(arguments, verbosity)),
             Command::Inspect(arguments) => done(inspect::run(arguments, files)),
-            Command::Mem(arguments) => mem::run(arguments, files),
+            Command::Mem(arguments) => Ok(mem::run(arguments, files)),
             Command::Diff(arguments) => done(diff::run(arguments)),
             Command::Layers(arguments) => done(layers::run(arguments)),
             Command::Rootfs(arguments) => done(rootfs::run(arguments, verbosity)),

@@ -10,6 +10,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::color;
+use crate::headings::OF_ALL;
 
 /// Our crates: what others log is not about containers.
 const CRATES: [&str; 4] = ["ckpt", "aligntar", "layerfs", "criu_pages"];
@@ -19,10 +20,10 @@ const CRATES: [&str; 4] = ["ckpt", "aligntar", "layerfs", "criu_pages"];
 pub(crate) struct LogArguments {
     /// Log to standard error what is done: `info` has the phases and what came of them, `debug` each command of podman
     /// and how long it took
-    #[arg(long, global = true, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Off)]
+    #[arg(long, global = true, help_heading = OF_ALL, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Off)]
     log_level: LogLevel,
     /// How to log it; `json` is one object on each line
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    #[arg(long, global = true, help_heading = OF_ALL, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 

@@ -6,7 +6,7 @@
 //! completion      what Tab completes; manual: pages of the manual, of all commands
 //! commands        one file per subcommand
 //! arguments archive files podman statistics     what several of them have
-//! progress messages table color names noted     the terminal
+//! progress messages table color names noted headings   the terminal
 //! json schemas logging spool signals            other programs and the system
 //! ```
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@ mod commands;
 mod completion;
 mod copies;
 mod files;
+mod headings;
 mod json;
 #[cfg(feature = "serve")]
 mod lending;

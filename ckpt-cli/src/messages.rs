@@ -12,13 +12,14 @@ use ckpt_core::save::SaveError;
 use clap::Args;
 
 use crate::color;
+use crate::headings::OF_ALL;
 use crate::noted::noted;
 
 /// How much is said besides warnings and errors.
 #[derive(Clone, Copy, Args)]
 pub(crate) struct Verbosity {
     /// Say what was done, also if standard error is not a terminal
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = OF_ALL)]
     verbose: bool,
 }
 

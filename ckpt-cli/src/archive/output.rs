@@ -6,19 +6,19 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use aligntar::{Alignment, ClonePolicy, Padding, WriteOptions, Writer, Written};
+use aligntar::{ClonePolicy, Padding, WriteOptions, Writer, Written};
 use anyhow::{Context, Result, ensure};
 use ckpt_core::compression::Compression;
 use ckpt_core::output::{Output, OutputError};
 use clap::{Args, ValueEnum};
 
-use crate::arguments::{CompressionArgument, ReflinkArgument, check_named_plain};
+use crate::arguments::{AlignArgument, CompressionArgument, ReflinkArgument, check_named_plain};
 
 /// How a new archive is laid out.
 #[derive(Args)]
 pub(crate) struct OutputArguments {
     /// Lay file data on blocks of this size: a power of two from 512 to 65536, or auto for that of the file system
-    #[arg(long, value_name = "BYTES", default_value = "auto", value_parser = alignment)]
+    #[arg(long, value_name = "BYTES", default_value = "auto", value_parser = AlignArgument::parse)]
     align: AlignArgument,
     /// What fills the gap in front of a block: a record that all readers ignore, a vendor's record (GNU tar warns), or
     /// headers without a name (most readers fail)
@@ -32,17 +32,6 @@ pub(crate) struct OutputArguments {
     sync: bool,
     #[command(flatten)]
     reflink: ReflinkArgument,
-}
-
-#[derive(Clone, Copy)]
-struct AlignArgument(Option<Alignment>);
-
-fn alignment(text: &str) -> Result<AlignArgument> {
-    if text == "auto" {
-        return Ok(AlignArgument(None));
-    }
-    let bytes = text.parse().context("expected a number of bytes, or auto")?;
-    Ok(AlignArgument(Some(Alignment::new(bytes)?)))
 }
 
 #[derive(Clone, Copy, ValueEnum)]

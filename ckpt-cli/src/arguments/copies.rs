@@ -6,9 +6,11 @@ use ckpt_core::restore::VolumeRule;
 use ckpt_core::restore::copies::{CopiesOptions, Template};
 use clap::{Args, ValueEnum};
 
-use super::TextFormat;
+use super::{TextFormat, count};
+use crate::headings::COPIES;
 
 #[derive(Args)]
+#[command(next_help_heading = COPIES)]
 pub(crate) struct CopiesArguments {
     /// What copies get for named volumes. Volumes without a name are copied in any case
     #[arg(long, value_enum, value_name = "RULE", default_value = "copy", requires = "count")]
@@ -20,7 +22,7 @@ pub(crate) struct CopiesArguments {
     #[arg(long, value_name = "COMMAND", requires = "count")]
     exec: Option<String>,
     /// How many copies are made at a time; two for each core by default
-    #[arg(short, long, value_name = "N", requires = "count")]
+    #[arg(short, long, value_name = "N", requires = "count", value_parser = count::<NonZeroUsize>)]
     jobs: Option<NonZeroUsize>,
     /// If one copy fails, remove the others as well
     #[arg(long, requires = "count")]

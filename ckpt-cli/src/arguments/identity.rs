@@ -7,7 +7,7 @@ use clap::Args;
 
 #[derive(Args)]
 pub(crate) struct IdentityArgument {
-    /// Open an encrypted archive (.age) with a key in this file, as age-keygen makes it; may be given several times. The archive is decrypted into a file without a name beside podman's storage, or in /var/tmp
+    /// Open an encrypted archive (.age) with a key in this file, as age-keygen makes it; may be given several times. The archive is decrypted into a file without a name: in podman's storage to be restored, otherwise in TMPDIR, by default /var/tmp
     #[cfg(feature = "encryption")]
     #[arg(long, value_name = "FILE")]
     identity: Vec<PathBuf>,

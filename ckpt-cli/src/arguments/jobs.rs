@@ -5,10 +5,12 @@ use std::thread;
 
 use clap::Args;
 
+use super::count;
+
 #[derive(Args)]
 pub(crate) struct JobsArgument {
     /// Threads that read or write files; one for each core by default
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = count::<NonZeroUsize>)]
     jobs: Option<NonZeroUsize>,
 }
 

@@ -10,6 +10,8 @@ use clap::Args;
 
 use crate::archive::input::{Input, Stream};
 use crate::archive::output::OutputArguments;
+use crate::archive::saved::Archive;
+use crate::arguments::StoreArgument;
 use crate::messages::Verbosity;
 use crate::progress::{ProgressLine, Summary};
 
@@ -19,7 +21,7 @@ use crate::progress::{ProgressLine, Summary};
 /// zstd or gzip.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The archive to read; - for standard input
+    /// The archive to read; - for standard input; or a save, as web~1
     input: PathBuf,
     /// The archive to make; - for standard output
     output: PathBuf,
@@ -28,21 +30,26 @@ pub(crate) struct Arguments {
     nested: bool,
     #[command(flatten)]
     layout: OutputArguments,
+    #[command(flatten)]
+    store: StoreArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
     let started = Instant::now();
+    let archive = Archive::find(&arguments.input, &arguments.store)?;
+    let input = Input::open(archive.path())?;
     let mut progress = ProgressLine::new("align");
-    let written = align(arguments, &mut progress).with_context(|| format!("align {}", arguments.input.display()))?;
+    let written =
+        align(arguments, input, &mut progress).with_context(|| format!("align {}", arguments.input.display()))?;
     progress.finish();
     let summary = Summary { elapsed: started.elapsed(), frozen: None, moved: written.moved };
     summary.print(&arguments.output.to_string_lossy(), verbosity);
     Ok(())
 }
 
-fn align(arguments: &Arguments, progress: &mut ProgressLine) -> Result<Written> {
+fn align(arguments: &Arguments, input: Input, progress: &mut ProgressLine) -> Result<Written> {
     let Arguments { output, nested, layout, .. } = arguments;
-    match Input::open(&arguments.input)? {
+    match input {
         Input::File(archive) => layout.write(output, |writer, _| {
             let depth = if *nested { NESTED_DEPTH } else { 0 };
             append_all(&archive, Reader::open(&archive)?, depth, writer, progress)

@@ -99,8 +99,8 @@ pub(crate) struct Arguments {
     force: bool,
     #[command(flatten)]
     reflink: ReflinkArgument,
-    /// How often to copy what cannot be cloned before the freeze, at most, so that only what has changed since is copied
-    /// in it; with 0, all of it is. By default up to 5 times, while each time is half of the one before
+    /// Copy what cannot be cloned up to N times before the freeze, so that only what has changed since is copied in it;
+    /// with 0, all of it is. By default up to 5 times, while each time at most half as much is left to copy as before
     #[arg(long, value_name = "N", requires = "export")]
     passes: Option<u32>,
 }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use ckpt_core::archive::Import;
 use ckpt_core::dedup::{DedupOptions, PairReport, dedup};
 use clap::Args;
 use indicatif::HumanBytes;
 
-use crate::arguments::TextFormat;
+use crate::archive::saved::Archive;
+use crate::arguments::{StoreArgument, TextFormat};
 use crate::json::print_json;
 use crate::messages::print_line;
 use crate::progress::ProgressLine;
@@ -23,17 +23,20 @@ use crate::signals;
 /// It can be interrupted, or killed, at any moment.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Archives on one file system, best in the order in which they were made
+    /// Archives on one file system, best in the order in which they were made; or saves, as web~1
     #[arg(required = true, num_args = 2.., value_name = "ARCHIVE")]
     archives: Vec<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     format: TextFormat,
+    #[command(flatten)]
+    store: StoreArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let archive = |word: &PathBuf| Archive::find(word, &arguments.store).map(Archive::import);
     let options = DedupOptions {
-        archives: arguments.archives.iter().map(Import::from).collect(),
+        archives: arguments.archives.iter().map(archive).collect::<Result<_>>()?,
         interrupt: Some(signals::interrupt()?),
     };
     let mut progress = ProgressLine::new("dedup");

@@ -12,7 +12,7 @@ use ckpt_core::restore::{Lazy, RestoreOptions};
 use clap::Args;
 
 use crate::archive::saved::Archive;
-use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument, StoreArgument, check_named_plain};
+use crate::arguments::{CopiesArguments, LazyArgument, ReflinkArgument, StoreArgument, check_named_plain, count};
 use crate::copies::CopiesLine;
 use crate::files::Files;
 #[cfg(feature = "serve")]
@@ -35,13 +35,13 @@ pub(crate) struct Arguments {
     /// The running container; or a save of one, as web~1
     container: String,
     /// How many copies
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = count::<NonZeroU32>)]
     count: NonZeroU32,
     /// Their names: the number of the copy, from 1, stands in place of n and its braces, and {n:02} makes it 01. By default, the name of the container, then - and the number
     // The help would break its line at what stands in the values' names.
     #[arg(short, long, value_name = "NAME-{n}")]
     name: Option<Template>,
-    /// Publish a port of each copy, as `podman run -p` does, at a sum with the copy's number or with that number as a digit. By default, the ports that the container publishes get free ones
+    /// Publish a port of each copy, as `podman run -p` does. What stands in braces is the number of the copy, from 1: as written here, the first has port 8081. Without +, it is a digit. By default, the ports that the container publishes get free ones
     #[arg(short, long, value_name = "8080+{n}:80")]
     publish: Vec<Template>,
     /// Keep the archive in this file, if no TCP connection is established; by default none is left
@@ -60,11 +60,12 @@ pub(crate) struct Arguments {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    copies: CopiesArguments,
-    #[command(flatten)]
     store: StoreArgument,
     #[command(flatten)]
     reflink: ReflinkArgument,
+    // The last, as its heading holds for what follows.
+    #[command(flatten)]
+    copies: CopiesArguments,
 }
 
 #[cfg(feature = "serve")]

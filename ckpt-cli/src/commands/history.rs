@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// How to print it
     #[arg(long, value_enum, default_value_t = TableFormat::Table)]
     format: TableFormat,
-    /// Draw a bar for each save, the darker part of which is what its removal would give back; 60 columns wide
+    /// Draw a bar for each save, the darker part of which is what its removal would give back. The longest has 60 columns
     #[arg(long, conflicts_with = "format")]
     chart: bool,
     #[command(flatten)]

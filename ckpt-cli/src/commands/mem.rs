@@ -20,7 +20,7 @@ use indicatif::HumanBytes;
 use crate::archive::image;
 use crate::arguments::{IdentityArgument, StoreArgument, TableFormat};
 use crate::files::Files;
-use crate::messages::eprint_line;
+use crate::messages::{complain, eprint_line};
 use crate::spool;
 use address_range::AddressRange;
 use found::Lines;
@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
 #[derive(Args)]
 #[group(multiple = false)]
 struct Action {
-    /// Look for this text; the exit status is 1 if it is nowhere
+    /// Look for this text. As with grep, the exit status is 1 if it is nowhere, and 2 if something failed
     #[arg(long, value_name = "TEXT")]
     search: Option<OsString>,
     /// Look for what matches this regular expression, as the crate regex reads it; (?-u) takes bytes instead of UTF-8
@@ -73,7 +73,17 @@ struct Action {
     core: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: &Arguments, files: &Files) -> Result<ExitCode> {
+/// As grep(1) has it: 1 if nothing is found, 2 if something failed.
+const FAILED: u8 = 2;
+
+pub(crate) fn run(arguments: &Arguments, files: &Files) -> ExitCode {
+    work(arguments, files).unwrap_or_else(|error| {
+        complain(&error);
+        FAILED.into()
+    })
+}
+
+fn work(arguments: &Arguments, files: &Files) -> Result<ExitCode> {
     let memory = open(arguments, files)?;
     let done = |done: Result<()>| done.map(|()| ExitCode::SUCCESS);
     let Action { search, regex, dump, core } = &arguments.action;

@@ -31,40 +31,40 @@ pub(crate) struct Arguments {
     /// Keep the newest save of each of the last N hours that have any
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
     keep_hourly: Count,
-    /// Of each of the last N days
+    /// Keep the newest save of each of the last N days
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
     keep_daily: Count,
-    /// Of each of the last N weeks, which begin on Mondays
+    /// Keep the newest save of each of the last N weeks, which begin on Mondays
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
     keep_weekly: Count,
-    /// Of each of the last N months
+    /// Keep the newest save of each of the last N months
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
     keep_monthly: Count,
-    /// Of each of the last N years
+    /// Keep the newest save of each of the last N years
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
     keep_yearly: Count,
-    /// Keep all of this span before the newest: years, months, days and hours, as 1y5m7d2h
+    /// Keep all saves in this span before the newest: years, months, days and hours, as 1y5m7d2h
     #[arg(long, value_name = "SPAN")]
     keep_within: Option<Span>,
-    /// Of this span, the newest save of each hour
+    /// Keep the newest save of each hour in this span
     #[arg(long, value_name = "SPAN")]
     keep_within_hourly: Option<Span>,
-    /// Of this span, the newest save of each day
+    /// Keep the newest save of each day in this span
     #[arg(long, value_name = "SPAN")]
     keep_within_daily: Option<Span>,
-    /// Of this span, the newest save of each week
+    /// Keep the newest save of each week in this span
     #[arg(long, value_name = "SPAN")]
     keep_within_weekly: Option<Span>,
-    /// Of this span, the newest save of each month
+    /// Keep the newest save of each month in this span
     #[arg(long, value_name = "SPAN")]
     keep_within_monthly: Option<Span>,
-    /// Of this span, the newest save of each year
+    /// Keep the newest save of each year in this span
     #[arg(long, value_name = "SPAN")]
     keep_within_yearly: Option<Span>,
     /// Keep those with a tag like this (`*`, `release-?`); with commas, those that have all. May be repeated
     #[arg(long, value_name = "TAGS")]
     keep_tag: Vec<TagRule>,
-    /// Then remove the oldest until all together occupy no more (as 20G), each block counted once; neither the newest nor what --keep-tag keeps
+    /// After the other rules, remove the oldest saves until all together occupy at most SIZE (such as 20G), each block counted once. The newest stays, and what --keep-tag keeps
     #[arg(long, value_name = "SIZE")]
     max_size: Option<Size>,
     /// Only say what would be removed

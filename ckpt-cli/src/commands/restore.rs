@@ -15,7 +15,7 @@ use clap::{ArgGroup, Args};
 #[cfg(feature = "images")]
 use crate::archive::image;
 use crate::archive::input;
-use crate::arguments::{CopiesArguments, IdentityArgument, LazyArgument, ReflinkArgument, StoreArgument};
+use crate::arguments::{CopiesArguments, IdentityArgument, LazyArgument, ReflinkArgument, StoreArgument, count};
 use crate::copies::CopiesLine;
 use crate::files::Files;
 use crate::json::print_json;
@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     name: Option<String>,
     /// Make so many copies, each a container of its own
-    #[arg(short, long, value_name = "N", requires = "import")]
+    #[arg(short, long, value_name = "N", requires = "import", value_parser = count::<NonZeroU32>)]
     #[arg(conflicts_with_all = ["pod", "tcp_established", "ignore_volumes", "wait_memory", "print_stats", "fallback"])]
     count: Option<NonZeroU32>,
     /// Do not restore the files that the container changed
@@ -89,7 +89,7 @@ pub(crate) struct Arguments {
     /// Run the container before its memory is there: that follows out of the archive while it works. Where this cannot be, the memory comes first, and a line says why; with --lazy=always the restore fails instead
     #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, default_missing_value = "auto", requires = "import")]
     lazy: Option<LazyArgument>,
-    /// Return only when all memory is there
+    /// With --lazy: return only when all memory is there
     #[arg(long, requires = "lazy")]
     wait_memory: bool,
     /// Publish a port, as `podman run -p` does. With --count, see `ckpt fork --help`
@@ -113,11 +113,12 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     identity: IdentityArgument,
     #[command(flatten)]
-    copies: CopiesArguments,
-    #[command(flatten)]
     store: StoreArgument,
     #[command(flatten)]
     reflink: ReflinkArgument,
+    // The last, as its heading holds for what follows.
+    #[command(flatten)]
+    copies: CopiesArguments,
 }
 
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity, files: &Files) -> Result<ExitCode> {

@@ -36,8 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pod: Option<String>,
     /// Run the container before its memory is there; see `ckpt restore --help`
-    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "auto")]
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, default_missing_value = "auto")]
     lazy: Option<LazyArgument>,
     /// Restore an archive that is neither root's nor yours, or that others may write
     #[arg(long)]

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 enum Verb {
     Save(save::Arguments),
     Apply(apply::Arguments),
-    /// List them: the same as `ckpt diff`
+    /// List what a container changed: the same as `ckpt diff`
     Diff(diff::Arguments),
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(short, long = "tag", value_name = "TAG")]
     tags: Vec<Tag>,
     /// Anything that is good to know later
-    #[arg(short = 'm', long, value_name = "TEXT", default_value = "")]
+    #[arg(short = 'm', long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     note: String,
     /// Save established TCP connections as well
     #[arg(long)]

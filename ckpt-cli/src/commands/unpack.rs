@@ -20,7 +20,8 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use rustix::fs::Mode;
 
 use crate::archive::input::{Input, Stream};
-use crate::arguments::{IdentityArgument, JobsArgument, ReflinkArgument};
+use crate::archive::saved::Archive;
+use crate::arguments::{IdentityArgument, JobsArgument, ReflinkArgument, StoreArgument};
 use crate::messages::{Verbosity, warn};
 use crate::progress::{ProgressLine, Summary};
 use crate::signals;
@@ -39,7 +40,7 @@ use selection::Selection;
 /// once.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The archive; - for standard input
+    /// The archive; - for standard input; or a save, as web~1
     archive: PathBuf,
     /// Members to unpack, with all that is below them; by default all
     #[arg(value_name = "MEMBER")]
@@ -63,6 +64,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     identity: IdentityArgument,
     #[command(flatten)]
+    store: StoreArgument,
+    #[command(flatten)]
     reflink: ReflinkArgument,
     #[command(flatten)]
     jobs: JobsArgument,
@@ -70,15 +73,17 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
     let started = Instant::now();
+    let archive = Archive::find(&arguments.archive, &arguments.store)?;
+    let input = Input::open_with(archive.path(), &arguments.identity)?;
     let mut progress = ProgressLine::new("unpack");
-    let moved = unpack(arguments, &mut progress).with_context(|| arguments.archive.display().to_string())?;
+    let moved = unpack(arguments, input, &mut progress).with_context(|| arguments.archive.display().to_string())?;
     progress.finish();
     let summary = Summary { elapsed: started.elapsed(), frozen: None, moved };
     summary.print(&arguments.archive.to_string_lossy(), verbosity);
     Ok(())
 }
 
-fn unpack(arguments: &Arguments, progress: &mut ProgressLine) -> Result<Transferred> {
+fn unpack(arguments: &Arguments, input: Input, progress: &mut ProgressLine) -> Result<Transferred> {
     let directory = &arguments.directory;
     let target = File::open(directory).with_context(|| format!("open the directory {}", directory.display()))?;
     let asked_for = asked_for(&arguments.xattr)?;
@@ -93,7 +98,6 @@ fn unpack(arguments: &Arguments, progress: &mut ProgressLine) -> Result<Transfer
         threads: arguments.jobs.count(),
         ..UnpackOptions::default()
     };
-    let input = Input::open_with(&arguments.archive, &arguments.identity)?;
     let interrupted = signals::flag()?;
     let (mut parents, mut reporter) = (PlainParents, Reporter::new(progress.lines(), arguments.fail_fast));
     let unpacker = Unpacker::with_observer(target.as_fd(), options, &mut parents, &mut reporter)?;

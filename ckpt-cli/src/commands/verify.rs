@@ -13,10 +13,10 @@ use serde::Serialize;
 
 use crate::archive::input::Input;
 use crate::archive::saved::Archive;
-use crate::arguments::{IdentityArgument, StoreArgument, TextFormat};
+use crate::arguments::{AlignArgument, IdentityArgument, StoreArgument, TextFormat};
 use crate::json::print_json;
 use crate::messages::{err, print_line};
-use crate::names::json_bytes;
+use crate::names::{json_bytes, printable};
 
 /// Look for damage in any tar archive, and say at which offset it is
 ///
@@ -29,9 +29,9 @@ pub(crate) struct Arguments {
     /// Take data that does not lie on blocks for wrong as well
     #[arg(long)]
     aligned: bool,
-    /// Block size that data should lie on; by default that of the archive's file system
-    #[arg(long, value_name = "BYTES")]
-    align: Option<u64>,
+    /// Blocks that data should lie on: a power of two from 512 to 65536, or auto for that of the archive's file system
+    #[arg(long, value_name = "BYTES", default_value = "auto", value_parser = AlignArgument::parse)]
+    align: AlignArgument,
     /// How to print it
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     format: TextFormat,
@@ -42,7 +42,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let report = report(arguments).with_context(|| arguments.archive.display().to_string())?;
+    let archive = Archive::find(&arguments.archive, &arguments.store)?;
+    let input = Input::open_with(archive.path(), &arguments.identity)?;
+    let report = report(input, arguments.align).with_context(|| arguments.archive.display().to_string())?;
     match arguments.format {
         TextFormat::Json => print_json(&VerifyJson::of(&report))?,
         TextFormat::Text => print(arguments, &report)?,
@@ -51,11 +53,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn report(arguments: &Arguments) -> Result<Report> {
+fn report(input: Input, AlignArgument(asked): AlignArgument) -> Result<Report> {
     let mut options = VerifyOptions::default();
-    let asked = arguments.align.map(Alignment::new).transpose()?;
-    let archive = Archive::find(&arguments.archive, &arguments.store)?;
-    Ok(match Input::open_with(archive.path(), &arguments.identity)? {
+    Ok(match input {
         Input::File(file) => {
             options.alignment = asked.map_or_else(|| Alignment::of(&file), Ok)?;
             verify_file(&file, &options)?
@@ -68,9 +68,10 @@ fn report(arguments: &Arguments) -> Result<Report> {
 }
 
 fn print(arguments: &Arguments, report: &Report) -> Result<()> {
+    let archive = printable(arguments.archive.as_os_str().as_encoded_bytes());
     for problem in &report.problems {
         let within = problem.within.as_deref().map(|path| format!(" in {}", ShownName::new(path))).unwrap_or_default();
-        err(format_args!("at offset {}{within}: {}", problem.offset, problem.kind));
+        err(format_args!("{archive}: at offset {}{within}: {}", problem.offset, problem.kind));
     }
     if arguments.aligned
         && let Some(first) = &report.first_unaligned
@@ -84,7 +85,7 @@ fn print(arguments: &Arguments, report: &Report) -> Result<()> {
     let shared = report.sharing.map(|sharing| format!(", {} shared", HumanBytes(sharing.shared_bytes)));
     print_line(format_args!(
         "{}: {} members, {} nested archives, {}{}; {} of {} larger files on blocks; {}",
-        arguments.archive.display(),
+        archive,
         report.members,
         report.nested_archives,
         HumanBytes(report.bytes),

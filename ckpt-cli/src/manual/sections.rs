@@ -19,6 +19,15 @@ const FILES: [(&str, &str); 5] = [
     ("/run/ckpt/clone.json", "In a copy that was made with --announce: which one it is."),
 ];
 
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("CKPT_HOST", "The socket of a service that does the work, as with --url. See ckpt-serve(1)."),
+    ("TMPDIR", "Where an archive is unpacked or decrypted to be looked at; by default /var/tmp."),
+    ("CONTAINER_HOST, CONTAINER_CONNECTION", "podman's. If they name another host, ckpt has to run there."),
+    ("CONTAINERS_CONF, CONTAINERS_STORAGE_CONF", "podman's configuration, and that of its storage."),
+    ("REGISTRY_AUTH_FILE", "Where podman login keeps passwords of registries."),
+    ("NO_COLOR, CLICOLOR, CLICOLOR_FORCE", "Whether words are coloured, see --color."),
+];
+
 pub(super) fn exit_status(command: &Command) -> Roff {
     let said = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let told = said.split_once(": ").filter(|(title, _)| title.starts_with(PREFIX));
@@ -40,8 +49,10 @@ pub(super) fn examples(examples: &[&Example]) -> Roff {
 
 pub(super) fn environment() -> Roff {
     let mut roff = Roff::new();
-    roff.control("SH", ["ENVIRONMENT"]).control("TP", []).text([bold("CKPT_HOST")]);
-    roff.text([roman("The socket of a service that does the work, as with --url. See ckpt-serve(1).")]);
+    roff.control("SH", ["ENVIRONMENT"]);
+    for (name, text) in ENVIRONMENT {
+        roff.control("TP", []).text([bold(name)]).text([roman(text)]);
+    }
     roff
 }
 

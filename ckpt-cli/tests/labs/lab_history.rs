@@ -123,6 +123,13 @@ fn btrfs_saves_are_named_wherever_an_archive_is() {
         serde_json::from_str(&store.ckpt(&["inspect", "web~1", "--format", "json"])).unwrap();
     assert_eq!((&inspected["name"], inspected["manifest"]["save"]["sequence"].as_u64()), (&"web".into(), Some(2)));
     store.ckpt(&["verify", "--aligned", "web@one"]);
+    let folder = folder();
+    let (mark, aligned) = (folder.path().join("rootfs-diff.tar"), folder.path().join("aligned.tar"));
+    store.ckpt(&["unpack", "web@one", "-C", text(folder.path()), "rootfs-diff.tar"]);
+    assert!(succeed("tar", &["-tf", text(&mark)]).contains("marks/mark"));
+    store.ckpt(&["align", "web~", text(&aligned)]);
+    ckpt(&["verify", text(&aligned)]);
+    assert!(store.ckpt(&["dedup", "web~2", "web~1"]).contains("shared with"));
     assert!(store.ckpt(&["ls", "web~"]).contains("checkpoint/inventory.img"));
     let paths =
         |diff: &str| diff.lines().map(|line| line.split_whitespace().last().unwrap().to_owned()).collect::<Vec<_>>();

@@ -138,6 +138,8 @@ fn btrfs_memory_is_what_the_processes_have() {
         run(env!("CARGO_BIN_EXE_ckpt"), &["mem", archive, "--search", "no secret of anybody here"]).status.code(),
         Some(1)
     );
+    let failed = run(env!("CARGO_BIN_EXE_ckpt"), &["mem", "/nowhere.tar", "--search", "secret"]);
+    assert_eq!(failed.status.code(), Some(2));
 
     let range = format!("{secret:x}:20");
     assert_eq!(ckpt(&["mem", archive, "--pid", &pid, "--dump", &range]), "secret of the parent");

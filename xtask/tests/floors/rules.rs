@@ -103,6 +103,7 @@ pub(crate) const CKPT_CLI: Rules = Rules {
         &["json", "logging", "table"],
         &["arguments", "arrived", "messages", "names", "signals", "spool"],
         &["color", "noted"],
+        &["headings"],
     ],
 };
 

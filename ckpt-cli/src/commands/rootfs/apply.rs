@@ -9,7 +9,8 @@ use ckpt_core::operand::{Layers, Operand};
 use clap::Args;
 
 use super::form::FormArgument;
-use crate::arguments::ReflinkArgument;
+use crate::archive::saved::Archive;
+use crate::arguments::{ReflinkArgument, StoreArgument};
 use crate::messages::Verbosity;
 use crate::progress::{ProgressLine, Summary};
 
@@ -24,7 +25,7 @@ pub(crate) struct Arguments {
     /// A container of podman or Docker that does not run
     #[arg(value_name = "NAME", required_unless_present = "upperdir", conflicts_with = "upperdir")]
     target: Option<String>,
-    /// The archive
+    /// The archive; or a save, as web~1
     #[arg(short, long, value_name = "ARCHIVE")]
     import: PathBuf,
     /// Write to this directory of an overlay that is not mounted
@@ -40,14 +41,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum)]
     format: Option<FormArgument>,
     #[command(flatten)]
+    store: StoreArgument,
+    #[command(flatten)]
     reflink: ReflinkArgument,
 }
 
 pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
     let started = Instant::now();
     let layers = layers(arguments)?;
+    let archive = Archive::find(&arguments.import, &arguments.store)?;
     let options = ApplyOptions {
-        archive: arguments.import.clone(),
+        archive: archive.path().to_owned(),
         form: arguments.format.map(Into::into),
         replace: arguments.replace,
         clone_policy: arguments.reflink.policy(),
