@@ -1,4 +1,4 @@
-//! Serves the memory of processes that CRIU restores with `lazy-pages`, and never gives them a wrong page.
+//! Serves the memory of processes that CRIU restores with `lazy-pages`. Whichever of its processes is killed, no page is wrong.
 //!
 //! CRIU can restore processes without most of their memory: a server gives each page when a thread waits for it, and
 //! brings the rest meanwhile. This crate is such a server, in the place of `criu lazy-pages`. It reads out of CRIU's
@@ -52,10 +52,10 @@
 //!   processes, waits until they are dead, and only then lets go of their memory. The reason is in the status file and
 //!   in the system's log.
 //! - If all three are killed at once, the kernel kills the restored processes in the same moment, before it gives up
-//!   their memory: they own the end of a pipe, with SIGKILL as its signal (see `src/fuse.rs`). Processes that were forked
-//!   since are killed with the first process of their PID namespace, as those of containers are, but some microseconds
-//!   later; without such a namespace, they are not. CRIU, if it is not done yet, may wait forever for a process that was
-//!   killed so: whoever started it must end it when the status is [`State::Lost`].
+//!   their memory: they own the end of a pipe, with SIGKILL as its signal (see `src/fuse.rs`). It does not kill the first
+//!   process of a PID namespace, as a container's is, nor what was forked since the restore: **those read zeros then**.
+//!   CRIU, if it is not done yet, may wait forever for a process that was killed so: whoever started it must end it when
+//!   the status is [`State::Lost`].
 //!
 //! # What cannot be known
 //!
