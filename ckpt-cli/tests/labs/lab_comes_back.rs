@@ -192,6 +192,32 @@ fn btrfs_a_split_cgroup_comes_back() {
 
 #[test]
 #[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_restart_policy_lets_a_saved_container_rest_and_comes_back() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    for (runtime, policy) in RUNTIMES.into_iter().zip(["always", "unless-stopped"]) {
+        let options = ["--runtime", runtime, "--restart", policy, "--health-cmd", "test -e /etc"];
+        let container = Container::run("guarded", &options, COUNT);
+        container.wait_for_numbers(1);
+        ckpt(&["checkpoint", "guarded", "-e", text(&archive)]);
+        // It would start what the policy wants to run.
+        podman(&["container", "cleanup", "guarded"]);
+        assert!(!container.is_running());
+        container.remove();
+        ckpt(&["restore", "-i", text(&archive)]);
+        assert!(container.goes_on());
+        podman(&["healthcheck", "run", "guarded"]);
+        let pid = container.inspect("{{.State.Pid}}");
+        succeed("kill", &["-KILL", &pid]);
+        wait_for("it to be started anew", || {
+            (container.is_running() && container.inspect("{{.State.Pid}}") != pid).then_some(())
+        });
+        fs::remove_file(&archive).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
 fn btrfs_what_a_restore_will_ask_for_is_said_at_the_checkpoint() {
     let folder = folder();
     let archive = folder.path().join("x.tar");
