@@ -151,3 +151,24 @@ fn btrfs_images_of_an_earlier_dump_are_not_taken_for_this_ones() {
         ckpt(&["restore", "-i", text(&archive)]);
     }
 }
+
+/// What programs measure time by does not see how long the container was away: CRIU sets back the clocks of a time
+/// namespace (time_namespaces(7)).
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_the_monotonic_clock_goes_on_where_it_was() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    for runtime in RUNTIMES {
+        let container = Container::run("timed", &["--runtime", runtime], COUNT);
+        container.wait_for_numbers(1);
+        ckpt(&["checkpoint", "timed", "-e", text(&archive)]);
+        container.remove();
+        ckpt(&["restore", "-i", text(&archive)]);
+        let offsets =
+            fs::read_to_string(format!("/proc/{}/timens_offsets", container.inspect("{{.State.Pid}}"))).unwrap();
+        let seconds = offsets.lines().find_map(|line| line.strip_prefix("monotonic")?.split_whitespace().next());
+        assert!(seconds.is_some_and(|seconds| seconds.parse::<i64>().unwrap() < 0), "{runtime}: {offsets}");
+        fs::remove_file(&archive).unwrap();
+    }
+}
