@@ -12,6 +12,7 @@ mod passes;
 mod seen;
 mod settle;
 mod slots;
+mod stream_data;
 
 pub use archive::{WriteOptions, Writer, Written};
 pub use error::WriteError;

@@ -1,12 +1,12 @@
 //! Sparse files as GNU tar archives them, in each of its formats, are read and taken out as they were.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::process::Command;
 
-use aligntar::{ClonePolicy, DataSpan, Entry, Reader};
+use aligntar::{ClonePolicy, DataSpan, Entry, Limits, Reader, StreamSource, WriteOptions, Writer};
 
 const SIZE: u64 = 64 << 20;
 
@@ -54,6 +54,21 @@ fn sparse_files_of_every_format_are_read() {
 
         let mut data = Vec::new();
         Reader::open(&archive).unwrap().data(&entry).read_to_end(&mut data).unwrap();
+        assert!(data == original, "{format:?}");
+
+        let again = tempfile::tempfile_in(folder.path()).unwrap();
+        let mut writer = Writer::new(&again, WriteOptions::default()).unwrap();
+        // As one that is decompressed on the way.
+        let stream = StreamSource::new(&archive);
+        (&archive).rewind().unwrap();
+        let mut reader = Reader::new(stream, Limits::default());
+        let streamed = reader.next_entry().unwrap().unwrap();
+        writer.append_entry_from(&streamed, reader.source_mut()).unwrap();
+        writer.finish().unwrap();
+        assert!(again.metadata().unwrap().blocks() * 512 < 2 << 20, "{format:?}");
+        let whole = Reader::open(&again).unwrap().next_entry().unwrap().unwrap();
+        let mut data = Vec::new();
+        Reader::open(&again).unwrap().data(&whole).read_to_end(&mut data).unwrap();
         assert!(data == original, "{format:?}");
 
         let target = File::create_new(folder.path().join("target")).unwrap();

@@ -1,7 +1,7 @@
 //! The archive in the making: members with data in memory or from a stream, nested archives, and the end.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Write;
 
 use super::error::WriteError;
 use super::layout::{Layout, Padding, filling};
@@ -97,23 +97,6 @@ impl<'f> Writer<'f> {
         self.begin(member)?;
         self.output.push(data)?;
         self.output.push(filling(size))
-    }
-
-    /// Appends a regular file with the next `member.size()` bytes of `source`, copied.
-    ///
-    /// # Errors
-    /// [`WriteError::Stream`] if the source fails or ends early.
-    pub fn append_stream(&mut self, member: &Member, source: &mut dyn Read) -> Result<(), WriteError> {
-        self.begin(member)?;
-        let (mut left, mut taken) = (member.size(), Ok(()));
-        while left > 0 && taken.is_ok() {
-            let (len, read) = self.output.push_with(left, |bytes| source.read_exact(bytes))?;
-            (left, taken) = (left - len, read);
-        }
-        self.output.zeros_until(self.output.offset() + left)?;
-        self.moved.copied_bytes += member.size();
-        self.output.push(filling(member.size()))?;
-        taken.map_err(|source: io::Error| WriteError::Stream { path: lossy(&member.path), source })
     }
 
     /// Appends a regular file that is itself an archive, which `fill` writes in place. The data of its members lies on

@@ -96,7 +96,7 @@ fn append_stream(stream: Stream, writer: &mut Writer<'_>, progress: &mut Progres
     let mut reader = Reader::new(stream, Limits::default());
     while let Some(entry) = reader.next_entry()? {
         let before = writer.moved();
-        writer.append_stream(&entry.member, &mut reader.data(&entry))?;
+        writer.append_entry_from(&entry, reader.source_mut())?;
         progress.count(writer.moved() - before);
     }
     // Whoever writes the stream must not find it closed.

@@ -39,7 +39,7 @@ fn take_metadata(
             if [CONFIG_DUMP, SPEC_DUMP].iter().any(|dump| path == dump.as_bytes()) {
                 limits::dump(&String::from_utf8_lossy(path), entry.member.size())?;
             }
-            writer.append_stream(&entry.member, &mut reader.data(&entry))?;
+            writer.append_entry_from(&entry, reader.source_mut())?;
         }
     }
     Ok(())

@@ -151,6 +151,10 @@ impl Arriving<'_> {
             .with_end_marker(EndMarker::Required);
         let mut writer = Writer::new(self.target, WriteOptions::default())?;
         while let Some(entry) = reader.next_entry().map_err(|source| self.layer_error(source))? {
+            if entry.sparse.is_some() {
+                writer.append_entry_from(&entry, reader.source_mut())?;
+                continue;
+            }
             let mut data = reader.data(&entry);
             let mut beginning = Vec::new();
             let mut first = data.by_ref().take(Compression::MAGIC_LEN as u64);
@@ -172,7 +176,7 @@ impl Arriving<'_> {
     fn nested(&self, data: &mut dyn Read, writer: &mut Writer<'_>) -> Result<(), ImageError> {
         let mut reader = Reader::new(StreamSource::new(data), Limits::default()).with_end_marker(EndMarker::Required);
         while let Some(entry) = reader.next_entry().map_err(|source| self.layer_error(source))? {
-            writer.append_stream(&entry.member, &mut reader.data(&entry))?;
+            writer.append_entry_from(&entry, reader.source_mut())?;
         }
         Ok(())
     }
