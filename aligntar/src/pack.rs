@@ -174,12 +174,18 @@ impl<'p, 'f> Packer<'p, 'f> {
 
     fn append_under_policy(&mut self, mut inode: Inode, data: Option<&[u8]>) -> Result<Option<Kind>, PackError> {
         self.prepare(&mut inode)?;
-        match self.append_until_whole(&mut inode, data)? {
-            None => Ok(Some(inode.member.kind)),
-            Some(error @ PackError::Write(WriteError::Source { source: TransferError::Read { .. }, .. })) => {
+        match self.append_until_whole(&mut inode, data) {
+            Ok(None) => Ok(Some(inode.member.kind)),
+            Ok(Some(error @ PackError::Write(WriteError::Source { source: TransferError::Read { .. }, .. }))) => {
                 self.tell_unreadable(error).map(|()| None)
             }
-            Some(change) => self.tell(change).map(|()| None),
+            Ok(Some(change)) => self.tell(change).map(|()| None),
+            // Nothing of it is in the archive, which other names of it could be links to.
+            Err(error @ PackError::Write(WriteError::ExtensionsTooLong { .. })) => {
+                self.links.retain(|_, path| *path != inode.member.path);
+                self.tell_unreadable(error).map(|()| None)
+            }
+            Err(error) => Err(error),
         }
     }
 

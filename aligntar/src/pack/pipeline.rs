@@ -1,9 +1,10 @@
 //! Work in batches: one thread fills them in order, as many as were asked for work on them, and the calling thread
 //! drains them in the same order.
 
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::thread::{self, Scope};
+use std::thread::{self, Builder, Scope};
 
 /// Batches that wait at each thread: enough that none is idle while another one is busy.
 const AHEAD: usize = 2;
@@ -11,29 +12,41 @@ const AHEAD: usize = 2;
 /// Runs `work` between `fill`, which says whether there was anything left, and `drain`. Both see the batches in one
 /// order, and drained ones are filled again.
 ///
-/// Without workers, everything happens in the calling thread.
+/// Without workers, and where no thread can be started, everything happens in the calling thread.
 pub(super) fn run<B: Default + Send, E: Send>(
     workers: usize,
-    fill: impl FnMut(&mut B) -> Result<bool, E> + Send,
+    mut fill: impl FnMut(&mut B) -> Result<bool, E> + Send,
     work: impl Fn(&mut B) + Sync,
     mut drain: impl FnMut(&mut B) -> Result<(), E>,
 ) -> Result<(), E> {
-    if workers == 0 {
-        return run_alone(fill, work, drain);
-    }
+    run_with(workers, &mut fill, &work, &mut drain).unwrap_or_else(|| run_alone(fill, work, drain))
+}
+
+/// `None` if there are no threads to be had: nothing is done then.
+fn run_with<B: Default + Send, E: Send>(
+    workers: usize,
+    fill: &mut (impl FnMut(&mut B) -> Result<bool, E> + Send),
+    work: &(impl Fn(&mut B) + Sync),
+    drain: &mut impl FnMut(&mut B) -> Result<(), E>,
+) -> Option<Result<(), E>> {
     thread::scope(|scope| {
         let (drained, spare) = channel::<B>();
         // Each worker has its own queues, and batches go round: that alone keeps their order. Every end of a queue is
         // closed when the thread at the other one stops early.
-        let (todo, done): (Vec<_>, Vec<_>) = (0..workers).map(|_| start_worker(scope, &work)).unzip();
-        let filler = scope.spawn(move || fill_in_turn(&todo, &spare, fill));
+        let (todo, done): (Vec<_>, Vec<_>) = (0..workers).map_while(|_| start_worker(scope, work).ok()).unzip();
+        if todo.is_empty() {
+            return None;
+        }
+        let filler = Builder::new().spawn_scoped(scope, move || fill_in_turn(&todo, &spare, fill)).ok()?;
         for worker in done.iter().cycle() {
             let Ok(mut batch) = worker.recv() else { break };
-            drain(&mut batch)?;
+            if let Err(error) = drain(&mut batch) {
+                return Some(Err(error));
+            }
             // Once the filler is done, nobody takes spare batches.
             let _ = drained.send(batch);
         }
-        filler.join().unwrap_or_else(|panic| resume_unwind(panic))
+        Some(filler.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
 }
 
@@ -54,18 +67,18 @@ fn run_alone<B: Default, E>(
 fn start_worker<'scope, 'env, B: Send + 'scope>(
     scope: &'scope Scope<'scope, 'env>,
     work: &'scope (impl Fn(&mut B) + Sync),
-) -> (SyncSender<B>, Receiver<B>) {
+) -> io::Result<(SyncSender<B>, Receiver<B>)> {
     let (todo, inbox) = sync_channel::<B>(AHEAD);
     let (outbox, done) = sync_channel::<B>(AHEAD);
-    scope.spawn(move || {
+    Builder::new().spawn_scoped(scope, move || {
         while let Ok(mut batch) = inbox.recv() {
             work(&mut batch);
             if outbox.send(batch).is_err() {
                 break;
             }
         }
-    });
-    (todo, done)
+    })?;
+    Ok((todo, done))
 }
 
 /// Fills batches, spare ones first, and gives them to the workers in turn.

@@ -7,6 +7,7 @@ use std::process::Output;
 
 use crate::lab::*;
 use crate::trees::Folder;
+use rustix::fs::{XattrFlags, setxattr};
 
 /// Runs the copy of `ckpt` in the folder as nobody: root may read everything.
 fn as_nobody(folder: &Folder, words: &[&str]) -> Output {
@@ -49,6 +50,69 @@ fn xfs_what_cannot_be_read_is_named_and_the_rest_is_packed() {
     let missing = folder.ckpt(&["pack", "tree", "missing", "-f", "x.tar"]);
     assert_eq!(missing.status.code(), Some(2));
     assert_eq!(folder.names("x.tar").len(), 5, "the older one stays");
+}
+
+/// XFS keeps more attributes of a file than readers of archives take.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn xfs_what_no_archive_can_hold_is_named_and_the_rest_is_packed() {
+    let folder = Folder(tempfile::tempdir_in("/mnt/xfs").unwrap());
+    fs::create_dir_all(folder.path("tree/full")).unwrap();
+    for name in ["tree/a", "tree/full/b", "tree/laden"] {
+        fs::write(folder.path(name), name).unwrap();
+    }
+    fs::hard_link(folder.path("tree/laden"), folder.path("tree/too")).unwrap();
+    for name in ["tree/full", "tree/laden"] {
+        for number in 0..20 {
+            setxattr(folder.path(name), format!("user.{number}"), &[7; 60_000], XattrFlags::empty()).unwrap();
+        }
+    }
+    for jobs in ["1", "3"] {
+        let packed = folder.ckpt(&["pack", "tree", "-f", "x.tar", "-j", jobs]);
+        let said = String::from_utf8(packed.stderr).unwrap();
+        assert_eq!(packed.status.code(), Some(2), "{said}");
+        for name in ["full", "laden", "too"] {
+            assert!(said.contains(&format!("member \"tree/{name}\" has extended attributes of")), "{said}");
+        }
+        assert_eq!(folder.names("x.tar"), ["tree", "tree/a", "tree/full/b"].map(str::to_owned).into());
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_link_of_somebody_else_in_a_folder_for_all_leads_no_archive_away() {
+    let folder = Folder(tempfile::tempdir_in("/mnt/btrfs").unwrap());
+    fs::write(folder.path("victim"), "kept").unwrap();
+    fs::create_dir(folder.path("for-all")).unwrap();
+    fs::set_permissions(folder.path("for-all"), fs::Permissions::from_mode(0o1777)).unwrap();
+    for (name, target) in [("x.tar", "../victim"), ("y.tar", "../nothing-yet")] {
+        std::os::unix::fs::symlink(target, folder.path("for-all").join(name)).unwrap();
+        std::os::unix::fs::lchown(folder.path("for-all").join(name), Some(65534), None).unwrap();
+        let packed = folder.ckpt(&["pack", "victim", "-f", &format!("for-all/{name}")]);
+        let said = String::from_utf8(packed.stderr).unwrap();
+        assert!(packed.status.code() == Some(2) && said.contains("somebody else made in a folder for all"), "{said}");
+    }
+    assert_eq!(fs::read_to_string(folder.path("victim")).unwrap(), "kept");
+    assert!(!folder.path("nothing-yet").exists());
+}
+
+/// As where a user may have no more processes (setrlimit(2), RLIMIT_NPROC).
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_tree_is_packed_where_no_thread_can_be_started() {
+    let folder = Folder(tempfile::tempdir_in("/mnt/btrfs").unwrap());
+    fs::create_dir(folder.path("tree")).unwrap();
+    (0..500).for_each(|number| fs::write(folder.path(&format!("tree/{number}")), "x").unwrap());
+    fs::set_permissions(folder.0.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_ckpt"), folder.path("ckpt")).unwrap();
+    for most in [2, 3] {
+        let limited =
+            format!("ulimit -u {most}; exec setpriv --reuid=54321 --regid=54321 --clear-groups ./ckpt \"$@\"");
+        let pack = ["pack", "tree", "-f", "x.tar", "-j", "8"];
+        let packed = folder.run("bash", &[&["-c", &limited, "bash"], &pack[..]].concat());
+        assert!(packed.status.success(), "{most}: {}", String::from_utf8_lossy(&packed.stderr));
+        assert_eq!(folder.names("x.tar").len(), 501);
+    }
 }
 
 #[test]

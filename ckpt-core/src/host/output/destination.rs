@@ -1,4 +1,5 @@
-//! The file that an output's path leads to: symbolic links are followed, also those that lead to nothing yet.
+//! The file that an output's path leads to: symbolic links are followed, also those that lead to nothing yet, but none
+//! that somebody else made in a folder for all.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -18,7 +19,11 @@ const MAX_LINKS: usize = 40;
 pub(super) fn destination(path: &Path) -> Result<PathBuf, OutputError> {
     match path.metadata() {
         Ok(metadata) if metadata.is_dir() => Err(OutputError::NoFileName { path: path.to_owned() }),
-        Ok(metadata) if metadata.is_file() => path.canonicalize().map_err(|source| call("resolve", path, source)),
+        Ok(metadata) if metadata.is_file() => match behind_links(path)? {
+            // A link of /proc may lead to a file without a name.
+            end if end.symlink_metadata().is_ok_and(|found| found.is_file()) => Ok(end),
+            _ => Err(call("resolve", path, ErrorKind::NotFound.into())),
+        },
         Ok(_) => Err(OutputError::NotAFile { path: path.to_owned() }),
         Err(error) if error.kind() == ErrorKind::NotFound => behind_links(path),
         Err(source) => Err(call("look at", path, source)),
