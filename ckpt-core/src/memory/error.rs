@@ -57,6 +57,14 @@ pub enum MemoryError {
         /// Where it begins.
         address: u64,
     },
+    /// A hostile archive: many mappings of memory that is shared in many pieces.
+    #[error("process {pid} has memory in more than {limit} pieces, which no process has: it is not looked at")]
+    TooManyPieces {
+        /// Of which process.
+        pid: u32,
+        /// How many there may be.
+        limit: usize,
+    },
     /// Nothing is there.
     #[error("process {pid} has nothing at {address:#x}: see the addresses of its mappings, without --dump")]
     NotMapped {

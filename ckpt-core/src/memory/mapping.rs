@@ -87,6 +87,12 @@ impl Kind {
     }
 }
 
+/// The one of `mappings`, which rise, that an address is in.
+pub(super) fn mapping_at(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
+    let at = mappings.partition_point(|mapping| mapping.addresses.end <= address);
+    mappings.get(at).filter(|mapping| mapping.addresses.contains(&address))
+}
+
 /// As in `/proc/PID/maps`.
 pub(super) fn permissions(vma: &VmaEntry) -> String {
     let letter = |(bit, letter): (u32, char)| if vma.prot & bit != 0 { letter } else { '-' };

@@ -11,10 +11,9 @@ use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::error::MemoryError;
-use super::mapping::Mapping;
+use super::mapping::{Mapping, mapping_at};
 use super::opened::Memory;
 use super::page_runs::{PageRuns, Run};
-use super::space::Space;
 use super::window::{Reach, Stretch};
 use crate::host::read_ahead::ReadAhead;
 
@@ -124,7 +123,8 @@ struct Searched {
 
 /// A process that has some of the pages.
 struct Viewer {
-    space: Rc<Space>,
+    pid: u32,
+    mappings: Rc<[Mapping]>,
     /// The part that it has, and where.
     part: Range<u64>,
     start: u64,
@@ -150,11 +150,12 @@ impl Memory {
         };
         let mut shared = BTreeMap::<u64, Searched>::new();
         for pid in pids {
-            let space = Rc::new(self.space(pid)?);
+            let mappings: Rc<[Mapping]> = self.mappings(pid)?.into();
             for vma in self.mm(pid)?.vmas {
                 let Some(id) = self.shared_memory(&vma) else { continue };
                 let viewer = Viewer {
-                    space: Rc::clone(&space),
+                    pid,
+                    mappings: Rc::clone(&mappings),
                     part: vma.pgoff..vma.pgoff.saturating_add(vma.end - vma.start),
                     start: vma.start,
                 };
@@ -166,7 +167,7 @@ impl Memory {
                 };
                 searched.viewers.push(viewer);
             }
-            let all = Viewer { space, part: 0..u64::MAX, start: 0 };
+            let all = Viewer { pid, mappings, part: 0..u64::MAX, start: 0 };
             let own = Searched { runs: Rc::new(self.own_pages(pid)?), viewers: vec![all] };
             self.search_pages(&own, pattern, context, visit)?;
         }
@@ -223,10 +224,10 @@ impl Memory {
         let address = viewer.start + (start - viewer.part.start);
         let (bytes, text) = found.around().map_err(|source| self.read_error(source))?;
         let found = Match {
-            pid: viewer.space.pid,
+            pid: viewer.pid,
             address,
             length: found.place.end - found.place.start,
-            mapping: viewer.space.mapping_at(address),
+            mapping: mapping_at(&viewer.mappings, address),
             before: &bytes[..text.start],
             text: &bytes[text.clone()][..text.len().min(SHOWN as usize)],
             after: if text.len() as u64 > SHOWN { b"" } else { &bytes[text.end..] },

@@ -9,12 +9,16 @@ use criu_images::{
 };
 
 use super::error::MemoryError;
-use super::mapping::{Kind, Mapping, is_shared, permissions};
+use super::mapping::{Kind, Mapping, is_shared, mapping_at, permissions};
 use super::names::Names;
 use super::page_runs::PageRuns;
 
 /// Linux has no smaller pages.
 const SMALLEST_PAGE: u64 = 4096;
+
+/// Segments of one process: some 200 MB. Its own pages have less in 64 MiB of page map, but each mapping of shared memory
+/// has all of that memory's anew.
+const MOST_SEGMENTS: usize = 4 << 20;
 
 /// A process's memory.
 #[derive(Debug)]
@@ -67,7 +71,7 @@ impl Space {
         for vma in sorted(pid, mm)? {
             let backing = backing(&vma)?;
             let before = space.segments.len();
-            space.fill(&vma, &backing);
+            space.fill(&vma, &backing)?;
             let mut mapping = Mapping {
                 addresses: vma.start..vma.end,
                 permissions: permissions(&vma),
@@ -98,32 +102,35 @@ impl Space {
 
     /// The mapping that an address is in.
     pub(super) fn mapping_at(&self, address: u64) -> Option<&Mapping> {
-        let at = self.mappings.partition_point(|mapping| mapping.addresses.end <= address);
-        self.mappings.get(at).filter(|mapping| mapping.addresses.contains(&address))
+        mapping_at(&self.mappings, address)
     }
 
     /// Adds the segments of a mapping.
-    fn fill(&mut self, vma: &VmaEntry, backing: &Backing) {
+    fn fill(&mut self, vma: &VmaEntry, backing: &Backing) -> Result<(), MemoryError> {
         let mapping = self.mappings.len();
         let mut at = vma.start;
-        let mut push = |addresses: Range<u64>, source| {
+        let push = |segments: &mut Vec<Segment>, addresses: Range<u64>, source| {
             if !addresses.is_empty() {
-                self.segments.push(Segment { addresses, mapping, source });
+                segments.push(Segment { addresses, mapping, source });
             }
         };
         let end = backing.start.saturating_add(vma.end - vma.start);
         for run in backing.runs.within(backing.start..end) {
+            if self.segments.len() > MOST_SEGMENTS {
+                return Err(MemoryError::TooManyPieces { pid: self.pid, limit: MOST_SEGMENTS });
+            }
             let place = |address| vma.start + (address - backing.start);
             let addresses = place(run.addresses.start)..place(run.addresses.end);
-            push(at..addresses.start, background(vma));
+            push(&mut self.segments, at..addresses.start, background(vma));
             at = addresses.end;
             let source = match run.offset {
                 Some(offset) => Source::Pages { runs: Rc::clone(&backing.runs), offset },
                 None => Source::Earlier,
             };
-            push(addresses, source);
+            push(&mut self.segments, addresses, source);
         }
-        push(at..vma.end, background(vma));
+        push(&mut self.segments, at..vma.end, background(vma));
+        Ok(())
     }
 }
 
@@ -238,6 +245,17 @@ mod tests {
         let expected = [(100, 1, "image 0"), (101, 1, "Zeros"), (102, 1, "image 1")];
         assert_eq!(shape(&space), expected.map(|(at, pages, source)| (at, pages, source.to_owned())));
         Ok(())
+    }
+
+    #[test]
+    fn more_pieces_than_any_process_has_are_refused() {
+        let count = 3000;
+        let shared: Vec<_> = (0..count).map(|page| (2 * page..2 * page + 1, None)).collect();
+        let shared = runs(&shared);
+        let vmas = (0..count).map(|number| vma(2 * number * count..2 * (number + 1) * count, VMA_ANON_SHARED, 1));
+        let mm = MmEntry { vmas: vmas.collect(), ..MmEntry::default() };
+        let space = Space::new(1, &mm, &Names::default(), |_| Ok(Backing { runs: shared.clone(), start: 0 }));
+        assert!(matches!(space, Err(MemoryError::TooManyPieces { pid: 1, .. })));
     }
 
     #[test]

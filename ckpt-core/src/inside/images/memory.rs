@@ -70,8 +70,7 @@ impl<'i> Pages<'i> {
 
     /// How much there is, by what it is for.
     pub(super) fn memory(&self, mm: &MmEntry, files: &Files) -> Result<Memory, InsideError> {
-        let mut vmas: Vec<&VmaEntry> = mm.vmas.iter().filter(|vma| vma.start < vma.end).collect();
-        vmas.sort_by_key(|vma| vma.start);
+        let vmas = apart(&mm.vmas);
         let mapped_bytes = vmas.iter().fold(0, |sum: u64, vma| sum.saturating_add(vma.end - vma.start));
         let mut by_vma: BTreeMap<usize, u64> = BTreeMap::new();
         let mut resident_bytes = 0;
@@ -94,6 +93,20 @@ impl<'i> Pages<'i> {
         kinds.sort_by_key(|kind| std::cmp::Reverse(kind.resident_bytes));
         Ok(Memory { mapped_bytes, resident_bytes, kinds })
     }
+}
+
+/// Mappings in the order of their addresses. One that begins within another cannot be, and would be looked at for all pages
+/// of that one: it is left out.
+fn apart(vmas: &[VmaEntry]) -> Vec<&VmaEntry> {
+    let mut vmas: Vec<&VmaEntry> = vmas.iter().filter(|vma| vma.start < vma.end).collect();
+    vmas.sort_by_key(|vma| vma.start);
+    let mut end = 0;
+    vmas.retain(|vma| {
+        let is_apart = vma.start >= end;
+        end = end.max(vma.end);
+        is_apart
+    });
+    vmas
 }
 
 /// Adds to each mapping what it has of `pages`.
@@ -149,5 +162,7 @@ mod tests {
         let mut shares = BTreeMap::new();
         share_out(&[&a, &b, &c], 0x2000..0x6000, &mut shares);
         assert_eq!(shares, BTreeMap::from([(0, 0x1000), (1, 0x2000)]));
+        let vmas = [c, vma(0x2000, 0x9000), a, vma(0x8000, 0x9000), vma(0x5000, 0x5000)];
+        assert_eq!(apart(&vmas), [&a, &c]);
     }
 }
