@@ -1,5 +1,6 @@
 //! What people read: warnings and errors on standard error, results on standard output.
 
+use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 
@@ -30,6 +31,17 @@ impl Verbosity {
             eprint_line(OnOneLine(line));
         }
     }
+}
+
+/// What an error says, and why, behind colons.
+pub(crate) fn with_reasons(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut reason = error.source();
+    while let Some(error) = reason {
+        text += &format!(": {error}");
+        reason = error.source();
+    }
+    text
 }
 
 /// Prints a line, or several, on standard error. If that is closed or full, nobody listens, and the work goes on.

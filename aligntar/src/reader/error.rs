@@ -47,7 +47,9 @@ pub enum ReadError {
         source: SparseError,
     },
     /// The archive ends inside a member, or without an end marker that was asked for.
-    #[error("truncated at offset {offset} or behind it: the archive ends in the middle of a member, or without its end marker")]
+    #[error(
+        "truncated at offset {offset} or behind it: the archive ends in the middle of a member, or without its end marker"
+    )]
     Truncated {
         /// Where bytes are missing.
         offset: u64,

@@ -110,7 +110,9 @@ impl Unpacker<'_> {
         let at = link.dirent().at;
         let (above, name) = link.target.split().ok_or_else(|| at.refused(Refusal::Root))?;
         let missing = |error| match error {
-            UnpackError::Call { source: Errno::NOENT, .. } => NotLinked::Missing(error),
+            UnpackError::Call { source: source @ Errno::NOENT, path, offset, .. } => {
+                NotLinked::Missing(UnpackError::Call { path, offset, call: "find what it links to", source })
+            }
             error => NotLinked::Failed(error),
         };
         let folder = self.open_parent(at, above, Missing::Tell).map_err(missing)?;

@@ -17,7 +17,7 @@ use clap::Args;
 
 use crate::archive::output::OutputArguments;
 use crate::arguments::JobsArgument;
-use crate::messages::{Verbosity, complain, err, warn};
+use crate::messages::{Verbosity, complain, err, warn, with_reasons};
 use crate::progress::{ProgressLine, Summary};
 use exclude::Excluded;
 use operand::Operand;
@@ -121,6 +121,9 @@ fn pack(arguments: &Arguments, progress: &mut ProgressLine, verbosity: Verbosity
     let excluded = Excluded::new(&arguments.exclude)?;
     let directory = arguments.directory.as_deref();
     let operands = Operand::all(&arguments.paths, directory, &excluded)?;
+    if operands.is_empty() {
+        warn("--exclude leaves out all that is to be packed: the archive is empty");
+    }
     let mut troubles = Troubles::default();
     let written = arguments.layout.write(&arguments.file, |writer, itself| {
         let options = PackOptions {
@@ -185,16 +188,6 @@ fn with_advice(error: anyhow::Error) -> anyhow::Error {
     } else {
         error
     }
-}
-
-fn with_reasons(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut reason = error.source();
-    while let Some(error) = reason {
-        text += &format!(": {error}");
-        reason = error.source();
-    }
-    text
 }
 
 /// Threads that read beside the one that writes. They wait for it and for each other now and then: of 100,000 small

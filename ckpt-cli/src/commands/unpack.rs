@@ -17,7 +17,7 @@ use aligntar::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags, open};
 
 use crate::archive::input::{Input, Stream};
 use crate::archive::saved::Archive;
@@ -85,7 +85,9 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
 
 fn unpack(arguments: &Arguments, input: Input, progress: &mut ProgressLine) -> Result<Transferred> {
     let directory = &arguments.directory;
-    let target = File::open(directory).with_context(|| format!("open the directory {}", directory.display()))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let target = open(directory, flags, Mode::empty());
+    let target = target.with_context(|| format!("open the directory {}", directory.display()))?;
     let asked_for = asked_for(&arguments.xattr)?;
     let by_default = UnpackOptions::default().keep_xattr;
     let is_root = rustix::process::geteuid().is_root();
@@ -130,7 +132,7 @@ fn less_umask() -> Permissions {
 /// An unpacking on its way.
 struct Run<'r, 'u> {
     unpacker: Unpacker<'u>,
-    wanted: Selection<'r>,
+    wanted: Selection,
     progress: &'r mut ProgressLine,
     interrupted: &'r AtomicBool,
     /// Members with flags, as bsdtar notes them.
@@ -155,7 +157,7 @@ impl Run<'_, '_> {
     fn unpack_all<S: Source>(
         &mut self,
         reader: &mut Reader<S>,
-        mut is_for_later: impl FnMut(&Entry, &Selection<'_>) -> bool,
+        mut is_for_later: impl FnMut(&Entry, &Selection) -> bool,
     ) -> Result<()> {
         while let Some(entry) = reader.next_entry()? {
             if self.interrupted.load(Ordering::Relaxed) {

@@ -15,7 +15,7 @@ use crate::archive::input::Input;
 use crate::archive::saved::Archive;
 use crate::arguments::{AlignArgument, IdentityArgument, StoreArgument, TextFormat};
 use crate::json::print_json;
-use crate::messages::{err, print_line};
+use crate::messages::{err, print_line, with_reasons};
 use crate::names::{json_bytes, printable};
 
 /// Look for damage in any tar archive, and say at which offset it is
@@ -71,7 +71,7 @@ fn print(arguments: &Arguments, report: &Report) -> Result<()> {
     let archive = printable(arguments.archive.as_os_str().as_encoded_bytes());
     for problem in &report.problems {
         let within = problem.within.as_deref().map(|path| format!(" in {}", ShownName::new(path))).unwrap_or_default();
-        err(format_args!("{archive}: at offset {}{within}: {}", problem.offset, problem.kind));
+        err(format_args!("{archive}: at offset {}{within}: {}", problem.offset, with_reasons(&problem.kind)));
     }
     if arguments.aligned
         && let Some(first) = &report.first_unaligned
@@ -145,7 +145,7 @@ impl VerifyJson {
         let problems = report.problems.iter().map(|problem| ProblemJson {
             offset: problem.offset,
             within: problem.within.as_deref().map(json_bytes),
-            what: problem.kind.to_string(),
+            what: with_reasons(&problem.kind),
         });
         let first = report.first_unaligned.as_ref();
         VerifyJson {

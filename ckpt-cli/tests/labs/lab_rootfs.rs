@@ -70,8 +70,11 @@ fn btrfs_archives_may_be_compressed_streamed_and_on_another_file_system() {
 #[ignore = "needs root and file systems: cargo xtask test"]
 fn btrfs_names_of_one_form_are_files_in_another() {
     let overlay = Overlay::new();
+    fs::write(overlay.path("lower/.wh.of-image"), "c").unwrap();
     let merged = overlay.mount("one");
-    shell_in(&merged, "rm etc/passwd; echo a > keep/.wh.file; echo b > rootfs-diff.tar; echo '[]' > deleted.files");
+    let change =
+        "rm etc/passwd .wh.of-image; echo a > keep/.wh.file; echo b > rootfs-diff.tar; echo '[]' > deleted.files";
+    shell_in(&merged, change);
     let before = describe_tree(&merged);
     for form in ["podman", "overlay"] {
         overlay.add(form);
@@ -85,6 +88,12 @@ fn btrfs_names_of_one_form_are_files_in_another() {
     assert_says(&said, &["keep/.wh.file", "`podman` or `overlay`"]);
     assert!(!archive.exists());
     shell_in(&merged, "rm keep/.wh.file");
+    let said = ckpt_fails(&["rootfs", "save", text(&merged), "-e", text(&archive)]);
+    assert_says(&said, &["\".wh.of-image\"", "`podman` or `overlay`"]);
+    shell_in(&merged, "echo c > .wh.of-image");
+    overlay.unmount("one");
+    fs::remove_file(overlay.path("one/upper/.wh.of-image")).unwrap();
+    let merged = overlay.mount("one");
     save(text(&merged), &archive, &[]);
     overlay.add("oci");
     overlay.apply("oci", &archive, &[]);

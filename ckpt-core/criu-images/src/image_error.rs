@@ -22,7 +22,7 @@ pub enum ImageError {
         source: Errno,
     },
     /// An image that is none.
-    #[error("{name} {source}")]
+    #[error("{name}")]
     Framing {
         /// Its name.
         name: String,

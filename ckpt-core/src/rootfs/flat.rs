@@ -80,7 +80,10 @@ impl Flat {
     fn member(&mut self, found: Found<'_>) -> Result<Option<Inode>, CaptureError> {
         match found {
             Found::Deleted { path, .. } if self.is_hidden(path) => Ok(None),
-            Found::Deleted { path, stat } => Ok(Some(self.whiteout(path, stat))),
+            Found::Deleted { path, stat } => {
+                self.check_name(path)?;
+                Ok(Some(self.whiteout(path, stat)))
+            }
             Found::Inode { mut inode, present } => {
                 self.check_name(present.path)?;
                 if self.marks == Marks::Overlay {

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// All patterns of a command line.
@@ -41,7 +41,8 @@ impl<'p> Excluded<'p> {
     /// Whether this path, or anything above it, is left out.
     pub(super) fn has_any_of(&self, path: &[u8]) -> bool {
         let path = Path::new(OsStr::from_bytes(path));
-        path.ancestors().any(|path| self.has(path.as_os_str().as_bytes()))
+        let mut above = path.ancestors().map(|path| path.as_os_str().as_bytes()).filter(|path| !path.is_empty());
+        above.any(|path| self.has(path))
     }
 
     /// Patterns that nothing matched so far.
@@ -62,7 +63,10 @@ impl Pattern<'_> {
 
 fn globs(pattern: &str) -> Result<GlobSet> {
     let anchored = pattern.strip_prefix("./").or(pattern.strip_prefix('/'));
-    let glob = glob(anchored.unwrap_or(pattern).trim_end_matches('/'))?;
+    let named = anchored.unwrap_or(pattern).trim_end_matches('/');
+    // As of a variable that is not set.
+    ensure!(!named.is_empty(), "a pattern without a name would exclude nothing: leave it away, or write the name");
+    let glob = glob(named)?;
     let mut globs = GlobSetBuilder::new();
     let mut add = |glob: &str| -> Result<()> {
         globs.add(GlobBuilder::new(glob).literal_separator(false).backslash_escape(true).build()?);
@@ -135,7 +139,9 @@ mod tests {
             }
             assert_eq!(excluded.unused().count(), 0);
         }
-        assert!(Excluded::new(&["[[:alpha:]]".to_owned()]).is_err());
+        for wrong in ["[[:alpha:]]", "", "/", "./", "//"] {
+            assert!(Excluded::new(&[wrong.to_owned()]).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

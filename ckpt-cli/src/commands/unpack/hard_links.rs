@@ -25,7 +25,7 @@ pub(super) struct Links {
 
 impl Links {
     /// Whether `entry`, which is wanted, is a link that has to wait. What was to wait for its path does so no longer.
-    pub(super) fn keep(&mut self, entry: &Entry, wanted: &Selection<'_>) -> bool {
+    pub(super) fn keep(&mut self, entry: &Entry, wanted: &Selection) -> bool {
         let path = plain(&entry.member.path);
         self.waiting.remove(&path);
         let Kind::HardLink { target } = &entry.member.kind else { return false };
@@ -40,6 +40,9 @@ impl Links {
 
     /// Makes them out of the `archive`, which is read again for that.
     pub(super) fn make(self, archive: &File, unpacker: &mut Unpacker<'_>, progress: &mut ProgressLine) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
         let mut by_target = BTreeMap::<_, Vec<_>>::new();
         for link in self.waiting.into_values() {
             by_target.entry(target(&link)).or_default().push(link);

@@ -2,19 +2,19 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
 /// The members that were named, and which of them the archive has.
-pub(super) struct Selection<'a> {
-    members: Vec<(&'a Path, bool)>,
+pub(super) struct Selection {
+    members: Vec<(PathBuf, bool)>,
 }
 
-impl<'a> Selection<'a> {
-    pub(super) fn new(members: &'a [PathBuf]) -> Self {
-        let plain = |member: &'a PathBuf| member.strip_prefix(".").unwrap_or(member);
-        Selection { members: members.iter().map(|member| (plain(member), false)).collect() }
+impl Selection {
+    pub(super) fn new(members: &[PathBuf]) -> Self {
+        let plain = |member: &PathBuf| (plain(member.as_os_str().as_bytes()), false);
+        Selection { members: members.iter().map(plain).collect() }
     }
 
     /// Whether the archive's member `path` is to be unpacked.
@@ -28,7 +28,7 @@ impl<'a> Selection<'a> {
         let path = plain(path);
         let mut is_wanted = self.is_all();
         for (member, found) in &mut self.members {
-            if path.starts_with(member) {
+            if path.starts_with(&*member) {
                 (*found, is_wanted) = (true, true);
             }
         }
@@ -44,16 +44,16 @@ impl<'a> Selection<'a> {
         ensure!(
             missing.is_none(),
             "the archive has no member {}",
-            missing.map_or(Path::new(""), |(path, _)| path).display()
+            missing.map_or(Path::new(""), |(path, _)| path.as_path()).display()
         );
         Ok(())
     }
 }
 
-/// The root and what is below it, however it is spelled: components leave `.` out.
+/// The root and what is below it, however it is spelled: `./a` and `/a` are `a`.
 pub(super) fn plain(path: &[u8]) -> PathBuf {
-    let path: PathBuf = Path::new(OsStr::from_bytes(path)).components().collect();
-    path.strip_prefix("/").map(Path::to_owned).unwrap_or(path)
+    let means_nothing = |component: &Component<'_>| matches!(component, Component::CurDir | Component::RootDir);
+    Path::new(OsStr::from_bytes(path)).components().filter(|component| !means_nothing(component)).collect()
 }
 
 #[cfg(test)]
@@ -66,6 +66,13 @@ mod tests {
         let mut wanted = Selection::new(&members);
         for (path, expected) in [("a/b", true), ("a/b/c", true), ("a", false), ("a/bc", false), ("c/d", true)] {
             assert_eq!((wanted.has(path.as_bytes()), wanted.find(path.as_bytes())), (expected, expected), "{path}");
+        }
+        for path in ["./a/b", "/a/b", "/./a//b/c", "./c"] {
+            assert!(wanted.has(path.as_bytes()), "{path}");
+        }
+        for member in ["/a", "./a", "a/", "."] {
+            let members = [member.into()];
+            assert!(Selection::new(&members).has(b"./a") && Selection::new(&members).has(b"/a/b"), "{member}");
         }
         assert!(wanted.check().unwrap_err().to_string().contains("gone"));
         assert!(Selection::new(&[]).find(b"anything"));
