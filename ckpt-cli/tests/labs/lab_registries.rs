@@ -90,7 +90,7 @@ fn btrfs_plain_http_mirrors_and_blocks_are_as_registries_conf_says() {
     registry.told("[[registry");
     assert_says(&registry.ckpt_fails(&["pull", &image, "-e", text(&pulled)]), &["registries.conf is not understood"]);
     registry.told_insecure();
-    for (missing, words) in [("web:2", "manifest unknown"), ("none:1", "there is no")] {
+    for (missing, words) in [("web:2", "manifest unknown"), ("none:1", "the registry has no")] {
         let image = registry.image(missing);
         assert_says(&registry.ckpt_fails(&["pull", &image, "-e", text(&pulled)]), &[words]);
     }
