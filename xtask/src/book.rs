@@ -1,4 +1,6 @@
-//! `cargo xtask book`: the pages in `docs` as a book, with the help of each command as it is now.
+//! `cargo xtask book`: the pages of `docs` and what they link to as a book, with the help of each command as it is now.
+
+mod pages;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -8,7 +10,7 @@ use clap::Args;
 
 use crate::cargo::{self, Workspace};
 
-/// The version whose configuration `docs/book.toml` has.
+/// The version whose configuration `book/book.toml` is.
 const MDBOOK: &str = "mdbook@0.5.4";
 
 /// The test that compares the page of all commands with the commands.
@@ -26,7 +28,9 @@ pub(crate) fn run(options: &BookOptions) -> Result<ExitCode> {
     reference(&workspace, options.check)?;
     if !options.check {
         let mdbook = mdbook(&workspace)?;
-        succeed(Command::new(mdbook).arg("build").arg(workspace.root.join("docs")))?;
+        let folder = workspace.target.join("book-pages");
+        pages::gather(&workspace.root, &folder)?;
+        succeed(Command::new(mdbook).arg("build").arg(&folder))?;
         println!("{}", workspace.target.join("book/index.html").display());
     }
     Ok(ExitCode::SUCCESS)
