@@ -59,8 +59,8 @@ pub(crate) struct Arguments {
     fail_fast: bool,
     /// Set these extended attributes as well, which the kernel and other programs act upon: security.capability,
     /// trusted.*, …
-    #[arg(long, value_name = "GLOB")]
-    xattr: Vec<String>,
+    #[arg(long, value_name = "GLOB", value_parser = Glob::new)]
+    xattr: Vec<Glob>,
     #[command(flatten)]
     identity: IdentityArgument,
     #[command(flatten)]
@@ -179,10 +179,10 @@ fn has_flags(entry: &Entry) -> bool {
     entry.member.records.iter().any(|record| record.keyword == b"SCHILY.fflags" && !record.value.is_empty())
 }
 
-fn asked_for(globs: &[String]) -> Result<GlobSet> {
+fn asked_for(globs: &[Glob]) -> Result<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
-        set.add(Glob::new(glob)?);
+        set.add(glob.clone());
     }
     Ok(set.build()?)
 }
