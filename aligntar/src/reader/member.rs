@@ -31,11 +31,13 @@ impl Pending {
         self.local.is_none() && self.path.is_none() && self.linkname.is_none()
     }
 
-    /// Whether they name the member.
+    /// Whether they name the member: an empty name is none.
     pub(super) fn has_path(&self) -> bool {
-        let by_pax =
-            |pax: &PaxExtensions| pax.path.is_some() || pax.sparse.as_ref().is_some_and(|sparse| sparse.name.is_some());
-        self.path.is_some() || self.local.as_ref().is_some_and(by_pax)
+        fn by_pax(pax: &PaxExtensions) -> Option<&Vec<u8>> {
+            pax.sparse.as_ref().and_then(|sparse| sparse.name.as_ref()).or(pax.path.as_ref())
+        }
+        let path = self.local.as_ref().and_then(by_pax).or(self.path.as_ref());
+        path.is_some_and(|path| !path.is_empty())
     }
 
     /// All of them as one; pax wins over GNU names, and the name of a sparse file over its path, as in GNU tar.
@@ -117,6 +119,30 @@ fn trim_slashes(mut path: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_name_names_nothing() {
+        let named = |path: &[u8]| {
+            let mut pax = PaxExtensions::default();
+            pax.path = Some(path.to_vec());
+            pax
+        };
+        let pending = |local: Option<&[u8]>, path: Option<&[u8]>| Pending {
+            local: local.map(named),
+            path: path.map(<[u8]>::to_vec),
+            ..Pending::default()
+        };
+        for (local, path, expected) in [
+            (None, None, false),
+            (None, Some(&b""[..]), false),
+            (Some(&b""[..]), None, false),
+            (Some(b""), Some(b"a"), false),
+            (None, Some(b"a"), true),
+            (Some(b"a"), Some(b""), true),
+        ] {
+            assert_eq!(pending(local, path).has_path(), expected, "{local:?} {path:?}");
+        }
+    }
 
     #[test]
     fn paths_lose_what_says_nothing() {

@@ -199,6 +199,10 @@ impl<'f> Writer<'f> {
     /// Writes the headers of `member`, padded so that its data lies right, and gives its own.
     pub(super) fn begin(&mut self, member: &Member) -> Result<Block, WriteError> {
         let (layout, offset) = (self.layout, self.output.offset());
+        // As no file can be.
+        if offset.checked_add(member.size()).is_none_or(|end| i64::try_from(end).is_err()) {
+            return Err(WriteError::TooLarge { path: lossy(&member.path) });
+        }
         let mut header = Err(WriteError::BadPath { path: lossy(b"") });
         self.output.push_few(|bytes| header = layout.push_headers(member, offset, bytes))?;
         let header = header?;

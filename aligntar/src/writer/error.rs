@@ -95,7 +95,7 @@ pub enum WriteError {
         /// What was asked for.
         what: &'static str,
     },
-    /// Offsets past `u64::MAX`.
+    /// Longer than any file can be: `i64::MAX` bytes.
     #[error("member {path:?} does not fit: the archive would be too large")]
     TooLarge {
         /// The member's path.

@@ -80,8 +80,12 @@ impl Writer<'_> {
         Ok(Ok(()))
     }
 
-    /// Ends the data of `member`, which began at `start`; what was not `taken` is zeros.
+    /// Ends the data of `member`, which began at `start`; what was not `taken` is a hole. A stream would get zeros, perhaps
+    /// without end: it ends there.
     fn end_data(&mut self, member: &Member, start: u64, taken: io::Result<()>) -> Result<(), WriteError> {
+        if taken.is_err() && !self.output.is_file() {
+            return taken.map_err(|source| WriteError::Stream { path: lossy(&member.path), source });
+        }
         self.zeros_until(start + member.size())?;
         self.output.push(filling(member.size()))?;
         taken.map_err(|source| WriteError::Stream { path: lossy(&member.path), source })
