@@ -63,6 +63,12 @@ pub enum ImageError {
         /// What the page map needs.
         expected: u64,
     },
+    /// A process that is listed more than once.
+    #[error("pstree.img lists process {pid} twice: it is damaged or forged")]
+    ProcessTwice {
+        /// Its ID.
+        pid: i32,
+    },
     /// More processes than can be.
     #[error("pstree.img has more processes than Linux allows: it is damaged or forged")]
     TooManyProcesses,

@@ -101,10 +101,9 @@ mod tests {
     fn images_that_are_none_are_named() -> anyhow::Result<()> {
         let other_kind = images("mm-1.img", &framed(PstreeEntry::MAGIC, [task(1).encode_to_vec()]))?;
         let error = other_kind.message::<MmEntry>("mm-1.img").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "mm-1.img begins with [Some(54564319), Some(50273030)] instead of [54564319, 57492820]"
-        );
+        let why = std::error::Error::source(&error).map(ToString::to_string);
+        let begins = "begins with [Some(54564319), Some(50273030)] instead of [54564319, 57492820]";
+        assert_eq!((error.to_string().as_str(), why.as_deref()), ("mm-1.img", Some(begins)));
         let none = images("mm-1.img", &framed(MmEntry::MAGIC, []))?;
         assert!(matches!(none.message::<MmEntry>("mm-1.img"), Err(ImageError::Empty { name }) if name == "mm-1.img"));
         assert!(matches!(none.message::<MmEntry>("mm-2.img"), Err(ImageError::Missing { name }) if name == "mm-2.img"));

@@ -1,6 +1,6 @@
 //! What the images of a checkpoint say of memory that may come later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use criu_images::{Image, ImageError, Images, MmEntry, PageMap, PstreeEntry, VmaEntry};
@@ -129,9 +129,17 @@ fn extend(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
     }
 }
 
-fn pids(images: &Images) -> Result<Vec<i32>, ImageError> {
+/// Each of them once: their images would be read, and kept, as often as they are listed.
+fn pids(images: &Images) -> Result<BTreeSet<i32>, ImageError> {
     let image = images.messages::<PstreeEntry>("pstree.img")?;
-    image.iter().map(|task| i32::try_from(task?.pid).map_err(|_| ImageError::TooManyProcesses)).collect()
+    let mut pids = BTreeSet::new();
+    for task in image.iter() {
+        let pid = i32::try_from(task?.pid).map_err(|_| ImageError::TooManyProcesses)?;
+        if !pids.insert(pid) {
+            return Err(ImageError::ProcessTwice { pid });
+        }
+    }
+    Ok(pids)
 }
 
 /// The mappings of a process in the order of their addresses.
