@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn every_field_that_grants_something_is_shown() {
         let hook = json!({"poststop": [{"path": "/bin/touch", "args": ["touch", "/x"]}]});
-        let cases: [(&str, &str, Value, &str); 29] = [
+        let cases: [(&str, &str, Value, &str); 32] = [
             ("config", "/conmonPidFile", json!("/etc/passwd"), "writes on the host: /etc/passwd (conmonPidFile)"),
             (
                 "config",
@@ -195,6 +195,20 @@ mod tests {
             ),
             ("spec", "/linux/resources/devices/0/allow", json!(true), "device: all of the host"),
             ("spec", "/linux/namespaces/0/path", json!("/proc/1/ns/pid"), "namespace: pid of /proc/1/ns/pid"),
+            (
+                "spec",
+                "/linux/namespaces",
+                json!([{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},
+                       {"type": "cgroup"}, {"type": "user", "path": "/proc/1/ns/user"}]),
+                "namespace: user of /proc/1/ns/user",
+            ),
+            ("spec", "/linux/rootfsPropagation", json!("rshared"), "option: rootfsPropagation=rshared"),
+            (
+                "spec",
+                "/linux/seccomp/listenerPath",
+                json!("/run/x.sock"),
+                "writes on the host: /run/x.sock (seccomp's listenerPath)",
+            ),
             ("spec", "/linux/seccomp", json!(null), "unconfined: no seccomp filter"),
             ("spec", "/linux/maskedPaths/1", json!("/x"), "unmasked: /proc/kcore"),
         ];
@@ -226,6 +240,7 @@ mod tests {
             ("config", "/timezone", json!("../../../etc/shadow")),
             ("config", "/cgroupParent", json!("/../x")),
             ("spec", "/linux/namespaces/4/path", json!("/proc/1/ns/mnt")),
+            ("spec", "/linux/namespaces/5/type", json!("pid")),
         ];
         for (file, at, value) in cases {
             let (mut config, mut spec) = ordinary();

@@ -46,6 +46,9 @@ const OWN_FILE_SYSTEMS: [&str; 7] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue
 /// Namespaces that every container has for itself.
 const NAMESPACES: [&str; 6] = ["pid", "network", "ipc", "uts", "mount", "cgroup"];
 
+/// Namespaces of which most containers have the host's, and that they may have of others.
+const OTHER_NAMESPACES: [&str; 2] = ["user", "time"];
+
 /// What every podman masks, and what it makes read-only (`BlockAccessToKernelFilesystems` in pkg/specgen).
 const MASKED: [&str; 5] = ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"];
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
@@ -99,6 +102,7 @@ struct Linux {
     seccomp: Option<Seccomp>,
     masked_paths: Vec<String>,
     readonly_paths: Vec<String>,
+    rootfs_propagation: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -113,6 +117,8 @@ struct Namespace {
 #[serde(default, rename_all = "camelCase")]
 struct Seccomp {
     default_action: String,
+    /// A socket of the host, to which the runtime gives the descriptor that sees each system call.
+    listener_path: String,
 }
 
 impl Spec {
@@ -123,6 +129,8 @@ impl Spec {
         privileges.extend(devices::privileges(&self.linux.devices, &self.linux.resources));
         privileges.extend(self.capabilities());
         privileges.extend(self.namespaces(config));
+        privileges.extend(self.listener());
+        privileges.extend(self.propagation());
         privileges.extend(self.unconfined(host));
         privileges.extend(self.unmasked());
         privileges.extend(self.sysctls());
@@ -131,9 +139,14 @@ impl Spec {
     }
 
     /// podman gives every container a mount namespace of its own: to pivot the root of another is to take the host's
-    /// away.
+    /// away. And it names each kind once: of two, runtimes would take the last.
     pub(super) fn forgery(&self) -> Option<Forgery> {
-        let joined = self.linux.namespaces.iter().find(|space| space.kind == "mount" && !space.path.is_empty())?;
+        let spaces = &self.linux.namespaces;
+        let is_again = |(at, space): &(usize, &Namespace)| spaces[..*at].iter().any(|before| before.kind == space.kind);
+        if let Some((_, again)) = spaces.iter().enumerate().find(is_again) {
+            return Some(Forgery { member: SPEC_DUMP, field: "a second namespace", value: again.kind.clone() });
+        }
+        let joined = spaces.iter().find(|space| space.kind == "mount" && !space.path.is_empty())?;
         Some(Forgery { member: SPEC_DUMP, field: "the path of the mount namespace", value: joined.path.clone() })
     }
 
@@ -177,11 +190,25 @@ impl Spec {
         let of = |kind: &str| match self.linux.namespaces.iter().find(|namespace| namespace.kind == kind) {
             // podman makes the network's anew.
             _ if kind == "network" && config.makes_network() => None,
+            None if OTHER_NAMESPACES.contains(&kind) => None,
             None => Some("the host".to_owned()),
             Some(namespace) => Some(namespace.path.clone()).filter(|path| !path.is_empty()),
         };
         let privilege = |kind: &&str| Some(Privilege::Namespace { namespace: (*kind).to_owned(), of: of(kind)? });
-        NAMESPACES.iter().filter_map(privilege).collect()
+        NAMESPACES.iter().chain(&OTHER_NAMESPACES).filter_map(privilege).collect()
+    }
+
+    fn listener(&self) -> Option<Privilege> {
+        let path = self.linux.seccomp.as_ref().map(|seccomp| seccomp.listener_path.clone());
+        let field = || "seccomp's listenerPath".to_owned();
+        path.filter(|path| !path.is_empty()).map(|path| Privilege::HostFile { field: field(), path })
+    }
+
+    /// What is mounted in the container would be on the host as well.
+    fn propagation(&self) -> Option<Privilege> {
+        let value = self.linux.rootfs_propagation.clone();
+        let name = || "rootfsPropagation".to_owned();
+        matches!(value.as_str(), "shared" | "rshared").then(|| Privilege::Option { name: name(), value })
     }
 
     fn unconfined(&self, host: &Host) -> Vec<Privilege> {
