@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::arguments::SocketArgument;
 use crate::color::ColorArgument;
 use crate::commands::Command;
+#[cfg(feature = "serve")]
 use crate::headings::OF_ALL;
 use crate::logging::LogArguments;
 use crate::manual;

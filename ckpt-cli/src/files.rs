@@ -60,6 +60,15 @@ impl Files {
         }
     }
 
+    /// Whether `word` can mean a file: one is there, or was lent.
+    pub(crate) fn has(&self, word: &Path) -> bool {
+        match self {
+            Files::Own => word.exists(),
+            #[cfg(feature = "serve")]
+            Files::Lent(lent) => lent.has_more(),
+        }
+    }
+
     /// Whether they were lent.
     pub(crate) fn are_lent(&self) -> bool {
         !matches!(self, Files::Own)

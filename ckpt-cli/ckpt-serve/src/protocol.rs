@@ -97,23 +97,31 @@ pub(crate) fn line(value: &impl Serialize) -> Vec<u8> {
 
 /// Lines of what comes in pieces.
 #[derive(Debug, Default)]
-pub(crate) struct Lines(Vec<u8>);
+pub(crate) struct Lines {
+    bytes: Vec<u8>,
+    /// How many of them were looked through for an end: each is looked at once, however small the pieces.
+    searched: usize,
+}
 
 impl Lines {
     pub(crate) fn add(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// The next whole line; none if it has not come yet.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Option<serde_json::Result<T>> {
-        let end = self.0.iter().position(|&byte| byte == b'\n')?;
-        let line: Vec<u8> = self.0.drain(..=end).collect();
+        let Some(end) = self.bytes[self.searched..].iter().position(|&byte| byte == b'\n') else {
+            self.searched = self.bytes.len();
+            return None;
+        };
+        let line: Vec<u8> = self.bytes.drain(..=self.searched + end).collect();
+        self.searched = 0;
         Some(serde_json::from_slice(&line))
     }
 
     /// What has come of a line.
     pub(crate) fn rest(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 

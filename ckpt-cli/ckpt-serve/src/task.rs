@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -66,7 +66,8 @@ impl Task {
         let mut job = Vec::new();
         lines.read_until(b'\n', &mut job).map_err(TaskError::Receive)?;
         let Job { arguments, caller } = serde_json::from_slice(&job)?;
-        let (tell, replies) = channel();
+        // The client answers when it is asked, and is asked one thing at a time.
+        let (tell, replies) = sync_channel(1);
         thread::spawn(move || listen(lines, &tell));
         let client = Client { socket: Arc::new(socket), replies: Arc::new(Mutex::new(replies)) };
         let descriptors: Vec<OwnedFd> = descriptors;
@@ -75,11 +76,14 @@ impl Task {
 }
 
 /// Until there is no more: then the work is to end, as if somebody had pressed Ctrl-C.
-fn listen(mut lines: impl BufRead, tell: &Sender<Reply>) {
-    let mut said = String::new();
-    while matches!(lines.read_line(&mut said), Ok(1..)) {
-        let Ok(reply) = serde_json::from_str(&said) else { break };
-        let _ = tell.send(reply);
+/// A line that is too long, and a reply that nobody has asked for, count as an end.
+fn listen(mut lines: impl BufRead, tell: &SyncSender<Reply>) {
+    let mut said = Vec::new();
+    while matches!(lines.by_ref().take(REQUEST_BYTES as u64).read_until(b'\n', &mut said), Ok(1..)) {
+        let Ok(reply) = serde_json::from_slice(&said) else { break };
+        if let Err(TrySendError::Full(_)) = tell.try_send(reply) {
+            break;
+        }
         said.clear();
     }
     let _ = kill_process(getpid(), Signal::INT);

@@ -70,8 +70,14 @@ impl Archive {
 }
 
 /// Whether `word` means a save: no file has that name.
+#[cfg(feature = "serve")]
 pub(crate) fn is_saved(word: &Path) -> bool {
-    !word.exists() && spec(word).is_some()
+    !word.exists() && names_save(word)
+}
+
+/// Whether `word` could mean one.
+pub(crate) fn names_save(word: &Path) -> bool {
+    spec(word).is_some()
 }
 
 fn spec(word: &Path) -> Option<SaveSpec> {

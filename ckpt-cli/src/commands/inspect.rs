@@ -31,7 +31,9 @@ use serde::Serialize;
 
 #[cfg(feature = "images")]
 use crate::archive::image;
+#[cfg(feature = "serve")]
 use crate::archive::saved::is_saved;
+use crate::archive::saved::names_save;
 use crate::arguments::{IdentityArgument, StoreArgument};
 use crate::files::Files;
 use crate::json::print_json;
@@ -134,7 +136,7 @@ impl Parts {
 impl Arguments {
     /// Whether it is a save, which only root reads, or a container of root's.
     pub(crate) fn needs_root(&self) -> bool {
-        is_saved(&self.archive) || container_optional(&self.archive).is_some()
+        is_saved(&self.archive) || container_optional(&self.archive, &Files::Own).is_some()
     }
 }
 
@@ -149,17 +151,17 @@ pub(crate) fn run(arguments: &Arguments, files: &Files) -> Result<()> {
             ImageRef::Layout(_) => inspect(arguments, &image::import(&image, None, "inspect")?),
         };
     }
-    match container_optional(&arguments.archive) {
-        Some(name) if !is_saved(&arguments.archive) => return container(arguments, name),
+    match container_optional(&arguments.archive, files) {
+        Some(name) if !names_save(&arguments.archive) => return container(arguments, name),
         _ => {}
     }
     let archive = files.archive(&arguments.archive, &arguments.store)?;
-    inspect(arguments, &arguments.identity.open_to_look(archive.path().into(), None)?)
+    inspect(arguments, &arguments.identity.open_to_look(archive.import(), None)?)
 }
 
 /// The name of a container, if `word` can be one: no file has it, and no path is meant.
-fn container_optional(word: &Path) -> Option<&str> {
-    word.to_str().filter(|text| !word.exists() && !text.contains(['/', ':']) && *text != "-")
+fn container_optional<'w>(word: &'w Path, files: &Files) -> Option<&'w str> {
+    word.to_str().filter(|text| !files.has(word) && !text.contains(['/', ':']) && *text != "-")
 }
 
 fn container(arguments: &Arguments, name: &str) -> Result<()> {

@@ -29,6 +29,11 @@ impl Lent {
         self.caller
     }
 
+    /// Whether there are any that were not used yet.
+    pub(super) fn has_more(&self) -> bool {
+        self.descriptors.borrow().len() > 0
+    }
+
     fn next(&self) -> Option<(usize, File)> {
         self.descriptors.borrow_mut().next()
     }

@@ -154,6 +154,12 @@ fn btrfs_hostile_descriptors_do_no_harm() {
         assert!(status > 0 && !said.is_empty(), "{arguments:?}: {status} {said}");
         assert_eq!(fs::read_to_string(precious).unwrap(), "words", "{arguments:?}");
     }
+    // What is lent is meant, whatever file of the host has the name.
+    for (lent, name, expected) in [("words", file("web.tar"), 1), ("web.tar", file("words"), 0)] {
+        let lent = File::open(file(lent)).unwrap();
+        let (status, said) = Asked::ask(&served.socket, &["inspect", text(&name)], &[lent.as_fd()]).finish();
+        assert_eq!(status, expected, "{}: {said}", name.display());
+    }
     fs::remove_file(precious).unwrap();
     fs::remove_file(file("new")).unwrap();
     assert!(!run("podman", &["container", "exists", "again"]).status.success());
