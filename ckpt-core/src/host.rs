@@ -14,6 +14,7 @@ pub(crate) mod freezer;
 pub(crate) mod frozen;
 pub mod interrupt;
 pub mod lent;
+pub(crate) mod link;
 pub(crate) mod lock_holder;
 pub(crate) mod niceness;
 pub mod output;

@@ -6,7 +6,7 @@
 //!
 //! | step | modules |
 //! |---|---|
-//! | decide | `opening`, `trust`; `checks`; `image`; `lazy`: whether the memory comes later; `plan` |
+//! | decide | `opening`, `trust`, `trusted_path`; `checks`; `image`; `lazy`: whether the memory comes later; `plan` |
 //! | podman imports | `run` drives `podman_import`; `parts` and `devshm` are what podman reads |
 //! | meanwhile | `volumes` has podman make them; `used_volumes` keeps podman from filling them |
 //! | put in place | `files`, `mount_points`; `own_names` are those of the new container |
@@ -37,6 +37,7 @@ mod publication;
 mod repairs;
 mod run;
 mod trust;
+mod trusted_path;
 mod used_volumes;
 mod volumes;
 
@@ -50,7 +51,7 @@ use tracing::info;
 
 #[cfg(feature = "encryption")]
 use crate::archive::encryption::Identities;
-use crate::archive::{self, ContainerConfig};
+use crate::archive::{self, CheckpointArchive, ContainerConfig};
 use crate::host::interrupt::Interrupt;
 use crate::progress::Progress;
 pub use error::{FilesError, RestoreError, RunError};
@@ -65,13 +66,18 @@ pub use trust::TrustError;
 pub use volumes::VolumeError;
 
 /// The archive as a file that can be opened again and again, for podman itself, which can do nothing with streams: what
-/// comes through a pipe is in a nameless file in `spool` then.
+/// comes through a pipe is in a nameless file in `spool` then. It was looked at as for a restore: what podman would never
+/// have written is refused, and what acts on the host needs [`RestoreOptions::trust`].
 ///
 /// # Errors
 /// [`RestoreError`], as [`restore`] where the archive cannot be read or trusted.
 pub fn import_file(options: &RestoreOptions, spool: &Path) -> Result<File, RestoreError> {
-    let opened = opening::open(options)?;
-    Ok(archive::reopenable(opened, options.import.name(), spool, options.interrupt.as_ref())?)
+    let (name, interrupt) = (options.import.name(), options.interrupt.as_ref());
+    let file = archive::reopenable(opening::open(options)?, name, spool, interrupt)?;
+    let again = Import::Opened { file: file.into(), name: name.to_owned(), has_path: false };
+    let looked_at = RestoreOptions { import: again.clone(), ..options.clone() };
+    opening::check(&looked_at, spool)?;
+    Ok(CheckpointArchive::open_file(&again)?)
 }
 
 /// The same restore of an archive that is encrypted, once that is decrypted into a file without a name in podman's storage.

@@ -1,7 +1,8 @@
 //! Archives from somebody else: whose they are, and what they would do on the host.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::lab::*;
@@ -78,6 +79,44 @@ fn btrfs_archives_of_others_need_trust() {
     set(1234, 0o666);
     ckpt(&["restore", "-i", text(&archive), "--trust"]);
     assert_eq!(restored.exec("cat /srv/file"), "changed");
+}
+
+/// Its owner could put it in another user's way, and have it lead to a pipe of his, or to a file of root's that a container
+/// fills.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_links_of_others_lead_no_restore_away() {
+    let (folder, archive) = archive_of("linked");
+    let theirs = folder.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    let link = |name: &str, target: &str, owner: u32| {
+        let link = theirs.join(name);
+        symlink(target, &link).unwrap();
+        lchown(&link, Some(owner), None).unwrap();
+        text(&link).to_owned()
+    };
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let pipe = format!("/proc/{}/fd/{}", std::process::id(), reader.as_raw_fd());
+    let file = link("web.tar", text(&archive), 1234);
+    let within = link("folder", text(folder.path()), 1234) + "/x.tar";
+    for (path, words) in [
+        (&file, "is a symbolic link of user 1234"),
+        (&within, "is a symbolic link of user 1234"),
+        (&link("pipe", &pipe, 1234), "is a symbolic link of user 1234"),
+        (&link("roots", &pipe, 0), "No such file"),
+    ] {
+        let said = ckpt_fails(&["restore", "-i", path]);
+        assert!(said.contains(words), "{path}: {said}");
+        assert_eq!(containers(), "", "{path}");
+    }
+    let restored = Container::named("linked");
+    let own = link("own", "web.tar", 0);
+    assert!(ckpt_fails(&["restore", "-i", &own]).contains("--trust"));
+    ckpt(&["restore", "-i", &own, "--trust"]);
+    assert!(restored.is_running());
+    restored.remove();
+    ckpt(&["restore", "-i", &link("roots.tar", text(&archive), 0)]);
+    assert!(restored.is_running());
 }
 
 /// Makes the image `localhost/base` of busybox and one more file; gives its ID.

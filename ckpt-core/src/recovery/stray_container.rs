@@ -1,9 +1,13 @@
 //! Kills the processes of a container that podman does not take for running. They are known by its ID and bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use rustix::process::geteuid;
 
 use crate::criu::processes::is_criu_in;
 use crate::engine::cgroup::is_in_cgroup_of;
@@ -60,5 +64,14 @@ fn of_container(id: &str, bundle: &Path) -> BTreeSet<i32> {
 fn is_conmon_with(pid: i32, wanted: &[u8]) -> bool {
     let arguments = read(pid, "cmdline");
     let mut arguments = arguments.split(|byte| *byte == 0);
-    arguments.next().is_some_and(|program| program.ends_with(b"conmon")) && arguments.any(|argument| argument == wanted)
+    let is_named = arguments.next().is_some_and(|program| program.ends_with(b"conmon"));
+    is_named && arguments.any(|argument| argument == wanted) && is_ours(pid)
+}
+
+/// Others can give themselves these words: users, and root in a container.
+fn is_ours(pid: i32) -> bool {
+    let owner = fs::metadata(format!("/proc/{pid}")).map(|process| process.uid());
+    let space = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let here = space("self");
+    owner.is_ok_and(|uid| uid == geteuid().as_raw()) && here.is_some() && space(&pid.to_string()) == here
 }

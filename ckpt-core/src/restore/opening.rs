@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::error::RestoreError;
 use super::options::RestoreOptions;
-use super::{checks, trust};
+use super::trust::{self, TrustError};
+use super::{checks, trusted_path};
 use crate::archive::dumps::Dumps;
 use crate::archive::{ArchiveError, CheckpointArchive, ContainerConfig, Import};
 
@@ -33,12 +34,31 @@ impl Sources {
     }
 }
 
+/// Passes archives that a restore would take, for podman to restore them itself.
+pub(super) fn check(options: &RestoreOptions, spool: &Path) -> Result<(), RestoreError> {
+    let sources = Sources::open(options, spool)?;
+    checks::check_privileges(options, &sources.dumps)
+}
+
 /// Opens the archive, and passes it unless the caller wants any archive.
 pub(super) fn open(options: &RestoreOptions) -> Result<File, RestoreError> {
-    let opened = CheckpointArchive::open_file(&options.import)?;
-    if !options.trust {
-        trust::check(&opened, options.import.name(), options.caller)?;
+    match &options.import {
+        Import::File(path) if !options.trust => Ok(open_trusted(path, options.caller)?),
+        import => {
+            let opened = CheckpointArchive::open_file(import)?;
+            if !options.trust {
+                trust::check(&opened, import.name(), options.caller)?;
+            }
+            Ok(opened)
+        }
     }
+}
+
+/// Opens the archive at `path` by links of trusted users only, and passes it if one of them owns it.
+fn open_trusted(path: &Path, caller: Option<u32>) -> Result<File, TrustError> {
+    let users = trust::trusted_users(caller);
+    let opened = trusted_path::open(path, |uid| users.contains(&uid))?;
+    trust::check(&opened, path, caller)?;
     Ok(opened)
 }
 
@@ -46,13 +66,13 @@ pub(super) fn open(options: &RestoreOptions) -> Result<File, RestoreError> {
 fn open_previous(options: &RestoreOptions) -> Result<Option<File>, RestoreError> {
     let Some(path) = &options.import_previous else { return Ok(None) };
     let io_error = |call| move |source| ArchiveError::Io { call, path: path.clone(), source };
-    let opened = Import::from(path).open().map_err(io_error("open"))?;
+    let opened = match options.trust {
+        true => Import::from(path).open().map_err(io_error("open"))?,
+        false => open_trusted(path, options.caller)?,
+    };
     // podman opens it again, and a FIFO would be waited for.
     if !opened.metadata().map_err(io_error("stat"))?.is_file() {
         return Err(io_error("read")(io::Error::other("it is no regular file")).into());
-    }
-    if !options.trust {
-        trust::check(&opened, path, options.caller)?;
     }
     Ok(Some(opened))
 }

@@ -2,7 +2,8 @@
 //! which rights processes go on.
 //!
 //! Everything is asked of the opened file, never of its path a second time. That is why the folders of the path do not
-//! matter: who may rename in them can put another file under the name, but only one of his own, which is refused.
+//! matter: who may rename in them can put another file under the name, but only one of his own, which is refused. Links
+//! that somebody else made are not followed (`trusted_path`).
 
 use std::env;
 use std::fs::{File, Metadata};
@@ -48,6 +49,27 @@ pub enum TrustError {
         /// Its permissions.
         mode: u32,
     },
+    /// On the way to it, somebody else's link is to be followed.
+    #[error(
+        "{} is a symbolic link of user {uid}, neither root's nor yours: it may lead to anything. If that is well, restore \
+         the archive with --trust",
+        path.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+    },
+    /// It cannot be opened.
+    #[error("open {}", path.display())]
+    Open {
+        /// The archive.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel does not say whose it is.
     #[error("stat {}", path.display())]
     Stat {
@@ -88,7 +110,7 @@ fn is_handed_over(archive: &File, metadata: &Metadata) -> io::Result<bool> {
 }
 
 /// Only who is root already can set SUDO_UID for root: it is no way in.
-fn trusted_users(caller: Option<u32>) -> Vec<u32> {
+pub(super) fn trusted_users(caller: Option<u32>) -> Vec<u32> {
     let sudoer = || env::var(SUDO_UID).ok().and_then(|uid| uid.parse().ok());
     match caller {
         Some(caller) => vec![0, caller],

@@ -1,16 +1,15 @@
 //! The file that an output's path leads to: symbolic links are followed, also those that lead to nothing yet, but none
 //! that somebody else made in a folder for all.
 
-use std::ffi::OsString;
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf, absolute};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, readlinkat, stat};
+use rustix::fs::{Stat, stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::error::{OutputError, call};
+use crate::host::link;
 
 /// Links that lead to links, as many as the kernel follows: MAXSYMLINKS of linux/namei.h.
 const MAX_LINKS: usize = 40;
@@ -42,24 +41,19 @@ fn behind_links(path: &Path) -> Result<PathBuf, OutputError> {
     Err(call("resolve", path, Errno::LOOP.into()))
 }
 
-/// Where the link `path` leads, if it is one. All is read through one descriptor, so that nobody exchanges the link in
-/// between.
+/// Where the link `path` leads, if it is one.
 fn target_of(path: &Path) -> Result<Option<PathBuf>, OutputError> {
     let failed = |errno: Errno| call("resolve", path, io::Error::from(errno));
-    let link = match open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
-        link => link.map_err(failed)?,
+    let link = match link::read_optional(path) {
+        Err(Errno::NOENT) | Ok(None) => return Ok(None),
+        Ok(Some(link)) => link,
+        Err(errno) => return Err(failed(errno)),
     };
-    let found = fstat(&link).map_err(failed)?;
-    if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
-        return Ok(None);
-    }
     let folder = path.parent().map(stat).transpose().map_err(failed)?;
-    if folder.is_some_and(|folder| !is_followed(&found, &folder, geteuid().as_raw())) {
+    if folder.is_some_and(|folder| !is_followed(&link.stat, &folder, geteuid().as_raw())) {
         return Err(OutputError::ForeignLink { path: path.to_owned() });
     }
-    let target = readlinkat(&link, "", Vec::new()).map_err(failed)?;
-    Ok(Some(OsString::from_vec(target.into_bytes()).into()))
+    Ok(Some(link.target))
 }
 
 /// Whether the kernel lets `user` follow a link: `fs.protected_symlinks` in proc_sys_fs(5).
