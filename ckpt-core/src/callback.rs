@@ -7,12 +7,13 @@
 //! | `ckpt-thaw` | that script, before a dump, and this program | thaw the container when they have ended |
 //! | `ckpt-pages` | this program | serve the memory of a container that it restores |
 //! | `ckpt-child` | this program | become podman, which ends with us |
+//! | `ckpt-read-only` | this program | enter a container and make its root read-only |
 
 use std::env;
 use std::path::PathBuf;
 
 use crate::criu::{hook, page_server, real_criu};
-use crate::host::{child, frozen};
+use crate::host::{child, frozen, read_only};
 
 /// Does what this program was called for, if it is one of these calls; gives the exit status then.
 ///
@@ -25,6 +26,7 @@ pub fn run_callback() -> Option<u8> {
         page_server::CALLED_AS => Some(page_server::serve()),
         frozen::GUARD => Some(frozen::guard()),
         child::CALLED_AS => Some(child::become_program()),
+        read_only::CALLED_AS => Some(read_only::remount()),
         _ => None,
     }
 }

@@ -22,6 +22,7 @@ pub(crate) mod pipe;
 pub(crate) mod processes;
 pub(crate) mod programs;
 pub(crate) mod read_ahead;
+pub(crate) mod read_only;
 pub(crate) mod session;
 pub(crate) mod standstill;
 pub(crate) mod survivor;

@@ -2,6 +2,7 @@
 //! The whole of it is in `ckpt-core/docs/what-podman-touches.md`.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use crate::lab::*;
@@ -89,6 +90,48 @@ fn a_removed_etc_stays_removed() {
         assert!(!tree.contains_key(Path::new("etc")));
         cycle(&container, |_, _| ());
         assert_same_tree(&tree, &container.tree());
+    }
+}
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_read_only_root_stays_read_only() {
+    let count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done";
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    for runtime in RUNTIMES {
+        let container = Container::run("resting", &["--runtime", runtime, "--read-only"], count);
+        let seen = || container.exec("touch /x 2> /dev/null || echo refused; touch /run/x /tmp/x && echo written");
+        assert_eq!(seen(), "refused\nwritten");
+        container.checkpoint_and_remove(&archive);
+        ckpt(&["restore", "-i", text(&archive)]);
+        assert_eq!(seen(), "refused\nwritten", "{runtime}");
+        assert!(container.goes_on());
+        fs::remove_file(&archive).unwrap();
+    }
+}
+
+/// podman would write zeros for the hole, which is larger than the memory, and knows no path that long.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_files_in_dev_shm_come_back_that_podman_cannot_unpack() {
+    let folder = folder();
+    let archive = folder.path().join("x.tar");
+    let down = "cd /dev/shm; n=$(printf 'd%.0s' $(seq 200)); for i in $(seq 21); do mkdir -p $n; cd $n; done";
+    for runtime in RUNTIMES {
+        let container = Container::run("sparing", &["--runtime", runtime], COUNT);
+        container.exec(&format!("dd if=/dev/null of=/dev/shm/sparse bs=1M seek=100; {down}; echo deep > file"));
+        let seen = || {
+            let deep = container.exec(&format!("{down}; cat file"));
+            (deep, container.exec("stat -c '%s %b' /dev/shm/sparse"))
+        };
+        let before = seen();
+        assert_eq!(before, ("deep".to_owned(), "104857600 0".to_owned()));
+        container.checkpoint_and_remove(&archive);
+        ckpt(&["restore", "-i", text(&archive)]);
+        assert_eq!(seen(), before, "{runtime}");
+        assert!(container.goes_on());
+        fs::remove_file(&archive).unwrap();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `config.dump` says of the container, as far as this program reads it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -32,6 +32,9 @@ pub struct ContainerConfig {
     /// Volumes with a name; those of `podman run -v /data` have one as well.
     #[serde(rename = "namedVolumes", default)]
     pub volumes: Option<Vec<NamedVolume>>,
+    /// What is at its /dev/shm, on the host.
+    #[serde(rename = "ShmDir", default)]
+    pub shm_dir: PathBuf,
     /// Ports of it that the host publishes.
     #[serde(rename = "newPortMappings", default)]
     pub ports: Option<Vec<PortMapping>>,
@@ -68,6 +71,12 @@ pub struct NamedVolume {
 }
 
 impl ContainerConfig {
+    /// Whether podman mounts memory at /dev/shm for this container alone, and not a pod's, another container's or the
+    /// host's. The place of it is in podman's storage, wherever that was.
+    pub fn has_own_shm(&self) -> bool {
+        self.shm_dir.ends_with(Path::new(&self.id).join("userdata/shm"))
+    }
+
     /// Names of the volumes.
     pub fn volume_names(&self) -> impl Iterator<Item = &str> {
         self.volumes.iter().flatten().map(|volume| volume.name.as_str())

@@ -20,6 +20,7 @@ mod userdata;
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::ArchiveError;
@@ -91,6 +92,24 @@ impl Dumps {
     /// Whether the store that the container was in had the driver overlay; as far as it is known, else.
     pub(crate) fn is_of_overlay(&self) -> bool {
         self.config.text("staticDir").and_then(userdata::driver).is_none_or(|driver| driver == "overlay")
+    }
+
+    /// Whether the container may not write to its root.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Json`] if the specification is none.
+    pub(crate) fn has_read_only_root(&self) -> Result<bool, ArchiveError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Spec {
+            root: Root,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Root {
+            readonly: bool,
+        }
+        Ok(self.spec::<Spec>()?.root.readonly)
     }
 
     /// Secrets that were mounted below /run/secrets, by their plain paths there.

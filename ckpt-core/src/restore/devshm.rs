@@ -1,7 +1,9 @@
 //! Writes `devshm-checkpoint.tar` anew. podman unpacks it by paths, and follows symbolic links that it has just made.
 //!
 //! podman 5.4.2 refuses `..` in it, but takes a link `esc -> /` and writes a member `esc/etc/passwd` to the host. It is
-//! given an archive that was written here, of members that stay below /dev/shm.
+//! given an archive that was written here, of members that stay below /dev/shm: of what podman mounts for others as well,
+//! as a pod's. Into the container's own, podman would write zeros for holes, which the memory may not hold, and no long
+//! paths: `repairs/shm.rs` fills that.
 
 use std::collections::HashSet;
 
@@ -10,8 +12,12 @@ use aligntar::{Kind, Member, Span, Writer};
 use super::RestoreError;
 use crate::archive::{CheckpointArchive, DEVSHM, limits};
 
-/// Appends the container's /dev/shm, if the archive has it.
-pub(super) fn append(writer: &mut Writer<'_>, archive: &CheckpointArchive) -> Result<(), RestoreError> {
+/// Appends the container's /dev/shm, if the archive has it; without its files where podman is not to fill it.
+pub(super) fn append(
+    writer: &mut Writer<'_>,
+    archive: &CheckpointArchive,
+    is_filled: bool,
+) -> Result<(), RestoreError> {
     let Some(devshm) = archive.entry(DEVSHM) else { return Ok(()) };
     let members = archive.nested(devshm)?;
     writer.append_nested(&devshm.member, |nested| {
@@ -19,6 +25,9 @@ pub(super) fn append(writer: &mut Writer<'_>, archive: &CheckpointArchive) -> Re
         for entry in members {
             let entry = entry?;
             below.pass(&entry.member)?;
+            if !is_filled {
+                continue;
+            }
             let spans: Vec<Span> = entry.data_spans().filter(|span| span.length > 0).collect();
             nested.append_spans(&entry.member, archive.file(), &spans)?;
         }

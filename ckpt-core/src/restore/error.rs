@@ -88,6 +88,14 @@ pub enum RestoreError {
         /// Who has it.
         id: String,
     },
+    /// More copies than one command makes.
+    #[error("{count} copies are too many for one command: make {most} at a time")]
+    TooManyCopies {
+        /// What was asked for.
+        count: u32,
+        /// How many may be.
+        most: u32,
+    },
     /// The image is not there.
     #[error("the base image {name} ({}) is not here: pull or load it first", short(id))]
     NoImage {

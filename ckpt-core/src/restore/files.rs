@@ -42,7 +42,8 @@ pub(crate) fn place(
     if !options.ignore_rootfs {
         moved += place_rootfs(plan, options, &layers, &mut repairs, progress)?;
     }
-    repairs.add_shm(&plan.prepared.archive, plan.prepared.storage.userdata_dir(container).join("shm"))?;
+    let shm = plan.prepared.storage.userdata_dir(container).join("shm");
+    repairs.add_shm(&plan.prepared.archive, shm, plan.prepared.has_own_shm)?;
     mark_used(plan, begun, &layers, volumes, progress)?;
     moved += place_volumes(plan, options, volumes, &mut repairs, progress)?;
     Ok(Placed { moved, repairs, late_pages })

@@ -21,12 +21,17 @@ pub(super) fn first(dumps: &Dumps, folder: &Path) -> Result<File, RestoreError> 
 }
 
 /// What podman itself puts in place afterwards. A container that is a new one gets other addresses than before, as with
-/// podman's `--name`: from what says which it had.
-pub(super) fn second(archive: &CheckpointArchive, folder: &Path, is_new: bool) -> Result<File, RestoreError> {
+/// podman's `--name`: from what says which it had. `fills_shm` says whether podman puts files into /dev/shm.
+pub(super) fn second(
+    archive: &CheckpointArchive,
+    folder: &Path,
+    is_new: bool,
+    fills_shm: bool,
+) -> Result<File, RestoreError> {
     let part = nameless_file(folder)?;
     let mut writer = Writer::new(&part, WriteOptions::default())?;
     append(&mut writer, archive, |path| is_second(path) && !(is_new && path == NETWORK_STATUS.as_bytes()))?;
-    devshm::append(&mut writer, archive)?;
+    devshm::append(&mut writer, archive, fills_shm)?;
     writer.finish()?;
     Ok(part)
 }

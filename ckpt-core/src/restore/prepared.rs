@@ -65,12 +65,16 @@ pub(super) struct Prepared {
     pub(super) volume_folder: Option<PathBuf>,
     /// Whether the container had the storage driver that it will have here.
     pub(super) is_of_overlay: bool,
+    /// Whether it may not write to its root.
+    pub(super) has_read_only_root: bool,
     /// Secrets mounted below /run/secrets, by their paths there.
     pub(super) secret_files: Vec<String>,
     /// Networks in which the container leases addresses.
     pub(super) networks: Vec<String>,
     /// The archive that its memory comes from when it runs; none where that comes before.
     pub(super) lazy_from: Option<Version>,
+    /// Whether podman mounts memory at /dev/shm for it alone, which this program fills.
+    pub(super) has_own_shm: bool,
     /// An archive with what podman itself puts in place once the container is made.
     pub(super) second_part: File,
 }
@@ -100,14 +104,18 @@ impl Prepared {
             dumps.move_volumes(folder);
         }
         dumps.follow_links();
+        // A pod may have one for its members.
+        let has_own_shm = config.has_own_shm() && options.pod.is_none();
         let has_new_id = purpose == Purpose::Copies || options.name.is_some();
         Ok(Prepared {
             purpose,
             undoing_engine: Box::new(podman.until(None)),
             networks: networks(options, &archive)?,
-            second_part: parts::second(&archive, storage.graph_root(), has_new_id)?,
+            second_part: parts::second(&archive, storage.graph_root(), has_new_id, !has_own_shm)?,
+            has_own_shm,
             lazy_from: lazy::decide(options, &archive, progress)?,
             is_of_overlay: dumps.is_of_overlay(),
+            has_read_only_root: dumps.has_read_only_root()?,
             secret_files: dumps.secret_files().to_vec(),
             engine: Box::new(podman),
             storage,

@@ -5,7 +5,7 @@
 //!
 //! | at CRIU's moment | put right, through the mount |
 //! |---|---|
-//! | pre-restore | owner, mode and content of what podman changed; what it made where there was nothing is removed |
+//! | pre-restore | owner, mode and content of what podman changed; what it made where there was nothing is removed; /dev/shm is filled |
 //! | pre-resume | times of directories and sockets |
 
 mod changed_files;
@@ -40,8 +40,13 @@ impl Repairs {
     }
 
     /// Of the memory at /dev/shm, which podman will mount at `folder` if it is the container's own.
-    pub(super) fn add_shm(&mut self, archive: &CheckpointArchive, folder: PathBuf) -> Result<(), ArchiveError> {
-        self.shm = Shm::note(archive, folder)?;
+    pub(super) fn add_shm(
+        &mut self,
+        archive: &CheckpointArchive,
+        folder: PathBuf,
+        is_own: bool,
+    ) -> Result<(), ArchiveError> {
+        self.shm = Shm::note(archive, folder, is_own)?;
         Ok(())
     }
 

@@ -22,6 +22,7 @@ use crate::engine::diagnosis;
 use crate::engine::words::why_it_failed;
 use crate::host::child::Said;
 use crate::host::interrupt::Interrupt;
+use crate::host::read_only;
 use crate::host::session::Session;
 use crate::host::waiting::Waiting;
 use crate::progress::{Phase, Progress};
@@ -183,6 +184,7 @@ impl<'r> Run<'r> {
             Moment::PreRestore => self.before_tasks(),
             Moment::PreResume => self.announce(&call).and_then(|()| {
                 self.progress.phase(Phase::Start);
+                self.protect_root(&call);
                 // For a time, the container is not thrown away, and cannot be.
                 if let Err(error) = self.repairs.after_tasks() {
                     self.progress.warning(&format!("some directories may have the time of the restore: {error}"));
@@ -194,6 +196,17 @@ impl<'r> Run<'r> {
         };
         drop(if put_right.is_ok() { call.carry_on() } else { call.abort() });
         put_right
+    }
+
+    /// What a program may not do any more is no reason to throw it away if it can be done.
+    fn protect_root(&mut self, call: &HookCall) {
+        if !self.plan.prepared.has_read_only_root {
+            return;
+        }
+        let Some(init) = call.init() else { return };
+        if let Err(error) = read_only::make_root(init) {
+            self.progress.warning(&format!("the container can write to its root, which was read-only: {error}"));
+        }
     }
 
     /// Through the first process, as other file systems may be mounted below the container's root.

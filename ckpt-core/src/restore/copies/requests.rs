@@ -10,6 +10,9 @@ use crate::restore::options::RestoreOptions;
 use crate::restore::planned_volumes::{self, PlannedVolume};
 use crate::restore::publication::Publication;
 
+/// Copies of one command: more than a host of today runs, and few enough to look at their names and ports at once.
+const MOST: u32 = 4096;
+
 /// What is asked of one copy.
 #[derive(Debug)]
 pub(super) struct Request {
@@ -55,6 +58,9 @@ fn names(copies: &CopiesOptions, original: &str) -> Result<Template, RestoreErro
         None => Template::numbered(original),
     };
     let count = copies.count.get();
+    if count > MOST {
+        return Err(RestoreError::TooManyCopies { count, most: MOST });
+    }
     match count > 1 && !name.has_number() {
         true => Err(RestoreError::OneName { name: name.word().to_owned(), count }),
         false => Ok(name),
@@ -102,6 +108,7 @@ mod tests {
         assert_eq!(names(2, None).unwrap(), ["web-1", "web-2"]);
         assert_eq!(names(2, Some("w{n:02}")).unwrap(), ["w01", "w02"]);
         assert_eq!(names(1, Some("w")).unwrap(), ["w"]);
+        assert!(matches!(names(MOST + 1, None), Err(RestoreError::TooManyCopies { .. })));
         assert!(matches!(names(2, Some("w")), Err(RestoreError::OneName { count: 2, .. })));
         assert!(matches!(names(2, Some("-{n}")), Err(RestoreError::NoName { .. })));
     }

@@ -22,8 +22,8 @@ pub enum RepairError {
         #[source]
         source: Errno,
     },
-    /// The container's root is mounted where this program does not see it.
-    #[error("podman has not mounted the container's root at {}", path.display())]
+    /// The container's root, or its /dev/shm, is mounted where this program does not see it.
+    #[error("podman has mounted nothing at {}", path.display())]
     NotMounted {
         /// Where it should be.
         path: PathBuf,

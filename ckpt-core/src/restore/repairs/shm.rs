@@ -1,4 +1,5 @@
-//! The memory at /dev/shm: podman mounts it and unpacks the files in it, but leaves its root as it has mounted that.
+//! The memory at /dev/shm: podman mounts it. Where it is the container's own, its files are put there; where others have it
+//! as well, podman has unpacked them, but left the root as it has mounted that.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,31 +16,35 @@ use crate::rootfs::extract_tree;
 #[derive(Debug)]
 pub(super) struct Shm {
     folder: PathBuf,
-    root: Entry,
+    is_own: bool,
     times: Times,
 }
 
 impl Shm {
-    /// `None` if the archive does not say how its root was.
-    pub(super) fn note(archive: &CheckpointArchive, folder: PathBuf) -> Result<Option<Self>, ArchiveError> {
+    /// `None` if the archive has none.
+    pub(super) fn note(
+        archive: &CheckpointArchive,
+        folder: PathBuf,
+        is_own: bool,
+    ) -> Result<Option<Self>, ArchiveError> {
         let Some(nested) = archive.entry(DEVSHM) else { return Ok(None) };
         let mut times = Times::below(folder.clone());
-        let mut root = None;
         for entry in archive.nested(nested)? {
-            let entry = entry?;
-            times.note(&entry.member);
-            if entry.member.path == b"." {
-                root = Some(entry);
-            }
+            times.note(&entry?.member);
         }
-        Ok(root.map(|root| Shm { folder, root, times }))
+        Ok(Some(Shm { folder, is_own, times }))
     }
 
     pub(super) fn put_right(&self, archive: &CheckpointArchive) -> Result<(), RepairError> {
-        if is_mounted(&self.folder) {
-            let root = std::iter::once(Ok(self.root.clone()));
-            extract_tree(&mut archive.source()?, root, &self.folder, ClonePolicy::IfPossible, &mut Silent)?;
+        match is_mounted(&self.folder) {
+            false if self.is_own => return Err(RepairError::NotMounted { path: self.folder.clone() }),
+            false => return Ok(()),
+            true => {}
         }
+        let Some(nested) = archive.entry(DEVSHM) else { return Ok(()) };
+        let is_wanted = |entry: &Entry| self.is_own || entry.member.path == b".";
+        let members = archive.nested(nested)?.filter(|entry| entry.as_ref().map_or(true, is_wanted));
+        extract_tree(&mut archive.source()?, members, &self.folder, ClonePolicy::IfPossible, &mut Silent)?;
         Ok(())
     }
 
