@@ -55,6 +55,9 @@ fn main() -> ExitCode {
     if let Some(status) = ckpt_core::run_callback() {
         return status.into();
     }
+    if let Err(error) = signals::outlive_file_size_limit() {
+        return exit_status(Err(error));
+    }
     #[cfg(feature = "serve")]
     if served::is_wanted() {
         return exit_status(served::run());

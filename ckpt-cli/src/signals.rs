@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ckpt_core::interrupt::Interrupt;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
 use crate::messages::warn;
@@ -30,6 +30,14 @@ pub(crate) fn interrupt() -> Result<Interrupt> {
         io::Result::Ok(interrupt)
     };
     register().context("catch signals")
+}
+
+/// Has a file that grows beyond RLIMIT_FSIZE fail with EFBIG, as a full disk would: what was begun is undone then.
+///
+/// # Errors
+/// Of sigaction(2).
+pub(crate) fn outlive_file_size_limit() -> Result<()> {
+    flag::register(SIGXFSZ, Arc::default()).map(drop).context("catch signals")
 }
 
 fn register_pipe(raiser: &UnixStream) -> io::Result<()> {

@@ -1,10 +1,11 @@
 //! `history`: the saves of a container, and what they take.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::BytePath;
 use crate::store::{Problem, Reading, Saved, Store, StoreError, occupied_alone};
 
 /// The saves of one container.
@@ -27,7 +28,7 @@ pub struct ListedSave {
     /// How far back it is: 1 for the newest. None if it cannot be restored alone.
     pub back: Option<u32>,
     /// The archive.
-    pub path: PathBuf,
+    pub path: BytePath,
     /// Bytes that its removal would give back. None where the file system does not say.
     pub alone_bytes: Option<u64>,
 }
@@ -47,8 +48,8 @@ pub fn history(container: Option<&str>, folder: Option<&Path>) -> Result<Vec<Lis
 fn of_container(store: &Store, name: &str) -> Result<Listed, StoreError> {
     let history = store.history(name)?;
     let listed = |(saved, back): (&Saved, Option<u32>)| {
-        let path = history.path_of(saved);
-        let alone_bytes = Reading::begin(&path).ok().and_then(|reading| occupied_alone(reading.file()));
+        let path = BytePath(history.path_of(saved));
+        let alone_bytes = Reading::begin(&path.0).ok().and_then(|reading| occupied_alone(reading.file()));
         ListedSave { saved: saved.clone(), back, path, alone_bytes }
     };
     let saves = history.saves().iter().zip(history.places()).map(listed).collect();

@@ -246,14 +246,15 @@ impl Run<'_> {
         let Some(before) = &self.before else {
             // The next run tells of it.
             self.note.take().into_iter().for_each(Note::keep);
-            let outcome = format!(
-                "and the container is gone, as --discard said: `ckpt rollback {}` tries again",
-                self.place.name
-            );
+            let gone = if self.options.discard { "is gone, as --discard said" } else { "was gone before" };
+            let outcome = format!("and the container {gone}: `ckpt rollback {}` tries again", self.place.name);
             return RollbackError::Failed { outcome, source };
         };
         let flags = ["--tcp-established".to_owned(), "--file-locks".to_owned()];
-        let outcome = match restore(&self.restore_of(Import::File(before.path.clone()), &flags), progress) {
+        // This run has made it, of a container that was here.
+        let import = Import::File(before.path.clone());
+        let options = RestoreOptions { trust: true, ..self.restore_of(import, &flags) };
+        let outcome = match restore(&options, progress) {
             Ok(_) if matches!(self.present, Present::Running(_)) => {
                 "and the container runs as it did before".to_owned()
             }

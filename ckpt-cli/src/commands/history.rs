@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::arguments::{StoreArgument, TableFormat};
 use crate::json::print_json;
-use crate::messages::{print_text, warn};
+use crate::messages::{print_text, warn, with_reasons};
 use crate::names::printable;
 use crate::table::print_table;
 use age::age;
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let listed = history(arguments.container.as_deref(), arguments.store.folder())?;
     for problem in listed.iter().flat_map(|listed| &listed.problems) {
         let path = printable(problem.path.as_os_str().as_encoded_bytes());
-        warn(format_args!("{path} is not in the history: {:#}", anyhow::Error::msg(problem.source.to_string())));
+        warn(format_args!("{path} is not in the history: {}", with_reasons(&problem.source)));
     }
     match arguments.format {
         _ if arguments.chart => print_text(chart::chart(&listed, Timestamp::now(), &Ink::of_the_locale()).trim_end()),

@@ -38,7 +38,11 @@ fn unknown_and_stopped_containers_are_named() {
     let stopped = counting("stopped");
     podman(&["stop", "--time", "0", "stopped"]);
     let said = ckpt_fails(&["checkpoint", "stopped", "-e", text(&archive)]);
-    assert_says(&said, &["\"stopped\"", "exited", "only a running container"]);
+    assert_says(&said, &["\"stopped\"", "exited", "only a running container", "podman start"]);
+    podman(&["start", "stopped"]);
+    podman(&["pause", "stopped"]);
+    let said = ckpt_fails(&["checkpoint", "stopped", "-e", text(&archive)]);
+    assert_says(&said, &["\"stopped\"", "paused", "podman unpause"]);
     drop(stopped);
     assert!(!archive.exists());
 }

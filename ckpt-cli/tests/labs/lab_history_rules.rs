@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::history::*;
 use crate::lab::*;
@@ -154,4 +155,37 @@ fn xfs_memory_comes_later_after_a_rollback() {
         fs::remove_file(save["path"].as_str().unwrap()).unwrap();
     }
     assert_eq!(sum(), before);
+}
+
+/// conmon takes no folder that is gone, and works where podman does.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_rollback_goes_well_from_a_folder_that_is_gone() {
+    let store = Saves::new();
+    let web = Container::run("web", &[], COUNT);
+    store.save("web", &[]);
+    let folder = folder();
+    let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$@\"";
+    let words = ["-c", script, "sh", env!("CARGO_BIN_EXE_ckpt"), "rollback", "web", "--store", text(store.folder())];
+    let done = Command::new("sh").args(words).current_dir(folder.path()).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(web.goes_on());
+}
+
+/// A file of no archive's, or of no name that is text, is told of, and nobody is waited for at a FIFO.
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_strange_files_in_a_history_are_told_of() {
+    let store = Saves::new();
+    let _web = Container::run("web", &[], COUNT);
+    store.save("web", &[]);
+    store.save("web", &[]);
+    let folder = store.folder().join("web");
+    fs::write(folder.join("bad.tar"), "x").unwrap();
+    let script = "mv 000001* \"$(printf '\\377.tar')\"; rm .index.json; mkfifo .index.json";
+    shell_in(&folder, script);
+    let saves = store.saves("web");
+    assert!(saves.len() == 2 && saves[0]["path"]["hex"].is_string(), "{saves:?}");
+    let said = store.says(&["history", "web"]);
+    assert!(said.contains("bad.tar is not in the history: ") && said.contains("truncated"), "{said}");
 }

@@ -27,7 +27,8 @@ pub enum CheckpointError {
     Memory(#[from] ArrivalError),
     /// The container does not run.
     #[error(
-        "container {name:?} is not running, but {status}: only a running container can be checkpointed. `podman start` it first, or keep its files by `ckpt save`"
+        "container {name:?} is not running, but {status}: only a running container can be checkpointed. {} it first",
+        if status == "paused" { "`podman unpause`" } else { "Keep its files by `ckpt save`, or `podman start`" }
     )]
     NotRunning {
         /// As the caller named it.

@@ -92,7 +92,8 @@ impl Podman {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.envs(collector(env::var_os(COLLECTOR.0)));
+        // Where the caller is may be gone, and no path that podman is given depends on it.
+        command.current_dir("/").envs(collector(env::var_os(COLLECTOR.0)));
         command
     }
 

@@ -58,7 +58,7 @@ pub struct Said {
 impl Child {
     /// Starts `program` with `arguments`, and `environment` beside this program's. In a session it gets a PATH of that,
     /// and has its temporary files, which are few and small then, where the next run finds what it leaves behind if it
-    /// is killed.
+    /// is killed; relative paths in its `arguments` are below the root then.
     ///
     /// It has a process group of its own, since Ctrl-C is for us to decide about, and a parent-death signal: podman
     /// would wait for ever at a FIFO whose other end is gone, with the container locked.
@@ -73,7 +73,8 @@ impl Child {
         let mut command = command(program, arguments);
         command.envs(environment);
         if let Some(path) = path {
-            command.env("PATH", path).env("TMPDIR", session::scratch());
+            // Where the caller is may be gone, which no conmon takes.
+            command.env("PATH", path).env("TMPDIR", session::scratch()).current_dir("/");
         }
         command.stdout(stdout.try_clone().map_err(ChildError::Wait)?);
         command.stderr(stderr.try_clone().map_err(ChildError::Wait)?);

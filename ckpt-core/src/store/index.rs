@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags, open};
 use serde::{Deserialize, Serialize};
 
 use super::saved::Saved;
@@ -53,7 +54,13 @@ impl Index {
     pub(super) fn read(folder: &Path) -> Self {
         let read = || -> io::Result<Index> {
             let mut text = Vec::new();
-            File::open(folder.join(NAME))?.take(LONGEST).read_to_end(&mut text)?;
+            // Nobody is waited for who was to write to a FIFO.
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let file = File::from(open(folder.join(NAME), flags, Mode::empty())?);
+            if !file.metadata()?.is_file() {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            file.take(LONGEST).read_to_end(&mut text)?;
             Ok(serde_json::from_slice(&text)?)
         };
         read().ok().filter(|index| index.version == VERSION).unwrap_or_default()
