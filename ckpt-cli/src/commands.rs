@@ -87,8 +87,8 @@ impl Command {
             Command::Save(arguments) => done(save::run(arguments, verbosity)),
             Command::History(arguments) => done(history::run(arguments)),
             Command::Rollback(arguments) => done(rollback::run(arguments, verbosity)),
-            Command::Rm(arguments) => done(rm::run(arguments)),
-            Command::Prune(arguments) => done(prune::run(arguments, verbosity)),
+            Command::Rm(arguments) => rm::run(arguments),
+            Command::Prune(arguments) => prune::run(arguments, verbosity),
             #[cfg(feature = "images")]
             Command::Push(arguments) => done(push::run(arguments, verbosity)),
             #[cfg(feature = "images")]

@@ -33,7 +33,7 @@ pub struct PruneOptions {
 }
 
 /// What a prune did, or would do. The oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct PruneReport {
     /// With the reasons.
     pub kept: Vec<(Saved, Vec<Reason>)>,
@@ -43,6 +43,17 @@ pub struct PruneReport {
     pub in_use: Vec<Saved>,
     /// What is kept occupies more than it may.
     pub too_large: bool,
+    /// Why saves stay that should be gone: [`PruneError::Remove`].
+    pub failures: Vec<PruneError>,
+}
+
+/// What became of single saves.
+#[derive(Debug, Default)]
+pub struct RemoveReport {
+    /// Those that are gone.
+    pub removed: Vec<Saved>,
+    /// Why others are not: [`PruneError::InUse`], [`PruneError::Remove`].
+    pub failures: Vec<PruneError>,
 }
 
 /// Why nothing, or not all, was removed.
@@ -64,7 +75,7 @@ pub enum PruneError {
         path: PathBuf,
     },
     /// It cannot be removed.
-    #[error("remove {}", path.display())]
+    #[error("remove {}, which may be immutable (lsattr)", path.display())]
     Remove {
         /// The archive.
         path: PathBuf,
@@ -84,21 +95,25 @@ pub fn prune(options: &PruneOptions, progress: &mut dyn Progress) -> Result<Prun
     let _lock = lock(&store, &options.container, options.dry_run, waiting)?;
     let history = store.history(&options.container)?;
     let Plan { kept, mut goes, too_large } = Plan::make(&history, options)?;
-    let mut in_use = Vec::new();
+    let (mut in_use, mut failures) = (Vec::new(), Vec::new());
     if !options.dry_run {
         let mut removed = Vec::new();
         for saved in goes {
-            let is_removed = remove(&history, &saved)?;
-            if is_removed { &mut removed } else { &mut in_use }.push(saved);
+            // One that cannot be removed, as an immutable one, keeps no others.
+            match remove(&history, &saved) {
+                Ok(true) => removed.push(saved),
+                Ok(false) => in_use.push(saved),
+                Err(error) => failures.push(error),
+            }
         }
         goes = removed;
         // The index forgets them.
         store.history(&options.container)?;
     }
-    Ok(PruneReport { kept, removed: goes, in_use, too_large })
+    Ok(PruneReport { kept, removed: goes, in_use, too_large, failures })
 }
 
-/// Removes single saves; all of them are found before the first is removed.
+/// Removes single saves; all of them are found before the first is removed. One that cannot be removed keeps no others.
 ///
 /// # Errors
 /// [`PruneError`].
@@ -107,7 +122,7 @@ pub fn remove_saves(
     store: Option<&std::path::Path>,
     interrupt: Option<&Interrupt>,
     progress: &mut dyn Progress,
-) -> Result<Vec<Saved>, PruneError> {
+) -> Result<RemoveReport, PruneError> {
     let store = Store::find(store)?;
     let mut containers: Vec<&str> = specs.iter().map(|spec| &spec.container[..]).collect();
     // In one order, so that two of these do not wait for each other.
@@ -126,13 +141,16 @@ pub fn remove_saves(
             found.push((history, saved));
         }
     }
-    for (history, saved) in &found {
-        if !remove(history, saved)? {
-            return Err(PruneError::InUse { path: history.path_of(saved) });
+    let mut report = RemoveReport::default();
+    for (history, saved) in found {
+        match remove(&history, &saved) {
+            Ok(true) => report.removed.push(saved),
+            Ok(false) => report.failures.push(PruneError::InUse { path: history.path_of(&saved) }),
+            Err(error) => report.failures.push(error),
         }
     }
     containers.iter().try_for_each(|container| store.history(container).map(drop))?;
-    Ok(found.into_iter().map(|(_, saved)| saved).collect())
+    Ok(report)
 }
 
 /// Nobody saves the container, or rolls it back, meanwhile. What has no folder needs no lock.

@@ -89,6 +89,7 @@ pub fn rollback(options: &RollbackOptions, progress: &mut dyn Progress) -> Resul
     let folder = store.make_folder_of(&name)?;
     let lock = ContainerLock::take(&folder, &mut Waiting::new(options.interrupt.as_ref(), progress))?;
     let (to, reading) = find(&store, &name, options, &present)?;
+    let present = if options.discard { present } else { present.with_its_memory(&engine)? };
     let mut run = Run {
         options,
         engine: &engine,

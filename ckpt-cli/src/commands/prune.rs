@@ -1,5 +1,7 @@
 //! `ckpt prune`.
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use ckpt_core::prune::{PruneOptions, PruneReport, prune};
 use ckpt_core::retention::{Count, Policy, Reason, Size, Span, TagRule};
@@ -8,9 +10,10 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::rm;
 use crate::arguments::{StoreArgument, TextFormat};
 use crate::json::json_line;
-use crate::messages::{Verbosity, print_line, warn};
+use crate::messages::{Verbosity, print_line, warn, with_reasons};
 use crate::names::printable;
 use crate::progress::ProgressLine;
 use crate::signals;
@@ -77,7 +80,7 @@ pub(crate) struct Arguments {
     store: StoreArgument,
 }
 
-pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<ExitCode> {
     let Retention { policy, max_size } = arguments.retention()?;
     if policy.is_empty() && max_size.is_none() {
         verbosity.note("no rule says what is to be kept, so nothing is removed");
@@ -100,10 +103,12 @@ pub(crate) fn run(arguments: &Arguments, verbosity: Verbosity) -> Result<()> {
     if report.too_large {
         warn("the newest save and those with kept tags alone occupy more than --max-size");
     }
+    let status = rm::tell(&report.failures);
     match arguments.format {
-        TextFormat::Json => print_line(json_line(&PruneJson::of(report))?),
-        TextFormat::Text => print(&report, arguments.dry_run, verbosity),
+        TextFormat::Json => print_line(json_line(&PruneJson::of(report))?)?,
+        TextFormat::Text => print(&report, arguments.dry_run, verbosity)?,
     }
+    Ok(status)
 }
 
 impl Arguments {
@@ -157,6 +162,8 @@ pub(crate) struct PruneJson {
     in_use: Vec<Saved>,
     /// Whether what has to stay occupies more than --max-size.
     too_large: bool,
+    /// Why saves stay that should be gone.
+    failures: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -174,6 +181,7 @@ impl PruneJson {
             removed: report.removed,
             in_use: report.in_use,
             too_large: report.too_large,
+            failures: report.failures.iter().map(|failure| with_reasons(failure)).collect(),
         }
     }
 }

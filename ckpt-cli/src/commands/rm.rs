@@ -1,12 +1,14 @@
 //! `ckpt rm`.
 
-use anyhow::{Context, Result};
-use ckpt_core::prune::remove_saves;
+use std::process::ExitCode;
+
+use anyhow::{Context, Error, Result};
+use ckpt_core::prune::{PruneError, remove_saves};
 use ckpt_core::store::SaveSpec;
 use clap::Args;
 
 use crate::arguments::StoreArgument;
-use crate::messages::print_line;
+use crate::messages::{complain, print_line, with_reasons};
 use crate::progress::ProgressLine;
 use crate::signals;
 
@@ -26,10 +28,17 @@ fn spec(text: &str) -> Result<SaveSpec> {
     SaveSpec::parse_optional(text).context("a save is named NAME~N, NAME@ID or NAME@TAG, as `ckpt history` lists them")
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let interrupt = signals::interrupt()?;
     let mut progress = ProgressLine::new("rm");
-    let removed = remove_saves(&arguments.saves, arguments.store.folder(), Some(&interrupt), &mut progress)?;
+    let report = remove_saves(&arguments.saves, arguments.store.folder(), Some(&interrupt), &mut progress)?;
     progress.finish();
-    removed.iter().try_for_each(|saved| print_line(&saved.id))
+    report.removed.iter().try_for_each(|saved| print_line(&saved.id))?;
+    Ok(tell(&report.failures))
+}
+
+/// Says why saves stay that should be gone; gives the exit status.
+pub(super) fn tell(failures: &[PruneError]) -> ExitCode {
+    failures.iter().for_each(|failure| complain(&Error::msg(with_reasons(failure))));
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -214,3 +214,23 @@ fn btrfs_a_rollback_that_fails_leaves_a_stopped_container_as_it_was() {
     assert_eq!((web.inspect(IDENTITY), marks(&web)), (identity, stopped));
     drop((web, data));
 }
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_the_memory_of_one_that_was_checkpointed_is_saved_as_well() {
+    let store = Saves::new();
+    for runtime in RUNTIMES {
+        let web = Container::run("web", &["--runtime", runtime], COUNT);
+        store.save("web", &[]);
+        let count = web.wait_for_numbers(web.numbers().len() + 3).len();
+        podman(&["container", "checkpoint", "web"]);
+        store.ckpt(&["rollback", "web", "~1"]);
+        // To what it was before that.
+        store.ckpt(&["rollback", "web"]);
+        let numbers = web.wait_for_numbers(count + 1);
+        assert_consecutive(&numbers);
+        assert!(web.goes_on());
+        web.remove();
+        store.ckpt(&["rm", "web~1", "web~2", "web~3"]);
+    }
+}

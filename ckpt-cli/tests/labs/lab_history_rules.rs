@@ -189,3 +189,23 @@ fn btrfs_strange_files_in_a_history_are_told_of() {
     let said = store.says(&["history", "web"]);
     assert!(said.contains("bad.tar is not in the history: ") && said.contains("truncated"), "{said}");
 }
+
+#[test]
+#[ignore = "needs podman and CRIU: cargo xtask test"]
+fn btrfs_a_save_that_cannot_be_removed_keeps_no_others() {
+    let store = Saves::new();
+    let _web = Container::run("web", &[], COUNT);
+    let saves: Vec<String> = (0..5).map(|_| store.save("web", &[])).collect();
+    let folder = store.folder().join("web");
+    shell_in(&folder, "chattr +i 000002*");
+    let prune = |rule: &str| run(env!("CARGO_BIN_EXE_ckpt"), &store.arguments(&["prune", "web", "--keep-last", rule]));
+    let pruned = prune("3");
+    let (told, said) = (String::from_utf8(pruned.stdout).unwrap(), String::from_utf8(pruned.stderr).unwrap());
+    assert!(told.contains(&saves[0][..8]) && said.contains("000002") && said.contains("immutable"), "{told}{said}");
+    assert_eq!(pruned.status.code(), Some(1));
+    let removed = run(env!("CARGO_BIN_EXE_ckpt"), &store.arguments(&["rm", "web~4", "web~3"]));
+    assert_eq!((removed.status.code(), String::from_utf8(removed.stdout).unwrap().trim()), (Some(1), &saves[2][..]));
+    shell_in(&folder, "chattr -i 000002*");
+    assert!(prune("2").status.success());
+    assert_eq!(store.saves("web").len(), 2);
+}

@@ -107,6 +107,9 @@ pub(crate) struct State {
     /// Its first process, on the host; 0 if it does not run.
     #[serde(default)]
     pub(crate) pid: u32,
+    /// Whether it was checkpointed when it stopped: its memory is in its bundle.
+    #[serde(default)]
+    pub(crate) checkpointed: bool,
 }
 
 impl State {

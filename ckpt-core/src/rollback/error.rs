@@ -51,6 +51,18 @@ pub enum RollbackError {
         /// The ID.
         id: String,
     },
+    /// Its memory cannot be saved.
+    #[error(
+        "{name:?} was checkpointed when it stopped, and cannot be restored in place to be saved with its memory: --discard \
+         gives that up"
+    )]
+    Memory {
+        /// The container's name.
+        name: String,
+        /// podman's words.
+        #[source]
+        source: EngineError,
+    },
     /// It can be neither saved nor removed as it is.
     #[error("{name:?} is {status}: `podman unpause` it, or wait until it is at rest")]
     Unfit {

@@ -32,6 +32,19 @@ impl Present {
         }
     }
 
+    /// The same running, if it was checkpointed when it stopped: its memory would not be in a save of its files.
+    pub(super) fn with_its_memory(self, engine: &dyn Engine) -> Result<Self, RollbackError> {
+        match self {
+            Present::Stopped(facts) if facts.state.checkpointed => {
+                let along = TakenAlong { tcp_established: true, file_locks: true };
+                let restored = engine.restore_in_place(&facts.id, along);
+                restored.map_err(|source| RollbackError::Memory { name: facts.name.clone(), source })?;
+                Present::of(engine, &facts.id)
+            }
+            present => Ok(present),
+        }
+    }
+
     fn facts(&self) -> Option<&ContainerFacts> {
         match self {
             Present::Gone => None,
